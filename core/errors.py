@@ -1,0 +1,29 @@
+"""The errors users meet. Each message is one sentence: what went wrong, where, and what to do about it."""
+
+
+class UnrenderError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class ImageError(UnrenderError):
+    """A picture cannot be read; the message names the file and the cause."""
+
+
+class ModelError(UnrenderError):
+    """A model is unknown, absent, in a format that is never opened, or does not fit."""
+
+
+class PhraseError(UnrenderError):
+    """A vocabulary, category or phrase file is unknown or unusable."""
+
+
+class SettingsError(UnrenderError):
+    """A setting has a value that makes no sense; the message names the setting and its valid values."""
+
+
+class MissingPackageError(UnrenderError):
+    """An optional package is absent or broken; the message holds the command that installs it."""
+
+
+class Cancelled(UnrenderError):
+    """The user asked to stop; raised between two steps of work, everything done so far is kept."""
