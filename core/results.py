@@ -1,0 +1,45 @@
+"""What an interrogation returns."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PhraseGain:
+    """One phrase of a prompt.
+
+    gain: by how much it raised the prompt's cosine similarity to the picture when the search added it; for modes
+    that rank instead of searching, by how much the similarity falls when the phrase is taken out again.
+    category: the vocabulary category it came from, "caption" for the caption itself.
+    """
+
+    text: str
+    category: str
+    gain: float
+
+
+@dataclass(frozen=True)
+class Interrogation:
+    """A picture's prompt.
+
+    prompt: the words, unescaped, with prefix, suffix and trigger word.
+    similarity: cosine similarity in -1..1 of the prompt's and the picture's CLIP embeddings.
+    caption: the captioner's (or caller's) text, empty when there was none.
+    seconds: wall time spent on this picture, model loading not included.
+    """
+
+    prompt: str
+    similarity: float
+    mode: str
+    caption: str
+    phrases: tuple[PhraseGain, ...]
+    model: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON-ready values."""
+        values = asdict(self)
+        values["phrases"] = list(values["phrases"])
+        return values

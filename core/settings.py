@@ -1,0 +1,94 @@
+"""Everything a user may set, as one immutable value checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from .errors import SettingsError
+
+Mode = Literal["best", "fast", "classic", "negative", "caption"]
+Fit = Literal["crop", "pad", "squash"]
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
+Search = Literal["peer"]
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+FITS: tuple[Fit, ...] = get_args(Fit)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+SEARCHES: tuple[Search, ...] = get_args(Search)
+
+
+@dataclass(frozen=True)
+class CaptionSettings:
+    """How the captioner writes.
+
+    instruction: what an instruction-following captioner is asked; others continue it as the caption's beginning.
+    max_length: tokens at most. beams: beam search width, 1 is greedy.
+    """
+
+    instruction: str = ""
+    max_length: int = 32
+    beams: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least("captioner length", self.max_length, 1)
+        _at_least("captioner beams", self.beams, 1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an Engine works with.
+
+    clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, or "micro".
+    captioner: a known captioner's name, a hub id, a folder, "micro", or None for no caption.
+    phrases: None for the built-in lists, "peer" for an installed peer's, or a folder of NAME.txt files.
+    device: "auto", or what torch accepts ("cpu", "cuda", "cuda:1", "mps").
+    precision: of the model's arithmetic; "auto" takes half precision on a GPU, float32 elsewhere.
+    limits: phrases of a category in a prompt at most, by category name; 0 leaves the category out, absent is no limit.
+    exclude: phrases never used, compared without letter case.
+    trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
+    min_phrases, max_phrases: how many phrases the search takes at least and at most in the modes that search.
+    token_limit: length of a prompt in tokens, start and end included.
+    cache: where downloads and phrase tables are kept; None for the platform's cache folder.
+    """
+
+    clip: str = "ViT-L-14/openai"
+    captioner: str | None = "blip-large"
+    phrases: str | PathLike[str] | None = None
+    search: Search = "peer"
+    device: str = "auto"
+    precision: Precision = "auto"
+    fit: Fit = "crop"
+    limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    exclude: tuple[str, ...] = ()
+    trigger: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    min_phrases: int = 8
+    max_phrases: int = 32
+    token_limit: int = 77
+    captioning: CaptionSettings = CaptionSettings()
+    cache: str | PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("search", self.search, SEARCHES)
+        _one_of("precision", self.precision, PRECISIONS)
+        _one_of("fit", self.fit, FITS)
+        _at_least("min_phrases", self.min_phrases, 0)
+        _at_least("max_phrases", self.max_phrases, max(1, self.min_phrases))
+        _at_least("token_limit", self.token_limit, 3)
+        for category, limit in self.limits.items():
+            _at_least(f"limit of {category}", limit, 0)
+
+
+def _one_of(name: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise SettingsError(f"{name} is {value!r}; choose one of {', '.join(valid)}.")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise SettingsError(f"{name} is {value}; give {least} or more.")
