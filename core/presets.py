@@ -1,0 +1,42 @@
+"""What suits a prompt's destination: the CLIP that judges it and the length it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, get_args
+
+Target = Literal["sd15", "sd2", "sdxl", "flux"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings for one family of image models.
+
+    clip: the CLIP whose text tower the family listens to: what that finds similar is what the family sees.
+    token_limit: tokens of a prompt that take effect, start and end included.
+    caption_length: tokens of the caption at most.
+    min_phrases, max_phrases: how many phrases the search may add to the caption.
+    """
+
+    clip: str
+    token_limit: int = 77
+    caption_length: int = 32
+    min_phrases: int = 8
+    max_phrases: int = 32
+
+
+PRESETS: Mapping[Target, Preset] = MappingProxyType(
+    {
+        "sd15": Preset(clip="ViT-L-14/openai"),
+        "sd2": Preset(clip="ViT-H-14/laion2b_s32b_b79k"),
+        # SDXL listens to two towers, this one and ViT-bigG-14/laion2b_s39b_b160k. The second is a download of
+        # some ten gigabytes and several times the work per phrase, so it is left to those who ask for it.
+        "sdxl": Preset(clip="ViT-L-14/openai"),
+        # FLUX reads the prompt as sentences through T5 and takes only a summary from this tower: a longer
+        # caption carries it, and a tail of style words adds little.
+        "flux": Preset(clip="ViT-L-14/openai", caption_length=60, min_phrases=2, max_phrases=8),
+    }
+)
