@@ -1,0 +1,220 @@
+"""Any picture a user may hand over (file, bytes, PIL image, array, tensor) as an RGB image."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import math
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from . import image_formats
+from .errors import ImageError
+from .image_pixels import array_to_image, tensor_to_array, to_rgb
+
+Fit = Literal["crop", "pad", "squash"]
+
+MAX_PIXELS = 178_956_970
+"""Pictures with more pixels are refused before they are decoded. It is what Pillow refuses by default, held
+here because hosts change Pillow's own limit."""
+
+PAD_COLOR = (123, 117, 104)
+"""The mean colour of CLIP's training pictures. The model's normalisation turns it into about zero, so bars of
+it say less to the model than black or white ones, which it would take for a letterbox or a frame."""
+
+_ORIENTATION_TAG = 0x0112
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def open_image(source: Any, name: str | None = None) -> Image.Image:
+    """Reads a picture: mode RGB, loaded, upright by its EXIF orientation, without metadata, a copy.
+
+    `source` is one of
+    - a path (str or PathLike), or what a file holds: bytes, bytearray, memoryview, or a binary file object,
+      which is read from its beginning. The content decides the format, not the name. Of an animation the
+      first frame is taken.
+    - a PIL image in any mode. Of an animation the current frame is taken.
+    - a NumPy array or a torch tensor of the shape (H, W), (H, W, C) or (C, H, W) with C 1, 3 or 4, with or
+      without a leading axis of length 1, in uint8 0..255 or floating point 0..1. A shape that fits both
+      orders is taken as (H, W, C).
+
+    Transparent parts are laid over white. Greys of 16 bits are scaled from their full range; 32-bit and
+    floating point ones from the smallest usual range (0..1, 0..255, 0..65535) that holds all their values, or
+    else from their lowest to their highest value.
+
+    `name` is what error messages call the picture. Raises ImageError, and besides MemoryError nothing else.
+    """
+    label = _label(source, name)
+    try:
+        return _read(source, label)
+    except (ImageError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"{label} has more pixels than Pillow is set to allow: make it smaller") from error
+    except Exception as error:  # decoders raise anything at all for bytes they did not expect
+        reason = (str(error).splitlines() or [""])[0].strip(" .") or type(error).__name__
+        raise ImageError(
+            f"{label} cannot be decoded ({reason}): it is damaged, cut off or of a rare kind, "
+            "so download it again or save it as PNG"
+        ) from error
+
+
+def fit_image(image: Image.Image, fit: Fit) -> Image.Image:
+    """Prepares a picture for a model that sees a square.
+
+    - "crop" changes nothing: the model's own preprocessing takes the square in the middle, as CLIP does.
+    - "pad" centres the whole picture on a square of `PAD_COLOR`.
+    - "squash" resizes the whole picture to a square, bicubically.
+
+    The square is as long as the picture's longer side, or shorter where it would pass `MAX_PIXELS`. A square
+    picture is returned as it is.
+    """
+    if fit == "crop" or image.width == image.height:
+        return image
+    longer = max(image.size)
+    side = min(longer, math.isqrt(MAX_PIXELS))
+    if fit == "squash":
+        return image.resize((side, side), Image.Resampling.BICUBIC)
+    if side < longer:
+        width, height = (max(1, round(length * side / longer)) for length in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    square = Image.new("RGB", (side, side), PAD_COLOR)
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
+
+
+def image_key(image: Image.Image) -> str:
+    """SHA-256, in hexadecimal, of mode, size and pixels: the same for the same picture in every process."""
+    digest = hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def _label(source: Any, name: str | None) -> str:
+    """The subject of error messages."""
+    if name is None and isinstance(source, (str, os.PathLike)):
+        name = os.fsdecode(source)
+    if not name:
+        return "The picture"
+    printable = name.encode(errors="backslashreplace").decode()  # names of files may hold lone surrogates
+    return f'"{printable}"'
+
+
+def _read(source: Any, label: str) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return _finish(source, label)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(io.BytesIO(bytes(source)), label)
+    if isinstance(source, (str, os.PathLike)):
+        with _open_file(os.fsdecode(source), label) as stream:
+            return _decode(stream, label)
+    if hasattr(source, "read"):
+        return _decode(_read_stream(source, label), label)
+    torch = sys.modules.get("torch")  # whoever holds a tensor has imported it
+    if torch is not None and isinstance(source, torch.Tensor):
+        return _finish(array_to_image(tensor_to_array(source), label), label)
+    if hasattr(source, "__array__"):
+        return _finish(array_to_image(np.asarray(source), label), label)
+    raise ImageError(
+        f"{label} is of the type {type(source).__name__}: give a path, bytes, a binary file, a PIL image, "
+        "a NumPy array or a torch tensor"
+    )
+
+
+def _open_file(path: str, label: str) -> BinaryIO:
+    try:
+        if not path:
+            raise ImageError(f"{label} has an empty path: give the path of a picture file")
+        mode = Path(path).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{label} is a folder: give a picture in it")
+        if not stat.S_ISREG(mode):  # opening a pipe or a device could wait for ever
+            raise ImageError(f"{label} is not a regular file: give a picture file")
+        return Path(path).open("rb")
+    except PermissionError as error:
+        raise ImageError(f"{label} may not be read by this user: change its permissions") from error
+    except (OSError, ValueError) as error:
+        if path.lower().startswith(("http://", "https://", "data:")):
+            raise ImageError(f"{label} is a web address: download the picture and give its file") from error
+        if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise ImageError(f"{label} cannot be opened ({error.strerror}): check path and disk") from error
+        raise ImageError(f"{label} does not exist: check the path") from error
+
+
+def _read_stream(source: Any, label: str) -> BinaryIO:
+    with contextlib.suppress(AttributeError, OSError):  # a pipe has no beginning to go back to
+        source.seek(0)
+    data = source.read()
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise ImageError(f"{label} is not a file opened for binary reading: open it with the mode 'rb'")
+    return io.BytesIO(data)
+
+
+def _decode(stream: BinaryIO, label: str) -> Image.Image:
+    head = stream.read(image_formats.HEAD_BYTES)
+    if not head:
+        raise ImageError(f"{label} is empty (0 bytes): download or save it again")
+    for size in image_formats.icon_sizes(stream):
+        _check_size(size, label)
+    try:
+        with _identify(stream, head) as image:
+            return _finish(image, label)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{label} {image_formats.describe(head)}") from error
+
+
+def _identify(stream: BinaryIO, head: bytes) -> Image.Image:
+    stream.seek(0)
+    try:
+        return Image.open(stream, formats=image_formats.readable_formats())
+    except UnidentifiedImageError:
+        if not image_formats.load_plugin(head):
+            raise
+    stream.seek(0)
+    return Image.open(stream, formats=image_formats.readable_formats())
+
+
+def _finish(image: Image.Image, label: str) -> Image.Image:
+    _check_size(image.size, label)
+    image.load()
+    rgb = to_rgb(image, label)
+    orientation = _orientation(image)
+    if orientation in _ORIENTATIONS:
+        rgb = rgb.transpose(_ORIENTATIONS[orientation])
+    rgb.info = {}  # an orientation left here would be applied once more by whoever reads the result
+    return rgb
+
+
+def _check_size(size: tuple[int, int], label: str) -> None:
+    width, height = size
+    if width == 0 or height == 0:
+        raise ImageError(f"{label} has no pixels ({width} x {height}): give a picture that has some")
+    if width * height > MAX_PIXELS:
+        limit = f"{MAX_PIXELS // 1_000_000} million pixels"
+        raise ImageError(f"{label} is {width} x {height}, more than {limit}: make it smaller")
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":  # Pillow turned it as it loaded it; older versions leave the tag in place
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001 - a broken tag block, which says nothing about the pixels
+        return 1
+    return value if isinstance(value, int) else 1
