@@ -1,0 +1,155 @@
+"""`unrender demo`: the whole way from picture to prompt on the embedded toy model, offline."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import UnrenderError
+from ..core.settings import MODES, Settings
+from .streams import quiet_libraries
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.micro.world import Scene
+    from ..core.progress import Progress
+    from ..core.results import Interrogation
+
+TOY = (
+    "Micro is a toy: two small models trained on drawings of a few shapes. It shows that everything works, "
+    "and knows nothing of real pictures. These drawings combine shape, colour, background and style as none "
+    "of its training pictures did."
+)
+SHEET_NAME = "sheet.png"
+DEFAULT_FOLDER = Path("unrender-demo")
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A drawn picture and what is known to be in it."""
+
+    scene: Scene
+    picture: Image
+    truth: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A subject with the prompt of every mode."""
+
+    subject: Subject
+    results: tuple[Interrogation, ...]
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="draw pictures and interrogate them with the embedded toy model, offline",
+        description=f"Draws pictures and sets the prompts of every mode beside the truth. {TOY}",
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=DEFAULT_FOLDER,
+        metavar="FOLDER",
+        help="where the pictures and the contact sheet go (default: %(default)s)",
+    )
+    parser.add_argument("--count", type=_positive, default=6, metavar="N", help="how many pictures (default: 6)")
+
+
+def run(options: argparse.Namespace) -> int:
+    quiet_libraries()
+    from .progress import terminal_progress
+
+    started = time.monotonic()
+    _write(f"{TOY}\n")
+    folder = _make_folder(options.output)
+    progress = terminal_progress()
+    shown: list[Shown] = []
+    for one in interrogate_all(draw_subjects(options.count), progress):
+        shown.append(one)
+        one.subject.picture.save(folder / f"picture-{len(shown)}.png")
+        _write(describe(one, len(shown)))
+    sheet = folder / SHEET_NAME
+    _save_sheet(shown, sheet)
+    example = f"unrender interrogate {folder / 'picture-1.png'} --clip micro"
+    _write(f"The contact sheet is {sheet} ({time.monotonic() - started:.0f} s). One picture alone:\n  {example}")
+    return 0
+
+
+def draw_subjects(count: int) -> list[Subject]:
+    """Pictures of combinations kept out of training, the same on every run."""
+    from ..core.micro.captions import ALL_FACTORS, caption
+    from ..core.micro.drawing import draw
+    from ..core.micro.world import random_scene
+
+    rng = random.Random(SEED)
+    subjects = []
+    for number in range(count):
+        scene = random_scene(rng, "validation")
+        truth = caption(scene, rng, ALL_FACTORS).text
+        subjects.append(Subject(scene, draw(scene, number).picture, truth))
+    return subjects
+
+
+def interrogate_all(subjects: list[Subject], progress: Progress) -> Iterator[Shown]:
+    """Interrogates each picture in every mode, one picture at a time."""
+    with progress.task("Starting"):
+        from ..core.engine import Engine
+
+    settings = Settings(clip="micro", captioner="micro", min_phrases=1, max_phrases=6)
+    with Engine(settings, progress=progress) as engine:
+        for subject in subjects:
+            yield Shown(subject, tuple(engine.interrogate(subject.picture, mode=mode) for mode in MODES))
+
+
+def describe(shown: Shown, number: int) -> str:
+    """Truth and prompts as lines of text."""
+    lines = [f"{number}. {'truth':<9} {'':<6} {shown.subject.truth}"]
+    lines += [f"   {result.mode:<9} {result.similarity:6.3f} {result.prompt}" for result in shown.results]
+    return "\n".join(lines) + "\n"
+
+
+def _save_sheet(shown: list[Shown], path: Path) -> None:
+    from .sheet import Card, Entry, draw_sheet
+
+    cards = [
+        Card(
+            one.subject.picture,
+            (
+                Entry("truth", one.subject.truth, accented=True),
+                *(Entry(result.mode, result.prompt) for result in one.results),
+            ),
+        )
+        for one in shown
+    ]
+    draw_sheet("From picture to prompt, on the embedded toy model", TOY, cards).save(path)
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnrenderError(f"the demo cannot write to {folder}: {error.strerror}; name another with -o.") from error
+    return folder
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

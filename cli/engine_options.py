@@ -1,0 +1,171 @@
+"""The options that set up an engine, and the Settings they make."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import SettingsError
+from ..core.presets import PRESETS
+from ..core.settings import FITS, PRECISIONS, CaptionSettings, Settings
+
+_NO_CAPTIONER = "none"
+_MICRO = "micro"
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Adds the options in groups. They have no defaults of their own, those are Settings'."""
+    _add_models(parser)
+    _add_phrases(parser)
+    _add_words(parser)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    default = Settings()
+    group = parser.add_argument_group("models")
+    group.add_argument(
+        "--for",
+        dest="target",
+        choices=tuple(PRESETS),
+        help="take the CLIP and the lengths that suit this family of image models",
+    )
+    group.add_argument(
+        "--clip",
+        metavar="NAME",
+        help=f"open_clip name/tag, hub id, folder, safetensors file, or the toy micro (default: {default.clip})",
+    )
+    group.add_argument(
+        "--captioner",
+        metavar="NAME",
+        help=f"name from `unrender models`, hub id, folder, micro, or none (default: {default.captioner})",
+    )
+    group.add_argument("--instruction", metavar="TEXT", help="what an instruction-following captioner is asked")
+    group.add_argument("--caption-length", type=int, metavar="N", help="tokens of a caption at most")
+    group.add_argument("--beams", type=int, metavar="N", help="beams of the captioner's search; 1 is greedy")
+    group.add_argument(
+        "--fit", choices=FITS, help=f"how a picture that is not square is fitted (default: {default.fit})"
+    )
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    group.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: what suits the device)")
+    group.add_argument("--cache", metavar="DIR", type=Path, help="where downloads and phrase tables are kept")
+
+
+def _add_phrases(parser: argparse.ArgumentParser) -> None:
+    default = Settings()
+    group = parser.add_argument_group("phrases")
+    group.add_argument(
+        "--phrases",
+        metavar="DIR",
+        help="a folder of NAME.txt files, or peer for installed lists of others (default: the built-in)",
+    )
+    group.add_argument(
+        "--no",
+        action="append",
+        default=[],
+        metavar="CATEGORY",
+        help="leave a category out: artists, mediums, movements, sites, flavors, ... (may be repeated)",
+    )
+    group.add_argument(
+        "--max",
+        action="append",
+        default=[],
+        type=_category_limit,
+        metavar="CATEGORY=N",
+        help="at most N phrases of a category (may be repeated)",
+    )
+    group.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="never use this phrase; @FILE reads them from a file, one a line (may be repeated)",
+    )
+    group.add_argument(
+        "--min-phrases",
+        type=int,
+        metavar="N",
+        help=f"phrases to add at least (default: {default.min_phrases})",
+    )
+    group.add_argument(
+        "--max-phrases",
+        type=int,
+        metavar="N",
+        help=f"phrases to add at most (default: {default.max_phrases})",
+    )
+
+
+def _add_words(parser: argparse.ArgumentParser) -> None:
+    default = Settings()
+    group = parser.add_argument_group("words around the prompt")
+    group.add_argument("--trigger", metavar="TEXT", help="a trigger word, put first")
+    group.add_argument("--prefix", metavar="TEXT", help="words before the prompt")
+    group.add_argument("--suffix", metavar="TEXT", help="words after the prompt")
+    group.add_argument(
+        "--token-limit",
+        type=int,
+        metavar="N",
+        help=f"length of a prompt in tokens (default: {default.token_limit})",
+    )
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """The Settings these options ask for: an explicit option wins over the preset, that over the default."""
+    values: dict[str, Any] = {}
+    captioning: dict[str, Any] = {}
+    if options.target is not None:
+        preset = PRESETS[options.target]
+        values.update(
+            clip=preset.clip,
+            token_limit=preset.token_limit,
+            min_phrases=preset.min_phrases,
+            max_phrases=preset.max_phrases,
+        )
+        captioning.update(max_length=preset.caption_length)
+    names = (
+        *("clip", "phrases", "fit", "device", "precision", "cache", "trigger", "prefix", "suffix"),
+        *("min_phrases", "max_phrases", "token_limit"),
+    )
+    values.update(_given(options, {name: name for name in names}))
+    captioning.update(_given(options, {"instruction": "instruction", "caption_length": "max_length", "beams": "beams"}))
+    if options.captioner is not None:
+        values["captioner"] = None if options.captioner.casefold() == _NO_CAPTIONER else options.captioner
+    elif values.get("clip") == _MICRO:
+        values["captioner"] = _MICRO  # the toy CLIP's words are those of its own small world
+    values["limits"] = {**dict(options.max), **dict.fromkeys(options.no, 0)}
+    values["exclude"] = tuple(phrase for text in options.exclude for phrase in _excluded(text))
+    _keep_range(values, options)
+    return Settings(captioning=CaptionSettings(**captioning), **values)
+
+
+def _given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:
+    return {setting: getattr(options, name) for name, setting in names.items() if getattr(options, name) is not None}
+
+
+def _keep_range(values: dict[str, Any], options: argparse.Namespace) -> None:
+    """One end given alone moves the other end's default along, so that `--max-phrases 4` is enough."""
+    default = Settings()
+    least = values.get("min_phrases", default.min_phrases)
+    most = values.get("max_phrases", default.max_phrases)
+    if options.min_phrases is None:
+        values["min_phrases"] = max(0, min(least, most))
+    elif options.max_phrases is None:
+        values["max_phrases"] = max(least, most)
+
+
+def _category_limit(text: str) -> tuple[str, int]:
+    category, separator, number = text.partition("=")
+    if not (category and separator and number.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY=N, such as artists=1")
+    return category, int(number)
+
+
+def _excluded(text: str) -> list[str]:
+    if not text.startswith("@"):
+        return [text]
+    path = Path(text[1:])
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the phrases to exclude cannot be read from {path}: {error}.") from error
+    return [line.strip() for line in lines if line.strip()]

@@ -1,0 +1,100 @@
+"""`unrender interrogate`: pictures in, prompts out."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.errors import ImageError, UnrenderError
+from ..core.settings import MODES
+from . import engine_options
+from .output import HOSTS, printer
+from .streams import complain, quiet_libraries
+
+STANDARD_INPUT = "-"
+
+_EPILOG = """\
+what is printed
+  on a terminal: for each picture its name, prompt and similarity
+  piped, one picture: the prompt alone on a line
+  piped, several pictures: PATH, a tab and the prompt, a line each
+  --json: an object a line with image, mode, prompt, similarity, caption, phrases, model, seconds
+
+exit status
+  0, or 1 when a picture failed: one line on standard error says which and why, the others are done
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "interrogate",
+        help="turn pictures into prompts",
+        description="Turns pictures into prompts.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file; - reads one from standard input")
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="best",
+        help="best searches (default), fast and classic rank, negative is for the negative prompt",
+    )
+    parser.add_argument("--caption", metavar="TEXT", help="your own caption, in the captioner's place")
+    engine_options.add_to(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="one JSON object per picture, and no progress bars")
+    output.add_argument(
+        "--escape",
+        choices=HOSTS,
+        default="plain",
+        help="escape what the host's prompt syntax takes for weights and the like (default: plain)",
+    )
+    output.add_argument("--debug", action="store_true", help="let an unexpected failure show where it happened")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Interrogates every picture. Returns 1 when any failed. Errors that concern all pictures are raised."""
+    quiet_libraries()
+    settings = engine_options.settings_from(options)
+    images = expand(options.images)
+    show = printer(options.json, options.escape, several=len(images) > 1)
+
+    from .progress import terminal_progress
+
+    progress = terminal_progress(quiet=options.json)
+    with progress.task("Starting"):
+        from ..core.engine import Engine
+        from ..core.images import open_image
+
+    failures = 0
+    with Engine(settings, progress=progress) as engine:
+        for name in images:
+            try:
+                source = sys.stdin.buffer.read() if name == STANDARD_INPUT else name
+                image = open_image(source, name="standard input" if name == STANDARD_INPUT else name)
+                show(name, engine.interrogate(image, mode=options.mode, caption=options.caption))
+            except ImageError as error:
+                complain(error)
+                failures += 1
+            except (UnrenderError, BrokenPipeError):
+                raise
+            except Exception as error:  # one picture must not end the others
+                if options.debug:
+                    raise
+                complain(f"{name}: unexpected {type(error).__name__}: {error} (--debug shows where).")
+                failures += 1
+    return 1 if failures else 0
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """The pictures meant by `names`; patterns are expanded where the shell did not (Windows), in order."""
+    images: list[str] = []
+    for name in names:
+        matches = [] if name == STANDARD_INPUT or Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
+        images.extend(matches or [name])
+    return images

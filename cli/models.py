@@ -1,0 +1,240 @@
+"""`unrender models`: what can be named, what is on this disk, downloading ahead of time and removing."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import ModelError, UnrenderError
+from .streams import quiet_libraries
+
+if TYPE_CHECKING:
+    from ..core.hub import Hub
+
+MICRO = "micro"
+_MICRO_NOTE = "a toy that is part of the package"
+_PICKLE_NOTE = "only in a format that is never opened"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A model that can be named.
+
+    repos: where the hub has it, the one that is loaded first. safetensors: whether it can be loaded at all.
+    on_disk: whether a repository of it has files on this disk.
+    """
+
+    name: str
+    repos: tuple[str, ...]
+    safetensors: bool = True
+    on_disk: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a download takes: these files of a repository, or a whole model in transformers format (files None)."""
+
+    repo: str
+    files: tuple[str, ...] | None
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "models",
+        help="list, download and remove models",
+        description="Lists the models that can be named and those on this disk; downloads and removes them.",
+    )
+    parser.set_defaults(run=run_list, parser=parser)
+    _add_common(parser, default=None)
+    parser.add_argument("--json", action="store_true", help="the list as one JSON object")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    download = actions.add_parser("download", help="download a model ahead of time; its size is shown first")
+    download.set_defaults(run=run_download, parser=download)
+    remove = actions.add_parser("remove", help="remove a model's files from this disk")
+    remove.set_defaults(run=run_remove, parser=remove)
+    for action in (download, remove):
+        action.add_argument("name", metavar="NAME", help="a name from the list, or a hub id (owner/name)")
+        action.add_argument("-y", "--yes", action="store_true", help="do not ask")
+        # Not given here, the value given before the action stays.
+        _add_common(action, default=argparse.SUPPRESS)
+
+
+def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
+    parser.add_argument("--cache", metavar="DIR", type=Path, default=default, help="where downloads are kept")
+
+
+def run_list(options: argparse.Namespace) -> int:
+    hub, clips, captioners = _survey(options)
+    stored = hub.on_disk()
+    tables = sum(path.stat().st_size for path in (hub.folder / "tables").rglob("*") if path.is_file())
+    if options.json:
+        values = {
+            "cache": str(hub.folder),
+            "clip": [asdict(model) for model in clips],
+            "captioners": [asdict(model) for model in captioners],
+            "on_disk": [
+                {"repo": one.repo, "folder": str(one.folder), "bytes": one.bytes, "shared": one.shared}
+                for one in stored
+            ],
+            "tables_bytes": tables,
+        }
+        sys.stdout.write(json.dumps(values) + "\n")
+        return 0
+    names = {repo: model.name for model in (*clips, *captioners) for repo in model.repos}
+    _write_section(
+        f"On this disk, in {hub.folder}",
+        [
+            (one.repo, _size(one.bytes), names.get(one.repo, ""), "shared Hugging Face cache" if one.shared else "")
+            for one in stored
+        ]
+        + [("phrase tables", _size(tables), "", "")],
+    )
+    _write_section("Captioners (--captioner)", map(_row, captioners))
+    _write_section("CLIP models (--clip)", map(_row, clips))
+    return 0
+
+
+def run_download(options: argparse.Namespace) -> int:
+    from .progress import terminal_progress
+
+    if options.name.casefold() == MICRO:
+        sys.stdout.write("micro is part of the package: there is nothing to download.\n")
+        return 0
+    hub, clips, captioners = _survey(options)
+    wanted = _wanted(options.name, [*clips, *captioners], hub)
+    if wanted.files is None:
+        missing = hub.missing_model_files(wanted.repo)
+    else:
+        missing = hub.missing_files(wanted.repo, wanted.files)
+    if not missing:
+        sys.stdout.write(f"{options.name} is on this disk already.\n")
+        return 0
+    total = _size(sum(missing.values()))
+    if not _agreed(f"Download {total} of {wanted.repo} to {hub.folder}?", options.yes):
+        return 1
+    progress = terminal_progress()
+    if wanted.files is None:
+        folder = hub.fetch_model(wanted.repo, progress)
+    else:
+        folder = hub.fetch(wanted.repo, wanted.files, progress)
+    sys.stdout.write(f"{options.name} is in {folder} ({total}).\n")
+    return 0
+
+
+def run_remove(options: argparse.Namespace) -> int:
+    if options.name.casefold() == MICRO:
+        raise UnrenderError("micro is part of the package and goes with it.")
+    hub, clips, captioners = _survey(options)
+    known = _find(options.name, [*clips, *captioners])
+    repos = known.repos if known else (options.name,)
+    stored = [one for one in hub.on_disk() if one.repo in repos and not one.shared]
+    if not stored:
+        hub.remove(repos[0])  # says in a sentence why there is nothing to remove
+        return 0
+    for one in stored:
+        if not _agreed(f"Remove {one.repo} ({_size(one.bytes)}) from {one.folder}?", options.yes):
+            return 1
+        freed = hub.remove(one.repo)
+        sys.stdout.write(f"{one.repo} is removed, {_size(freed)} are free again.\n")
+    return 0
+
+
+def _survey(options: argparse.Namespace) -> tuple[Hub, list[Named], list[Named]]:
+    """The hub, and all CLIP models and captioners that have a name."""
+    quiet_libraries()
+    from .progress import terminal_progress
+
+    with terminal_progress(quiet=getattr(options, "json", False)).task("Reading the names"):
+        from ..core.caption import KNOWN_CAPTIONERS
+        from ..core.clip.names import known_models
+        from ..core.hub import Hub
+
+        hub = Hub(options.cache)
+        stored = {one.repo for one in hub.on_disk() if one.usable}
+        clips = [Named(MICRO, (), on_disk=True)]
+        for known in known_models():
+            repos = _first_loaded_first(known.repo if known.file else "", known.transformers_repo, known.settings)
+            clips.append(Named(known.name, repos, known.safetensors, on_disk=not stored.isdisjoint(repos)))
+        captioners = [Named(MICRO, (), on_disk=True)]
+        for name, repo in KNOWN_CAPTIONERS.items():
+            captioners.append(Named(name, (repo,), on_disk=repo in stored))
+    return hub, clips, captioners
+
+
+def _first_loaded_first(open_clip_repo: str, transformers_repo: str, settings: object) -> tuple[str, ...]:
+    """open_clip's files are loaded where open_clip works, which shows in its entry for the name."""
+    repos = (open_clip_repo, transformers_repo) if settings else (transformers_repo, open_clip_repo)
+    return tuple(repo for repo in repos if repo)
+
+
+def _find(name: str, models: Iterable[Named]) -> Named | None:
+    return next((model for model in models if model.name.casefold() == name.casefold()), None)
+
+
+def _wanted(name: str, models: list[Named], hub: Hub) -> Wanted:
+    from ..core.clip.names import OPEN_CLIP_WEIGHTS, find_known
+
+    known = _find(name, models)
+    if known is None and not _may_be_a_repo(name, models):
+        usable = {model.name.casefold(): model.name for model in models if model.safetensors}
+        nearest = [usable[match] for match in difflib.get_close_matches(name.casefold(), usable, 4, 0.5)]
+        hint = f"the nearest names are {', '.join(nearest)}" if nearest else "`unrender models` lists the names"
+        raise ModelError(f"There is no model {name}; {hint}.")
+    if known is not None and not known.safetensors:
+        raise ModelError(f"{known.name} exists {_PICKLE_NOTE}; choose another that `unrender models` lists.")
+    repo = known.repos[0] if known else name
+    clip = find_known(name)
+    if clip is not None and clip.repo == repo and clip.file:
+        return Wanted(repo, (clip.file,))
+    if known is None and hub.find_model(repo) is None:
+        files = hub.list_files(repo)
+        if OPEN_CLIP_WEIGHTS in files and not any(file.startswith("model.safetensors") for file in files):
+            return Wanted(repo, ("open_clip_config.json", OPEN_CLIP_WEIGHTS))
+    return Wanted(repo, None)
+
+
+def _may_be_a_repo(name: str, models: list[Named]) -> bool:
+    """owner/name, where the owner is none of the architectures that open_clip's names begin with."""
+    owner, slash, _ = name.casefold().partition("/")
+    return bool(slash) and all(owner != model.name.casefold().partition("/")[0] for model in models)
+
+
+def _agreed(question: str, yes: bool) -> bool:
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UnrenderError(f"{question} Add --yes to do it without being asked.")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
+
+def _row(model: Named) -> tuple[str, ...]:
+    if model.name == MICRO:
+        return (MICRO, _MICRO_NOTE)
+    if not model.safetensors:
+        return (model.name, _PICKLE_NOTE)
+    return (model.name, model.repos[0], "on disk" if model.on_disk else "")
+
+
+def _write_section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
+    rows = list(rows)
+    columns = max(map(len, rows))
+    widths = [max((len(row[column]) for row in rows if column < len(row)), default=0) for column in range(columns)]
+    sys.stdout.write(f"{title}\n")
+    for row in rows:
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
+        sys.stdout.write(f"  {line}".rstrip() + "\n")
+    sys.stdout.write("\n")
+
+
+def _size(count: int) -> str:
+    from rich.filesize import decimal
+
+    return decimal(count)

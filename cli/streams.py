@@ -1,0 +1,42 @@
+"""Standard output and standard error: their encoding, what is kept off them, and a reader that leaves."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+
+BROKEN_PIPE_STATUS = 141  # what shells report for a program whose reader left
+
+
+def prepare() -> None:
+    """Makes every prompt and file name printable; Windows would pipe in a code page that lacks many."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
+def quiet_libraries() -> None:
+    """Keeps the libraries' own bars and warnings off standard error; failures still arrive as exceptions.
+
+    Call it before they are imported. What the user has set stays as it is.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
+def complain(message: object) -> None:
+    """Writes one line to standard error."""
+    sys.stderr.write(f"unrender: {' '.join(str(message).split())}\n")
+    sys.stderr.flush()
+
+
+def abandon_output() -> int:
+    """Ends quietly after the reader of standard output left (`| head -1`). Returns the exit status."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # or Python would complain while flushing at exit
+    return BROKEN_PIPE_STATUS
