@@ -10,8 +10,8 @@ from typing import Any
 class PhraseGain:
     """One phrase of a prompt.
 
-    gain: by how much it raised the prompt's cosine similarity to the picture when the search added it; for modes
-    that rank instead of searching, by how much the similarity falls when the phrase is taken out again.
+    gain: by how much it raised the prompt's cosine similarity to the picture when it was appended (the first one's from
+    zero); negative where it lowered it. The gains of a prompt sum to its similarity.
     category: the vocabulary category it came from, "caption" for the caption itself.
     """
 

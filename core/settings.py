@@ -51,7 +51,8 @@ class Settings:
     exclude: phrases never used, compared without letter case.
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
     min_phrases, max_phrases: how many phrases the search takes at least and at most in the modes that search.
-    token_limit: length of a prompt in tokens, start and end included.
+    token_limit: length of a prompt in tokens, start and end included; never more than the model's context length.
+    peer_defects: repeat clip-interrogator 0.6.0's defects listed in `core.interrogate`, for comparisons with it.
     cache: where downloads and phrase tables are kept; None for the platform's cache folder.
     """
 
@@ -70,7 +71,8 @@ class Settings:
     min_phrases: int = 8
     max_phrases: int = 32
     token_limit: int = 77
-    captioning: CaptionSettings = CaptionSettings()
+    peer_defects: bool = False
+    captioning: CaptionSettings = field(default_factory=CaptionSettings)
     cache: str | PathLike[str] | None = None
 
     def __post_init__(self) -> None:

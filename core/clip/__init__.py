@@ -1,0 +1,5 @@
+"""CLIP models from anywhere, as one `Clip`."""
+
+from .model import Clip
+
+__all__ = ["Clip"]

@@ -1,0 +1,168 @@
+"""What a bare weights file says about its architecture, and models built from open_clip's configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..errors import MissingPackageError, ModelError
+
+# heads are not visible in the weights: 64 wide, but for the vision towers of ViT-H (80), g (88) and bigG (104)
+_VISION_HEADS = {1280: 16, 1408: 16, 1664: 16}
+
+
+def names_quick_gelu(stem: str) -> bool:
+    """Whether a file's name tells that its weights were trained with quick GELU, which their shapes do not show."""
+    stem = stem.casefold()
+    return any(part in stem for part in ("openai", "quickgelu", "clip-vit-base-patch", "clip-vit-large-patch"))
+
+
+def open_clip_config(architecture: str) -> dict[str, Any]:
+    """open_clip's configuration of an architecture, the caller's to change."""
+    config = _open_clip().get_model_config(architecture)
+    if config is None:
+        raise ModelError(f"The installed open_clip does not know {architecture}; run `pip install -U open_clip_torch`.")
+    return dict(config)
+
+
+def build_open_clip(config: dict[str, Any], quick_gelu: bool) -> nn.Module:
+    """An open_clip model with random weights; nothing is downloaded."""
+    open_clip = _open_clip()
+    config = {key: value for key, value in config.items() if not key.startswith("_")}
+    text, vision = dict(config.pop("text_cfg")), dict(config.pop("vision_cfg"))
+    own_text_module = bool(config.pop("custom_text", False)) or "hf_model_name" in text
+    if "hf_model_name" in text:
+        text["hf_model_pretrained"] = False
+    if "timm_model_name" in vision:
+        vision["timm_model_pretrained"] = False
+    kind: Any = open_clip.CustomTextCLIP if own_text_module else open_clip.CLIP
+    if "multimodal_cfg" in config:
+        kind = open_clip.CoCa
+    return kind(vision_cfg=vision, text_cfg=text, quick_gelu=quick_gelu, **config)
+
+
+def fit_open_clip_state(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The state with the text tower's keys where this model has them."""
+    if hasattr(model, "text") and not any(key.startswith("text.") for key in state):
+        from open_clip.model import convert_to_custom_text_state_dict
+
+        return convert_to_custom_text_state_dict(dict(state))
+    return state
+
+
+def open_clip_tokenizer(architecture: str, config: Mapping[str, Any]) -> Any:
+    open_clip = _open_clip()
+    if architecture:
+        return open_clip.get_tokenizer(architecture)
+    text = config["text_cfg"]
+    if text.get("hf_tokenizer_name"):
+        from open_clip.tokenizer import HFTokenizer
+
+        return HFTokenizer(text["hf_tokenizer_name"], context_length=text.get("context_length", 77))
+    return open_clip.get_tokenizer("ViT-B-32")
+
+
+def match_open_clip(state: Mapping[str, Tensor], path: Path) -> str:
+    """The open_clip architecture whose shapes the weights have; ModelError when none has."""
+    open_clip = _open_clip()
+    found = _open_clip_shape(state)
+    for name in open_clip.list_models():
+        config = open_clip.get_model_config(name)
+        if found is not None and found == _config_shape(config):
+            return name
+    raise ModelError(
+        f"{path} has the shapes of no architecture open_clip knows; put its open_clip_config.json beside it, "
+        f"with the file named open_clip_model.safetensors."
+    )
+
+
+def transformers_config(state: Mapping[str, Tensor], quick_gelu: bool) -> dict[str, Any]:
+    """A CLIPConfig's values from the weights' shapes.
+
+    Weights of hub models in this layout are mostly OpenAI's own, hence quick GELU for their two shapes and wherever the
+    file's name says so; GELU otherwise.
+    """
+    text = _tower_values(state, "text_model", "embeddings.token_embedding.weight")
+    vision = _tower_values(state, "vision_model", "embeddings.class_embedding")
+    patch = state["vision_model.embeddings.patch_embedding.weight"].shape[-1]
+    positions = state["vision_model.embeddings.position_embedding.weight"].shape[0] - 1
+    vision.update(patch_size=patch, image_size=patch * round(positions**0.5))
+    vision["num_attention_heads"] = _VISION_HEADS.get(vision["hidden_size"], vision["num_attention_heads"])
+    token_count = state["text_model.embeddings.token_embedding.weight"].shape[0]
+    text.update(vocab_size=token_count, bos_token_id=token_count - 2, eos_token_id=token_count - 1)
+    text["max_position_embeddings"] = state["text_model.embeddings.position_embedding.weight"].shape[0]
+    for values in (text, vision):
+        values["hidden_act"] = "quick_gelu" if quick_gelu else "gelu"
+    return {
+        "text_config": text,
+        "vision_config": vision,
+        "projection_dim": state["text_projection.weight"].shape[0],
+    }
+
+
+def _tower_values(state: Mapping[str, Tensor], tower: str, width_key: str) -> dict[str, Any]:
+    width = state[f"{tower}.{width_key}"].shape[-1]
+    mlp = state[f"{tower}.encoder.layers.0.mlp.fc1.weight"].shape[0]
+    return {
+        "hidden_size": width,
+        "intermediate_size": mlp,
+        "num_attention_heads": max(1, width // 64),
+        "num_hidden_layers": _count(state, f"{tower}.encoder.layers."),
+    }
+
+
+def _open_clip_shape(state: Mapping[str, Tensor]) -> tuple[int, ...] | None:
+    """Of a ViT CLIP: joint width, vision width, vision layers, patch, image side, text width, text layers, context,
+    vocabulary."""
+    if "visual.conv1.weight" not in state or "token_embedding.weight" not in state:
+        return None
+    conv = state["visual.conv1.weight"]
+    side = round((state["visual.positional_embedding"].shape[0] - 1) ** 0.5) * conv.shape[-1]
+    return (
+        state["text_projection"].shape[1],
+        conv.shape[0],
+        _count(state, "visual.transformer.resblocks."),
+        conv.shape[-1],
+        side,
+        state["ln_final.weight"].shape[0],
+        _count(state, "transformer.resblocks."),
+        state["positional_embedding"].shape[0],
+        state["token_embedding.weight"].shape[0],
+    )
+
+
+def _config_shape(config: Mapping[str, Any]) -> tuple[int, ...] | None:
+    vision, text = config["vision_cfg"], config["text_cfg"]
+    if "timm_model_name" in vision or "hf_model_name" in text or config.get("custom_text"):
+        return None
+    if isinstance(vision.get("layers", 12), list) or "patch_size" not in vision:
+        return None
+    return (
+        config["embed_dim"],
+        vision.get("width", 768),
+        vision.get("layers", 12),
+        vision["patch_size"],
+        vision.get("image_size", 224),
+        text.get("width", 512),
+        text.get("layers", 12),
+        text.get("context_length", 77),
+        text.get("vocab_size", 49408),
+    )
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    return 1 + max(int(key[len(prefix) :].partition(".")[0]) for key in state if key.startswith(prefix))
+
+
+def _open_clip() -> Any:
+    try:
+        import open_clip
+    except (ImportError, RuntimeError, OSError) as error:
+        raise MissingPackageError(
+            f"open_clip cannot be imported ({error}); run `pip install open_clip_torch torchvision`, "
+            "or name the model by its hub id in transformers format."
+        ) from error
+    return open_clip

@@ -1,0 +1,242 @@
+"""From a model's name to a loaded `Clip`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..devices import pick_dtype
+from ..errors import ModelError
+from ..hub import Hub
+from ..progress import Progress
+from . import layouts
+from .model import Clip, Placement
+from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known, nearest_names
+from .preprocess import Preprocess
+
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
+_TOKENIZER_REPO = "openai/clip-vit-large-patch14"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
+    """See `Clip.load`. A path that exists wins over a known name, a known name over a hub id."""
+    loader = _Loader(name, Placement(device, pick_dtype(precision, device), moves=True), hub or Hub(), progress)
+    if name == "micro":
+        from ..micro import CLIP_FOLDER
+
+        return loader.from_transformers_folder(CLIP_FOLDER)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return loader.from_folder(path)
+    if path.is_file():
+        return loader.from_file(path)
+    known = find_known(name)
+    if known is not None:
+        return loader.from_known(known)
+    if _looks_like_a_hub_id(name):
+        return loader.from_hub(name)
+    raise ModelError(_unknown(name))
+
+
+class _Loader:
+    def __init__(self, name: str, placement: Placement, hub: Hub, progress: Progress) -> None:
+        self._name = name
+        self._placement = placement
+        self._hub = hub
+        self._progress = progress
+
+    def from_known(self, known: KnownClip) -> Clip:
+        if not known.safetensors:
+            raise ModelError(
+                f"{known.name} exists only as a pickle, which is never opened; "
+                f"choose a model that `unrender models` lists as safetensors, such as ViT-L-14/openai."
+            )
+        if known.file and _open_clip_works():
+            folder = self._hub.fetch(known.repo, [known.file], self._progress)
+            return self._from_open_clip_parts(
+                layouts.open_clip_config(known.architecture),
+                known.settings,
+                known.quick_gelu,
+                _read(folder / known.file),
+                known.architecture,
+            )
+        if known.transformers_repo:
+            return self.from_hub(known.transformers_repo)
+        raise ModelError(
+            f"{known.name} needs open_clip, which cannot be imported; run `pip install open_clip_torch torchvision`."
+        )
+
+    def from_hub(self, repo: str) -> Clip:
+        """A hub repository in transformers' or open_clip's format."""
+        files = self._hub.list_files(repo)
+        config = "config.json" if TRANSFORMERS_WEIGHTS in files else "open_clip_config.json"
+        weights = TRANSFORMERS_WEIGHTS if TRANSFORMERS_WEIGHTS in files else OPEN_CLIP_WEIGHTS
+        if weights not in files or config not in files:
+            raise ModelError(
+                f"{repo} holds neither {TRANSFORMERS_WEIGHTS} with config.json nor {OPEN_CLIP_WEIGHTS}: "
+                "it is no CLIP in safetensors format, and no other format is opened."
+            )
+        extras = [name for name in ("preprocessor_config.json", *_TOKENIZER_FILES) if name in files]
+        return self.from_folder(self._hub.fetch(repo, [config, weights, *extras], self._progress))
+
+    def from_folder(self, folder: Path) -> Clip:
+        if (folder / "config.json").is_file() and _weights_in(folder, TRANSFORMERS_WEIGHTS):
+            return self.from_transformers_folder(folder)
+        if (folder / "open_clip_config.json").is_file() and (folder / OPEN_CLIP_WEIGHTS).is_file():
+            return self._from_open_clip_folder(folder, folder / OPEN_CLIP_WEIGHTS)
+        raise ModelError(
+            f"{folder} is no CLIP folder: it needs config.json with {TRANSFORMERS_WEIGHTS} (transformers), "
+            f"or open_clip_config.json with {OPEN_CLIP_WEIGHTS}."
+        )
+
+    def from_file(self, path: Path) -> Clip:
+        """A single safetensors file; its layout tells the architecture, a config beside it what shapes cannot."""
+        if path.suffix != ".safetensors":
+            raise ModelError(f"{path} is not a safetensors file, and no other format is opened; convert it first.")
+        if (path.parent / "open_clip_config.json").is_file() and path.name == OPEN_CLIP_WEIGHTS:
+            return self._from_open_clip_folder(path.parent, path)
+        state = _read(path)
+        quick_gelu = layouts.names_quick_gelu(path.stem)
+        if "vision_model.embeddings.patch_embedding.weight" in state:
+            return self._from_transformers_state(state, path, quick_gelu)
+        if "visual.conv1.weight" in state or any(key.startswith("visual.") for key in state):
+            architecture = layouts.match_open_clip(state, path)
+            config = layouts.open_clip_config(architecture)
+            return self._from_open_clip_parts(config, {}, quick_gelu, state, architecture)
+        raise ModelError(
+            f"{path} holds no CLIP with both a picture and a text encoder; give a full CLIP model, not a checkpoint "
+            "or a single encoder."
+        )
+
+    def from_transformers_folder(self, folder: Path) -> Clip:
+        """Raises ModelError when the folder does not hold a whole model in transformers' format."""
+        from transformers import AutoModel, AutoTokenizer
+
+        if not _weights_in(folder, TRANSFORMERS_WEIGHTS):
+            raise ModelError(f"{folder} holds no {TRANSFORMERS_WEIGHTS}, and no other format is opened.")
+        with _sentence_for(folder):
+            model = AutoModel.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        settings = _read_json(folder / "preprocessor_config.json")
+        return self._from_transformers(model, tokenizer, Preprocess.from_transformers(settings))
+
+    def _from_transformers_state(self, state: Mapping[str, Tensor], path: Path, quick_gelu: bool) -> Clip:
+        from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+        config = path.parent / "config.json"
+        settings = _read_json(config) if config.is_file() else layouts.transformers_config(state, quick_gelu)
+        model = CLIPModel(CLIPConfig.from_dict(dict(settings)))
+        _fill(model, state, path)
+        beside = path.parent if (path.parent / "merges.txt").is_file() else None
+        folder = beside or self._hub.fetch(_TOKENIZER_REPO, ["vocab.json", "merges.txt"], self._progress)
+        tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+        side = model.config.vision_config.image_size
+        return self._from_transformers(model, tokenizer, Preprocess((side, side)))
+
+    def _from_transformers(self, model: Any, tokenizer: Any, preprocess: Preprocess) -> Clip:
+        model = model.float()
+        return Clip._from_transformers_parts(model, tokenizer, preprocess, self._name, self._placement)
+
+    def _from_open_clip_folder(self, folder: Path, weights: Path) -> Clip:
+        config = _read_json(folder / "open_clip_config.json")
+        model = dict(config["model_cfg"])
+        quick_gelu = bool(model.pop("quick_gelu", False))
+        return self._from_open_clip_parts(model, config.get("preprocess_cfg", {}), quick_gelu, _read(weights), "")
+
+    def _from_open_clip_parts(
+        self,
+        config: dict[str, Any],
+        settings: Mapping[str, Any],
+        quick_gelu: bool,
+        state: Mapping[str, Tensor],
+        architecture: str,
+    ) -> Clip:
+        quick_gelu = bool(config.pop("quick_gelu", False)) or quick_gelu
+        model = layouts.build_open_clip(config, quick_gelu)
+        _fill(model, layouts.fit_open_clip_state(model, state), Path(self._name))
+        size = model.visual.image_size
+        preprocess = Preprocess.from_open_clip({**settings, "size": size})
+        tokenizer = layouts.open_clip_tokenizer(architecture, config)
+        return Clip._from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
+
+
+def _fill(model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+    missing, unexpected = model.load_state_dict(dict(state), strict=False)
+    missing = [key for key in missing if not key.endswith("position_ids")]
+    unexpected = [key for key in unexpected if not key.endswith(("position_ids", "attn_mask"))]
+    if missing or unexpected:
+        wrong = f"lacks {missing[0]}" if missing else f"holds {unexpected[0]}, which does not belong there"
+        raise ModelError(f"{source} does not fit the model it seems to be: it {wrong}.")
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(str(path))
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} cannot be read as safetensors ({error}); download it again.") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); it belongs beside the weights.") from error
+
+
+def _open_clip_works() -> bool:
+    try:
+        import open_clip  # noqa: F401
+    except (ImportError, RuntimeError, OSError):
+        return False
+    return True
+
+
+def _weights_in(folder: Path, name: str) -> bool:
+    return (folder / name).is_file() or (folder / f"{name}.index.json").is_file()
+
+
+def _looks_like_a_hub_id(name: str) -> bool:
+    """organisation/repo, unless the part before the slash is one of open_clip's architectures."""
+    if not _HUB_ID.fullmatch(name):
+        return False
+    organisation = name.partition("/")[0].casefold()
+    return not organisation.startswith(("vit-", "rn50", "rn101", "convnext", "coca", "eva0", "mobileclip", "xlm-"))
+
+
+def _unknown(name: str) -> str:
+    near = nearest_names(name)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`unrender models` lists what can be named."
+    return f"There is no CLIP model, folder or file {name!r}; {hint}"
+
+
+class _sentence_for:
+    """Turns whatever a library raises while it reads a folder into one ModelError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception):
+            reason = str(error).strip().splitlines()
+            raise ModelError(
+                f"{self._folder} cannot be loaded as a CLIP model ({reason[0] if reason else type(error).__name__})."
+            ) from error

@@ -1,0 +1,97 @@
+"""A picture as a vision tower wants it: resized, cropped, normalised.
+
+Written with Pillow and numpy, and tested equal to open_clip's own transform, so that neither torchvision nor a
+processor's backend decides what a model sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+ResizeMode = Literal["shortest", "squash", "longest"]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """size: (height, width) in pixels.
+    resize_mode: bring the shortest side to size and crop the centre, squash to size, or bring the longest side to size
+    and pad with black; always with Pillow's antialiased resampling."""
+
+    size: tuple[int, int] = (224, 224)
+    mean: tuple[float, ...] = CLIP_MEAN
+    std: tuple[float, ...] = CLIP_STD
+    resample: Image.Resampling = Image.Resampling.BICUBIC
+    resize_mode: ResizeMode = "shortest"
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """RGB picture -> float32 [3, height, width]."""
+        pixels = np.asarray(self._fit(image.convert("RGB")), dtype=np.uint8)
+        unit = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div(255)
+        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return unit.sub_(mean).div_(std)
+
+    @classmethod
+    def from_open_clip(cls, config: Mapping[str, Any]) -> Preprocess:
+        """From an open_clip preprocess_cfg (size, mean, std, interpolation, resize_mode)."""
+        resample = Image.Resampling[str(config.get("interpolation", "bicubic")).upper()]
+        return cls(
+            _pair(config.get("size", 224)),
+            tuple(config.get("mean", CLIP_MEAN)),
+            tuple(config.get("std", CLIP_STD)),
+            resample,
+            config.get("resize_mode") or "shortest",
+        )
+
+    @classmethod
+    def from_transformers(cls, config: Mapping[str, Any]) -> Preprocess:
+        """From the values of a preprocessor_config.json."""
+        size = config.get("crop_size") if config.get("do_center_crop", False) else None
+        size = size or config.get("size", 224)
+        return cls(
+            _pair(size),
+            tuple(config.get("image_mean") or CLIP_MEAN),
+            tuple(config.get("image_std") or CLIP_STD),
+            Image.Resampling(int(config.get("resample", Image.Resampling.BICUBIC))),
+            "shortest" if config.get("do_center_crop", False) else "squash",
+        )
+
+    def _fit(self, image: Image.Image) -> Image.Image:
+        height, width = self.size
+        if self.resize_mode == "squash":
+            return image.resize((width, height), self.resample)
+        shortest = self.resize_mode == "shortest"
+        if shortest and height == width:
+            image = image.resize(_shortest_side(image.size, height), self.resample)
+        else:
+            ratios = image.height / height, image.width / width
+            ratio = min(ratios) if shortest else max(ratios)
+            image = image.resize((round(image.width / ratio), round(image.height / ratio)), self.resample)
+        left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+        return image.crop((left, top, left + width, top + height))
+
+
+def _shortest_side(size: tuple[int, int], target: int) -> tuple[int, int]:
+    width, height = size
+    if width <= height:
+        return target, int(target * height / width)
+    return int(target * width / height), target
+
+
+def _pair(size: int | Sequence[int] | Mapping[str, int]) -> tuple[int, int]:
+    if isinstance(size, Mapping):
+        if "shortest_edge" in size:
+            return size["shortest_edge"], size["shortest_edge"]
+        return size["height"], size["width"]
+    if isinstance(size, int):
+        return size, size
+    return (size[0], size[-1])

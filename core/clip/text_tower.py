@@ -1,0 +1,202 @@
+"""A causal CLIP text tower that evaluates many continuations of one text at the cost of their own tokens.
+
+The tower is causal and pooled at the end-of-text token (Radford et al. 2021, section 2.4), hence nothing after that
+token matters and texts that begin alike share the keys and values of their beginning. A text is therefore split in a
+`Prefix`, evaluated once and extended as the text grows, and suffixes, evaluated together as one `Trie` without padding
+or mask. The last block's query, output and MLP are needed at the end-of-text nodes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .trie import Trie
+from .weights import Block, TowerWeights
+
+NODES_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The beginning of a text, evaluated.
+
+    ids: its token ids, start-of-text first.
+    keys, values: for each block [heads, len(ids), head width].
+    last_state: [width], the last token's state after the last block, before the final normalisation.
+    """
+
+    ids: tuple[int, ...]
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    last_state: Tensor
+
+
+class TextTower:
+    """Evaluates token sequences with the given weights, in their dtype and on their device."""
+
+    def __init__(self, weights: TowerWeights) -> None:
+        self.weights = weights
+        self.context_length = weights.positions.shape[0]
+
+    @torch.no_grad()
+    def prefix(self, ids: Sequence[int], shared: Prefix | None = None) -> Prefix:
+        """Evaluates a beginning of at least one token; what it shares with `shared` is not computed again.
+
+        Cut so that one end-of-text token still fits.
+        """
+        ids = tuple(ids[: self.context_length - 1])
+        known = _common_length(ids, shared.ids) if shared else 0
+        if shared and known == len(ids) == len(shared.ids):
+            return shared
+        known = min(known, len(ids) - 1)
+        weights = self.weights
+        new = torch.tensor(ids[known:], device=weights.device)
+        x = weights.embedding[new] + weights.positions[known : len(ids)]
+        mask = torch.ones(len(new), len(ids), dtype=torch.bool, device=x.device).tril(known)
+        keys, values = [], []
+        for index, block in enumerate(weights.blocks):
+            q, k, v = self._project(block, x, 0, 3)
+            if shared and known:
+                k = torch.cat([shared.keys[index][:, :known], k], dim=1)
+                v = torch.cat([shared.values[index][:, :known], v], dim=1)
+            keys.append(k.contiguous())
+            values.append(v.contiguous())
+            attended = F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=mask)[0]
+            x = self._finish(block, x, attended.transpose(0, 1).flatten(1))
+        return Prefix(ids, tuple(keys), tuple(values), x[-1])
+
+    @torch.no_grad()
+    def encode_whole(self, ids: Sequence[int], shared: Prefix | None = None) -> Tensor:
+        """Embedding [width of the joint space], float32, not normalised, of one text given with its start token
+        and without its end; cut to the context length."""
+        beginning = self.prefix(ids, shared)
+        return self.encode(beginning, [()])[0]
+
+    @torch.no_grad()
+    def encode(self, prefix: Prefix, suffixes: Sequence[Sequence[int]]) -> Tensor:
+        """Embeddings of prefix + suffix + end-of-text for every suffix: [suffixes, width of the joint space],
+        float32, not normalised.
+
+        A text longer than the context length is cut before its end-of-text token, as the libraries do, and a text that
+        holds an end-of-text id ends there (the libraries pool at the first one).
+        """
+        eot = self.weights.end_of_text
+        if eot in prefix.ids:
+            cut = self.prefix(prefix.ids[: prefix.ids.index(eot)], prefix)
+            return self.encode(cut, [()]).expand(len(suffixes), -1)
+        room = self.context_length - len(prefix.ids) - 1
+        ended = [(*_until(suffix, eot)[:room], eot) for suffix in suffixes]
+        order = sorted(range(len(ended)), key=ended.__getitem__)
+        features = torch.empty(len(ended), self.weights.output_width, device=self.weights.device)
+        for rows in _chunks(order, ended, NODES_AT_ONCE):
+            trie = Trie.build((ended[row] for row in rows), self.weights.device)
+            features[torch.tensor(rows, device=features.device)] = self._run(prefix, trie).float()
+        return features
+
+    def _run(self, prefix: Prefix, trie: Trie) -> Tensor:
+        weights = self.weights
+        x = weights.embedding[trie.tokens] + weights.positions[len(prefix.ids) + trie.depths]
+        for index, block in enumerate(weights.blocks[:-1]):
+            q, k, v = self._project(block, x, 0, 3)
+            attended = _attend(q, k, v, prefix.keys[index], prefix.values[index], trie.level_sizes, trie.paths)
+            x = self._finish(block, x, attended)
+        block = weights.blocks[-1]
+        k, v = self._project(block, x, 1, 3)
+        x = x[trie.ends]
+        (q,) = self._project(block, x, 0, 1)
+        attended = _attend(q, k, v, prefix.keys[-1], prefix.values[-1], *trie.ends_by_depth())
+        x = self._finish(block, x, attended)
+        x = _normalise(x, weights.final_norm)
+        if weights.projection is not None:
+            x = F.linear(x, weights.projection, weights.projection_bias)
+        return x[trie.rows]
+
+    def _project(self, block: Block, x: Tensor, first: int, last: int) -> tuple[Tensor, ...]:
+        """Of query, key and value (0, 1, 2) of x [nodes, width] those from `first` up to `last`: each [heads, nodes,
+        head width]."""
+        width = x.shape[1]
+        rows = slice(first * width, last * width)
+        bias = None if block.qkv_bias is None else block.qkv_bias[rows]
+        out = F.linear(_normalise(x, block.norm_1), block.qkv[rows], bias)
+        return out.view(len(x), last - first, self.weights.heads, -1).permute(1, 2, 0, 3).unbind(0)
+
+    def _finish(self, block: Block, x: Tensor, attended: Tensor) -> Tensor:
+        x = x + F.linear(attended, block.out, block.out_bias)
+        hidden = F.linear(_normalise(x, block.norm_2), block.up, block.up_bias)
+        hidden = hidden * torch.sigmoid(1.702 * hidden) if self.weights.quick_gelu else F.gelu(hidden)
+        return x + F.linear(hidden, block.down, block.down_bias)
+
+
+def _attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    prefix_k: Tensor,
+    prefix_v: Tensor,
+    level_sizes: Sequence[int],
+    paths: Sequence[Tensor],
+) -> Tensor:
+    """Attention of trie nodes over the prefix and their own path.
+
+    q [heads, queries, head width] in order of depth, k and v the same for all nodes, prefix_k and prefix_v
+    [heads, prefix, head width]; returns [queries, width].
+    """
+    heads, queries, head_width = q.shape
+    prefix_length = prefix_k.shape[1]
+    q = q * head_width**-0.5
+    to_prefix = q @ prefix_k.transpose(1, 2)
+    k, v = k.transpose(0, 1).contiguous(), v.transpose(0, 1).contiguous()
+    by_node = q.transpose(0, 1)
+    prefix_shares, along_path = [], []
+    start = 0
+    for size, path in zip(level_sizes, paths, strict=True):
+        if not size:
+            continue
+        nodes = slice(start, start + size)
+        start += size
+        to_path = torch.einsum("nhd,nahd->hna", by_node[nodes], k[path])
+        weights = torch.softmax(torch.cat([to_prefix[:, nodes], to_path], dim=2).float(), dim=-1).to(q.dtype)
+        prefix_shares.append(weights[:, :, :prefix_length])
+        along_path.append(torch.einsum("hna,nahd->nhd", weights[:, :, prefix_length:], v[path]))
+    out = torch.cat(along_path) + (torch.cat(prefix_shares, dim=1) @ prefix_v).transpose(0, 1)
+    return out.reshape(queries, heads * head_width)
+
+
+def _normalise(x: Tensor, norm: tuple[Tensor, Tensor, float]) -> Tensor:
+    weight, bias, epsilon = norm
+    return F.layer_norm(x, weight.shape, weight, bias, epsilon)
+
+
+def _common_length(a: Sequence[int], b: Sequence[int]) -> int:
+    length = 0
+    for left, right in zip(a, b, strict=False):
+        if left != right:
+            break
+        length += 1
+    return length
+
+
+def _until(ids: Sequence[int], end: int) -> Sequence[int]:
+    return ids[: ids.index(end)] if end in ids else ids
+
+
+def _chunks(order: list[int], sequences: Sequence[Sequence[int]], most_tokens: int) -> Iterator[list[int]]:
+    """Splits sorted rows so that no chunk's trie holds more than about `most_tokens` nodes."""
+    chunk: list[int] = []
+    nodes = 0
+    previous: Sequence[int] = ()
+    for row in order:
+        fresh = len(sequences[row]) - _common_length(sequences[row], previous)
+        if chunk and nodes + fresh > most_tokens:
+            yield chunk
+            chunk, nodes, fresh = [], 0, len(sequences[row])
+        chunk.append(row)
+        nodes += fresh
+        previous = sequences[row]
+    if chunk:
+        yield chunk

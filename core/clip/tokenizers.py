@@ -1,0 +1,112 @@
+"""The libraries' tokenizers behind one face: text to token ids without start and end."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Tokenizer(Protocol):
+    start_of_text: int
+    end_of_text: int
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of the text alone, neither cut nor padded."""
+        ...
+
+    def joins(self, text: str) -> bool:
+        """Whether the text tokenizes the same after "prompt, " as alone: encode(f"{a}, {b}") ==
+        encode(f"{a},") + encode(b) for every a and b that join. True only where it is certain."""
+        ...
+
+    def batch(self, texts: Sequence[str]) -> Tensor:
+        """[texts, context length] as the library's own text encoder takes it."""
+        ...
+
+
+class OpenClipTokenizer:
+    """An open_clip SimpleTokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        # open_clip 2.20 has no sot_token_id
+        self.start_of_text = tokenizer.encoder[_named(tokenizer.encoder, "<start_of_text>", "<|startoftext|>")]
+        self.end_of_text = tokenizer.encoder[_named(tokenizer.encoder, "<end_of_text>", "<|endoftext|>")]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text))
+
+    def joins(self, text: str) -> bool:
+        # ftfy repairs a whole line at once and entities are resolved first: only text that neither touches is certain
+        if "&" in text and html.unescape(text) != text:
+            return False
+        return text.isascii() or _unmended(text)
+
+    def batch(self, texts: Sequence[str]) -> Tensor:
+        return self._tokenizer(list(texts))
+
+
+class TransformersTokenizer:
+    """A transformers CLIPTokenizer, slow or fast."""
+
+    def __init__(self, tokenizer: Any, context_length: int) -> None:
+        self._tokenizer = tokenizer
+        self._context_length = context_length
+        self.start_of_text = tokenizer.bos_token_id
+        self.end_of_text = tokenizer.eos_token_id
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def joins(self, text: str) -> bool:
+        return text.isascii()
+
+    def batch(self, texts: Sequence[str]) -> Tensor:
+        values = self._tokenizer(
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self._context_length,
+            return_tensors="pt",
+        )
+        return values["input_ids"]
+
+
+class LibraryTokenizer:
+    """Any other tokenizer an open_clip model comes with, known only as a function from texts to a padded tensor."""
+
+    start_of_text = -1
+    end_of_text = -1
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        padding = self._padding()
+        ids = self.batch([text])[0].tolist()
+        while len(ids) > 1 and ids[-1] == ids[-2] == padding:
+            ids.pop()
+        return tuple(ids)
+
+    def joins(self, text: str) -> bool:
+        return False
+
+    def batch(self, texts: Sequence[str]) -> Tensor:
+        return torch.as_tensor(self._tokenizer(list(texts)))
+
+    def _padding(self) -> int:
+        return int(self.batch([""])[0, -1])
+
+
+def _named(encoder: dict[str, int], *names: str) -> str:
+    return next(name for name in names if name in encoder)
+
+
+def _unmended(text: str) -> bool:
+    import ftfy
+
+    return ftfy.fix_text(text) == text

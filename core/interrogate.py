@@ -1,0 +1,240 @@
+"""The modes: from a picture's features and its caption to a prompt.
+
+They follow clip-interrogator 0.6.0 to the letter, except for its defects, which `Settings.peer_defects` brings back:
+
+1. Of a table longer than 2,048 phrases only the best int(2048 / chunks) of each 2,048 are ranked, so that its pool
+   holds 2,035 phrases and misses some of the best.
+2. The negative mode ranks the survivors of those chunks by similarity instead of dissimilarity.
+3. The negative mode compares later prompts with the first phrase's similarity without turning its sign.
+4. Cutting a prompt to the token limit forgets the commas between the phrases, so that the prompt may be too long.
+5. Phrases that differ in letter case only, and are the same to the model, may both be taken.
+
+Two more cannot be brought back: ties there go by Python's hash seed (here: by the order of the vocabulary), and a
+tokenizer that pads with another id than 0 ends every chain after one phrase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from .clip import Clip
+from .errors import SettingsError
+from .phrases import NEGATIVE, Vocabulary
+from .phrases.table import PhraseTable
+from .phrases.vocabulary import category_name
+from .progress import Progress
+from .ranking import reversed_values, top, top_as_peer
+from .search import EMPTY, Candidate, ChainRules, Scorer, Trail, greedy_chain, joined_category
+from .settings import Mode, Settings
+
+CAPTION = "caption"
+FLAVORS = "flavors"
+_POOL = 2048
+_CLASSIC_FLAVORS = 3
+_FAST_PHRASES = 32
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is known of a picture: its features [width] and its caption, empty when there is none."""
+
+    features: Tensor
+    caption: str
+
+
+class Interrogator:
+    """Finds prompts with one model, one vocabulary and one set of settings. `table` holds the positive categories."""
+
+    def __init__(
+        self, clip: Clip, vocabulary: Vocabulary, table: PhraseTable, settings: Settings, progress: Progress
+    ) -> None:
+        self._clip = clip
+        self._vocabulary = vocabulary
+        self._table = table
+        self._settings = settings
+        self._progress = progress
+        self._limits = {category_name(name): limit for name, limit in settings.limits.items()}
+        self._excluded = _exclusions(settings.exclude)
+        self._ruled_out = self._rows_ruled_out()
+
+    def run(self, mode: Mode, subject: Subject) -> Trail:
+        """The mode's prompt, without trigger word, prefix and suffix."""
+        scorer = Scorer(self._clip, subject.features)
+        if mode == "negative":
+            return self._negative(scorer, subject)
+        if mode == "caption":
+            if not subject.caption:
+                raise SettingsError("The caption mode needs a captioner or a given caption; name one of them.")
+            return scorer.trail([Candidate(subject.caption, CAPTION)])
+        similarities = self._similarities(subject)
+        if mode == "classic":
+            return self._classic(scorer, subject, similarities, _CLASSIC_FLAVORS)
+        if mode == "fast":
+            return self._fast(scorer, subject, similarities, _FAST_PHRASES)
+        return self._best(scorer, subject, similarities)
+
+    def token_limit(self) -> int:
+        """Tokens a prompt may have, trigger word, prefix and suffix deducted."""
+        length = self._clip.text.length
+        around = length(framed("a", self._settings)) - length("a")
+        limit = min(self._settings.token_limit, self._clip.text.context_length) - around
+        if limit < 3:
+            raise SettingsError(
+                f"Trigger word, prefix and suffix take {around} tokens and leave no room for a prompt within "
+                f"{self._settings.token_limit}; shorten them."
+            )
+        return limit
+
+    def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
+        start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
+        pool = self._pool(self._ranked(similarities, _POOL))
+        chain = greedy_chain(scorer, pool, start, self._rules(), self._progress)
+        most = self._settings.max_phrases
+        classic = self._classic(scorer, subject, similarities, most)
+        fast = self._fast(scorer, subject, similarities, most)
+        return max((start, classic, fast, chain), key=lambda trail: (bool(trail.prompt), trail.similarity))
+
+    def _negative(self, scorer: Scorer, subject: Subject) -> Trail:
+        flavors = self._table.rows(FLAVORS)
+        similarities = self._similarities(subject)[flavors]
+        if self._settings.peer_defects:
+            ranked = top_as_peer(similarities, _POOL, reverse=True)
+        else:
+            ranked = top(reversed_values(similarities), _POOL)
+        pool = self._pool([flavors.start + row for row in ranked])
+        listed = [
+            Candidate(phrase, NEGATIVE)
+            for phrase in self._vocabulary.phrases(NEGATIVE)
+            if self._is_allowed(phrase, NEGATIVE)
+        ]
+        return greedy_chain(scorer, [*pool, *listed], EMPTY, self._rules(away=True), self._progress)
+
+    def _fast(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, most: int) -> Trail:
+        ranked = self._within_limits(self._listed(self._ranked(similarities, _POOL)), most)
+        return self._fitted(scorer, [*_caption_part(subject), *ranked])
+
+    def _classic(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, flavors: int) -> Trail:
+        """Caption, medium and artist, site, movement, further categories, flavors."""
+        medium = self._top_of("mediums", similarities, 1)
+        artist = self._top_of("artists", similarities, 1)
+        if medium and subject.caption.startswith(medium[0].text):
+            head = [Candidate(" ".join([subject.caption, *_texts(artist)]), CAPTION)]
+        else:
+            signature = [*medium, *artist]
+            head = _caption_part(subject)
+            if signature:
+                head.append(Candidate(" ".join(_texts(signature)), "+".join(part.category for part in signature)))
+        tail = [*self._top_of("sites", similarities, 1), *self._top_of("movements", similarities, 1)]
+        standard = {"mediums", "artists", "sites", "movements", FLAVORS}
+        for category in self._vocabulary.positive():
+            if category.name not in standard:
+                tail += self._top_of(category.name, similarities, 1)
+        return self._fitted(scorer, [*head, *tail, *self._top_of(FLAVORS, similarities, flavors)])
+
+    def _rules(self, away: bool = False) -> ChainRules:
+        settings = self._settings
+        limits = {name: limit for name, limit in self._limits.items() if limit > 0}
+        limit = min(settings.token_limit, self._clip.text.context_length) if away else self.token_limit()
+        # the negative chain has no caption to start from and takes its first phrase outside the count
+        return ChainRules(
+            settings.min_phrases, settings.max_phrases, limit, limits, away, away and settings.peer_defects
+        )
+
+    def _similarities(self, subject: Subject) -> np.ndarray:
+        """Of every phrase of the table; -inf where the settings rule a phrase out."""
+        similarities = self._table.similarities(subject.features)
+        similarities[self._ruled_out] = -np.inf
+        return similarities
+
+    def _ranked(self, similarities: np.ndarray, count: int) -> list[int]:
+        return top_as_peer(similarities, count) if self._settings.peer_defects else top(similarities, count)
+
+    def _top_of(self, category: str, similarities: np.ndarray, count: int) -> list[Candidate]:
+        found = self._vocabulary.categories.get(category)
+        if found is None:
+            return []
+        rows = self._table.rows(category)
+        wanted = min(found.per_prompt or count, self._limits.get(category, count))
+        # twins of a phrase are skipped, so more are ranked than are wanted
+        ranked = [rows.start + row for row in self._ranked(similarities[rows], 2 * wanted)]
+        return self._listed(ranked)[:wanted]
+
+    def _pool(self, rows: Sequence[int]) -> list[Candidate]:
+        """The rows' phrases for a search, none twice; twins that the model cannot tell apart count as one, the first in
+        the order of the vocabulary."""
+        if self._settings.peer_defects:
+            return list({self._table.phrases[row]: self._candidate(row) for row in rows}.values())
+        first: dict[tuple[int, ...], int] = {}
+        for row in rows:
+            ids = self._clip.text.ids(self._table.phrases[row])
+            if ids:
+                first[ids] = min(row, first.get(ids, row))
+        return [self._candidate(row) for row in first.values()]
+
+    def _listed(self, rows: Sequence[int]) -> list[Candidate]:
+        """The rows' phrases for a prompt that lists them by rank."""
+        return [self._candidate(row) for row in rows] if self._settings.peer_defects else self._pool(rows)
+
+    def _candidate(self, row: int) -> Candidate:
+        return Candidate(self._table.phrases[row], self._table.categories[row])
+
+    def _within_limits(self, ranked: Sequence[Candidate], most: int) -> list[Candidate]:
+        taken: list[Candidate] = []
+        for candidate in ranked:
+            if len(taken) == most:
+                break
+            limit = self._limits.get(candidate.category, most)
+            if sum(other.category == candidate.category for other in taken) < limit:
+                taken.append(candidate)
+        return taken
+
+    def _fitted(self, scorer: Scorer, parts: Sequence[Candidate]) -> Trail:
+        """As many of the parts, cut at their commas, as the token limit lets in."""
+        limit = self.token_limit()
+        pieces = [Candidate(text, part.category) for part in parts for text in part.text.split(", ")]
+        prompt = ""
+        fitting: list[Candidate] = []
+        for piece in pieces:
+            longer = f"{prompt}, {piece.text}" if fitting else piece.text
+            measured = prompt + piece.text if self._settings.peer_defects else longer
+            if fitting and scorer.length(measured) >= limit:
+                break
+            prompt = longer
+            fitting.append(piece)
+        return joined_category(scorer.trail(fitting), CAPTION)
+
+    def _rows_ruled_out(self) -> list[int]:
+        if not self._limits and not self._excluded:
+            return []
+        rows = enumerate(zip(self._table.phrases, self._table.categories, strict=True))
+        return [row for row, entry in rows if not self._is_allowed(*entry)]
+
+    def _is_allowed(self, phrase: str, category: str) -> bool:
+        return self._limits.get(category, 1) > 0 and _bare(phrase) not in self._excluded
+
+
+def framed(prompt: str, settings: Settings) -> str:
+    """The prompt with trigger word and prefix before it and suffix behind it."""
+    parts = (settings.trigger, settings.prefix, prompt, settings.suffix)
+    return ", ".join(part for part in (text.strip(" ,") for text in parts) if part)
+
+
+def _exclusions(exclude: Sequence[str]) -> frozenset[str]:
+    return frozenset(_bare(phrase) for phrase in exclude)
+
+
+def _bare(phrase: str) -> str:
+    """Letter case and an artist's "by" do not distinguish what is excluded."""
+    return phrase.strip().casefold().removeprefix("inspired ").removeprefix("by ")
+
+
+def _caption_part(subject: Subject) -> list[Candidate]:
+    return [Candidate(subject.caption, CAPTION)] if subject.caption else []
+
+
+def _texts(candidates: Sequence[Candidate]) -> list[str]:
+    return [candidate.text for candidate in candidates]

@@ -1,0 +1,152 @@
+"""The greedy chain: a prompt grown phrase by phrase towards a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from .clip import Clip
+from .progress import Progress
+from .results import PhraseGain
+
+
+@dataclass(frozen=True)
+class Candidate:
+    text: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Trail:
+    """A prompt and how it came about: the gains of its phrases sum to its similarity."""
+
+    prompt: str
+    similarity: float
+    phrases: tuple[PhraseGain, ...]
+
+    def extended(self, candidate: Candidate, similarity: float) -> Trail:
+        prompt = f"{self.prompt}, {candidate.text}" if self.prompt else candidate.text
+        gain = PhraseGain(candidate.text, candidate.category, similarity - self.similarity)
+        return Trail(prompt, similarity, (*self.phrases, gain))
+
+
+EMPTY = Trail("", 0.0, ())
+
+
+class Scorer:
+    """Cosine similarities of texts to one picture, given by its features [width]."""
+
+    def __init__(self, clip: Clip, features: Tensor) -> None:
+        self._clip = clip
+        self._features = features
+
+    def similarities(self, texts: Sequence[str]) -> np.ndarray:
+        return (self._clip.encode_texts(texts) @ self._features).cpu().numpy()
+
+    def similarity(self, text: str) -> float:
+        return float(self.similarities([text])[0])
+
+    def continuations(self, prompt: str, phrases: Sequence[str]) -> np.ndarray:
+        """Of f"{prompt}, {phrase}" for every phrase."""
+        return (self._clip.text.encode_continuations(prompt, phrases) @ self._features).cpu().numpy()
+
+    def length(self, text: str) -> int:
+        return self._clip.text.length(text)
+
+    @property
+    def context_length(self) -> int:
+        return self._clip.text.context_length
+
+    def trail(self, parts: Sequence[Candidate]) -> Trail:
+        """The prompt of the given parts in their order, with what each added."""
+        texts = [", ".join(part.text for part in parts[: count + 1]) for count in range(len(parts))]
+        trail = EMPTY
+        if texts:
+            for part, similarity in zip(parts, self.similarities(texts), strict=True):
+                trail = trail.extended(part, float(similarity))
+        return trail
+
+
+@dataclass(frozen=True)
+class ChainRules:
+    """least, most: phrases taken before a fall in similarity stops the chain, and at all.
+    token_limit: the chain stops when a prompt reaches it; a phrase may run over it only at the model's own context
+    length, where the model cuts it.
+    limits: phrases of a category at most. away: seek the least similar prompt.
+    unsigned_start: with `away`, compare later prompts with the first phrase's similarity as if it were not negated, as
+    the peer does (its negative mode therefore often ends with one phrase).
+    """
+
+    least: int
+    most: int
+    token_limit: int
+    limits: Mapping[str, int]
+    away: bool = False
+    unsigned_start: bool = False
+
+
+def greedy_chain(
+    scorer: Scorer, candidates: Sequence[Candidate], start: Trail, rules: ChainRules, progress: Progress
+) -> Trail:
+    """clip-interrogator's chain: each round takes the phrase that brings the prompt nearest to the picture; the best
+    prompt on the way is returned. Equal scores go to the earlier candidate (the peer: to either, by its hash seed).
+
+    Raises Cancelled between two rounds.
+    """
+    sign = -1.0 if rules.away else 1.0
+    left = list(candidates)
+    current, objective = start, start.similarity
+    if not current.prompt and left:
+        current, left = _best_step(scorer, current, left, sign)
+        objective = current.similarity if rules.unsigned_start else sign * current.similarity
+    best, best_objective = current, objective
+    with progress.task("Searching", rules.most, "phrases") as task:
+        for taken in range(rules.most):
+            left = _allowed(left, current, rules.limits)
+            if not left:
+                break
+            following, left = _best_step(scorer, current, left, sign)
+            length = scorer.length(following.prompt)
+            if length > rules.token_limit < scorer.context_length:
+                break
+            value = sign * following.similarity
+            if value > best_objective:
+                best, best_objective = following, value
+            if value <= objective and taken >= rules.least:
+                break
+            current, objective = following, value
+            task.advance()
+            if length >= rules.token_limit:
+                break
+    return best
+
+
+def joined_category(trail: Trail, category: str) -> Trail:
+    """The trail with consecutive phrases of one category joined into one (a caption cut at its commas, say)."""
+    joined: list[PhraseGain] = []
+    for phrase in trail.phrases:
+        if joined and phrase.category == category == joined[-1].category:
+            last = joined[-1]
+            joined[-1] = replace(last, text=f"{last.text}, {phrase.text}", gain=last.gain + phrase.gain)
+        else:
+            joined.append(phrase)
+    return replace(trail, phrases=tuple(joined))
+
+
+def _best_step(scorer: Scorer, trail: Trail, left: list[Candidate], sign: float) -> tuple[Trail, list[Candidate]]:
+    scores = sign * scorer.continuations(trail.prompt, [candidate.text for candidate in left])
+    winner = int(scores.argmax())
+    following = trail.extended(left[winner], float(sign * scores[winner]))
+    return following, left[:winner] + left[winner + 1 :]
+
+
+def _allowed(left: list[Candidate], trail: Trail, limits: Mapping[str, int]) -> list[Candidate]:
+    if not limits:
+        return left
+    used = Counter(phrase.category for phrase in trail.phrases)
+    full = {category for category, limit in limits.items() if used[category] >= limit}
+    return [candidate for candidate in left if candidate.category not in full] if full else left
