@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, Cancelled):
         streams.complain("stopped.")
         return STOPPED
-    except BrokenPipeError:
+    except OSError as error:
+        if not streams.reader_left(error):
+            raise
         return streams.abandon_output()
     except UnrenderError as error:
         streams.complain(error)

@@ -77,17 +77,19 @@ def run(options: argparse.Namespace) -> int:
             try:
                 source = sys.stdin.buffer.read() if name == STANDARD_INPUT else name
                 image = open_image(source, name="standard input" if name == STANDARD_INPUT else name)
-                show(name, engine.interrogate(image, mode=options.mode, caption=options.caption))
+                result = engine.interrogate(image, mode=options.mode, caption=options.caption)
             except ImageError as error:
                 complain(error)
                 failures += 1
-            except (UnrenderError, BrokenPipeError):
+            except UnrenderError:
                 raise
             except Exception as error:  # one picture must not end the others
                 if options.debug:
                     raise
                 complain(f"{name}: unexpected {type(error).__name__}: {error} (--debug shows where).")
                 failures += 1
+            else:
+                show(name, result)
     return 1 if failures else 0
 
 

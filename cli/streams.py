@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -33,6 +34,11 @@ def complain(message: object) -> None:
     """Writes one line to standard error."""
     sys.stderr.write(f"unrender: {' '.join(str(message).split())}\n")
     sys.stderr.flush()
+
+
+def reader_left(error: OSError) -> bool:
+    """Whether the reader of standard output is gone; Windows calls that an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def abandon_output() -> int:
