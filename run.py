@@ -10,9 +10,7 @@ The first run makes `.venv` beside this file and installs the project there; lat
 import sys
 
 if sys.version_info < (3, 10):  # before any newer syntax, so that an old Python can still say it
-    sys.exit(
-        "run.py: Unrender needs Python 3.10 or newer, this is Python {}.{}.".format(*sys.version_info[:2])
-    )
+    sys.exit("run.py: Unrender needs Python 3.10 or newer, this is Python {}.{}.".format(*sys.version_info[:2]))
 
 import hashlib
 import json
@@ -102,12 +100,7 @@ def python_of_venv() -> str:
 def install_cpu_torch() -> None:
     """Where PyPI's torch would bring gigabytes of CUDA that no GPU uses, tries PyTorch's CPU packages."""
     linux = platform.system() == "Linux" and platform.machine() == "x86_64"
-    if (
-        not linux
-        or has_nvidia()
-        or any(VENV.glob("lib/python*/site-packages/torch"))
-        or not reachable(CPU_TORCH)
-    ):
+    if not linux or has_nvidia() or any(VENV.glob("lib/python*/site-packages/torch")) or not reachable(CPU_TORCH):
         return
     say("no NVIDIA GPU here: taking PyTorch's smaller CPU build")
     if pip("--index-url", CPU_TORCH, "torch>=2.1", "torchvision") != 0:
@@ -144,9 +137,7 @@ def run(*command: "str | Path", quiet: bool = False) -> int:
     # A configuration that sends every pip install to the user's folder cannot work inside an environment.
     env = {**os.environ, "PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     output = subprocess.DEVNULL if quiet else sys.stderr
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-    )
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     started = time.monotonic()
     while True:
         try:
@@ -159,6 +150,7 @@ def run(*command: "str | Path", quiet: bool = False) -> int:
 def start(module: str, *arguments: str) -> int:
     """Hands over to a module of the environment."""
     command = [str(PYTHON), "-m", module, *arguments]
+    os.environ["UNRENDER_COMMAND"] = ("py" if os.name == "nt" else "python3") + " run.py"  # named in its help
     if os.name != "nt":
         os.execv(command[0], command)
     process = subprocess.Popen(command)

@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="unrender",
+        prog=streams.command_name(),
         description="Turns a picture back into the prompt that would have rendered it.",
-        epilog="`unrender COMMAND --help` explains a command.",
+        epilog=f"`{streams.command_name()} COMMAND --help` explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -7,13 +7,14 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnrenderError
 from ..core.settings import MODES, Settings
-from .streams import quiet_libraries
+from .streams import command_name, quiet_libraries
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         _write(describe(one, len(shown)))
     sheet = folder / SHEET_NAME
     _save_sheet(shown, sheet)
-    example = f"unrender interrogate {folder / 'picture-1.png'} --clip micro"
+    example = f'{command_name()} interrogate "{folder / "picture-1.png"}" --clip micro'
     _write(f"The contact sheet is {sheet} ({time.monotonic() - started:.0f} s). One picture alone:\n  {example}")
     return 0
 
@@ -105,12 +106,25 @@ def draw_subjects(count: int) -> list[Subject]:
 def interrogate_all(subjects: list[Subject], progress: Progress) -> Iterator[Shown]:
     """Interrogates each picture in every mode, one picture at a time."""
     with progress.task("Starting"):
+        import torch
+
         from ..core.engine import Engine
 
-    settings = Settings(clip="micro", captioner="micro", min_phrases=1, max_phrases=6)
-    with Engine(settings, progress=progress) as engine:
+    settings = Settings(clip="micro", captioner="micro", device="cpu", min_phrases=1, max_phrases=6)
+    with _one_thread(torch), Engine(settings, progress=progress) as engine:
         for subject in subjects:
             yield Shown(subject, tuple(engine.interrogate(subject.picture, mode=mode) for mode in MODES))
+
+
+@contextmanager
+def _one_thread(torch: Any) -> Iterator[None]:
+    """The toy's matrices are so small that threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def describe(shown: Shown, number: int) -> str:

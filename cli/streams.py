@@ -11,6 +11,11 @@ import warnings
 BROKEN_PIPE_STATUS = 141  # what shells report for a program whose reader left
 
 
+def command_name() -> str:
+    """What the user typed to get here, for help and examples: run.py sets it."""
+    return os.environ.get("UNRENDER_COMMAND", "unrender")
+
+
 def prepare() -> None:
     """Makes every prompt and file name printable; Windows would pipe in a code page that lacks many."""
     for stream in (sys.stdout, sys.stderr):
