@@ -1,0 +1,395 @@
+"""Bytes from a Hugging Face hub, through huggingface_hub's own requests.
+
+`huggingface_hub.hf_hub_download` itself is not used: before 0.18 it knows no endpoint, before 1.1 it reports no
+progress and cannot be stopped, since 2.0 it does not go on after an interruption, and all of them wait for minutes on
+a network that swallows packets. What it is made of (`get_hf_file_metadata`, `http_get`) is the same from 0.16 to 2.4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urlsplit
+
+from .errors import Cancelled
+from .progress import Progress, Task
+
+T = TypeVar("T")
+
+SMALL = 1 << 20
+_TICK = 0.1
+_GRACE = 1.0
+_NO_HUB = "what answers there is no Hugging Face hub"
+
+
+class Unreachable(Exception):
+    """Why the hub did not deliver, in words that fit after a colon; status is its HTTP answer, if it gave one."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class Patience:
+    """The seconds that may pass before anything arrives, all requests together; each arrival renews them."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        self._until = time.monotonic() + self.seconds
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self._until
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A commit of a repository and its files: name to bytes, None where the hub does not say."""
+
+    commit: str
+    sizes: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a file's bytes are to be had. etag: a name for exactly these bytes, safe as a file name."""
+
+    url: str
+    headers: dict[str, str]
+    etag: str
+    size: int | None
+
+
+class Remote:
+    """One repository on a hub. Every method raises Unreachable, and Cancelled when `progress` says so."""
+
+    def __init__(self, endpoint: str, token: str | None, repo: str, patience: Patience, progress: Progress) -> None:
+        self.endpoint = endpoint
+        self.repo = repo
+        self._token = token
+        self._patience = patience
+        self._progress = progress
+
+    def listing(self, revision: str) -> Listing:
+        """What the hub has under a branch, tag or commit."""
+
+        def ask(_: threading.Event) -> Listing:
+            from huggingface_hub import HfApi
+
+            try:
+                info = HfApi(endpoint=self.endpoint, token=self._token).model_info(
+                    self.repo, revision=revision, files_metadata=True, timeout=self._patience.seconds
+                )
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise Unreachable(_NO_HUB) from error
+            return Listing(info.sha or "", {file.rfilename: file.size for file in info.siblings or ()})
+
+        listing = self._run(ask)
+        if not re.fullmatch(r"[0-9a-f]{7,64}", listing.commit):
+            raise Unreachable(_NO_HUB)
+        return listing
+
+    def download(self, commit: str, name: str, size: int | None, blobs: Path, locks: Path, task: Task) -> Path:
+        """Brings a file into `blobs` under its etag and returns the path; what is there already is not asked for
+        again, what was broken off is continued."""
+        located = self._run(lambda _: self.locate(commit, name))
+        size = located.size if size is None else size
+        blob = blobs / located.etag
+        meter = _Meter(task, blob.with_name(blob.name + ".incomplete"))
+        if not blob.is_file():
+            is_large = size is None or size > SMALL
+            if is_large:
+                self._run(lambda _: _expect_bytes(located))
+            job = _Job(located, lambda: self.locate(commit, name), size, meter.part, blob, locks)
+            try:
+                self._run(job.run, meter, forever=is_large)
+            except Unreachable as error:
+                kept = _size(meter.part)
+                if kept == 0:
+                    raise
+                reason = f"{error.reason} after {kept / 1e6:.0f} MB, from which the next attempt goes on"
+                raise Unreachable(reason, error.status) from error
+        meter.reach(size or 0)
+        self._patience.renew()
+        return blob
+
+    def locate(self, commit: str, name: str) -> Located:
+        """Asks the hub where a file's bytes are; to be called where waiting does no harm."""
+        from huggingface_hub.file_download import get_hf_file_metadata
+        from huggingface_hub.utils import build_hf_headers
+
+        url = f"{self.endpoint}/{self.repo}/resolve/{quote(commit, safe='')}/{quote(name)}"
+        with _quiet():
+            found = get_hf_file_metadata(url, token=self._token, timeout=self._patience.seconds)
+        headers = dict(build_hf_headers(token=self._token))
+        location = str(found.location)
+        if urlsplit(location).netloc != urlsplit(url).netloc:
+            headers.pop("authorization", None)  # a signed address elsewhere; the token is for the hub alone
+        etag = found.etag or f"{commit}-{name}"
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", etag):
+            etag = hashlib.sha256(etag.encode()).hexdigest()[:40]
+        return Located(location, headers, etag, found.size)
+
+    def _run(self, work: Callable[[threading.Event], T], meter: _Meter | None = None, forever: bool = False) -> T:
+        """Runs `work` in a thread of its own, as name resolution and connecting cannot be limited in time otherwise.
+
+        The caller's progress object is only used from the caller's thread.
+        """
+        stop = threading.Event()
+        outcome = _start(work, stop)
+        try:
+            while not outcome.done():
+                wait([outcome], timeout=_TICK)
+                self._progress.check()
+                if meter:
+                    meter.update()
+                if self._patience.is_over and not forever and not outcome.done():
+                    raise Unreachable(f"nothing arrived within {self._patience.seconds:g} seconds")
+        except BaseException:
+            stop.set()
+            wait([outcome], timeout=_GRACE)
+            raise
+        return _result(outcome)
+
+
+class _Meter:
+    """Tells a progress bar how an unfinished file grows."""
+
+    def __init__(self, task: Task, part: Path) -> None:
+        self.part = part
+        self._task = task
+        self._told = 0
+
+    def update(self) -> None:
+        self.reach(_size(self.part))
+
+    def reach(self, size: int) -> None:
+        if size > self._told:
+            news, self._told = size - self._told, size
+            self._task.advance(news)
+
+
+class _Job:
+    """One file's way to the disk, in the thread that does it."""
+
+    def __init__(
+        self,
+        located: Located,
+        locate: Callable[[], Located],
+        size: int | None,
+        part: Path,
+        blob: Path,
+        locks: Path,
+    ) -> None:
+        self._located = located
+        self._locate = locate
+        self._size = size
+        self._part = part
+        self._blob = blob
+        self._lock = locks / f"{blob.name}.lock"
+
+    def run(self, stop: threading.Event) -> None:
+        from filelock import FileLock, Timeout
+
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        self._blob.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(self._lock))
+        while True:
+            try:
+                lock.acquire(timeout=_TICK)
+                break
+            except Timeout:
+                _check(stop)
+        try:
+            if not self._blob.is_file():
+                self._fetch(stop)
+        finally:
+            lock.release()
+
+    def _fetch(self, stop: threading.Event) -> None:
+        """Tries as long as each attempt brings bytes; starts over once when the bytes turn out wrong."""
+        may_start_over = True
+        while True:
+            before = _size(self._part)
+            try:
+                self._receive(stop)
+            except Exception as error:
+                if not _is_network(error) or stop.is_set():
+                    raise
+                too_long = self._size is not None and _size(self._part) > self._size
+                if not too_long and _size(self._part) <= before:
+                    raise
+                if not too_long:
+                    self._located = self._locate()  # signed addresses expire
+                    continue
+            else:
+                if not before or _is_intact(self._part, self._located.etag):
+                    self._part.replace(self._blob)
+                    return
+            self._part.unlink()
+            if not may_start_over:
+                raise OSError("the bytes that came are not those of the file")
+            may_start_over = False
+
+    def _receive(self, stop: threading.Event) -> None:
+        have = _size(self._part)
+        if self._size is None or have > self._size:
+            self._part.unlink(missing_ok=True)
+            have = 0
+        if self._size is None or have < self._size or not self._part.is_file():
+            with _PartFile(self._part, stop) as sink:
+                _get(self._located.url, sink, self._located.headers, self._size, have)
+        if self._size is not None and _size(self._part) != self._size:
+            raise OSError(f"it ended after {_size(self._part)} of {self._size} bytes")
+
+
+class _PartFile(io.BufferedWriter):
+    """An unfinished file that takes no more bytes once the user said stop."""
+
+    def __init__(self, path: Path, stop: threading.Event) -> None:
+        super().__init__(io.FileIO(path, "a"))
+        self._stop = stop
+
+    def write(self, buffer: bytes) -> int:  # type: ignore[override]
+        _check(self._stop)
+        return super().write(buffer)
+
+
+class _ArrivedError(Exception):
+    """Bytes do come."""
+
+
+class _FirstByte(io.BytesIO):
+    def write(self, buffer: bytes) -> int:  # type: ignore[override]
+        raise _ArrivedError
+
+
+def _expect_bytes(located: Located) -> None:
+    """Asks for one byte: the store that holds the bytes may be out of reach when the hub is not."""
+    with suppress(_ArrivedError):
+        _get(located.url, _FirstByte(), {**located.headers, "Range": "bytes=0-0"}, 1, 0)
+
+
+def _check(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Cancelled("The download was stopped; asking again goes on from there.")
+
+
+def _get(url: str, sink: io.IOBase, headers: dict[str, str], size: int | None, resume_at: int) -> None:
+    from huggingface_hub.file_download import http_get
+
+    # retries are this module's, as only it knows whether the last attempt brought anything
+    once = {"_nb_retries": 0} if "_nb_retries" in inspect.signature(http_get).parameters else {}
+    with _quiet():
+        http_get(url, sink, resume_size=resume_at, headers=headers, expected_size=size, **once)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the library's own bars and warnings off the terminal; ours take their place."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils import logging as hub_logging
+
+    showed_bars, verbosity = not are_progress_bars_disabled(), hub_logging.get_verbosity()
+    if showed_bars:
+        disable_progress_bars()
+    hub_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        hub_logging.set_verbosity(verbosity)
+        if showed_bars:
+            enable_progress_bars()
+
+
+def _start(work: Callable[[threading.Event], T], stop: threading.Event) -> Future[T]:
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work(stop))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="unrender-download", daemon=True).start()
+    return outcome
+
+
+def _result(outcome: Future[T]) -> T:
+    error = outcome.exception()
+    if error is None:
+        return outcome.result()
+    if _is_network(error):
+        raise Unreachable(_reason(error), _status(error)) from error
+    raise error
+
+
+def _is_network(error: BaseException) -> bool:
+    packages = {base.__module__.partition(".")[0] for base in type(error).__mro__}
+    known = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub"}
+    return isinstance(error, OSError) or not packages.isdisjoint(known)
+
+
+def _status(error: BaseException) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _reason(error: BaseException) -> str:
+    status = _status(error)
+    if status is not None:
+        return f"the hub answered {status}"
+    text = " ".join(re.sub(r"https?://\S+", "", str(error)).split())
+    for pattern, words in _REASONS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return words
+    if "timeout" in type(error).__name__.lower():
+        return "it did not answer in time"
+    return (text[:160] or type(error).__name__).rstrip(".")
+
+
+_REASONS = (
+    (r"refused|WinError 10061", "the connection was refused"),
+    (
+        r"getaddrinfo|resolve|name or service|nodename|name resolution",
+        "the name of the host could not be resolved",
+    ),
+    (r"peer closed|incomplete|aborted|reset by peer|broken|disconnected", "the connection broke"),
+    (r"certificate|SSL", "no secure connection could be made"),
+    (r"proxy", "the proxy did not let it through"),
+    (r"unreachable|no route", "there is no network"),
+    (r"timed? ?out", "it did not answer in time"),
+    (r"offline", "huggingface_hub was started in offline mode"),
+    (r"no space", "the disk is full"),
+)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _is_intact(path: Path, etag: str) -> bool:
+    """Large files carry their SHA-256 as etag; others cannot be checked, and arrive in one piece anyway."""
+    if not re.fullmatch(r"[0-9a-f]{64}", etag):
+        return True
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest() == etag
