@@ -27,7 +27,7 @@ __all__ = ["CaptionSettings", "Engine", "Settings"]
 class Engine:
     """Interrogates pictures with one set of settings. Safe to share between threads: calls wait for each other.
 
-    clip: a model that is loaded already (`Clip.from_open_clip`, `Clip.from_transformers`), used in settings.clip's place.
+    clip: a model that is loaded already (`Clip.from_open_clip`, `Clip.from_transformers`), used for settings.clip.
     progress: hears of downloads, tables and searches, and is asked whether to go on.
     """
 

@@ -27,7 +27,7 @@ def reversed_values(similarities: np.ndarray) -> np.ndarray:
 
 def top_as_peer(similarities: np.ndarray, count: int, reverse: bool = False, chunk: int = PEER_CHUNK) -> list[int]:
     """What clip-interrogator 0.6.0 returns, two defects included: of a table longer than `chunk` it keeps
-    int(chunk / chunks) rows of each chunk, and it ranks the survivors by similarity even where the reverse was asked."""
+    int(chunk / chunks) rows of each chunk, and it ranks the survivors by similarity even where reverse is asked."""
     values = reversed_values(similarities) if reverse else similarities
     if len(values) <= chunk:
         return top(values, count)

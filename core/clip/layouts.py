@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..errors import MissingPackageError, ModelError
 
 # heads are not visible in the weights: 64 wide, but for the vision towers of ViT-H (80), g (88) and bigG (104)
+_HEAD_WIDTH = 64
 _VISION_HEADS = {1280: 16, 1408: 16, 1664: 16}
 
 
@@ -109,7 +110,7 @@ def _tower_values(state: Mapping[str, Tensor], tower: str, width_key: str) -> di
     return {
         "hidden_size": width,
         "intermediate_size": mlp,
-        "num_attention_heads": max(1, width // 64),
+        "num_attention_heads": max(1, width // _HEAD_WIDTH),
         "num_hidden_layers": _count(state, f"{tower}.encoder.layers."),
     }
 

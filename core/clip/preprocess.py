@@ -76,7 +76,7 @@ class Preprocess:
             ratios = image.height / height, image.width / width
             ratio = min(ratios) if shortest else max(ratios)
             image = image.resize((round(image.width / ratio), round(image.height / ratio)), self.resample)
-        left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+        left, top = _margin(image.width, width), _margin(image.height, height)
         return image.crop((left, top, left + width, top + height))
 
 
@@ -85,6 +85,11 @@ def _shortest_side(size: tuple[int, int], target: int) -> tuple[int, int]:
     if width <= height:
         return target, int(target * height / width)
     return int(target * width / height), target
+
+
+def _margin(length: int, target: int) -> int:
+    """Where the centre crop begins; negative where padding is needed, less of it in front when it is odd."""
+    return round((length - target) / 2) if length > target else -((target - length) // 2)
 
 
 def _pair(size: int | Sequence[int] | Mapping[str, int]) -> tuple[int, int]:

@@ -85,7 +85,8 @@ class TowerEncoder:
         if len(texts) == 1:
             ids = (self._tokenizer.start_of_text, *self._tokenizer.encode(texts[0]))
             return _normalised(self._tower.encode_whole(ids, self._latest)[None])
-        return _normalised(self._tower.encode(self._start, [self._tokenizer.encode(text) for text in texts]))
+        ids = [self._known_ids.get(text) or self._tokenizer.encode(text) for text in texts]
+        return _normalised(self._tower.encode(self._start, ids))
 
     def encode_continuations(self, prompt: str, phrases: Sequence[str]) -> Tensor:
         if not prompt:

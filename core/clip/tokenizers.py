@@ -56,8 +56,8 @@ class TransformersTokenizer:
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self._tokenizer = tokenizer
         self._context_length = context_length
-        self.start_of_text = tokenizer.bos_token_id
-        self.end_of_text = tokenizer.eos_token_id
+        self.start_of_text: int = -1 if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+        self.end_of_text: int = -1 if tokenizer.eos_token_id is None else tokenizer.eos_token_id
 
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
@@ -86,9 +86,10 @@ class LibraryTokenizer:
         self._tokenizer = tokenizer
 
     def encode(self, text: str) -> tuple[int, ...]:
-        padding = self._padding()
+        """With whatever start and end the tokenizer adds, but without padding."""
+        padding = int(self.batch([""])[0, -1])
         ids = self.batch([text])[0].tolist()
-        while len(ids) > 1 and ids[-1] == ids[-2] == padding:
+        while ids and ids[-1] == padding:
             ids.pop()
         return tuple(ids)
 
@@ -97,9 +98,6 @@ class LibraryTokenizer:
 
     def batch(self, texts: Sequence[str]) -> Tensor:
         return torch.as_tensor(self._tokenizer(list(texts)))
-
-    def _padding(self) -> int:
-        return int(self.batch([""])[0, -1])
 
 
 def _named(encoder: dict[str, int], *names: str) -> str:

@@ -95,7 +95,7 @@ def from_open_clip(model: nn.Module, start_of_text: int, end_of_text: int) -> To
 
 
 def from_transformers(model: nn.Module, start_of_text: int, end_of_text: int) -> TowerWeights | None:
-    """The text tower of a transformers CLIPModel or CLIPTextModelWithProjection; None where it is no CLIP text tower."""
+    """The text tower of a transformers CLIPModel or CLIPTextModelWithProjection; None where it is of another kind."""
     config: Any = getattr(model.config, "text_config", model.config)
     if getattr(config, "model_type", "") != "clip_text_model" or config.hidden_act not in (
         "gelu",
