@@ -1,0 +1,16 @@
+"""A small picture world with its own trained CLIP and captioner: for tests and demonstrations only.
+
+The models know nothing but the few shapes, colours and styles of this world. They are a test and demo model that a
+user asks for by name; nothing falls back to them silently. Importing this package imports no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+CLIP_FOLDER = _HERE / "weights" / "clip"
+CAPTIONER_FOLDER = _HERE / "weights" / "blip"
+PHRASES_FOLDER = _HERE / "phrases"
+MEASURES_FILE = _HERE / "weights" / "MEASURES.json"
