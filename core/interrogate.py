@@ -33,7 +33,6 @@ from .settings import Mode, Settings
 
 CAPTION = "caption"
 FLAVORS = "flavors"
-_POOL = 2048
 _CLASSIC_FLAVORS = 3
 _FAST_PHRASES = 32
 
@@ -91,7 +90,7 @@ class Interrogator:
 
     def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
         start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
-        pool = self._pool(self._ranked(similarities, _POOL))
+        pool = self._pool(self._ranked(similarities, self._settings.pool))
         chain = greedy_chain(scorer, pool, start, self._rules(), self._progress)
         most = self._settings.max_phrases
         classic = self._classic(scorer, subject, similarities, most)
@@ -102,9 +101,9 @@ class Interrogator:
         flavors = self._table.rows(FLAVORS)
         similarities = self._similarities(subject)[flavors]
         if self._settings.peer_defects:
-            ranked = top_as_peer(similarities, _POOL, reverse=True)
+            ranked = top_as_peer(similarities, self._settings.pool, reverse=True)
         else:
-            ranked = top(reversed_values(similarities), _POOL)
+            ranked = top(reversed_values(similarities), self._settings.pool)
         pool = self._pool([flavors.start + row for row in ranked])
         listed = [
             Candidate(phrase, NEGATIVE)
@@ -114,7 +113,7 @@ class Interrogator:
         return greedy_chain(scorer, [*pool, *listed], EMPTY, self._rules(away=True), self._progress)
 
     def _fast(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, most: int) -> Trail:
-        ranked = self._within_limits(self._listed(self._ranked(similarities, _POOL)), most)
+        ranked = self._within_limits(self._listed(self._ranked(similarities, self._settings.pool)), most)
         return self._fitted(scorer, [*_caption_part(subject), *ranked])
 
     def _classic(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, flavors: int) -> Trail:
@@ -200,12 +199,16 @@ class Interrogator:
         fitting: list[Candidate] = []
         for piece in pieces:
             longer = f"{prompt}, {piece.text}" if fitting else piece.text
-            measured = prompt + piece.text if self._settings.peer_defects else longer
-            if fitting and scorer.length(measured) >= limit:
+            if fitting and self._is_too_long(scorer, prompt, piece.text, limit):
                 break
             prompt = longer
             fitting.append(piece)
         return joined_category(scorer.trail(fitting), CAPTION)
+
+    def _is_too_long(self, scorer: Scorer, prompt: str, piece: str, limit: int) -> bool:
+        if self._settings.peer_defects:
+            return scorer.length(prompt + piece) >= limit
+        return scorer.length(f"{prompt}, {piece}") > limit
 
     def _rows_ruled_out(self) -> list[int]:
         if not self._limits and not self._excluded:

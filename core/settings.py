@@ -50,6 +50,7 @@ class Settings:
     limits: phrases of a category in a prompt at most, by category name; 0 leaves the category out, absent is no limit.
     exclude: phrases never used, compared without letter case.
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
+    pool: how many of the phrases most like the picture a search chooses from.
     min_phrases, max_phrases: how many phrases the search takes at least and at most in the modes that search.
     token_limit: length of a prompt in tokens, start and end included; never more than the model's context length.
     peer_defects: repeat clip-interrogator 0.6.0's defects listed in `core.interrogate`, for comparisons with it.
@@ -68,6 +69,7 @@ class Settings:
     trigger: str = ""
     prefix: str = ""
     suffix: str = ""
+    pool: int = 2048
     min_phrases: int = 8
     max_phrases: int = 32
     token_limit: int = 77
@@ -79,6 +81,7 @@ class Settings:
         _one_of("search", self.search, SEARCHES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("fit", self.fit, FITS)
+        _at_least("pool", self.pool, 1)
         _at_least("min_phrases", self.min_phrases, 0)
         _at_least("max_phrases", self.max_phrases, max(1, self.min_phrases))
         _at_least("token_limit", self.token_limit, 3)

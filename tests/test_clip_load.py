@@ -9,7 +9,6 @@ import pytest
 import torch
 from conftest import random_open_clip, write_clip_tokenizer
 from safetensors.torch import load_file, save_file
-
 from unrender.core.clip import Clip, load
 from unrender.core.clip.names import find_known, known_models, nearest_names
 from unrender.core.errors import MissingPackageError, ModelError, SettingsError

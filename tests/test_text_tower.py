@@ -7,7 +7,6 @@ import torch
 from conftest import random_open_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from unrender.core.clip import Clip
 from unrender.core.clip.text_tower import TextTower
 from unrender.core.clip.trie import Trie

@@ -1,0 +1,234 @@
+"""Whole prompts against the real clip-interrogator 0.6.0, on the same random weights and its own phrase lists.
+
+Identity is over token ids: phrases that differ in letter case only are the same to the model, and the peer takes any.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import random_open_clip
+from PIL import Image
+from unrender.core.clip import Clip
+from unrender.core.interrogate import Interrogator, Subject
+from unrender.core.phrases.table import PhraseTable
+from unrender.core.phrases.vocabulary import Category, Vocabulary, load_vocabulary
+from unrender.core.progress import SILENT
+from unrender.core.ranking import top, top_as_peer
+from unrender.core.settings import Settings
+
+peer = pytest.importorskip("clip_interrogator.clip_interrogator", reason="clip-interrogator is not installed")
+
+CAPTIONS = [
+    "a painting of a woman sitting on a chair, with a hat",
+    "arafed image of a man in a suit standing in front of a car",
+    "a close up of a cat",
+]
+MODES = ("classic", "fast", "best", "negative")
+
+
+class Pair:
+    """The peer and this project's engine on one model and one vocabulary."""
+
+    def __init__(self, folder, pool, shorten=None):
+        import open_clip
+
+        self.model = random_open_clip(width=32, heads=1, layers=2, joint=32, seed=5)
+        transform = open_clip.image_transform(64, is_train=False)
+        self.tokenize = open_clip.get_tokenizer("ViT-B-32")
+        self.clip = Clip.from_open_clip(self.model, transform, self.tokenize)
+        config = peer.Config(
+            clip_model_name="ViT-B-32/none", cache_path=str(folder), download_cache=False, quiet=True, device="cpu"
+        )
+        config.clip_model, config.clip_preprocess, config.caption_model_name = self.model, transform, None
+        config.flavor_intermediate_count = pool
+        if shorten is not None:
+            config.data_path = str(shorten(config.data_path))
+        self.peer = peer.Interrogator(config)
+        tables = {
+            "artists": self.peer.artists,
+            "flavors": self.peer.flavors,
+            "mediums": self.peer.mediums,
+            "movements": self.peer.movements,
+            "sites": self.peer.trendings,
+            "negative": self.peer.negative,
+        }
+        self.vocabulary = Vocabulary(
+            "peer", {name: Category(name, tuple(table.labels)) for name, table in tables.items()}
+        )
+        self.table = PhraseTable.load(self.clip, self.vocabulary.positive(), folder / "tables", SILENT)
+        self.pool = pool
+
+    def ours(self, mode, image, caption, **settings):
+        interrogator = Interrogator(
+            self.clip, self.vocabulary, self.table, Settings(pool=self.pool, **settings), SILENT
+        )
+        return interrogator.run(mode, Subject(self.clip.encode_images([image])[0], caption)).prompt
+
+    def theirs(self, mode, image, caption):
+        if mode == "negative":
+            return self.peer.interrogate_negative(image)
+        call = {"best": "interrogate", "fast": "interrogate_fast", "classic": "interrogate_classic"}[mode]
+        return getattr(self.peer, call)(image, caption=caption)
+
+    def same(self, prompt, other):
+        return self.tokenize([prompt]).tolist() == self.tokenize([other]).tolist()
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """Lists long enough for the peer's chunks of 2,048, short enough for every run of the tests."""
+
+    def shorten(data_path):
+        folder = tmp_path_factory.mktemp("data")
+        for name, step in (("artists", 8), ("flavors", 20), ("mediums", 1), ("movements", 1), ("negative", 1)):
+            lines = peer.load_list(data_path, f"{name}.txt")[::step]
+            (folder / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
+        return folder
+
+    return Pair(tmp_path_factory.mktemp("short"), 256, shorten)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_same_prompt_as_the_peer(short, photographs, mode):
+    for index, photograph in enumerate(photographs[:3]):
+        theirs = short.theirs(mode, photograph, CAPTIONS[index])
+        assert short.same(short.ours(mode, photograph, CAPTIONS[index], peer_defects=True), theirs)
+
+
+@pytest.mark.parametrize("mode", ["classic", "best"])
+def test_the_corrected_modes_equal_the_peer_where_it_has_no_defect(short, photographs, mode, monkeypatch):
+    """A chunk size no list reaches, and a prompt far from the token limit, leave the peer none of its defects."""
+    for table in (short.peer.artists, short.peer.flavors):
+        monkeypatch.setattr(table, "chunk_size", 10**6)
+    monkeypatch.setattr(short.peer.config, "chunk_size", 10**6)
+    short_prompts = {"max_phrases": 3, "min_phrases": 3}
+    for photograph in photographs[:2]:
+        if mode == "best":
+            theirs = short.peer.interrogate(photograph, min_flavors=3, max_flavors=3, caption=CAPTIONS[2])
+        else:
+            theirs = short.theirs(mode, photograph, CAPTIONS[2])
+        assert short.same(short.ours(mode, photograph, CAPTIONS[2], **short_prompts), theirs)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mode", MODES)
+def test_the_same_prompt_as_the_peer_on_its_full_lists(full, photographs, mode):
+    random = np.random.default_rng(0)
+    pictures = photographs + [
+        Image.fromarray(random.integers(0, 256, (7 + k, 9, 3), dtype=np.uint8)).resize((300, 260)) for k in range(6)
+    ]
+    assert len(pictures) >= 12
+    for index, picture in enumerate(pictures):
+        caption = CAPTIONS[index % len(CAPTIONS)]
+        theirs = full.theirs(mode, picture, caption)
+        assert full.same(full.ours(mode, picture, caption, peer_defects=True), theirs), index
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    pair = Pair(tmp_path_factory.mktemp("full"), 2048)
+    read = load_vocabulary("peer")
+    assert read.categories == pair.vocabulary.categories
+    return pair
+
+
+def test_the_peers_lists_are_read_as_it_reads_them():
+    lists = load_vocabulary("peer").categories
+    data_path = peer.Config().data_path
+    artists = peer.load_list(data_path, "artists.txt")
+    expected = (*(f"by {name}" for name in artists), *(f"inspired by {name}" for name in artists))
+    assert lists["artists"].phrases == expected
+    assert lists["flavors"].phrases == tuple(peer.load_list(data_path, "flavors.txt"))
+    assert len(lists["sites"].phrases) == 72
+
+
+# Each deviation from the peer, on its own.
+
+
+def peer_table(embeddings, chunk_size):
+    table = peer.LabelTable.__new__(peer.LabelTable)
+    table.labels = [str(row) for row in range(len(embeddings))]
+    table.embeds = list(embeddings)
+    table.chunk_size, table.device = chunk_size, "cpu"
+    table.config = type("Config", (), {"quiet": True})
+    return table
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("count", [1, 32, 50])
+def test_deviation_1_and_2_chunked_ranking(count, reverse):
+    import torch
+
+    random = np.random.default_rng(count)
+    embeddings = random.normal(size=(1000, 8)).astype(np.float32)
+    features = random.normal(size=(1, 8)).astype(np.float32)
+    similarities = (embeddings @ features.T)[:, 0]
+    ranked = peer_table(embeddings, 64).rank(torch.from_numpy(features), count, reverse=reverse)
+    assert [int(label) for label in ranked] == top_as_peer(similarities, count, reverse, chunk=64)
+    # corrected: the true order, whatever the length of the table
+    assert top(similarities, count) == np.argsort(-similarities, kind="stable")[:count].tolist()
+    assert top(similarities, 1000) != top_as_peer(similarities, 1000, chunk=64)
+
+
+def test_deviation_2_negative_starts_from_the_most_dissimilar(short, photographs):
+    features = short.clip.encode_images([photographs[0]])[0]
+    flavors = short.vocabulary.phrases("flavors")
+    similarities = short.table.similarities(features)[short.table.rows("flavors")]
+    listed = short.clip.encode_texts(short.vocabulary.phrases("negative")) @ features
+    first = short.ours("negative", photographs[0], "", max_phrases=1, min_phrases=1).split(", ")[0]
+    lowest = flavors[int(similarities.argmin())] if similarities.min() < listed.min() else None
+    assert lowest is not None and lowest.startswith(first)
+
+
+def test_deviation_3_the_negative_chain_goes_on(short):
+    """Where every similarity is positive, as with trained models, the peer's comparison lets no longer prompt win."""
+    mean = short.table.embeddings.mean(dim=0)
+    features = mean / mean.norm()
+    similarities = short.table.similarities(features)
+    rows = [row for row in range(*short.table.rows("flavors").indices(10**6)) if similarities[row] > 0.8][:200]
+    phrases = tuple(short.table.phrases[row] for row in rows)
+    vocabulary = Vocabulary("positive", {"flavors": Category("flavors", phrases)})
+    table = PhraseTable(phrases, ("flavors",) * len(rows), short.table.embeddings[rows])
+
+    def run(**settings):
+        interrogator = Interrogator(short.clip, vocabulary, table, Settings(**settings), SILENT)
+        return interrogator.run("negative", Subject(features, ""))
+
+    corrected, defective = run(), run(peer_defects=True)
+    assert len(defective.phrases) == 1 < len(corrected.phrases)
+    assert corrected.similarity < defective.similarity
+
+
+def test_deviation_4_prompts_fit_the_token_limit(short):
+    """Without the comma the phrase runs into the caption's last word and seems to cost nothing."""
+    caption = " ".join(["word"] * 73) + " straw"
+    category = Category("flavors", ("berry",))
+    vocabulary = Vocabulary("one", {"flavors": category})
+    table = PhraseTable(category.phrases, ("flavors",), short.clip.encode_texts(category.phrases))
+
+    def length(**settings):
+        interrogator = Interrogator(short.clip, vocabulary, table, Settings(**settings), SILENT)
+        prompt = interrogator.run("fast", Subject(table.embeddings[0], caption)).prompt
+        return len(short.tokenize.encode(prompt)) + 2
+
+    assert length() <= 77 < length(peer_defects=True)
+    theirs = peer._truncate_to_fit(f"{caption}, berry", short.tokenize)
+    assert len(short.tokenize.encode(theirs)) + 2 > 77
+
+
+def test_deviation_5_twins_are_taken_once(short):
+    import torch
+
+    category = Category("flavors", ("Highly Detailed", "a cat", "highly detailed", "HIGHLY DETAILED"))
+    vocabulary = Vocabulary("twins", {"flavors": category})
+    embeddings = short.clip.encode_texts(category.phrases)
+    table = PhraseTable(category.phrases, ("flavors",) * 4, embeddings)
+    toward_the_twins = Subject(embeddings[0] / torch.linalg.vector_norm(embeddings[0]), "")
+
+    def fast(**settings):
+        interrogator = Interrogator(short.clip, vocabulary, table, Settings(**settings), SILENT)
+        return interrogator.run("fast", toward_the_twins).prompt
+
+    assert fast() == "Highly Detailed, a cat"
+    assert fast(peer_defects=True).casefold().count("highly detailed") == 3
