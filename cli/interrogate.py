@@ -32,6 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "interrogate",
         help="turn pictures into prompts",
+        usage="%(prog)s IMAGE... [options]",
         description="Turns pictures into prompts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
