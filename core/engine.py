@@ -83,6 +83,11 @@ class Engine:
                 time.perf_counter() - started,
             )
 
+    @property
+    def clip(self) -> Clip | None:
+        """The loaded model; None before the first call and after `unload`."""
+        return self._clip
+
     def unload(self) -> None:
         """Frees the models' memory, on the device and in RAM. The next call loads them again."""
         with self._lock:

@@ -22,8 +22,8 @@ import numpy as np
 from torch import Tensor
 
 from .clip import Clip
-from .errors import SettingsError
-from .phrases import NEGATIVE, Vocabulary
+from .errors import PhraseError, SettingsError
+from .phrases import CATEGORIES, NEGATIVE, Vocabulary
 from .phrases.table import PhraseTable
 from .phrases.vocabulary import category_name
 from .progress import Progress
@@ -56,7 +56,7 @@ class Interrogator:
         self._table = table
         self._settings = settings
         self._progress = progress
-        self._limits = {category_name(name): limit for name, limit in settings.limits.items()}
+        self._limits = _known_limits(settings, vocabulary)
         self._excluded = _exclusions(settings.exclude)
         self._ruled_out = self._rows_ruled_out()
 
@@ -224,6 +224,15 @@ def framed(prompt: str, settings: Settings) -> str:
     """The prompt with trigger word and prefix before it and suffix behind it."""
     parts = (settings.trigger, settings.prefix, prompt, settings.suffix)
     return ", ".join(part for part in (text.strip(" ,") for text in parts) if part)
+
+
+def _known_limits(settings: Settings, vocabulary: Vocabulary) -> dict[str, int]:
+    limits = {category_name(name): limit for name, limit in settings.limits.items()}
+    for name in limits:
+        if name not in vocabulary.categories and name not in CATEGORIES:
+            known = ", ".join(vocabulary.categories)
+            raise PhraseError(f"There is no category {name!r} to limit; this vocabulary has {known}.")
+    return limits
 
 
 def _exclusions(exclude: Sequence[str]) -> frozenset[str]:
