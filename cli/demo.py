@@ -105,15 +105,20 @@ def draw_subjects(count: int) -> list[Subject]:
 
 def interrogate_all(subjects: list[Subject], progress: Progress) -> Iterator[Shown]:
     """Interrogates each picture in every mode, one picture at a time."""
-    with progress.task("Starting"):
+    with progress.task("Loading libraries"):
         import torch
 
         from ..core.engine import Engine
 
     settings = Settings(clip="micro", captioner="micro", device="cpu", min_phrases=1, max_phrases=6)
     with _one_thread(torch), Engine(settings, progress=progress) as engine:
-        for subject in subjects:
-            yield Shown(subject, tuple(engine.interrogate(subject.picture, mode=mode) for mode in MODES))
+        for number, subject in enumerate(subjects, 1):
+            with progress.task(f"Picture {number}", len(MODES), "modes") as task:
+                results = []
+                for mode in MODES:
+                    results.append(engine.interrogate(subject.picture, mode=mode))
+                    task.advance()
+            yield Shown(subject, tuple(results))
 
 
 @contextmanager

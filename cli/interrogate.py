@@ -65,20 +65,19 @@ def run(options: argparse.Namespace) -> int:
     images = expand(options.images)
     show = printer(options.json, options.escape, several=len(images) > 1)
 
+    from ..core.engine import Engine
+    from ..core.images import open_image
     from .progress import terminal_progress
 
     progress = terminal_progress(quiet=options.json)
-    with progress.task("Starting"):
-        from ..core.engine import Engine
-        from ..core.images import open_image
-
     failures = 0
     with Engine(settings, progress=progress) as engine:
         for name in images:
             try:
                 source = sys.stdin.buffer.read() if name == STANDARD_INPUT else name
                 image = open_image(source, name="standard input" if name == STANDARD_INPUT else name)
-                result = engine.interrogate(image, mode=options.mode, caption=options.caption)
+                with progress.task(f"Interrogating {name}"):  # libraries and models are loaded in the first one
+                    result = engine.interrogate(image, mode=options.mode, caption=options.caption)
             except ImageError as error:
                 complain(error)
                 failures += 1

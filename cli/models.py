@@ -16,6 +16,7 @@ from .streams import quiet_libraries
 
 if TYPE_CHECKING:
     from ..core.hub import Hub
+    from ..core.progress import Progress
 
 MICRO = "micro"
 _MICRO_NOTE = "a toy that is part of the package"
@@ -27,13 +28,17 @@ class Named:
     """A model that can be named.
 
     repos: where the hub has it, the one that is loaded first. safetensors: whether it can be loaded at all.
-    on_disk: whether a repository of it has files on this disk.
+    on_disk: whether a repository of it has files on this disk. bytes: of its download, where that is known
+    without asking.
     """
 
     name: str
     repos: tuple[str, ...]
     safetensors: bool = True
     on_disk: bool = False
+    bytes: int | None = None
+    note: str = ""
+    revision: str = "main"
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,18 @@ class Wanted:
 
     repo: str
     files: tuple[str, ...] | None
+    revision: str = "main"
+
+    def missing(self, hub: Hub) -> dict[str, int]:
+        """What is not on this disk yet: file name to bytes."""
+        if self.files is None:
+            return hub.missing_model_files(self.repo, self.revision)
+        return hub.missing_files(self.repo, self.files, revision=self.revision)
+
+    def fetch(self, hub: Hub, progress: Progress) -> Path:
+        if self.files is None:
+            return hub.fetch_model(self.repo, progress, revision=self.revision)
+        return hub.fetch(self.repo, self.files, progress, revision=self.revision)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -108,21 +125,14 @@ def run_download(options: argparse.Namespace) -> int:
         return 0
     hub, clips, captioners = _survey(options)
     wanted = _wanted(options.name, [*clips, *captioners], hub)
-    if wanted.files is None:
-        missing = hub.missing_model_files(wanted.repo)
-    else:
-        missing = hub.missing_files(wanted.repo, wanted.files)
+    missing = wanted.missing(hub)
     if not missing:
         sys.stdout.write(f"{options.name} is on this disk already.\n")
         return 0
     total = _size(sum(missing.values()))
     if not _agreed(f"Download {total} of {wanted.repo} to {hub.folder}?", options.yes):
         return 1
-    progress = terminal_progress()
-    if wanted.files is None:
-        folder = hub.fetch_model(wanted.repo, progress)
-    else:
-        folder = hub.fetch(wanted.repo, wanted.files, progress)
+    folder = wanted.fetch(hub, terminal_progress())
     sys.stdout.write(f"{options.name} is in {folder} ({total}).\n")
     return 0
 
@@ -157,13 +167,15 @@ def _survey(options: argparse.Namespace) -> tuple[Hub, list[Named], list[Named]]
 
         hub = Hub(options.cache)
         stored = {one.repo for one in hub.on_disk() if one.usable}
-        clips = [Named(MICRO, (), on_disk=True)]
+        clips = [Named(MICRO, (), on_disk=True, note=_MICRO_NOTE)]
         for known in known_models():
             repos = _first_loaded_first(known.repo if known.file else "", known.transformers_repo, known.settings)
-            clips.append(Named(known.name, repos, known.safetensors, on_disk=not stored.isdisjoint(repos)))
-        captioners = [Named(MICRO, (), on_disk=True)]
-        for name, repo in KNOWN_CAPTIONERS.items():
-            captioners.append(Named(name, (repo,), on_disk=repo in stored))
+            note = "" if known.safetensors else _PICKLE_NOTE
+            clips.append(Named(known.name, repos, known.safetensors, not stored.isdisjoint(repos), note=note))
+        captioners = [Named(MICRO, (), on_disk=True, note=_MICRO_NOTE)]
+        for one in KNOWN_CAPTIONERS.values():
+            here = one.repo in stored
+            captioners.append(Named(one.name, (one.repo,), True, here, one.bytes, one.summary, one.revision))
     return hub, clips, captioners
 
 
@@ -196,7 +208,7 @@ def _wanted(name: str, models: list[Named], hub: Hub) -> Wanted:
         files = hub.list_files(repo)
         if OPEN_CLIP_WEIGHTS in files and not any(file.startswith("model.safetensors") for file in files):
             return Wanted(repo, ("open_clip_config.json", OPEN_CLIP_WEIGHTS))
-    return Wanted(repo, None)
+    return Wanted(repo, None, known.revision if known else "main")
 
 
 def _may_be_a_repo(name: str, models: list[Named]) -> bool:
@@ -216,11 +228,11 @@ def _agreed(question: str, yes: bool) -> bool:
 
 
 def _row(model: Named) -> tuple[str, ...]:
-    if model.name == MICRO:
-        return (MICRO, _MICRO_NOTE)
-    if not model.safetensors:
-        return (model.name, _PICKLE_NOTE)
-    return (model.name, model.repos[0], "on disk" if model.on_disk else "")
+    if not model.repos:
+        return (model.name, model.note)
+    size = "" if model.bytes is None else _size(model.bytes)
+    facts = (model.note, size, "on disk" if model.on_disk else "")
+    return (model.name, model.repos[0], ", ".join(fact for fact in facts if fact))
 
 
 def _write_section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
