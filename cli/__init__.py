@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
-from . import demo, interrogate, models, streams
+from . import demo, interrogate, interruption, models, streams
 
 FAILED, BAD_USAGE, STOPPED = 1, 2, 130  # as other programs have it; argparse takes 2 as well
 
@@ -25,16 +25,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         streams.complain(error)
         return BAD_USAGE
-    except (KeyboardInterrupt, Cancelled):
-        streams.complain("stopped.")
-        return STOPPED
-    except OSError as error:
-        if not streams.reader_left(error):
-            raise
-        return streams.abandon_output()
     except UnrenderError as error:
+        if isinstance(error, Cancelled) or interruption.is_behind(error):
+            return _stopped()
         streams.complain(error)
         return FAILED
+    except KeyboardInterrupt:
+        return _stopped()
+    except Exception as error:
+        if interruption.is_behind(error):
+            return _stopped()
+        if isinstance(error, OSError) and streams.reader_left(error):
+            return streams.abandon_output()
+        raise
+
+
+def _stopped() -> int:
+    streams.complain("stopped.")
+    return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.errors import ImageError, UnrenderError
 from ..core.settings import MODES
-from . import engine_options
+from . import engine_options, interruption
 from .output import HOSTS, printer
 from .streams import complain, quiet_libraries
 
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
             except UnrenderError:
                 raise
             except Exception as error:  # one picture must not end the others
-                if options.debug:
+                if options.debug or interruption.is_behind(error):
                     raise
                 complain(f"{name}: unexpected {type(error).__name__}: {error} (--debug shows where).")
                 failures += 1

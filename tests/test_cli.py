@@ -211,6 +211,19 @@ def test_stopping_is_status_130_and_a_line(engine, pictures, capsys, monkeypatch
     assert capsys.readouterr() == ("", "unrender: stopped.\n")
 
 
+@pytest.mark.parametrize("wrapper", [ImportError, ModelError])
+def test_stopping_while_a_library_loads_is_no_failure(engine, pictures, capsys, monkeypatch, wrapper):
+    def stop(self, image, **options):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise wrapper("cannot be loaded")
+
+    monkeypatch.setattr(engine, "interrogate", stop)
+    assert main(["interrogate", pictures[0], pictures[2]]) == 130
+    assert capsys.readouterr() == ("", "unrender: stopped.\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
