@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import MissingPackageError, ModelError
 
@@ -29,7 +29,7 @@ def open_clip_config(architecture: str) -> dict[str, Any]:
     return dict(config)
 
 
-def build_open_clip(config: dict[str, Any], quick_gelu: bool) -> nn.Module:
+def build_open_clip(config: dict[str, Any], quick_gelu: bool) -> Any:
     """An open_clip model with random weights; nothing is downloaded."""
     open_clip = _open_clip()
     config = {key: value for key, value in config.items() if not key.startswith("_")}
@@ -45,7 +45,7 @@ def build_open_clip(config: dict[str, Any], quick_gelu: bool) -> nn.Module:
     return kind(vision_cfg=vision, text_cfg=text, quick_gelu=quick_gelu, **config)
 
 
-def fit_open_clip_state(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def fit_open_clip_state(model: Any, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The state with the text tower's keys where this model has them."""
     if hasattr(model, "text") and not any(key.startswith("text.") for key in state):
         from open_clip.model import convert_to_custom_text_state_dict

@@ -15,8 +15,9 @@ from ..devices import pick_dtype
 from ..errors import ModelError
 from ..hub import Hub
 from ..progress import Progress
-from . import layouts
-from .model import Clip, Placement
+from . import assemble, layouts
+from .assemble import Placement
+from .model import Clip
 from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known, nearest_names
 from .preprocess import Preprocess
 
@@ -138,7 +139,7 @@ class _Loader:
 
         config = path.parent / "config.json"
         settings = _read_json(config) if config.is_file() else layouts.transformers_config(state, quick_gelu)
-        model = CLIPModel(CLIPConfig.from_dict(dict(settings)))
+        model: Any = CLIPModel(CLIPConfig.from_dict(dict(settings)))
         _fill(model, state, path)
         beside = path.parent if (path.parent / "merges.txt").is_file() else None
         folder = beside or self._hub.fetch(_TOKENIZER_REPO, ["vocab.json", "merges.txt"], self._progress)
@@ -148,7 +149,7 @@ class _Loader:
 
     def _from_transformers(self, model: Any, tokenizer: Any, preprocess: Preprocess) -> Clip:
         model = model.float()
-        return Clip._from_transformers_parts(model, tokenizer, preprocess, self._name, self._placement)
+        return assemble.from_transformers(model, tokenizer, preprocess, self._name, self._placement)
 
     def _from_open_clip_folder(self, folder: Path, weights: Path) -> Clip:
         config = _read_json(folder / "open_clip_config.json")
@@ -170,7 +171,7 @@ class _Loader:
         size = model.visual.image_size
         preprocess = Preprocess.from_open_clip({**settings, "size": size})
         tokenizer = layouts.open_clip_tokenizer(architecture, config)
-        return Clip._from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
+        return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
 
 
 def _fill(model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:

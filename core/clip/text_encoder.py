@@ -94,7 +94,8 @@ class TowerEncoder:
         beginning = (self._tokenizer.start_of_text, *self._tokenizer.encode(f"{prompt},"))
         self._latest = self._tower.prefix(beginning, self._latest)
         prompt_joins = self._tokenizer.joins(prompt)
-        joined, separate = [], []
+        joined: list[int] = []
+        separate: list[int] = []
         for row, phrase in enumerate(phrases):
             (joined if prompt_joins and self._tokenizer.joins(phrase) else separate).append(row)
         suffixes = [self.ids(phrases[row]) for row in joined]

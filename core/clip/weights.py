@@ -72,9 +72,9 @@ def from_open_clip(model: nn.Module, start_of_text: int, end_of_text: int) -> To
     """The text tower of an open_clip model; None where it is of a kind this project does not evaluate itself
     (not causal, pooled elsewhere than at end-of-text, a CoCa class token, normalised queries, a Hugging Face tower)."""
     text: Any = getattr(model, "text", model)
-    blocks = getattr(getattr(text, "transformer", None), "resblocks", None)
+    blocks: Any = getattr(getattr(text, "transformer", None), "resblocks", ())
     pool = getattr(text, "text_pool_type", None) or getattr(text, "pool_type", None) or "argmax"
-    plain = blocks is not None and all(_is_plain_open_clip_block(block) for block in blocks)
+    plain = len(blocks) > 0 and all(_is_plain_open_clip_block(block) for block in blocks)
     if not plain or pool not in ("argmax", "eos") or getattr(text, "cls_emb", None) is not None:
         return None
     if getattr(text, "attn_mask", None) is None or getattr(text, "use_pad_mask", False):

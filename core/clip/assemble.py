@@ -1,0 +1,138 @@
+"""A `Clip` around a loaded model of either library: its vision tower, and its text tower in the project's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..devices import pick_device, pick_dtype
+from ..errors import ModelError
+from . import weights as tower_weights
+from .model import Clip, VisionTower
+from .text_encoder import LibraryEncoder, TextEncoder, TowerEncoder, agrees_with_library
+from .text_tower import TextTower
+from .tokenizers import LibraryTokenizer, OpenClipTokenizer, Tokenizer, TransformersTokenizer
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Device and arithmetic of a model; moves: whether it has to be brought there."""
+
+    device: torch.device
+    dtype: torch.dtype
+    moves: bool
+
+
+def placement_of(model: nn.Module, device: str | None, precision: str | None) -> Placement:
+    """Where the caller wants the model; where it is already, unless told otherwise."""
+    # normalisation layers may stay float32 in a half-precision model: convolutions tell its arithmetic
+    main = next((p for p in model.parameters() if p.ndim == 4), next(model.parameters()))
+    wanted = main.device if device is None else pick_device(device)
+    dtype = main.dtype if precision is None else pick_dtype(precision, wanted)
+    return Placement(wanted, dtype, moves=device is not None or precision is not None)
+
+
+def from_open_clip(
+    model: nn.Module,
+    preprocess: Callable[[Image.Image], Tensor],
+    tokenizer: Any,
+    name: str,
+    placement: Placement,
+) -> Clip:
+    """See `Clip.from_open_clip`."""
+    tokens: Tokenizer = LibraryTokenizer(tokenizer)
+    weights = None
+    if hasattr(tokenizer, "encoder"):
+        tokens = OpenClipTokenizer(tokenizer)
+        weights = tower_weights.from_open_clip(model, tokens.start_of_text, tokens.end_of_text)
+    context = int(getattr(model, "context_length", 77))
+    text = _text_side(model.eval(), weights, tokens, context, placement, name)
+    return _assembled(name, model, _open_clip_vision(model), preprocess, text, placement)
+
+
+def from_transformers(
+    model: nn.Module, tokenizer: Any, preprocess: Callable[[Image.Image], Tensor], name: str, placement: Placement
+) -> Clip:
+    """See `Clip.from_transformers`."""
+    config: Any = model.config
+    context = int(getattr(config.text_config, "max_position_embeddings", 77))
+    tokens: Tokenizer = TransformersTokenizer(tokenizer, context)
+    if tokenizer.bos_token_id is None:
+        tokens = LibraryTokenizer(tokens.batch)
+    weights = tower_weights.from_transformers(model, tokens.start_of_text, tokens.end_of_text)
+    text = _text_side(model.eval(), weights, tokens, context, placement, name)
+    return _assembled(name, model, _transformers_vision(model), preprocess, text, placement)
+
+
+def _assembled(
+    name: str,
+    model: nn.Module,
+    vision: VisionTower,
+    preprocess: Callable[[Image.Image], Tensor],
+    text: TextEncoder,
+    placement: Placement,
+) -> Clip:
+    if placement.moves:
+        vision.module.to(placement.device, placement.dtype)
+    return Clip(name, vision, preprocess, text, _logit_scale(model), placement.device, placement.dtype)
+
+
+def _text_side(
+    model: Any,
+    weights: tower_weights.TowerWeights | None,
+    tokenizer: Tokenizer,
+    context_length: int,
+    placement: Placement,
+    name: str,
+) -> TextEncoder:
+    """The own tower, verified against the library where the model is now and then brought to its placement;
+    the library's encoder where there is no tower or it disagrees."""
+    encode_batch = _library_text(model)
+    here = next(model.parameters()).device
+    library = LibraryEncoder(encode_batch, tokenizer, context_length, here, name)
+    if weights is not None and agrees_with_library(weights, library, tokenizer):
+        return TowerEncoder(TextTower(weights.to(placement.device, placement.dtype)), tokenizer)
+    model.to(placement.device)
+    return LibraryEncoder(encode_batch, tokenizer, context_length, placement.device, name)
+
+
+def _library_text(model: Any) -> Callable[[Tensor], Tensor]:
+    if hasattr(model, "encode_text"):
+        return model.encode_text
+
+    def encode(ids: Tensor) -> Tensor:
+        out = model.get_text_features(input_ids=ids)
+        return out if isinstance(out, Tensor) else out.pooler_output
+
+    return encode
+
+
+def _open_clip_vision(model: Any) -> VisionTower:
+    if type(model).__name__ in ("CLIP", "CustomTextCLIP"):
+        return VisionTower(model.visual, model.visual)
+    return VisionTower(model.encode_image, model)
+
+
+def _transformers_vision(model: Any) -> VisionTower:
+    """Holds the picture side alone, so that the rest of a loaded model can be freed."""
+    if not hasattr(model, "vision_model"):
+        raise ModelError(f"A {type(model).__name__} has no picture encoder; give a CLIPModel or SiglipModel.")
+    tower = model.vision_model
+    if not hasattr(model, "visual_projection"):
+        return VisionTower(lambda pixels: tower(pixel_values=pixels).pooler_output, tower)
+    projection = model.visual_projection
+    return VisionTower(
+        lambda pixels: projection(tower(pixel_values=pixels).pooler_output),
+        nn.ModuleList([tower, projection]),
+    )
+
+
+def _logit_scale(model: Any) -> float:
+    """The factor on cosine similarities before a softmax, 100 for most trained CLIPs."""
+    value = getattr(model, "logit_scale", None)
+    return 100.0 if value is None else float(value.detach().float().exp().reshape(-1)[0])
