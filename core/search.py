@@ -12,6 +12,7 @@ from torch import Tensor
 from .clip import Clip
 from .progress import Progress
 from .results import PhraseGain
+from .screening import Screening
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,15 @@ EMPTY = Trail("", 0.0, ())
 
 
 class Scorer:
-    """Cosine similarities of texts to one picture, given by its features [width]."""
+    """Cosine similarities of texts to one picture, given by its features [width].
+
+    screening: what scoring in half precision first has cost and risked; unused where the model does not do that.
+    """
 
     def __init__(self, clip: Clip, features: Tensor) -> None:
         self._clip = clip
         self._features = features
+        self.screening = Screening()
 
     def similarities(self, texts: Sequence[str]) -> np.ndarray:
         return (self._clip.encode_texts(texts) @ self._features).cpu().numpy()
@@ -50,9 +55,23 @@ class Scorer:
     def similarity(self, text: str) -> float:
         return float(self.similarities([text])[0])
 
-    def continuations(self, prompt: str, phrases: Sequence[str]) -> np.ndarray:
+    def continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> np.ndarray:
         """Of f"{prompt}, {phrase}" for every phrase."""
-        return (self._clip.text.encode_continuations(prompt, phrases) @ self._features).cpu().numpy()
+        features = self._clip.text.encode_continuations(prompt, phrases, rough)
+        return (features @ self._features).cpu().numpy()
+
+    def best_continuation(self, prompt: str, phrases: Sequence[str], sign: float) -> tuple[int, float]:
+        """The phrase with the highest sign * similarity, the first of equal ones, and its similarity."""
+        if not prompt or not self._clip.text.has_rough:
+            similarities = self.continuations(prompt, phrases)
+            row = int((sign * similarities).argmax())
+            return row, float(similarities[row])
+
+        def exact(rows: np.ndarray) -> np.ndarray:
+            return sign * self.continuations(prompt, [phrases[row] for row in rows])
+
+        row, value = self.screening.best(sign * self.continuations(prompt, phrases, rough=True), exact)
+        return row, sign * value
 
     def length(self, text: str) -> int:
         return self._clip.text.length(text)
@@ -138,9 +157,9 @@ def joined_category(trail: Trail, category: str) -> Trail:
 
 
 def _best_step(scorer: Scorer, trail: Trail, left: list[Candidate], sign: float) -> tuple[Trail, list[Candidate]]:
-    scores = sign * scorer.continuations(trail.prompt, [candidate.text for candidate in left])
-    winner = int(scores.argmax())
-    following = trail.extended(left[winner], float(sign * scores[winner]))
+    texts = [candidate.text for candidate in left]
+    winner, similarity = scorer.best_continuation(trail.prompt, texts, sign)
+    following = trail.extended(left[winner], similarity)
     return following, left[:winner] + left[winner + 1 :]
 
 

@@ -12,7 +12,7 @@ from .errors import SettingsError
 
 Mode = Literal["best", "fast", "classic", "negative", "caption"]
 Fit = Literal["crop", "pad", "squash"]
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
+Precision = Literal["auto", "exact", "float16", "bfloat16"]
 Search = Literal["peer"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -46,7 +46,9 @@ class Settings:
     captioner: a known captioner's name, a hub id, a folder, "micro", or None for no caption.
     phrases: None for the built-in lists, "peer" for an installed peer's, or a folder of NAME.txt files.
     device: "auto", or what torch accepts ("cpu", "cuda", "cuda:1", "mps").
-    precision: of the model's arithmetic; "auto" takes half precision on a GPU, float32 elsewhere.
+    precision: "auto" searches in half precision where that is faster and decides in float32: the prompt is that of
+    float32 with a probability of error below one in a million a picture (see `core.screening`). Only "exact", float32
+    throughout, claims more. "float16" and "bfloat16" compute everything so, rounding included.
     limits: phrases of a category in a prompt at most, by category name; 0 leaves the category out, absent is no limit.
     exclude: phrases never used, compared without letter case.
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.

@@ -305,14 +305,14 @@ def test_every_option_reaches_the_engine(engine, pictures, tmp_path):
         engine,
         pictures,
         *("--clip", "micro", "--captioner", "blip-base", "--phrases", "peer", "--device", "cpu"),
-        *("--precision", "float32", "--fit", "pad", "--no", "artists", "--max", "flavors=3"),
+        *("--precision", "exact", "--fit", "pad", "--no", "artists", "--max", "flavors=3"),
         *("--exclude", "4k", "--exclude", f"@{tmp_path / 'excluded.txt'}"),
         *("--prefix", "p", "--suffix", "s", "--trigger", "t", "--instruction", "Describe.", "--beams", "3"),
         *("--caption-length", "40", "--min-phrases", "1", "--max-phrases", "5", "--token-limit", "60"),
         *("--cache", str(tmp_path)),
     )
     assert (settings.clip, settings.captioner, settings.phrases) == ("micro", "blip-base", "peer")
-    assert (settings.device, settings.precision, settings.fit) == ("cpu", "float32", "pad")
+    assert (settings.device, settings.precision, settings.fit) == ("cpu", "exact", "pad")
     assert dict(settings.limits) == {"artists": 0, "flavors": 3}
     assert settings.exclude == ("4k", "blurry", "greg")
     assert (settings.prefix, settings.suffix, settings.trigger) == ("p", "s", "t")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..devices import pick_device, pick_dtype
+from ..devices import Arithmetic, pick_arithmetic, pick_device
 from ..errors import ModelError
 from . import weights as tower_weights
 from .model import Clip, VisionTower
@@ -24,17 +24,17 @@ class Placement:
     """Device and arithmetic of a model; moves: whether it has to be brought there."""
 
     device: torch.device
-    dtype: torch.dtype
+    arithmetic: Arithmetic
     moves: bool
 
 
 def placement_of(model: nn.Module, device: str | None, precision: str | None) -> Placement:
-    """Where the caller wants the model; where it is already, unless told otherwise."""
+    """Where the caller wants the model; where and as it is already, unless told otherwise."""
     # normalisation layers may stay float32 in a half-precision model: convolutions tell its arithmetic
     main = next((p for p in model.parameters() if p.ndim == 4), next(model.parameters()))
     wanted = main.device if device is None else pick_device(device)
-    dtype = main.dtype if precision is None else pick_dtype(precision, wanted)
-    return Placement(wanted, dtype, moves=device is not None or precision is not None)
+    arithmetic = Arithmetic(main.dtype, main.dtype, None) if precision is None else pick_arithmetic(precision, wanted)
+    return Placement(wanted, arithmetic, moves=device is not None or precision is not None)
 
 
 def from_open_clip(
@@ -78,8 +78,8 @@ def _assembled(
     placement: Placement,
 ) -> Clip:
     if placement.moves:
-        vision.module.to(placement.device, placement.dtype)
-    return Clip(name, vision, preprocess, text, _logit_scale(model), placement.device, placement.dtype)
+        vision.module.to(placement.device, placement.arithmetic.vision)
+    return Clip(name, vision, preprocess, text, _logit_scale(model), placement.device, placement.arithmetic.vision)
 
 
 def _text_side(
@@ -96,7 +96,10 @@ def _text_side(
     here = next(model.parameters()).device
     library = LibraryEncoder(encode_batch, tokenizer, context_length, here, name)
     if weights is not None and agrees_with_library(weights, library, tokenizer):
-        return TowerEncoder(TextTower(weights.to(placement.device, placement.dtype)), tokenizer)
+        arithmetic = placement.arithmetic
+        tower = TextTower(weights.to(placement.device, arithmetic.text))
+        rough = arithmetic.rough and TextTower(weights.to(placement.device, arithmetic.rough))
+        return TowerEncoder(tower, tokenizer, rough)
     model.to(placement.device)
     return LibraryEncoder(encode_batch, tokenizer, context_length, placement.device, name)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..devices import pick_dtype
+from ..devices import pick_arithmetic
 from ..errors import ModelError
 from ..hub import Hub
 from ..progress import Progress
@@ -34,7 +34,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     """See `Clip.load`. A path that exists wins over a known name, a known name over a hub id."""
-    loader = _Loader(name, Placement(device, pick_dtype(precision, device), moves=True), hub or Hub(), progress)
+    loader = _Loader(name, Placement(device, pick_arithmetic(precision, device), moves=True), hub or Hub(), progress)
     if name == "micro":
         from ..micro import CLIP_FOLDER
 

@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .text_tower import Prefix, TextTower
+from .evaluator import Continuations, Evaluator
+from .text_tower import TextTower
 from .tokenizers import Tokenizer
 from .weights import TowerWeights
 
@@ -42,6 +43,11 @@ class TextEncoder(Protocol):
 
     context_length: int
 
+    @property
+    def has_rough(self) -> bool:
+        """Whether continuations can be had faster in half precision."""
+        ...
+
     def ids(self, text: str) -> tuple[int, ...]:
         """What the model sees of the text, uncut: texts with equal ids are the same text to it."""
         ...
@@ -52,8 +58,11 @@ class TextEncoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Tensor: ...
 
-    def encode_continuations(self, prompt: str, phrases: Sequence[str]) -> Tensor:
-        """Features of f"{prompt}, {phrase}" for every phrase; of the phrases alone when the prompt is empty."""
+    def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
+        """Features of f"{prompt}, {phrase}" for every phrase; of the phrases alone when the prompt is empty.
+
+        rough: half precision will do, where `has_rough` says it pays.
+        """
         ...
 
     def fingerprint(self) -> str:
@@ -62,15 +71,22 @@ class TextEncoder(Protocol):
 
 
 class TowerEncoder:
-    """The project's own text tower with its library's tokenizer."""
+    """The project's own text tower with its library's tokenizer.
 
-    def __init__(self, tower: TextTower, tokenizer: Tokenizer) -> None:
-        self._tower = tower
+    rough: the same tower in half precision, for candidates that are scored again; None where it would not be faster.
+    """
+
+    def __init__(self, tower: TextTower, tokenizer: Tokenizer, rough: TextTower | None = None) -> None:
+        self._exact = Evaluator(tower)
+        self._rough = None if rough is None else Evaluator(rough)
         self._tokenizer = tokenizer
         self.context_length = tower.context_length
-        self._start = tower.prefix([tokenizer.start_of_text])
-        self._latest: Prefix = self._start
         self._known_ids: dict[str, tuple[int, ...]] = {}
+        self._known_joins: dict[str, bool] = {}
+
+    @property
+    def has_rough(self) -> bool:
+        return self._rough is not None
 
     def ids(self, text: str) -> tuple[int, ...]:
         known = self._known_ids.get(text)
@@ -83,42 +99,40 @@ class TowerEncoder:
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         if len(texts) == 1:
-            ids = (self._tokenizer.start_of_text, *self._tokenizer.encode(texts[0]))
-            return _normalised(self._tower.encode_whole(ids, self._latest)[None])
-        ids = [self._known_ids.get(text) or self._tokenizer.encode(text) for text in texts]
-        return _normalised(self._tower.encode(self._start, ids))
+            return self._exact.text(self._tokenizer.encode(texts[0]))
+        return self._exact.texts([self._known_ids.get(text) or self._tokenizer.encode(text) for text in texts])
 
-    def encode_continuations(self, prompt: str, phrases: Sequence[str]) -> Tensor:
+    def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         if not prompt:
             return self.encode(phrases)
-        beginning = (self._tokenizer.start_of_text, *self._tokenizer.encode(f"{prompt},"))
-        self._latest = self._tower.prefix(beginning, self._latest)
-        prompt_joins = self._tokenizer.joins(prompt)
-        joined: list[int] = []
-        separate: list[int] = []
-        for row, phrase in enumerate(phrases):
-            (joined if prompt_joins and self._tokenizer.joins(phrase) else separate).append(row)
-        suffixes = [self.ids(phrases[row]) for row in joined]
-        features = torch.empty(len(phrases), self._tower.weights.output_width, device=self._tower.weights.device)
-        features[joined] = self._tower.encode(self._latest, suffixes)
-        if separate:
-            features[separate] = self._encode_unsplit(prompt, [phrases[row] for row in separate], beginning)
-        return _normalised(features)
+        evaluator = self._rough if rough and self._rough else self._exact
+        return evaluator.continuations(self._tokenized(prompt, phrases))
 
-    def _encode_unsplit(self, prompt: str, phrases: Sequence[str], beginning: tuple[int, ...]) -> Tensor:
-        """Continuations whose tokens might not split at the comma: tokenized whole, then split where they do."""
-        whole = [(self._tokenizer.start_of_text, *self._tokenizer.encode(f"{prompt}, {phrase}")) for phrase in phrases]
-        splits = [ids[: len(beginning)] == beginning for ids in whole]
-        features = torch.empty(len(whole), self._tower.weights.output_width, device=self._tower.weights.device)
-        for prefix, wanted in ((self._latest, True), (self._start, False)):
-            rows = [row for row, split in enumerate(splits) if split is wanted]
-            skip = len(beginning) if wanted else 1
-            if rows:
-                features[rows] = self._tower.encode(prefix, [whole[row][skip:] for row in rows])
-        return features
+    def _tokenized(self, prompt: str, phrases: Sequence[str]) -> Continuations:
+        """Where it is not certain that the tokens split at the comma, the text is tokenized whole."""
+        start = self._tokenizer.start_of_text
+        beginning = (start, *self._tokenizer.encode(f"{prompt},"))
+        prompt_joins = self._tokenizer.joins(prompt)
+        suffixes: list[tuple[int, ...]] = []
+        whole: dict[int, tuple[int, ...]] = {}
+        for row, phrase in enumerate(phrases):
+            if prompt_joins and self._joins(phrase):
+                suffixes.append(self.ids(phrase))
+                continue
+            ids = (start, *self._tokenizer.encode(f"{prompt}, {phrase}"))
+            suffixes.append(ids[len(beginning) :])
+            if ids[: len(beginning)] != beginning:
+                whole[row] = ids[1:]
+        return Continuations(beginning, tuple(suffixes), whole)
+
+    def _joins(self, phrase: str) -> bool:
+        known = self._known_joins.get(phrase)
+        if known is None:
+            known = self._known_joins[phrase] = self._tokenizer.joins(phrase)
+        return known
 
     def fingerprint(self) -> str:
-        return self._tower.weights.fingerprint()
+        return self._exact.tower.weights.fingerprint()
 
 
 class LibraryEncoder:
@@ -140,6 +154,7 @@ class LibraryEncoder:
         self._device = device
         self._name = name
         self.context_length = context_length
+        self.has_rough = False
 
     def ids(self, text: str) -> tuple[int, ...]:
         return self._tokenizer.encode(text)
@@ -154,7 +169,7 @@ class LibraryEncoder:
         features = [self._encode_batch(self._tokenizer.batch(batch).to(self._device)).float() for batch in batches]
         return _normalised(torch.cat(features))
 
-    def encode_continuations(self, prompt: str, phrases: Sequence[str]) -> Tensor:
+    def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         return self.encode([f"{prompt}, {phrase}" for phrase in phrases] if prompt else phrases)
 
     def fingerprint(self) -> str:

@@ -50,7 +50,7 @@ class TextTower:
         Cut so that one end-of-text token still fits.
         """
         ids = tuple(ids[: self.context_length - 1])
-        known = _common_length(ids, shared.ids) if shared else 0
+        known = common_length(ids, shared.ids) if shared else 0
         if shared and known == len(ids) == len(shared.ids):
             return shared
         known = min(known, len(ids) - 1)
@@ -91,6 +91,8 @@ class TextTower:
             return self.encode(cut, [()]).expand(len(suffixes), -1)
         room = self.context_length - len(prefix.ids) - 1
         ended = [(*_until(suffix, eot)[:room], eot) for suffix in suffixes]
+        if not ended:
+            return torch.empty(0, self.weights.output_width, device=self.weights.device)
         order = sorted(range(len(ended)), key=ended.__getitem__)
         features = torch.empty(len(ended), self.weights.output_width, device=self.weights.device)
         for rows in _chunks(order, ended, NODES_AT_ONCE):
@@ -172,7 +174,7 @@ def _normalise(x: Tensor, norm: tuple[Tensor, Tensor, float]) -> Tensor:
     return F.layer_norm(x, weight.shape, weight, bias, epsilon)
 
 
-def _common_length(a: Sequence[int], b: Sequence[int]) -> int:
+def common_length(a: Sequence[int], b: Sequence[int]) -> int:
     length = 0
     for left, right in zip(a, b, strict=False):
         if left != right:
@@ -191,7 +193,7 @@ def _chunks(order: list[int], sequences: Sequence[Sequence[int]], most_tokens: i
     nodes = 0
     previous: Sequence[int] = ()
     for row in order:
-        fresh = len(sequences[row]) - _common_length(sequences[row], previous)
+        fresh = len(sequences[row]) - common_length(sequences[row], previous)
         if chunk and nodes + fresh > most_tokens:
             yield chunk
             chunk, nodes, fresh = [], 0, len(sequences[row])
