@@ -81,6 +81,7 @@ class Engine:
                 trail.phrases,
                 clip.name,
                 time.perf_counter() - started,
+                trail.risk,
             )
 
     @property

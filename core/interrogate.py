@@ -16,11 +16,12 @@ tokenizer that pads with another id than 0 ends every chain after one phrase.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
+from .beam import BeamRules, beam_search
 from .clip import Clip
 from .errors import PhraseError, SettingsError
 from .phrases import CATEGORIES, NEGATIVE, Vocabulary
@@ -62,7 +63,11 @@ class Interrogator:
 
     def run(self, mode: Mode, subject: Subject) -> Trail:
         """The mode's prompt, without trigger word, prefix and suffix."""
+        self._clip.text.forget()
         scorer = Scorer(self._clip, subject.features)
+        return replace(self._found(mode, subject, scorer), risk=scorer.screening.risk)
+
+    def _found(self, mode: Mode, subject: Subject, scorer: Scorer) -> Trail:
         if mode == "negative":
             return self._negative(scorer, subject)
         if mode == "caption":
@@ -91,11 +96,21 @@ class Interrogator:
     def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
         start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
         pool = self._pool(self._ranked(similarities, self._settings.pool))
-        chain = greedy_chain(scorer, pool, start, self._rules(), self._progress)
+        found = [greedy_chain(scorer, pool, start, self._rules(), self._progress)]
+        if self._settings.search == "beam":
+            found.append(self._beam(scorer, pool, start))
         most = self._settings.max_phrases
         classic = self._classic(scorer, subject, similarities, most)
         fast = self._fast(scorer, subject, similarities, most)
-        return max((start, classic, fast, chain), key=lambda trail: (bool(trail.prompt), trail.similarity))
+        return max((start, classic, fast, *found), key=lambda trail: (bool(trail.prompt), trail.similarity))
+
+    def _beam(self, scorer: Scorer, pool: Sequence[Candidate], start: Trail) -> Trail:
+        """One medium at most: two of them raise the similarity and spoil the prompt."""
+        rules = self._rules()
+        rules = replace(rules, limits={"mediums": 1, **rules.limits})
+        settings = self._settings
+        beam = BeamRules(settings.beam_width, settings.beam_shortlist, settings.beam_refresh)
+        return beam_search(scorer, pool, start, rules, beam, self._progress)
 
     def _negative(self, scorer: Scorer, subject: Subject) -> Trail:
         flavors = self._table.rows(FLAVORS)

@@ -28,6 +28,7 @@ class Interrogation:
     similarity: cosine similarity in -1..1 of the prompt's and the picture's CLIP embeddings.
     caption: the captioner's (or caller's) text, empty when there was none.
     seconds: wall time spent on this picture, model loading not included.
+    risk: an upper bound on the probability that a search in float32 throughout would have found another prompt.
     """
 
     prompt: str
@@ -37,6 +38,7 @@ class Interrogation:
     phrases: tuple[PhraseGain, ...]
     model: str
     seconds: float
+    risk: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON-ready values."""

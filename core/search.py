@@ -23,11 +23,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Trail:
-    """A prompt and how it came about: the gains of its phrases sum to its similarity."""
+    """A prompt and how it came about: the gains of its phrases sum to its similarity.
+
+    risk: an upper bound on the probability that the search would have ended elsewhere without half precision.
+    """
 
     prompt: str
     similarity: float
     phrases: tuple[PhraseGain, ...]
+    risk: float = 0.0
 
     def extended(self, candidate: Candidate, similarity: float) -> Trail:
         prompt = f"{self.prompt}, {candidate.text}" if self.prompt else candidate.text
@@ -68,7 +72,7 @@ class Scorer:
             return row, float(similarities[row])
 
         def exact(rows: np.ndarray) -> np.ndarray:
-            return sign * self.continuations(prompt, [phrases[row] for row in rows])
+            return sign * self.continuations(prompt, [phrases[int(row)] for row in rows])
 
         row, value = self.screening.best(sign * self.continuations(prompt, phrases, rough=True), exact)
         return row, sign * value
@@ -125,7 +129,7 @@ def greedy_chain(
     best, best_objective = current, objective
     with progress.task("Searching", rules.most, "phrases") as task:
         for taken in range(rules.most):
-            left = _allowed(left, current, rules.limits)
+            left = allowed(left, current, rules.limits)
             if not left:
                 break
             following, left = _best_step(scorer, current, left, sign)
@@ -163,7 +167,8 @@ def _best_step(scorer: Scorer, trail: Trail, left: list[Candidate], sign: float)
     return following, left[:winner] + left[winner + 1 :]
 
 
-def _allowed(left: list[Candidate], trail: Trail, limits: Mapping[str, int]) -> list[Candidate]:
+def allowed(left: list[Candidate], trail: Trail, limits: Mapping[str, int]) -> list[Candidate]:
+    """The candidates of whose category the prompt may have another phrase."""
     if not limits:
         return left
     used = Counter(phrase.category for phrase in trail.phrases)

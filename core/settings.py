@@ -13,7 +13,7 @@ from .errors import SettingsError
 Mode = Literal["best", "fast", "classic", "negative", "caption"]
 Fit = Literal["crop", "pad", "squash"]
 Precision = Literal["auto", "exact", "float16", "bfloat16"]
-Search = Literal["peer"]
+Search = Literal["peer", "beam"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -45,6 +45,8 @@ class Settings:
     clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, or "micro".
     captioner: a known captioner's name, a hub id, a folder, "micro", or None for no caption.
     phrases: None for the built-in lists, "peer" for an installed peer's, or a folder of NAME.txt files.
+    search: "peer" is clip-interrogator's greedy chain; "beam" also grows beam_width prompts side by side, each over the
+    beam_shortlist phrases that suit the leading one best, chosen anew every beam_refresh phrases, and takes the better.
     device: "auto", or what torch accepts ("cpu", "cuda", "cuda:1", "mps").
     precision: "auto" searches in half precision where that is faster and decides in float32: the prompt is that of
     float32 with a probability of error below one in a million a picture (see `core.screening`). Only "exact", float32
@@ -72,6 +74,9 @@ class Settings:
     prefix: str = ""
     suffix: str = ""
     pool: int = 2048
+    beam_width: int = 4
+    beam_shortlist: int = 128
+    beam_refresh: int = 3
     min_phrases: int = 8
     max_phrases: int = 32
     token_limit: int = 77
@@ -83,7 +88,8 @@ class Settings:
         _one_of("search", self.search, SEARCHES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("fit", self.fit, FITS)
-        _at_least("pool", self.pool, 1)
+        for name in ("pool", "beam_width", "beam_shortlist", "beam_refresh"):
+            _at_least(name, getattr(self, name), 1)
         _at_least("min_phrases", self.min_phrases, 0)
         _at_least("max_phrases", self.max_phrases, max(1, self.min_phrases))
         _at_least("token_limit", self.token_limit, 3)

@@ -36,6 +36,11 @@ class Evaluator:
         self._start = tower.prefix([tower.weights.start_of_text])
         self._recent: deque[Prefix] = deque([self._start], maxlen=_REMEMBERED)
 
+    def forget(self) -> None:
+        """Begins anew. What is remembered changes results by float32's rounding: for equal results, begin equally."""
+        self._recent.clear()
+        self._recent.append(self._start)
+
     def text(self, ids: Sequence[int]) -> Tensor:
         """One text, [1, width]; cheap when it begins like a recent prompt."""
         ids = (self.tower.weights.start_of_text, *ids)

@@ -65,6 +65,10 @@ class TextEncoder(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Drops what earlier prompts left behind; results then depend on the texts alone, to the last bit."""
+        ...
+
     def fingerprint(self) -> str:
         """Changes whenever weights, arithmetic or tokenization change."""
         ...
@@ -131,6 +135,10 @@ class TowerEncoder:
             known = self._known_joins[phrase] = self._tokenizer.joins(phrase)
         return known
 
+    def forget(self) -> None:
+        for evaluator in filter(None, (self._exact, self._rough)):
+            evaluator.forget()
+
     def fingerprint(self) -> str:
         return self._exact.tower.weights.fingerprint()
 
@@ -171,6 +179,9 @@ class LibraryEncoder:
 
     def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         return self.encode([f"{prompt}, {phrase}" for phrase in phrases] if prompt else phrases)
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
 
     def fingerprint(self) -> str:
         """Of the outputs for a few texts: this encoder's weights cannot be enumerated."""

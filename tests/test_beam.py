@@ -1,0 +1,91 @@
+"""The beam search: deterministic, within its limits, and worth its name."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from unrender.core.beam import BeamRules, beam_search
+from unrender.core.interrogate import Interrogator, Subject
+from unrender.core.phrases import load_vocabulary
+from unrender.core.phrases.table import PhraseTable
+from unrender.core.phrases.vocabulary import Category, Vocabulary
+from unrender.core.progress import SILENT
+from unrender.core.search import Candidate, ChainRules, Scorer, greedy_chain
+from unrender.core.settings import Settings
+
+
+def picture(seed):
+    torch.manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(48), dim=0)
+
+
+@pytest.fixture(scope="module")
+def words():
+    return [Candidate(text, "flavors") for text in load_vocabulary().phrases("flavors")[::60]]
+
+
+START = Candidate("a cat", "caption")
+
+
+def test_a_beam_over_everything_is_a_whole_search(clip):
+    """Wide enough to drop nothing, it must find the best of all prompts of up to two of six phrases."""
+    words = [Candidate(text, "flavors") for text in ("red", "fog", "neon", "rain", "dust", "85mm")]
+    for seed in range(5):
+        scorer = Scorer(clip, picture(seed))
+        rules = ChainRules(0, 2, 77, {})
+        found = beam_search(scorer, words, scorer.trail([START]), rules, BeamRules(100, 100, 1), SILENT)
+        texts = [word.text for word in words]
+        prompts = ["a cat", *(", ".join(["a cat", *some]) for n in (1, 2) for some in itertools.permutations(texts, n))]
+        assert found.similarity == pytest.approx(scorer.similarities(prompts).max(), abs=1e-5)
+        assert sum(phrase.gain for phrase in found.phrases) == pytest.approx(found.similarity, abs=1e-5)
+
+
+def test_better_than_greedy_and_the_same_every_time(clip, words):
+    better = 0
+    for seed in range(12):
+        scorer = Scorer(clip, picture(seed))
+        start, rules = scorer.trail([START]), ChainRules(4, 8, 77, {})
+        greedy = greedy_chain(scorer, words, start, rules, SILENT)
+        beam = beam_search(scorer, words, start, rules, BeamRules(), SILENT)
+        clip.text.forget()
+        again = beam_search(scorer, words, start, rules, BeamRules(), SILENT)
+        assert beam.prompt == again.prompt
+        clip.text.forget()
+        assert beam_search(scorer, words, start, rules, BeamRules(), SILENT) == again
+        better += beam.similarity > greedy.similarity + 1e-4
+    assert better >= 9
+
+
+def test_limits_hold_and_no_phrase_is_repeated(clip, words):
+    mixed = [Candidate(word.text, ("mediums", "flavors")[row % 2]) for row, word in enumerate(words)]
+    scorer = Scorer(clip, picture(1))
+    rules = ChainRules(0, 12, 40, {"mediums": 1})
+    found = beam_search(scorer, mixed, scorer.trail([START]), rules, BeamRules(), SILENT)
+    texts = [phrase.text for phrase in found.phrases]
+    assert sum(phrase.category == "mediums" for phrase in found.phrases) <= 1
+    assert len(set(texts)) == len(texts)
+    assert scorer.length(found.prompt) <= 40
+
+
+def test_best_takes_the_better_of_greedy_and_beam(clip, tmp_path):
+    lists = {
+        "flavors": load_vocabulary().phrases("flavors")[::60],
+        "mediums": ("an oil painting", "a photo", "an etching"),
+    }
+    vocabulary = Vocabulary("test", {name: Category(name, phrases) for name, phrases in lists.items()})
+    table = PhraseTable.load(clip, vocabulary.positive(), tmp_path, SILENT)
+    for seed in range(3):
+        found = {}
+        for search in ("peer", "beam"):
+            settings = Settings(search=search, max_phrases=8, min_phrases=4)
+            interrogator = Interrogator(clip, vocabulary, table, settings, SILENT)
+            found[search] = interrogator.run("best", Subject(picture(seed), "a cat"))
+        assert found["beam"].similarity >= found["peer"].similarity
+
+
+def test_no_candidates_give_the_start(clip):
+    scorer = Scorer(clip, picture(0))
+    start = scorer.trail([START])
+    assert beam_search(scorer, [], start, ChainRules(0, 4, 77, {}), BeamRules(), SILENT) == start
