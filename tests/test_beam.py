@@ -23,7 +23,7 @@ def picture(seed):
 
 @pytest.fixture(scope="module")
 def words():
-    return [Candidate(text, "flavors") for text in load_vocabulary().phrases("flavors")[::12]]
+    return [Candidate(text, "flavors") for text in load_vocabulary().phrases("flavors")[::6]]
 
 
 START = Candidate("a cat", "caption")
@@ -43,10 +43,10 @@ def test_a_beam_over_everything_is_a_whole_search(clip):
 
 
 def test_better_than_greedy_and_the_same_every_time(clip, words):
-    better = 0
-    for seed in range(6):
+    """With the default rules, and as many phrases to choose from as a search has."""
+    for seed in range(4):
         scorer = Scorer(clip, picture(seed))
-        start, rules = scorer.trail([START]), ChainRules(8, 16, 77, {})
+        start, rules = scorer.trail([START]), ChainRules(8, 32, 77, {})
         greedy = greedy_chain(scorer, words, start, rules, SILENT)
         beam = beam_search(scorer, words, start, rules, BeamRules(), SILENT)
         clip.text.forget()
@@ -54,8 +54,7 @@ def test_better_than_greedy_and_the_same_every_time(clip, words):
         assert beam.prompt == again.prompt
         clip.text.forget()
         assert beam_search(scorer, words, start, rules, BeamRules(), SILENT) == again
-        better += beam.similarity > greedy.similarity + 1e-4
-    assert better >= 5
+        assert beam.similarity > greedy.similarity + 1e-4
 
 
 def test_limits_hold_and_no_phrase_is_repeated(clip, words):
