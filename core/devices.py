@@ -65,6 +65,12 @@ def fast_half(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if _seconds(torch.float32) > 1.5 * _seconds(torch.bfloat16) else None
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the CPU's allocator, has no memory left."""
+    text = str(error).casefold()
+    return "out of memory" in text or "can't allocate memory" in text
+
+
 def _seconds(dtype: torch.dtype) -> float:
     a, b = torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
     best = float("inf")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
 from .progress import SILENT, Progress
-from .results import Interrogation
+from .results import Interrogation, PhraseGain
 from .settings import MODES, CaptionSettings, Mode, Settings
 
 if TYPE_CHECKING:
@@ -83,6 +83,20 @@ class Engine:
                 time.perf_counter() - started,
                 trail.risk,
             )
+
+    def worth(self, image: Any, prompt: str) -> tuple[PhraseGain, ...]:
+        """What each comma-separated part of a finished prompt is worth: by how much the prompt's similarity to the picture
+        falls without it, negative where the prompt is better without. Raises ImageError, ModelError, SettingsError."""
+        from .images import fit_image, open_image
+        from .search import Scorer, worth_of_parts
+
+        if not prompt.strip(" ,"):
+            raise SettingsError("There is no prompt to weigh; give one.")
+        picture = open_image(image)
+        with self._lock:
+            clip = self._load_clip()
+            features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
+            return worth_of_parts(Scorer(clip, features), prompt)
 
     @property
     def clip(self) -> Clip | None:

@@ -94,6 +94,14 @@ class Scorer:
         return trail
 
 
+def worth_of_parts(scorer: Scorer, prompt: str) -> tuple[PhraseGain, ...]:
+    """By how much a finished prompt's similarity falls when one of its comma-separated parts is taken out, for each."""
+    parts = [part.strip() for part in prompt.split(",") if part.strip()]
+    without = [", ".join(parts[:row] + parts[row + 1 :]) for row in range(len(parts))]
+    whole, *reduced = scorer.similarities([", ".join(parts), *without])
+    return tuple(PhraseGain(part, "", float(whole - rest)) for part, rest in zip(parts, reduced, strict=True))
+
+
 @dataclass(frozen=True)
 class ChainRules:
     """least, most: phrases taken before a fall in similarity stops the chain, and at all.

@@ -169,3 +169,18 @@ def test_the_same_prompt_in_every_process(photographs, words, tmp_path):
         )
         outputs.add(run.stdout)
     assert len(outputs) == 1 and outputs.pop().count("\n") == 4
+
+
+def test_the_worth_of_a_finished_prompts_parts(engine, clip, photographs):
+    prompt = "a woman, neon fog, an etching"
+    worth = engine.worth(photographs[0], prompt)
+    features = clip.encode_images([photographs[0]])[0]
+
+    def similarity(text):
+        return float(clip.encode_texts([text])[0] @ features)
+
+    assert [part.text for part in worth] == ["a woman", "neon fog", "an etching"]
+    expected = similarity(prompt) - similarity("a woman, an etching")
+    assert worth[1].gain == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(SettingsError, match="no prompt"):
+        engine.worth(photographs[0], " , ")

@@ -196,3 +196,25 @@ def test_the_fingerprint_follows_weights_and_activation(open_clip_transform, ope
         changed.transformer.resblocks[1].mlp.c_fc.weight[0, 0] += 1e-3
     assert fingerprint(changed) != plain
     assert fingerprint(random_open_clip(quick_gelu=True)) != plain
+
+
+def test_less_memory_gives_the_same_features(open_clip_model, monkeypatch):
+    """A device that can hold a few nodes only: the texts are evaluated in smaller and smaller parts."""
+    tower = TextTower(from_open_clip(open_clip_model, SOT, EOT))
+    prefix = tower.prefix([SOT, 320])
+    suffixes = [(1000 + number, 2000) for number in range(50)]
+    expected = tower.encode(prefix, suffixes)
+    run, sizes = TextTower._run, []
+
+    def small_device(self, prefix, trie):
+        sizes.append(len(trie))
+        if len(trie) > 20:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return run(self, prefix, trie)
+
+    monkeypatch.setattr(TextTower, "_run", small_device)
+    assert torch.allclose(tower.encode(prefix, suffixes), expected, atol=1e-6)
+    assert max(sizes) > 20 >= min(sizes)
+    monkeypatch.setattr(TextTower, "_run", lambda *_: (_ for _ in ()).throw(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        tower.encode(prefix, suffixes)

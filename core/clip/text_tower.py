@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import is_out_of_memory
 from .trie import Trie
 from .weights import Block, TowerWeights
 
@@ -96,9 +97,22 @@ class TextTower:
         order = sorted(range(len(ended)), key=ended.__getitem__)
         features = torch.empty(len(ended), self.weights.output_width, device=self.weights.device)
         for rows in _chunks(order, ended, NODES_AT_ONCE):
+            self._fill(features, rows, prefix, ended)
+        return features
+
+    def _fill(self, features: Tensor, rows: list[int], prefix: Prefix, ended: Sequence[Sequence[int]]) -> None:
+        """Evaluates some of the texts at once; half of them at a time where the memory does not suffice."""
+        try:
             trie = Trie.build((ended[row] for row in rows), self.weights.device)
             features[torch.tensor(rows, device=features.device)] = self._run(prefix, trie).float()
-        return features
+            return
+        except RuntimeError as error:
+            if len(rows) == 1 or not is_out_of_memory(error):
+                raise
+        # outside the except clause, whose traceback would keep the failed run's tensors alive
+        half = len(rows) // 2
+        self._fill(features, rows[:half], prefix, ended)
+        self._fill(features, rows[half:], prefix, ended)
 
     def _run(self, prefix: Prefix, trie: Trie) -> Tensor:
         weights = self.weights
