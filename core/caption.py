@@ -1,0 +1,228 @@
+"""Captions: a picture in, a sentence out, by any of transformers' models that describe pictures."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import MissingPackageError, ModelError
+from .hub import Hub
+from .hub_cache import MAIN
+from .hub_names import CONFIG, check_weights
+from .progress import SILENT, Progress
+from .settings import CaptionSettings
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from .caption_models import CaptionModel
+
+BATCH = 8
+INSTEAD = "--captioner micro or --captioner none"
+
+
+@dataclass(frozen=True)
+class KnownCaptioner:
+    """A captioner that goes by a short name.
+
+    bytes: of its download, where that is known without asking. needs: the first transformers that has it.
+    """
+
+    name: str
+    repo: str
+    bytes: int | None
+    summary: str
+    revision: str = MAIN
+    needs: tuple[int, int] = (4, 30)
+
+
+KNOWN_CAPTIONERS: dict[str, KnownCaptioner] = {
+    known.name: known
+    for known in (
+        KnownCaptioner(
+            "blip-base",
+            "Salesforce/blip-image-captioning-base",
+            991_000_000,
+            "BLIP with a base vision tower: the small and quick one",
+            # the main branch has only pickles; this commit adds the same weights as safetensors
+            revision="9cfcdbcaccbcadb2b53b36d4b50042c4eeaa0c25",
+        ),
+        KnownCaptioner(
+            "blip-large",
+            "Salesforce/blip-image-captioning-large",
+            1_880_000_000,
+            "BLIP with a large vision tower: the usual choice",
+        ),
+        KnownCaptioner(
+            "blip2-2.7b",
+            "Salesforce/blip2-opt-2.7b",
+            14_980_000_000,
+            "BLIP-2 over OPT 2.7B",
+        ),
+        KnownCaptioner(
+            "blip2-flan-t5-xl",
+            "Salesforce/blip2-flan-t5-xl",
+            15_770_000_000,
+            "BLIP-2 over Flan-T5 XL: follows instructions",
+        ),
+        KnownCaptioner(
+            "git-large-coco",
+            "microsoft/git-large-coco",
+            1_580_000_000,
+            "GIT trained on COCO: short plain sentences",
+        ),
+        KnownCaptioner(
+            "florence-2-base",
+            "florence-community/Florence-2-base",
+            None,
+            "Florence-2: small and good; three lengths by task",
+            needs=(4, 56),
+        ),
+        KnownCaptioner(
+            "florence-2-large",
+            "florence-community/Florence-2-large",
+            None,
+            "Florence-2, the larger one",
+            needs=(4, 56),
+        ),
+    )
+}
+"""By name; besides these, "micro" and any hub id or folder."""
+
+
+class Captioner:
+    """A loaded captioner. Deterministic: the same picture and settings give the same words."""
+
+    def __init__(self, name: str, model: CaptionModel) -> None:
+        self.name = name
+        self._model = model
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        device: str | torch.device = "auto",
+        dtype: torch.dtype | None = None,
+        hub: Hub | None = None,
+        progress: Progress = SILENT,
+    ) -> Captioner:
+        """Loads a captioner, downloading it first if it is on no disk.
+
+        name: "micro", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
+        dtype: of its arithmetic; None for float16 on CUDA and float32 elsewhere. Weights are read straight into it.
+        Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
+        transformers, or a package), SettingsError (device), Cancelled.
+        """
+        import torch
+
+        from .caption_loading import load_model
+        from .devices import pick_device
+
+        place = pick_device(str(device))
+        folder = find_captioner(name, hub, progress)
+        progress.check()
+        model = load_model(name, folder, dtype or (torch.float16 if place.type == "cuda" else torch.float32))
+        model.to(place)
+        return cls(name, model)
+
+    def caption(
+        self, images: Sequence[Image.Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
+    ) -> list[str]:
+        """One line of text for each RGB picture.
+
+        settings.instruction: BLIP, GIT continue it as the beginning of the caption, which then contains it;
+        Florence-2 takes a task (<CAPTION>, <DETAILED_CAPTION>, <MORE_DETAILED_CAPTION>); the others answer it. Without
+        one each does what it was trained for, and chat models are asked for a sentence.
+        settings.max_length: tokens written at most. settings.beams: of the beam search, 1 for greedy.
+        Raises SettingsError when the instruction does not fit, ModelError when memory runs out, Cancelled.
+        """
+        settings = settings or CaptionSettings()
+        captions: list[str] = []
+        for start in range(0, len(images), BATCH):
+            progress.check()
+            captions += self._model.describe(list(images[start : start + BATCH]), settings)
+        return [" ".join(caption.split()) for caption in captions]
+
+    def to(self, device: str | torch.device) -> Captioner:
+        """Moves the model, to the CPU to make room on a GPU, say. Returns itself."""
+        from .devices import pick_device
+
+        self._model.to(pick_device(str(device)))
+        return self
+
+
+def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILENT) -> Path:
+    """The folder with the captioner's files, downloaded if need be. Loads nothing; raises as `Captioner.load`."""
+    path = Path(name).expanduser()
+    if name == "micro":
+        return _micro_folder()
+    if path.is_dir():
+        check_weights(path)
+        return path
+    if path.is_file():
+        raise ModelError(f"{name} is a file; give the folder in transformers format that holds the captioner.")
+    known = KNOWN_CAPTIONERS.get(name.lower())
+    if known is None and ("/" not in name or name.startswith(("/", "."))):
+        raise ModelError(_unknown(name))
+    repo, revision = (known.repo, known.revision) if known else (name, MAIN)
+    if known:
+        _check_version(known)
+    hub = hub or Hub()
+    if not hub.find_model(repo, revision):
+        from .caption_classes import check_class
+
+        folder = hub.fetch(repo, [CONFIG], progress, revision=revision, instead=INSTEAD)
+        check_class(name, read_config(folder))
+    return hub.fetch_model(repo, progress, revision=revision, instead=INSTEAD)
+
+
+def nearest_captioners(name: str) -> list[str]:
+    """The known names most like `name`, best first."""
+    return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, "micro"], n=3, cutoff=0.4)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json. Raises ModelError when there is none that can be read."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} has no readable {CONFIG}; give a folder in transformers format.") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{CONFIG} in {folder} is not an object; give a folder in transformers format.")
+    return config
+
+
+def _micro_folder() -> Path:
+    from .micro import CAPTIONER_FOLDER
+
+    if not (CAPTIONER_FOLDER / CONFIG).is_file():
+        raise ModelError(
+            f"The micro captioner is not in {CAPTIONER_FOLDER}; train it with `python -m unrender.core.micro.train`."
+        )
+    return CAPTIONER_FOLDER
+
+
+def _unknown(name: str) -> str:
+    near = nearest_captioners(name)
+    hint = f"did you mean {' or '.join(near)}?" if near else ""
+    known = f"known are {', '.join([*KNOWN_CAPTIONERS, 'micro'])}, any hub id (owner/name) and any folder"
+    shown = re.sub(r"\s+", " ", name)
+    return f"There is no captioner {shown!r}; {hint + ' ' if hint else ''}{known}."
+
+
+def _check_version(known: KnownCaptioner) -> None:
+    from .transformers_access import transformers_version
+
+    if transformers_version() < known.needs:
+        needed = ".".join(map(str, known.needs))
+        raise MissingPackageError(
+            f"{known.name} needs transformers {needed} or newer, "
+            f"this is {'.'.join(map(str, transformers_version()))}; "
+            f"run `pip install 'transformers>={needed}'` or choose another captioner."
+        )

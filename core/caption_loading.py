@@ -1,0 +1,193 @@
+"""From a folder in transformers format to a captioner in memory. Only safetensors are read, and no code but ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from .caption_classes import check_class
+from .caption_models import CaptionModel, model_for
+from .errors import MissingPackageError, ModelError
+from .hub_names import check_weights
+from .transformers_access import quiet_transformers, transformers_attribute, transformers_version
+
+_LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
+
+
+def load_model(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+    """A captioner on the CPU, its weights in `dtype`. Raises ModelError or MissingPackageError."""
+    from .caption import read_config
+
+    config = read_config(folder)
+    model_class = check_class(name, config)
+    check_weights(folder)
+    with quiet_transformers():
+        model = _load_weights(name, folder, model_class, dtype)
+        processor = _load_processor(name, folder)
+        if config.get("model_type") == "blip-2":
+            _prepare_blip2(model, processor)
+    return model_for(name, model.eval().requires_grad_(False), processor, dtype)
+
+
+def _load_weights(name: str, folder: Path, model_class: Any, dtype: torch.dtype) -> Any:
+    of_type = {"dtype": dtype} if transformers_version() >= (4, 56) else {"torch_dtype": dtype}
+    try:
+        model, report = model_class.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True, output_loading_info=True, **of_type
+        )
+    except ImportError as error:
+        raise _missing_package(name, error) from error
+    except _LOADING_ERRORS as error:
+        raise ModelError(
+            f"{name} cannot be loaded from {folder} ({_line(error)}); remove the folder and get the model again."
+        ) from error
+    lacking = _untied(model, set(report["missing_keys"]))
+    if lacking:
+        raise ModelError(
+            f"{folder} lacks weights of {model_class.__name__} ({lacking[0]} and {len(lacking) - 1} more); "
+            "get the whole model again."
+        )
+    return model
+
+
+def _untied(model: Any, missing: set[str]) -> list[str]:
+    """Which of the missing parameters no other one stands for.
+
+    Newer transformers write shared parameters once; older ones do not share them again by themselves when the
+    language model is a part of a larger one, and would leave them random.
+    """
+    pretrained = transformers_attribute("PreTrainedModel")
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    if missing.intersection(parameters):
+        for part in model.modules():
+            if isinstance(part, pretrained):
+                part.tie_weights()
+        parameters = dict(model.named_parameters(remove_duplicate=False))
+    loaded = {id(value) for name, value in parameters.items() if name not in missing}
+    return sorted(name for name in missing if name in parameters and id(parameters[name]) not in loaded)
+
+
+def _load_processor(name: str, folder: Path) -> Any:
+    if not any((folder / vocabulary).is_file() for vocabulary in _VOCABULARIES):
+        raise ModelError(f"{folder} holds no tokenizer ({', '.join(_VOCABULARIES)}); get the whole model again.")
+    try:
+        processor = _any_processor(folder)
+    except ImportError as error:
+        raise _missing_package(name, error) from error
+    except _LOADING_ERRORS as error:
+        raise ModelError(
+            f"The tokenizer or image settings of {name} cannot be read from {folder} ({_line(error)}); "
+            "get the whole model again."
+        ) from error
+    if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
+        raise ModelError(f"{folder} holds no processor for both pictures and text; get the whole model again.")
+    _process_with_pillow(processor, folder)
+    return processor
+
+
+def _any_processor(folder: Path) -> Any:
+    auto = transformers_attribute("AutoProcessor")
+    try:
+        processor = auto.from_pretrained(str(folder), local_files_only=True)
+        if hasattr(processor, "tokenizer"):
+            return processor
+    except ImportError:
+        raise
+    except Exception:  # the tokenizers library raises just that for a format it is too old for
+        if transformers_version() >= (5, 0):
+            raise
+    return _assembled_processor(folder)
+
+
+def _assembled_processor(folder: Path) -> Any:
+    """A processor from its parts, for folders that a newer transformers wrote, and for models without a class."""
+    settings = _json(folder / "preprocessor_config.json") or {}
+    described = _json(folder / "processor_config.json") or {}
+    settings = settings or described.get("image_processor") or {}
+    kind = str(settings.get("image_processor_type") or settings.get("feature_extractor_type") or "")
+    kind = kind.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    image_class = transformers_attribute(kind) if kind else None
+    if image_class is None:
+        raise ValueError(f"image processor {kind or 'not named'}")
+    images = image_class.from_dict(settings)
+    tokenizer = _tokenizer(folder)
+    named = settings.get("processor_class") or described.get("processor_class")
+    processor_class = transformers_attribute(str(named)) if named else None
+    return processor_class(images, tokenizer) if processor_class else _Pair(images, tokenizer)
+
+
+class _Pair:
+    """An image processor and a tokenizer that no class of transformers joins."""
+
+    def __init__(self, image_processor: Any, tokenizer: Any) -> None:
+        self.image_processor = image_processor
+        self.tokenizer = tokenizer
+
+    def __call__(self, images: Any, text: Any = None, return_tensors: str = "pt") -> dict[str, Any]:
+        inputs = dict(self.image_processor(images, return_tensors=return_tensors))
+        if text is not None:
+            inputs["decoder_input_ids"] = self.tokenizer(text, return_tensors=return_tensors).input_ids
+        return inputs
+
+
+def _tokenizer(folder: Path) -> Any:
+    auto = transformers_attribute("AutoTokenizer")
+    try:
+        return auto.from_pretrained(str(folder), local_files_only=True)
+    except Exception:  # noqa: BLE001 - see _any_processor
+        return auto.from_pretrained(str(folder), local_files_only=True, use_fast=False)
+
+
+def _process_with_pillow(processor: Any, folder: Path) -> None:
+    """Prefers Pillow's image processing to torchvision's, so that pictures look the same on every machine."""
+    kind = type(processor.image_processor).__name__
+    if kind.endswith("Pil") or (transformers_version() < (5, 0) and not kind.endswith("Fast")):
+        return
+    choice: dict[str, Any] = {"backend": "pil"} if transformers_version() >= (5, 0) else {"use_fast": False}
+    auto = transformers_attribute("AutoImageProcessor")
+    try:
+        processor.image_processor = auto.from_pretrained(str(folder), local_files_only=True, **choice)
+    except (ImportError, OSError, ValueError):
+        return  # some exist only for torchvision, which then is there
+
+
+def _prepare_blip2(model: Any, processor: Any) -> None:
+    """Newer transformers mark the picture's place in the text by a token that older folders do not have."""
+    if transformers_version() < (4, 46) or getattr(model.config, "image_token_index", None) is not None:
+        return
+    from tokenizers import AddedToken
+
+    processor.tokenizer.add_tokens([AddedToken("<image>", normalized=False, special=True)], special_tokens=True)
+    processor.num_query_tokens = model.config.num_query_tokens
+    model.resize_token_embeddings(len(processor.tokenizer), mean_resizing=False)
+    model.config.image_token_index = processor.tokenizer.convert_tokens_to_ids("<image>")
+
+
+def _missing_package(name: str, error: BaseException) -> MissingPackageError:
+    package = next((word for word in ("torchvision", "sentencepiece", "num2words") if word in str(error)), None)
+    if package is None:
+        return MissingPackageError(f"{name} needs a package that cannot be imported ({_line(error)}); install it.")
+    return MissingPackageError(f"{name} needs {package}; run `pip install {package}`, or choose another captioner.")
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

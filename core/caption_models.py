@@ -1,0 +1,177 @@
+"""How each kind of captioner is asked. All search deterministically and write at most the tokens they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .errors import ModelError, SettingsError
+from .settings import CaptionSettings
+from .transformers_access import quiet_transformers
+
+CHAT_INSTRUCTION = "Describe this picture in one sentence."
+FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
+_INSTRUCTED = frozenset({"instructblip"})
+_REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
+
+
+class CaptionModel:
+    """A model that takes pictures and, if it likes, a text, and writes a text.
+
+    This base asks as most of them want it: the processor joins pictures and text, the model writes, and what it
+    repeats of the text is cut off.
+    """
+
+    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
+        self._name = name
+        self._model = model
+        self._processor = processor
+        self._dtype = self._wanted_dtype = dtype
+        self._device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> None:
+        """Moves the weights, unchanged, so that parking them on the CPU takes no more room than they had."""
+        self._model.to(device)
+        self._device = device
+        if device.type != "cpu" and self._dtype is not self._wanted_dtype:
+            self._use(self._wanted_dtype)
+
+    @torch.inference_mode()
+    def describe(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+        """A text for each picture, with whatever white space the model wrote."""
+        if self._device.type == "cpu" and self._dtype is torch.float16:
+            self._use(torch.float32)  # few CPU kernels calculate in float16
+        try:
+            with quiet_transformers():
+                return self._write(images, settings)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ModelError(
+                f"{self._name} runs out of memory on {self._device}; "
+                "use a smaller captioner, --device cpu, or --captioner none."
+            ) from error
+        except _REFUSALS as error:
+            line = " ".join(str(error).split())[:200].rstrip(".")
+            raise ModelError(
+                f"{self._name} does not describe pictures the way it is asked ({line}); choose another captioner."
+            ) from error
+
+    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+        text = settings.instruction or self._default_instruction()
+        texts = {} if text is None else {"text": [text] * len(images)}
+        inputs = self._to_device(self._processor(images=images, return_tensors="pt", **texts))
+        written = self._generate(inputs, settings, settings.max_length)
+        return self._decode(_without_prompt(written, inputs.get("input_ids")))
+
+    def _default_instruction(self) -> str | None:
+        kind = self._model.config.model_type
+        if kind in _INSTRUCTED:
+            return CHAT_INSTRUCTION
+        # where the picture's place is marked in the text there has to be a text, if an empty one
+        return "" if getattr(self._processor, "image_token", None) and kind != "blip-2" else None
+
+    def _use(self, dtype: torch.dtype) -> None:
+        self._model.to(dtype)
+        self._dtype = dtype
+
+    def _to_device(self, inputs: Any) -> dict[str, Tensor]:
+        return {
+            name: value.to(self._device, self._dtype) if value.is_floating_point() else value.to(self._device)
+            for name, value in inputs.items()
+            if isinstance(value, Tensor)
+        }
+
+    def _generate(self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int) -> Tensor:
+        return self._model.generate(**inputs, max_new_tokens=length, num_beams=settings.beams, do_sample=False)
+
+    def _decode(self, tokens: Tensor) -> list[str]:
+        return self._processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+
+    def _length_after(self, prompt: Tensor, settings: CaptionSettings) -> int:
+        """The tokens that may follow, within the positions the model has."""
+        config = self._model.config
+        positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+        used = prompt.shape[1]
+        room = settings.max_length if positions is None else positions - used
+        if room < 1:
+            raise SettingsError(
+                f"The captioner's instruction has {used} tokens, and {self._name} can take {(positions or 0) - 1}; "
+                "shorten it."
+            )
+        return min(settings.max_length, room)
+
+
+class Blip(CaptionModel):
+    """Continues a text; the caption contains it."""
+
+    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+        inputs = self._to_device(self._processor.image_processor(images, return_tensors="pt"))
+        tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids
+        if not settings.instruction:
+            tokens = tokens[:, :1]
+            length = self._length_after(tokens, settings)
+        else:
+            # generate() drops the end token and puts its own start token first
+            inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
+            length = self._length_after(tokens[:, 1:], settings)
+        written = self._generate(inputs, settings, length)
+        return self._decode(written[:, 1:])
+
+
+class Git(CaptionModel):
+    """Continues a text; the caption contains it. It starts with BERT's first token and ends with its last."""
+
+    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+        inputs = self._to_device(self._processor.image_processor(images, return_tensors="pt"))
+        tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids[:, :-1]
+        inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
+        written = self._generate(inputs, settings, self._length_after(tokens, settings))
+        return self._decode(written[:, 1:])
+
+
+class Florence(CaptionModel):
+    """Takes a task in angle brackets, or the question behind it."""
+
+    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+        task = settings.instruction or FLORENCE_TASKS[0]
+        if task.startswith("<") and task not in FLORENCE_TASKS:
+            raise SettingsError(
+                f"{self._name} has no task {task!r} that gives a text; use {', '.join(FLORENCE_TASKS)}."
+            )
+        inputs = self._to_device(self._processor(images=images, text=[task] * len(images), return_tensors="pt"))
+        return self._decode(self._generate(inputs, settings, settings.max_length))
+
+
+class Chat(CaptionModel):
+    """Answers. One picture after the other: how many tokens a picture takes differs from picture to picture."""
+
+    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+        return [self._answer(image, settings) for image in images]
+
+    def _answer(self, image: Image.Image, settings: CaptionSettings) -> str:
+        question = {"type": "text", "text": settings.instruction or CHAT_INSTRUCTION}
+        message = {"role": "user", "content": [{"type": "image"}, question]}
+        prompt = self._processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
+        inputs = self._to_device(self._processor(images=[image], text=[prompt], return_tensors="pt"))
+        written = self._generate(inputs, settings, settings.max_length)
+        return self._decode(_without_prompt(written, inputs.get("input_ids")))[0]
+
+
+def model_for(name: str, model: Any, processor: Any, dtype: torch.dtype) -> CaptionModel:
+    """The way to ask this model, by its type."""
+    kinds = {"blip": Blip, "git": Git, "florence2": Florence}
+    kind = kinds.get(model.config.model_type)
+    if kind is None:
+        has_template = bool(getattr(processor, "chat_template", None))
+        kind = Chat if has_template and hasattr(processor, "apply_chat_template") else CaptionModel
+    return kind(name, model, processor, dtype)
+
+
+def _without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:
+    """Some models return the prompt with what they wrote, some do not."""
+    if prompt is None or written.shape[1] < prompt.shape[1]:
+        return written
+    length = prompt.shape[1]
+    return written[:, length:] if torch.equal(written[:, :length], prompt) else written
