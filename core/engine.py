@@ -85,7 +85,7 @@ class Engine:
             )
 
     def worth(self, image: Any, prompt: str) -> tuple[PhraseGain, ...]:
-        """What each comma-separated part of a finished prompt is worth: by how much the prompt's similarity to the picture
+        """What each comma-separated part of a finished prompt is worth: by how much its similarity to the picture
         falls without it, negative where the prompt is better without. Raises ImageError, ModelError, SettingsError."""
         from .images import fit_image, open_image
         from .search import Scorer, worth_of_parts
