@@ -23,10 +23,10 @@ drawings, which it hands to other programs (EPS, WMF), and formats without a rec
 TGA, which comes last."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_DAMAGED = "but is damaged or cut off: download or save it again"
-_RARE = "but is damaged or of a rare kind: save it again as PNG"
-_EXPORT = "which is not read here: export it as PNG"
-_FRAME = "which is not read here: save one of its frames as PNG"
+_DAMAGED = "but is damaged or cut off; download or save it again"
+_RARE = "but is damaged or of a rare kind; save it again as PNG"
+_EXPORT = "which is not read here; export it as PNG"
+_FRAME = "which is not read here; save one of its frames as PNG"
 _GIVE = "give a file such as PNG, JPEG or WebP"
 
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
@@ -39,7 +39,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"MM\0[*+]", f"begins like a TIFF picture {_RARE}"),
     (b"BM", f"begins like a BMP picture {_DAMAGED}"),
     (b"\0\0\1\0", f"begins like an icon {_DAMAGED}"),
-    (b"8BPS", "begins like a Photoshop file but has no merged picture that can be read: export it as PNG"),
+    (b"8BPS", "begins like a Photoshop file but has no merged picture that can be read; export it as PNG"),
     (b"gimp xcf", f"is a GIMP file, {_EXPORT}"),
     (b"\xff\x0a", f"is a JPEG XL picture, {_EXPORT}"),
     (b"\0\0\0\x0cJXL ", f"is a JPEG XL picture, {_EXPORT}"),
@@ -49,7 +49,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", f"is a zip archive or a document kept in one (Krita, OpenRaster, Office), {_EXPORT}"),
     (b"\x1aE\xdf\xa3", f"is a video, {_FRAME}"),
     (b"....ftyp", f"is a video, {_FRAME}"),
-    (b"version https://git-lfs", "is a Git LFS pointer, not the picture: fetch it with `git lfs pull`"),
+    (b"version https://git-lfs", "is a Git LFS pointer, not the picture; fetch it with `git lfs pull`"),
 )
 """Regular expressions over bytes, and what a file that matches is."""
 
@@ -75,14 +75,14 @@ def load_plugin(head: bytes) -> bool:
 
 
 def describe(head: bytes) -> str:
-    """What an unreadable file that begins with `head` is, and what to do: a sentence without its subject."""
+    """What an unreadable file beginning with `head` is and what to do: a sentence without subject and full stop."""
     kind = _iso_kind(head)
     if kind is not None:
         native = kind == "AVIF" and "avif" in features.modules and features.check("avif")
         if native or _import_plugin(kind) is not None:
             return f"begins like an {kind} picture {_RARE}"
         package = _PLUGINS[kind][1]
-        return f"is an {kind} picture, which needs the package {package}: run `pip install {package}`"
+        return f"is an {kind} picture, which needs the package {package}; run `pip install {package}`"
     for beginning, meaning in _BEGINNINGS:
         if re.match(beginning, head, re.DOTALL):
             return meaning
@@ -131,7 +131,7 @@ def _describe_text(head: bytes) -> str:
     if "<svg" in text:
         return f"is an SVG drawing, {_EXPORT}"
     if "<!doctype html" in text or "<html" in text:
-        return "is a web page, not a picture: open its address in a browser and save the picture itself"
+        return "is a web page, not a picture; open its address in a browser and save the picture itself"
     if not re.search(rb"[\x00-\x08\x0e-\x1a]", head):
-        return f"is text, not a picture: {_GIVE}"
-    return f"is not a picture in a format that can be read: {_GIVE}"
+        return f"is text, not a picture; {_GIVE}"
+    return f"is not a picture in a format that can be read; {_GIVE}"
