@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import SettingsError
 from ..core.presets import PRESETS
-from ..core.settings import FITS, PRECISIONS, CaptionSettings, Settings
+from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
 
 _NO_CAPTIONER = "none"
 _MICRO = "micro"
@@ -82,6 +82,17 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
         help="never use this phrase; @FILE reads them from a file, one a line (may be repeated)",
     )
     group.add_argument(
+        "--search",
+        choices=SEARCHES,
+        help=f"peer is clip-interrogator's greedy search, beam tries several prompts too (default: {default.search})",
+    )
+    group.add_argument(
+        "--pool",
+        type=int,
+        metavar="N",
+        help=f"search among the N phrases most like the picture (default: {default.pool})",
+    )
+    group.add_argument(
         "--min-phrases",
         type=int,
         metavar="N",
@@ -124,7 +135,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
         captioning.update(max_length=preset.caption_length)
     names = (
         *("clip", "phrases", "fit", "device", "precision", "cache", "trigger", "prefix", "suffix"),
-        *("min_phrases", "max_phrases", "token_limit"),
+        *("search", "pool", "min_phrases", "max_phrases", "token_limit"),
     )
     values.update(_given(options, {name: name for name in names}))
     captioning.update(_given(options, {"instruction": "instruction", "caption_length": "max_length", "beams": "beams"}))

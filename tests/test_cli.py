@@ -17,6 +17,7 @@ from PIL import Image
 from unrender.cli import main
 from unrender.core.errors import Cancelled, ModelError
 from unrender.core.results import Interrogation, PhraseGain
+from unrender.core.settings import MODES
 
 HEAVY = ("torch", "open_clip", "transformers", "numpy", "PIL", "rich", "huggingface_hub")
 REPOSITORY = Path(__file__).parents[1]
@@ -122,7 +123,7 @@ def test_json_is_one_object_per_picture(engine, pictures, capsys):
     assert main(["interrogate", "--json", "--mode", "fast", red, dark]) == 0
     out, err = capsys.readouterr()
     first, second = (json.loads(line) for line in out.splitlines())
-    assert first == {
+    expected = {
         "image": red,
         "mode": "fast",
         "prompt": "a red (square:1.2), by José",
@@ -132,6 +133,7 @@ def test_json_is_one_object_per_picture(engine, pictures, capsys):
         "model": "fake",
         "seconds": 0.5,
     }
+    assert {**first, **expected} == first
     assert second["image"] == dark
     assert err == ""
 
@@ -306,6 +308,7 @@ def test_every_option_reaches_the_engine(engine, pictures, tmp_path):
         pictures,
         *("--clip", "micro", "--captioner", "blip-base", "--phrases", "peer", "--device", "cpu"),
         *("--precision", "exact", "--fit", "pad", "--no", "artists", "--max", "flavors=3"),
+        *("--search", "beam", "--pool", "100"),
         *("--exclude", "4k", "--exclude", f"@{tmp_path / 'excluded.txt'}"),
         *("--prefix", "p", "--suffix", "s", "--trigger", "t", "--instruction", "Describe.", "--beams", "3"),
         *("--caption-length", "40", "--min-phrases", "1", "--max-phrases", "5", "--token-limit", "60"),
@@ -313,6 +316,7 @@ def test_every_option_reaches_the_engine(engine, pictures, tmp_path):
     )
     assert (settings.clip, settings.captioner, settings.phrases) == ("micro", "blip-base", "peer")
     assert (settings.device, settings.precision, settings.fit) == ("cpu", "exact", "pad")
+    assert (settings.search, settings.pool) == ("beam", 100)
     assert dict(settings.limits) == {"artists": 0, "flavors": 3}
     assert settings.exclude == ("4k", "blurry", "greg")
     assert (settings.prefix, settings.suffix, settings.trigger) == ("p", "s", "t")
@@ -470,3 +474,38 @@ def test_standard_output_is_utf8_whatever_the_locale(pictures):
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment)
     assert done.stdout.decode("utf-8").strip() == "a red (square:1.2), by José"
+
+
+def test_the_demo_runs_offline_and_leaves_a_contact_sheet(tmp_path):
+    environment = {
+        **os.environ,
+        "UNRENDER_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = run_process("demo", "--count", "1", "-o", str(tmp_path / "sheets"), env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "toy" in done.stdout
+    for word in ("truth", *MODES):
+        assert f"{word} " in done.stdout
+    with Image.open(tmp_path / "sheets" / "sheet.png") as sheet:
+        assert sheet.width >= 800
+    picture = str(tmp_path / "sheets" / "picture-1.png")
+
+    done = run_process("interrogate", "--json", "--clip", "micro", picture, "absent.png", env=environment)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "absent.png" in done.stderr
+    values = json.loads(done.stdout)
+    assert {"image", "mode", "prompt", "similarity", "caption", "phrases", "model", "seconds"} <= set(values)
+    assert values["model"] == "micro" and values["prompt"] and values["caption"] in values["prompt"]
+    assert all({"text", "gain"} <= set(phrase) for phrase in values["phrases"])
+
+
+def test_an_unknown_clip_names_its_neighbours(pictures, tmp_path):
+    environment = {**os.environ, "UNRENDER_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    arguments = ("interrogate", pictures[0], pictures[2], "--clip", "ViT-L-14/opennai", "--captioner", "none")
+    done = run_process(*arguments, env=environment)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "ViT-L-14/openai" in done.stderr
