@@ -154,7 +154,7 @@ def test_clip_speaks_clip_s_format(clip):
     assert ids[0] == tokenizer.bos_token_id == len(tokenizer) - 2
     assert ids[-1] == tokenizer.eos_token_id == tokenizer.pad_token_id == len(tokenizer) - 1
     assert model.config.text_config.eos_token_id == tokenizer.eos_token_id
-    for text in ("A Red STAR", "naïve café 12", "…"):
+    for text in ("A Red STAR", "naïve café 1 2", "…"):
         assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True).split() == text.lower().split()
 
 
@@ -180,11 +180,12 @@ def test_clip_reads_pictures_it_was_never_trained_on(clip):
     from unrender.core.micro.pictures import render
 
     measured = json.loads(micro.MEASURES_FILE.read_text())["validation"]["clip"]
-    found = measure_clip(*clip, render("validation", 200), detailed=50)
+    found = measure_clip(*clip, render("validation", 200), detailed=200, neighbourhoods=50)
     for factor, share in found["zero_shot"].items():
         assert share > _allowed(measured["zero_shot"][factor], 200), factor
-    for name in ("true_caption_first_of_neighbours", "caption_finds_equal_picture"):
-        assert found[name] > _allowed(measured[name], 50), name
+    name = "true_caption_first_of_neighbours"
+    assert found[name] > _allowed(measured[name], 50)
+    assert found["caption_finds_equal_picture"] > _allowed(measured["caption_finds_equal_picture"], 200)
     assert found["patch_localisation_auc"] > measured["patch_localisation_auc"] - 0.05
 
 

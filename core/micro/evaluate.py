@@ -1,7 +1,12 @@
-"""How good the two small models are: accuracies on a set of pictures that training has not seen."""
+"""How good the two small models are: accuracies on pictures of combinations that training has not seen.
+
+`python -m unrender.core.micro.evaluate` adds the measures on the test pictures to the measures file, once per trained
+weights: everything that can be chosen is chosen on the validation pictures.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,8 +16,9 @@ import torch
 from torch.nn import functional as F
 from transformers import BertTokenizer, BlipForConditionalGeneration, CLIPModel, CLIPTokenizer
 
+from . import CLIP_FOLDER, MEASURES_FILE
 from .captions import ALL_FACTORS, bare_phrases, caption, plural, read, with_article, without_article
-from .pictures import Pictures, normalise
+from .pictures import Pictures, normalise, render
 from .wordings import WORDS
 from .world import FACTORS, Scene
 
@@ -125,11 +131,12 @@ def _same_wording(scene: Scene, number: int) -> str:
 
 
 def measure_clip(
-    model: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, *, detailed: int = 1000
+    model: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, *, detailed: int = 1000, neighbourhoods: int = 300
 ) -> dict[str, Any]:
-    """All measures of a CLIP; those over many captions use the first `detailed` pictures."""
+    """All measures of a CLIP. Those over captions use the first `detailed` pictures, the one over all one-factor
+    neighbours of a caption the first `neighbourhoods`."""
     model.eval()
-    few = Pictures(*(part[:detailed] for part in pictures))
+    few = pictures.first(detailed)
     seen = embed_pictures(model, few.pixels)
     accuracy = zero_shot(model, tokenizer, pictures)
     unmet = zero_shot(model, tokenizer, pictures, held_out=True)
@@ -140,7 +147,9 @@ def measure_clip(
             "zero_shot_mean": _mean(accuracy.values()),
             "zero_shot_held_out_wordings": unmet,
             "zero_shot_held_out_wordings_mean": _mean(unmet.values()),
-            "true_caption_first_of_neighbours": _true_caption_first(model, tokenizer, seen, few.scenes),
+            "true_caption_first_of_neighbours": _true_caption_first(
+                model, tokenizer, seen[:neighbourhoods], few.scenes[:neighbourhoods]
+            ),
             "caption_finds_equal_picture": _retrieval(model, tokenizer, seen, few),
             "patch_localisation_auc": _patch_auc(model, tokenizer, few),
         }
@@ -194,3 +203,15 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
     return round(value, 4) if isinstance(value, float) else value
+
+
+def main() -> None:
+    measures = json.loads(MEASURES_FILE.read_text(encoding="utf-8"))
+    if "test" in measures:
+        raise SystemExit(f"{MEASURES_FILE} already holds the test measures of these weights.")
+    measures["test"] = measure_folders(CLIP_FOLDER.parent, render("test", 2000))
+    MEASURES_FILE.write_text(json.dumps(measures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     BertTokenizer,
@@ -31,7 +31,7 @@ from .world import random_scene
 
 CONTEXT_LENGTH = 77
 START, END = "<|startoftext|>", "<|endoftext|>"
-PAD, UNKNOWN, CLASSIFY, SEPARATOR, MASK, DECODE = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]"
+PAD, UNKNOWN, CLASSIFY, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 CAPTION_LENGTH = 48
 
 VISION_WIDTH, VISION_HEADS, VISION_MLP, PATCH = 192, 3, 512, 8
@@ -118,29 +118,30 @@ def write_captioner_files(folder: Path) -> None:
     _write_json(folder / "config.json", _captioner_config(vocabulary))
 
 
-def new_clip(folder: Path) -> tuple[CLIPModel, CLIPTokenizer]:
+def new_clip(folder: Path, device: torch.device) -> tuple[CLIPModel, CLIPTokenizer]:
     """An untrained CLIP as `folder` describes it, and its tokenizer."""
     config = CLIPConfig.from_pretrained(folder)
     config._attn_implementation = "eager"  # its backward pass is much faster on a CPU at this size
-    return CLIPModel(config), CLIPTokenizer.from_pretrained(folder)
+    with device:
+        return CLIPModel(config), CLIPTokenizer.from_pretrained(folder)
 
 
-def new_captioner(folder: Path) -> tuple[BlipForConditionalGeneration, BertTokenizer]:
+def new_captioner(folder: Path, device: torch.device) -> tuple[BlipForConditionalGeneration, BertTokenizer]:
     """An untrained captioner as `folder` describes it, and its tokenizer."""
     config = BlipConfig.from_pretrained(folder)
     config._attn_implementation = "eager"
-    return BlipForConditionalGeneration(config), BertTokenizer.from_pretrained(folder)
+    with device:
+        return BlipForConditionalGeneration(config), BertTokenizer.from_pretrained(folder)
 
 
 def save_weights(model: torch.nn.Module, folder: Path) -> None:
-    """Writes the weights in half precision; of tensors that share memory only the first is kept."""
-    half: dict[str, torch.Tensor] = {}
-    seen: set[int] = set()
-    for name, value in model.state_dict().items():
-        if value.is_floating_point() and value.data_ptr() not in seen:
-            seen.add(value.data_ptr())
-            half[name] = value.detach().to("cpu", torch.float16).contiguous()
-    save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
+    """Writes the weights in half precision, also those that share memory: transformers 4.30 does not tie them."""
+    half = {
+        name: value.detach().to("cpu", torch.float16, copy=True).contiguous()
+        for name, value in model.state_dict().items()
+        if value.is_floating_point()
+    }
+    (folder / "model.safetensors").write_bytes(save(half, metadata={"format": "pt"}))
 
 
 def _clip_config(vocabulary_size: int) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def _captioner_config(vocabulary: list[str]) -> dict[str, Any]:
             "hidden_dropout_prob": 0.0,
             "attention_probs_dropout_prob": 0.0,
             "pad_token_id": vocabulary.index(PAD),
-            "bos_token_id": vocabulary.index(DECODE),
+            "bos_token_id": vocabulary.index(CLASSIFY),
             "eos_token_id": vocabulary.index(SEPARATOR),
             "sep_token_id": vocabulary.index(SEPARATOR),
         },
@@ -264,7 +265,7 @@ def _whole_words(texts: Iterable[str]) -> list[str]:
     """A WordPiece vocabulary: special tokens, letters for unknown words, every word of the grammar."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     known = sorted({word for text in texts for word in text.replace(",", " , ").split()})
-    specials = (PAD, UNKNOWN, CLASSIFY, SEPARATOR, MASK, DECODE)
+    specials = (PAD, UNKNOWN, CLASSIFY, SEPARATOR, MASK)
     return list(dict.fromkeys([*specials, *known, *letters, *(f"##{letter}" for letter in letters)]))
 
 

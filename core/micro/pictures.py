@@ -27,6 +27,9 @@ class Pictures(NamedTuple):
     masks: torch.Tensor
     labels: torch.Tensor
 
+    def first(self, count: int) -> Pictures:
+        return Pictures(self.scenes[:count], self.pixels[:count], self.masks[:count], self.labels[:count])
+
 
 def render(split: Split, count: int) -> Pictures:
     """The first `count` pictures of a split; always the same ones."""

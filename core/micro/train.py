@@ -5,9 +5,10 @@ With its defaults this makes the weights that are shipped. First the CLIP, by fo
   the captions are near misses, wrong in one factor. Captions of other pictures that happen to fit are left out.
 - naming: one linear layer on the shared space reads every factor from pictures, and from captions what they mention.
 - place: each patch token, projected like the picture, names the shape and colour it covers, or nothing of them.
-- outline: each patch token draws the part of the mask under it.
-The linear layers of the last three are thrown away afterwards. Then the captioner, whose vision tower starts from
-the CLIP's, learns to write sentences.
+- outline: each patch token draws the mask under and around it, five patches wide. Without this the towers learn
+  colours, backgrounds and styles quickly and shapes hardly at all.
+The linear layers of the last three are thrown away afterwards. Then the captioner, whose vision tower is the CLIP's
+and stays as it is, learns to write sentences.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from . import CLIP_FOLDER, MEASURES_FILE
 from .captions import Caption, caption, long_caption, spoken_description
 from .evaluate import measure_folders
 from .folders import (
+    CAPTIONER_VISION_LAYERS,
     PATCH,
     TEXT_WIDTH,
     VISION_WIDTH,
@@ -50,7 +52,9 @@ from .world import FACTORS, Scene
 
 BATCH = 128
 LONG_CAPTION_EVERY = 12  # every so many steps all captions are long lists, so that every position is trained
-AVERAGE_DECAY = 0.998
+AVERAGE_DECAY = 0.99
+CELL, WINDOW_CELLS = 4, 10  # an outline is drawn in cells of 4 x 4 pixels, ten by ten around a patch
+LOG_EVERY, SAVE_EVERY = 50, 200  # steps
 NAMING_SCALE = 10.0  # a unit vector's dot products are too small for a sharp softmax
 _SIZES = [len(values) for values in FACTORS.values()]
 
@@ -62,8 +66,9 @@ class Settings:
     seed: int = 1
     pictures: int = 60_000
     clip_steps: int = 2_400
-    captioner_steps: int = 700
-    learning_rate: float = 1e-3
+    captioner_steps: int = 400
+    clip_rate: float = 1e-3
+    captioner_rate: float = 2e-3
     device: str = "auto"
 
     @property
@@ -79,7 +84,7 @@ class Heads(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.naming = nn.Linear(TEXT_WIDTH, sum(_SIZES))
-        self.outline = nn.Linear(VISION_WIDTH, PATCH * PATCH // 4)
+        self.outline = nn.Linear(VISION_WIDTH, WINDOW_CELLS**2)
 
     def name(self, embedding: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Logits per factor of unit vectors (..., width)."""
@@ -98,44 +103,42 @@ class Batch:
     mentions: torch.Tensor
 
 
-def train_clip(pictures: Pictures, folder: Path, settings: Settings) -> None:
-    """Trains a CLIP on `pictures` and writes its folder."""
+def train_clip(pictures: Pictures, folder: Path, settings: Settings, start: Path | None = None) -> None:
+    """Trains a CLIP on `pictures` and writes its folder. `start`: a CLIP folder whose weights to go on from."""
     write_clip_files(folder)
-    device = settings.torch_device
-    model, tokenizer = new_clip(folder)
-    model.to(device).train()
-    heads = Heads().to(device)
+    model, tokenizer = new_clip(folder, settings.torch_device)
+    if start is not None:
+        model.load_state_dict(CLIPModel.from_pretrained(start).state_dict())
+    model.train()
+    heads = Heads().to(settings.torch_device)
     see = _compiled(model.vision_model)
     batches = _clip_batches(pictures, tokenizer, settings)
 
-    def loss_of_next_batch() -> dict[str, torch.Tensor]:
+    def losses_of_next_batch() -> dict[str, torch.Tensor]:
         return _clip_losses(model, see, heads, next(batches))
 
-    modules = nn.ModuleList([model, heads])
-    average = _train(modules, loss_of_next_batch, settings.clip_steps, settings, folder)
-    save_weights(average[0], folder)
+    _train(model, heads, losses_of_next_batch, settings.clip_steps, settings.clip_rate, folder)
 
 
 def train_captioner(pictures: Pictures, clip_folder: Path, folder: Path, settings: Settings) -> None:
-    """Trains a captioner on `pictures`, its eyes copied from the CLIP in `clip_folder`, and writes its folder."""
+    """Trains a captioner on `pictures` that sees with the CLIP in `clip_folder`, and writes its folder."""
     write_captioner_files(folder)
     device = settings.torch_device
-    model, tokenizer = new_captioner(folder)
-    _copy_vision(CLIPModel.from_pretrained(clip_folder), model.vision_model, pictures)
-    model.to(device).train()
-    see = _compiled(model.vision_model)
+    model, tokenizer = new_captioner(folder, device)
+    eyes = _captioner_eyes(CLIPModel.from_pretrained(clip_folder), pictures)
+    model.vision_model.load_state_dict(eyes)
+    model.vision_model.requires_grad_(False)
+    model.train()
     rng, pick = random.Random(settings.seed), torch.Generator().manual_seed(settings.seed)
-    start = model.config.text_config.bos_token_id
 
-    def loss_of_next_batch() -> dict[str, torch.Tensor]:
+    def losses_of_next_batch() -> dict[str, torch.Tensor]:
         chosen = torch.randint(len(pictures.scenes), (BATCH,), generator=pick)
         texts = [spoken_description(pictures.scenes[i], rng) for i in chosen.tolist()]
         tokens = tokenizer(texts, padding=True, return_tensors="pt")
         ids = tokens["input_ids"].to(device)
-        ids[:, 0] = start
         pixels, _ = _shifted(pictures.pixels[chosen].to(device), pictures.masks[chosen].to(device), rng)
         with torch.autocast(device.type, torch.bfloat16):
-            seen = see(pixel_values=normalise(pixels)).last_hidden_state
+            seen = model.vision_model(pixel_values=normalise(pixels)).last_hidden_state
             written = model.text_decoder(
                 input_ids=ids,
                 attention_mask=tokens["attention_mask"].to(device),
@@ -144,36 +147,36 @@ def train_captioner(pictures: Pictures, clip_folder: Path, folder: Path, setting
         wanted = ids[:, 1:].masked_fill(ids[:, 1:] == tokenizer.pad_token_id, -100)
         return {"words": F.cross_entropy(written[:, :-1].float().flatten(0, 1), wanted.flatten())}
 
-    average = _train(nn.ModuleList([model]), loss_of_next_batch, settings.captioner_steps, settings, folder)
-    save_weights(average[0], folder)
+    _train(model, nn.Module(), losses_of_next_batch, settings.captioner_steps, settings.captioner_rate, folder)
 
 
 def _train(
-    modules: nn.ModuleList,
+    model: nn.Module,
+    heads: nn.Module,
     losses_of_next_batch: Callable[[], dict[str, torch.Tensor]],
     steps: int,
-    settings: Settings,
+    learning_rate: float,
     folder: Path,
-) -> nn.ModuleList:
-    """Runs the steps; returns the running average of the weights, which is better than the last ones."""
-    optimizer = torch.optim.AdamW(_by_decay(modules), settings.learning_rate, betas=(0.9, 0.98), fused=True)
+) -> None:
+    """Runs the steps and saves the running average of the model's weights, which is better than the last ones."""
+    parameters = [p for module in (model, heads) for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(_by_decay(parameters), learning_rate, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_cosine(step, steps))
-    average = AveragedModel(modules, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
     started = time.monotonic()
     for step in range(1, steps + 1):
         losses = losses_of_next_batch()
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
-        average.update_parameters(modules)
-        if step % 20 == 0:
+        average.update_parameters(model)
+        if step % LOG_EVERY == 0:
             values = " ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
             log.info("step %d of %d, %.0f s: %s", step, steps, time.monotonic() - started, values)
-        if step % 200 == 0:
-            save_weights(average.module[0], folder)
-    return average.module
+        if step % SAVE_EVERY == 0 or step == steps:
+            save_weights(average.module, folder)
 
 
 def _clip_losses(
@@ -192,7 +195,7 @@ def _clip_losses(
         "contrast": _contrast(model.logit_scale.exp().clamp(max=100) * pictures @ texts.T, batch),
         "naming": _naming(heads, pictures, texts, batch),
         "place": _place(heads.name(places), batch),
-        "outline": F.binary_cross_entropy_with_logits(outline, _mask_cells(batch.masks, PATCH // 2)),
+        "outline": 2 * F.binary_cross_entropy_with_logits(outline, _mask_windows(batch.masks)),
     }
 
 
@@ -219,7 +222,7 @@ def _naming(heads: Heads, pictures: torch.Tensor, texts: torch.Tensor, batch: Ba
 
 def _place(named: tuple[torch.Tensor, ...], batch: Batch) -> torch.Tensor:
     """Covered patches name shape and colour, bare patches the background and, evenly, no shape or colour."""
-    covered = _mask_cells(batch.masks, 1)
+    covered = F.avg_pool2d(batch.masks.float() / 255, PATCH).flatten(1)
     loss = covered.new_zeros(())
     for factor, inside in (("shape", True), ("colour", True), ("background", False)):
         index = list(FACTORS).index(factor)
@@ -234,11 +237,11 @@ def _place(named: tuple[torch.Tensor, ...], batch: Batch) -> torch.Tensor:
     return loss / 3
 
 
-def _mask_cells(masks: torch.Tensor, per_side: int) -> torch.Tensor:
-    """(n, 64, 64) uint8 to covered shares: (n, 64 patches), or (n, 64, per_side ** 2) for finer cells."""
-    share = F.avg_pool2d(masks[:, None].float() / 255, PATCH // per_side)
-    cells = F.unfold(share, per_side, stride=per_side).transpose(1, 2)
-    return cells[..., 0] if per_side == 1 else cells
+def _mask_windows(masks: torch.Tensor) -> torch.Tensor:
+    """(n, 64, 64) uint8 to the covered share of the cells around each patch: (n, patches, WINDOW_CELLS ** 2)."""
+    share = F.avg_pool2d(masks[:, None].float() / 255, CELL)
+    stride = PATCH // CELL
+    return F.unfold(share, WINDOW_CELLS, stride=stride, padding=(WINDOW_CELLS - stride) // 2).transpose(1, 2)
 
 
 def _clip_batches(pictures: Pictures, tokenizer: CLIPTokenizer, settings: Settings) -> Iterator[Batch]:
@@ -266,16 +269,12 @@ def _clip_batches(pictures: Pictures, tokenizer: CLIPTokenizer, settings: Settin
 
 def _caption_pair(scene: Scene, rng: random.Random, long: bool) -> tuple[Caption, Caption, Scene]:
     """A caption of `scene`, a near miss with one of its factors changed, and the scene that the miss describes."""
-    if long:
-        phrases = rng.randint(6, 22)
-        own = long_caption(scene, rng, phrases)
-    else:
-        own = caption(scene, rng)
+    phrases = rng.randint(6, 22) if long else 0
+    own = long_caption(scene, rng, phrases) if long else caption(scene, rng)
     factor = rng.choice(sorted(own.factors))
     other = scene.with_value(factor, rng.choice([v for v in FACTORS[factor] if v != scene.value(factor)]))
-    if long:
-        return own, long_caption(other, rng, phrases), other
-    return own, caption(other, rng, own.factors), other
+    miss = long_caption(other, rng, phrases) if long else caption(other, rng, own.factors)
+    return own, miss, other
 
 
 def _shifted(pixels: torch.Tensor, masks: torch.Tensor, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
@@ -289,40 +288,42 @@ def _shifted(pixels: torch.Tensor, masks: torch.Tensor, rng: random.Random) -> t
     return pixels[..., rows, :][..., columns], masks[:, rows][..., columns]
 
 
-def _copy_vision(clip: CLIPModel, vision: nn.Module, pictures: Pictures) -> None:
-    """Copies CLIP's vision tower into BLIP's, which lacks the norm before the layers and fuses the three projections.
+@torch.inference_mode()
+def _captioner_eyes(clip: CLIPModel, pictures: Pictures) -> dict[str, torch.Tensor]:
+    """CLIP's vision weights under BLIP's names. BLIP fuses three projections and lacks the norm before the layers.
 
-    The missing norm divides by a spread that varies little from patch to patch; its mean is put into the patches.
+    That norm divides by a spread that varies little from patch to patch; its mean is put into the patches instead.
     """
-    source = clip.vision_model
-    with torch.no_grad():
-        embedded = source.embeddings(normalise(pictures.pixels[:500]))
-        spread = embedded.std(-1).mean()
-        scale = source.pre_layrnorm.weight / spread
-        new = vision.embeddings
-        new.patch_embedding.weight.copy_(source.embeddings.patch_embedding.weight * scale.view(-1, 1, 1, 1))
-        new.patch_embedding.bias.zero_()
-        new.class_embedding.copy_((source.embeddings.class_embedding * scale).view(1, 1, -1))
-        positions = source.embeddings.position_embedding.weight
-        new.position_embedding.copy_((positions * scale + source.pre_layrnorm.bias)[None])
-        vision.post_layernorm.load_state_dict(source.post_layernorm.state_dict())
-        for old, layer in zip(source.encoder.layers, vision.encoder.layers, strict=False):
-            attention = old.self_attn
-            three = [attention.q_proj, attention.k_proj, attention.v_proj]
-            layer.self_attn.qkv.weight.copy_(torch.cat([one.weight for one in three]))
-            layer.self_attn.qkv.bias.copy_(torch.cat([one.bias for one in three]))
-            layer.self_attn.projection.load_state_dict(attention.out_proj.state_dict())
-            for name in ("layer_norm1", "layer_norm2", "mlp"):
-                getattr(layer, name).load_state_dict(getattr(old, name).state_dict())
+    old = clip.vision_model.state_dict()
+    spread = clip.vision_model.embeddings(normalise(pictures.pixels[:500])).std(-1).mean()
+    scale = old["pre_layrnorm.weight"] / spread
+    positions = old["embeddings.position_embedding.weight"] * scale + old["pre_layrnorm.bias"]
+    new = {
+        "embeddings.class_embedding": (old["embeddings.class_embedding"] * scale).view(1, 1, -1),
+        "embeddings.position_embedding": positions[None],
+        "embeddings.patch_embedding.weight": old["embeddings.patch_embedding.weight"] * scale.view(-1, 1, 1, 1),
+        "embeddings.patch_embedding.bias": torch.zeros_like(scale),
+        "post_layernorm.weight": old["post_layernorm.weight"],
+        "post_layernorm.bias": old["post_layernorm.bias"],
+    }
+    for layer in range(CAPTIONER_VISION_LAYERS):
+        prefix = f"encoder.layers.{layer}."
+        for kind in ("weight", "bias"):
+            parts = [old[f"{prefix}self_attn.{one}_proj.{kind}"] for one in "qkv"]
+            new[f"{prefix}self_attn.qkv.{kind}"] = torch.cat(parts)
+            new[f"{prefix}self_attn.projection.{kind}"] = old[f"{prefix}self_attn.out_proj.{kind}"]
+            for same in ("layer_norm1", "layer_norm2", "mlp.fc1", "mlp.fc2"):
+                new[f"{prefix}{same}.{kind}"] = old[f"{prefix}{same}.{kind}"]
+    return new
 
 
-def _by_decay(modules: nn.Module) -> list[dict]:
-    matrices = [p for p in modules.parameters() if p.ndim > 1]
-    others = [p for p in modules.parameters() if p.ndim <= 1]
+def _by_decay(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+    matrices = [p for p in parameters if p.ndim > 1]
+    others = [p for p in parameters if p.ndim <= 1]
     return [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
 
 
-def _warm_cosine(step: int, steps: int, warm: int = 150) -> float:
+def _warm_cosine(step: int, steps: int, warm: int = 50) -> float:
     return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
@@ -331,13 +332,16 @@ def _compiled(module: nn.Module) -> Callable[..., nn.Module]:
     return torch.compile(module) if shutil.which("g++") else module
 
 
-def train(settings: Settings, out: Path) -> dict[str, Any]:
-    """Trains both models into `out`/clip and `out`/blip and measures them on the validation pictures."""
+def train(settings: Settings, out: Path, start: Path | None = None) -> dict[str, Any]:
+    """Trains both models into `out`/clip and `out`/blip and measures them on the validation pictures.
+
+    `start`: a folder as `out` from an earlier run, whose CLIP to go on from.
+    """
     torch.manual_seed(settings.seed)
     started = time.monotonic()
     pictures = render("train", settings.pictures)
     log.info("drew %d pictures in %.0f s", settings.pictures, time.monotonic() - started)
-    train_clip(pictures, out / "clip", settings)
+    train_clip(pictures, out / "clip", settings, start and start / "clip")
     train_captioner(pictures, out / "clip", out / "blip", settings)
     machine = torch.cuda.get_device_name() if settings.torch_device.type == "cuda" else platform.machine()
     return {
@@ -351,13 +355,14 @@ def train(settings: Settings, out: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the small test and demo models from nothing.")
     parser.add_argument("--out", type=Path, default=CLIP_FOLDER.parent, help="folder for clip/ and blip/")
+    parser.add_argument("--start", type=Path, help="folder of an earlier run whose CLIP to go on from")
     for setting in fields(Settings):
         option = "--" + setting.name.replace("_", "-")
         parser.add_argument(option, type=type(setting.default), default=setting.default)
     given = vars(parser.parse_args())
-    out = given.pop("out")
+    out, start = given.pop("out"), given.pop("start")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    measures = train(Settings(**given), out)
+    measures = train(Settings(**given), out, start)
     (out / MEASURES_FILE.name).write_text(json.dumps(measures, indent=1) + "\n", encoding="utf-8")
     log.info("%s", json.dumps(measures, indent=1))
 
