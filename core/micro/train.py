@@ -1,6 +1,6 @@
 """Trains the two small models from nothing: `python -m unrender.core.micro.train`.
 
-With its defaults this makes the weights that are shipped. First the CLIP, by four losses at once:
+`weights/MEASURES.json` tells by which runs the shipped weights were made. First the CLIP, by four losses at once:
 - contrast: a picture finds its own caption among captions that do not fit it, and the caption its picture. Half of
   the captions are near misses, wrong in one factor. Captions of other pictures that happen to fit are left out.
 - naming: one linear layer on the shared space reads every factor from pictures, and from captions what they mention.
@@ -179,9 +179,7 @@ def _train(
             save_weights(average.module, folder)
 
 
-def _clip_losses(
-    model: CLIPModel, see: Callable[..., nn.Module], heads: Heads, batch: Batch
-) -> dict[str, torch.Tensor]:
+def _clip_losses(model: CLIPModel, see: Callable[..., Any], heads: Heads, batch: Batch) -> dict[str, torch.Tensor]:
     with torch.autocast(batch.pixels.device.type, torch.bfloat16):
         seen = see(pixel_values=normalise(batch.pixels))
         read = model.text_model(input_ids=batch.tokens)
@@ -327,7 +325,7 @@ def _warm_cosine(step: int, steps: int, warm: int = 50) -> float:
     return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
-def _compiled(module: nn.Module) -> Callable[..., nn.Module]:
+def _compiled(module: nn.Module) -> Callable[..., Any]:
     """The module compiled, which trains half as fast again, or as it is where no compiler is installed."""
     return torch.compile(module) if shutil.which("g++") else module
 
