@@ -17,12 +17,12 @@ import transformers
 from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from unrender.core import caption as caption_module
 from unrender.core.caption import KNOWN_CAPTIONERS, Captioner, find_captioner, nearest_captioners
-from unrender.core.caption_models import CHAT_INSTRUCTION
+from unrender.core.caption import captioner as caption_module
+from unrender.core.caption.models import CHAT_INSTRUCTION
 from unrender.core.errors import Cancelled, MissingPackageError, ModelError, SettingsError
 from unrender.core.hub import Hub
-from unrender.core.hub_names import PROCESSOR_FILES
+from unrender.core.hub.names import PROCESSOR_FILES
 from unrender.core.progress import Progress
 from unrender.core.settings import CaptionSettings
 

@@ -249,7 +249,7 @@ class _SiglipTokenizer:
     eos_token_id = 1
 
     def __call__(self, texts, max_length=16, **_):
-        rows = [[2 + byte for byte in text.encode()][: max_length - 1] + [1] for text in texts]
+        rows = [[*(2 + byte for byte in text.encode()[: max_length - 1]), 1] for text in texts]
         return {"input_ids": torch.tensor([row + [0] * (max_length - len(row)) for row in rows])}
 
 

@@ -27,7 +27,7 @@ from hub_server import (  # noqa: F401
 )
 from unrender.core.errors import Cancelled, ModelError
 from unrender.core.hub import Hub
-from unrender.core.hub_names import check_weights
+from unrender.core.hub.names import check_weights
 
 pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, features
-from unrender.core import image_formats, images
+from unrender.core import images
 from unrender.core.errors import ImageError
-from unrender.core.images import PAD_COLOR, fit_image, image_key, open_image
+from unrender.core.images import PAD_COLOR, fit_image, formats, image_key, open_image
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "retina.jpg", "hubble_deep_field.jpg")
 HAS_AVIF = "avif" in features.modules and features.check("avif")
@@ -581,7 +581,7 @@ class TestSizeLimit:
             open_image(icon_with(bitmap))
 
     def test_the_limit_is_on_pixels(self, monkeypatch):
-        monkeypatch.setattr(images, "MAX_PIXELS", 24 * 24)
+        monkeypatch.setattr(images.reading, "MAX_PIXELS", 24 * 24)
         assert open_image(flags()).size == (24, 24)
         with pytest.raises(ImageError, match="25 x 24"):
             open_image(flags((25, 24)))
@@ -668,7 +668,7 @@ class TestAnyBytes:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch):
-        monkeypatch.setattr(images, "MAX_PIXELS", 1_000_000)
+        monkeypatch.setattr(images.reading, "MAX_PIXELS", 1_000_000)
         warnings.simplefilter("ignore")
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -689,9 +689,9 @@ class TestAnyBytes:
     @given(st.binary(max_size=200))
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_descriptions_and_icon_sizes_never_fail(self, data):
-        assert image_formats.describe(data)
+        assert formats.describe(data)
         for beginning in (b"", b"\0\0\1\0", b"\0\0\2\0"):
-            for width, height in image_formats.icon_sizes(io.BytesIO(beginning + data)):
+            for width, height in formats.icon_sizes(io.BytesIO(beginning + data)):
                 assert width >= 0 and height >= 0
 
 
@@ -729,7 +729,7 @@ class TestFit:
 
     @pytest.mark.parametrize("fit", ["pad", "squash"])
     def test_a_long_strip_does_not_become_a_giant(self, fit, monkeypatch):
-        monkeypatch.setattr(images, "MAX_PIXELS", 50 * 50)
+        monkeypatch.setattr(images.reading, "MAX_PIXELS", 50 * 50)
         assert fit_image(flags((1000, 2)), fit).size == (50, 50)
 
     def test_the_bars_are_about_zero_to_clip(self):

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import MissingPackageError, ModelError
-from .hub import Hub
-from .hub_cache import MAIN
-from .hub_names import CONFIG, check_weights
-from .progress import SILENT, Progress
-from .settings import CaptionSettings
+from ..errors import MissingPackageError, ModelError
+from ..hub import Hub
+from ..hub.cache import MAIN
+from ..hub.names import CONFIG, check_weights
+from ..progress import SILENT, Progress
+from ..settings import CaptionSettings
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from .caption_models import CaptionModel
+    from .models import CaptionModel
 
 BATCH = 8
 INSTEAD = "--captioner micro or --captioner none"
@@ -121,8 +121,8 @@ class Captioner:
         """
         import torch
 
-        from .caption_loading import load_model
-        from .devices import pick_device
+        from ..devices import pick_device
+        from .loading import load_model
 
         place = pick_device(str(device))
         folder = find_captioner(name, hub, progress)
@@ -151,7 +151,7 @@ class Captioner:
 
     def to(self, device: str | torch.device) -> Captioner:
         """Moves the model, to the CPU to make room on a GPU, say. Returns itself."""
-        from .devices import pick_device
+        from ..devices import pick_device
 
         self._model.to(pick_device(str(device)))
         return self
@@ -175,7 +175,7 @@ def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILEN
         _check_version(known)
     hub = hub or Hub()
     if not hub.find_model(repo, revision):
-        from .caption_classes import check_class
+        from .classes import check_class
 
         folder = hub.fetch(repo, [CONFIG], progress, revision=revision, instead=INSTEAD)
         check_class(name, read_config(folder))
@@ -199,7 +199,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _micro_folder() -> Path:
-    from .micro import CAPTIONER_FOLDER
+    from ..micro import CAPTIONER_FOLDER
 
     if not (CAPTIONER_FOLDER / CONFIG).is_file():
         raise ModelError(
@@ -217,7 +217,7 @@ def _unknown(name: str) -> str:
 
 
 def _check_version(known: KnownCaptioner) -> None:
-    from .transformers_access import transformers_version
+    from ..transformers_access import transformers_version
 
     if transformers_version() < known.needs:
         needed = ".".join(map(str, known.needs))

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .errors import ModelError, SettingsError
-from .settings import CaptionSettings
-from .transformers_access import quiet_transformers
+from ..errors import ModelError, SettingsError
+from ..settings import CaptionSettings
+from ..transformers_access import quiet_transformers
 
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
 FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")

@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .errors import ModelError
-from .hub_cache import MAIN, WEIGHTS_INDEX, CacheFolder, Snapshot, StoredRepo, complete_weights
-from .hub_names import (
+from ..errors import ModelError
+from ..progress import SILENT, Progress
+from .cache import MAIN, WEIGHTS_INDEX, CacheFolder, Snapshot, StoredRepo, complete_weights
+from .names import (
     CONFIG,
     PROCESSOR_FILES,
     check_listed,
@@ -20,8 +21,7 @@ from .hub_names import (
     listed_weights,
     shards,
 )
-from .hub_transfer import Listing, Patience, Remote, Unreachable
-from .progress import SILENT, Progress
+from .transfer import Listing, Patience, Remote, Unreachable
 
 
 class Hub:

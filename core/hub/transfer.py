@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from .errors import Cancelled
-from .progress import Progress, Task
+from ..errors import Cancelled
+from ..progress import Progress, Task
 
 T = TypeVar("T")
 

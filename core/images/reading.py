@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from . import image_formats
-from .errors import ImageError
-from .image_pixels import array_to_image, tensor_to_array, to_rgb
+from ..errors import ImageError
+from . import formats
+from .pixels import array_to_image, tensor_to_array, to_rgb
 
 Fit = Literal["crop", "pad", "squash"]
 
@@ -167,27 +167,27 @@ def _read_stream(source: Any, label: str) -> BinaryIO:
 
 
 def _decode(stream: BinaryIO, label: str) -> Image.Image:
-    head = stream.read(image_formats.HEAD_BYTES)
+    head = stream.read(formats.HEAD_BYTES)
     if not head:
         raise ImageError(f"{label} is empty (0 bytes); download or save it again.")
-    for size in image_formats.icon_sizes(stream):
+    for size in formats.icon_sizes(stream):
         _check_size(size, label)
     try:
         with _identify(stream, head) as image:
             return _finish(image, label)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{label} {image_formats.describe(head)}.") from error
+        raise ImageError(f"{label} {formats.describe(head)}.") from error
 
 
 def _identify(stream: BinaryIO, head: bytes) -> Image.Image:
     stream.seek(0)
     try:
-        return Image.open(stream, formats=image_formats.readable_formats())
+        return Image.open(stream, formats=formats.readable_formats())
     except UnidentifiedImageError:
-        if not image_formats.load_plugin(head):
+        if not formats.load_plugin(head):
             raise
     stream.seek(0)
-    return Image.open(stream, formats=image_formats.readable_formats())
+    return Image.open(stream, formats=formats.readable_formats())
 
 
 def _finish(image: Image.Image, label: str) -> Image.Image:

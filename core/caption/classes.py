@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import MissingPackageError, ModelError
-from .transformers_access import transformers_attribute, transformers_version
+from ..errors import MissingPackageError, ModelError
+from ..transformers_access import transformers_attribute, transformers_version
 
 _MAPPINGS = ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", "MODEL_FOR_VISION_2_SEQ_MAPPING_NAMES")
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from .caption_classes import check_class
-from .caption_models import CaptionModel, model_for
-from .errors import MissingPackageError, ModelError
-from .hub_names import check_weights
-from .transformers_access import quiet_transformers, transformers_attribute, transformers_version
+from ..errors import MissingPackageError, ModelError
+from ..hub.names import check_weights
+from ..transformers_access import quiet_transformers, transformers_attribute, transformers_version
+from .classes import check_class
+from .models import CaptionModel, model_for
 
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
 _VOCABULARIES = (
@@ -28,7 +28,7 @@ _VOCABULARIES = (
 
 def load_model(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
     """A captioner on the CPU, its weights in `dtype`. Raises ModelError or MissingPackageError."""
-    from .caption import read_config
+    from .captioner import read_config
 
     config = read_config(folder)
     model_class = check_class(name, config)

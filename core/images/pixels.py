@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .errors import ImageError
+from ..errors import ImageError
 
 _FLOAT_OVERSHOOT = 0.25
 """How far floating point values may leave 0..1 and be clipped: bicubic resizing of edges goes that far."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from .errors import ModelError
-from .hub_cache import MAIN, SINGLE_WEIGHTS, WEIGHTS_INDEX, complete_weights, indexed_weights
+from ..errors import ModelError
+from .cache import MAIN, SINGLE_WEIGHTS, WEIGHTS_INDEX, complete_weights, indexed_weights
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
 WEIGHT_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".onnx", ".gguf"})
