@@ -5,8 +5,8 @@
   the captions are near misses, wrong in one factor. Captions of other pictures that happen to fit are left out.
 - naming: one linear layer on the shared space reads every factor from pictures, and from captions what they mention.
 - place: each patch token, projected like the picture, names the shape and colour it covers, or nothing of them.
-- outline: each patch token draws the mask under and around it, five patches wide. Without this the towers learn
-  colours, backgrounds and styles quickly and shapes hardly at all.
+- outline: each patch token draws the mask under and around it, five patches wide, for which it has to look
+  at its neighbours: shape is what the towers learn last.
 The linear layers of the last three are thrown away afterwards. Then the captioner, whose vision tower is the CLIP's
 and stays as it is, learns to write sentences.
 """
