@@ -20,8 +20,15 @@ class FakeHub:
     """A hub whose repositories are local folders."""
 
     def __init__(self, **repos):
-        self.repos = {name.replace("__", "/").replace("_dash_", "-"): folder for name, folder in repos.items()}
+        self.repos = {name.replace("__", "/"): folder for name, folder in repos.items()}
         self.fetched = []
+        self.downloaded = set()
+
+    def find_model(self, repo):
+        return self.repos[repo] if repo in self.downloaded else None
+
+    def find(self, repo, files):
+        return self.find_model(repo)
 
     def list_files(self, repo):
         return {path.name: path.stat().st_size for path in self.repos[repo].iterdir()}
@@ -85,6 +92,13 @@ def test_a_hub_repository_in_transformers_format(transformers_folder, reference,
     hub = FakeHub(someone__clip=transformers_folder)
     assert_same_model(Clip.load("someone/clip", "cpu", hub=hub), reference, photographs[0])
     assert all(name.endswith((".json", ".txt", ".safetensors")) for name in hub.fetched)
+
+
+def test_a_repository_on_the_disk_needs_no_network(transformers_folder, reference, photographs):
+    hub = FakeHub(someone__clip=transformers_folder)
+    hub.downloaded.add("someone/clip")
+    hub.list_files = hub.fetch = lambda *_, **__: pytest.fail("asked the hub")
+    assert_same_model(Clip.load("someone/clip", "cpu", hub=hub), reference, photographs[0])
 
 
 def test_a_hub_repository_in_open_clip_format(open_clip_folder, clip, photographs):

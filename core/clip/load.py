@@ -15,6 +15,7 @@ from ..devices import pick_arithmetic
 from ..errors import ModelError
 from ..hub import Hub
 from ..progress import Progress
+from ..transformers_access import quiet_transformers, transformers_attribute
 from . import assemble, layouts
 from .assemble import Placement
 from .model import Clip
@@ -81,7 +82,10 @@ class _Loader:
         )
 
     def from_hub(self, repo: str) -> Clip:
-        """A hub repository in transformers' or open_clip's format."""
+        """A hub repository in transformers' or open_clip's format; one that is on the disk needs no network."""
+        on_disk = self._hub.find_model(repo) or self._hub.find(repo, ["open_clip_config.json", OPEN_CLIP_WEIGHTS])
+        if on_disk is not None:
+            return self.from_folder(on_disk)
         files = self._hub.list_files(repo)
         config = "config.json" if TRANSFORMERS_WEIGHTS in files else "open_clip_config.json"
         weights = TRANSFORMERS_WEIGHTS if TRANSFORMERS_WEIGHTS in files else OPEN_CLIP_WEIGHTS
@@ -124,26 +128,24 @@ class _Loader:
 
     def from_transformers_folder(self, folder: Path) -> Clip:
         """Raises ModelError when the folder does not hold a whole model in transformers' format."""
-        from transformers import AutoModel, AutoTokenizer
-
         if not _weights_in(folder, TRANSFORMERS_WEIGHTS):
             raise ModelError(f"{folder} holds no {TRANSFORMERS_WEIGHTS}, and no other format is opened.")
-        with _sentence_for(folder):
-            model = AutoModel.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        auto_model, auto_tokenizer = transformers_attribute("AutoModel"), transformers_attribute("AutoTokenizer")
+        with _sentence_for(folder), quiet_transformers():
+            model = auto_model.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
+            tokenizer = auto_tokenizer.from_pretrained(str(folder), local_files_only=True)
         settings = _read_json(folder / "preprocessor_config.json")
         return self._from_transformers(model, tokenizer, Preprocess.from_transformers(settings))
 
     def _from_transformers_state(self, state: Mapping[str, Tensor], path: Path, quick_gelu: bool) -> Clip:
-        from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
-
+        clip_config, clip_model = transformers_attribute("CLIPConfig"), transformers_attribute("CLIPModel")
         config = path.parent / "config.json"
         settings = _read_json(config) if config.is_file() else layouts.transformers_config(state, quick_gelu)
-        model: Any = CLIPModel(CLIPConfig.from_dict(dict(settings)))
+        model = clip_model(clip_config.from_dict(dict(settings)))
         _fill(model, state, path)
         beside = path.parent if (path.parent / "merges.txt").is_file() else None
         folder = beside or self._hub.fetch(_TOKENIZER_REPO, ["vocab.json", "merges.txt"], self._progress)
-        tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+        tokenizer = transformers_attribute("CLIPTokenizer").from_pretrained(str(folder), local_files_only=True)
         side = model.config.vision_config.image_size
         return self._from_transformers(model, tokenizer, Preprocess((side, side)))
 
