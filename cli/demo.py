@@ -152,7 +152,7 @@ def _save_sheet(shown: list[Shown], path: Path) -> None:
         )
         for one in shown
     ]
-    draw_sheet("From picture to prompt, on the embedded toy model", TOY, cards).save(path)
+    draw_sheet("From picture to prompt, on the embedded toy model", TOY, cards).save(path, optimize=True)
 
 
 def _make_folder(folder: Path) -> Path:
