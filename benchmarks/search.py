@@ -150,7 +150,7 @@ class Benchmark:
             name: Interrogator(
                 clip,
                 self.vocabulary,
-                PhraseTable.load(clip, self.vocabulary.positive(), self.cache / "tables", SILENT),
+                lambda clip=clip: PhraseTable.load(clip, self.vocabulary.positive(), self.cache / "tables", SILENT),
                 Settings(peer_defects=True),
                 SILENT,
             )
@@ -213,7 +213,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as cache:
         benchmark = Benchmark(options.model, Path(cache))
-        rows = [*benchmark.rounds(options.rows, options.repeats), benchmark.table(20_000), benchmark.ranking()]
+        rows = [*benchmark.rounds(options.rows, options.repeats), benchmark.table(5_000), benchmark.ranking()]
         rows += benchmark.modes(options.pictures) if options.pictures else []
     _show(options.model, rows)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -63,6 +63,7 @@ class Engine:
         with self._lock:
             clip = self._load_clip()
             interrogator = self._load_interrogator(clip)
+            interrogator.prepare(mode)
             captioner = self._load_captioner() if caption is None and mode != "negative" else None
             started = time.perf_counter()
             if captioner is not None:
@@ -127,8 +128,11 @@ class Engine:
         if self._interrogator is None:
             vocabulary = self._read_vocabulary()
             folder = Path(self._hub().folder) / "tables"
-            table = PhraseTable.load(clip, vocabulary.positive(), folder, self.progress)
-            self._interrogator = Interrogator(clip, vocabulary, table, self.settings, self.progress)
+
+            def load_table() -> PhraseTable:
+                return PhraseTable.load(clip, vocabulary.positive(), folder, self.progress)
+
+            self._interrogator = Interrogator(clip, vocabulary, load_table, self.settings, self.progress)
         return self._interrogator
 
     def _read_vocabulary(self) -> Vocabulary:

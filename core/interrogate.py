@@ -15,8 +15,9 @@ tokenizer that pads with another id than 0 ends every chain after one phrase.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -47,19 +48,31 @@ class Subject:
 
 
 class Interrogator:
-    """Finds prompts with one model, one vocabulary and one set of settings. `table` holds the positive categories."""
+    """Finds prompts with one model, one vocabulary and one set of settings.
+
+    load_table: gives the table of the vocabulary's positive categories; called once, by the first mode that ranks.
+    """
 
     def __init__(
-        self, clip: Clip, vocabulary: Vocabulary, table: PhraseTable, settings: Settings, progress: Progress
+        self,
+        clip: Clip,
+        vocabulary: Vocabulary,
+        load_table: Callable[[], PhraseTable],
+        settings: Settings,
+        progress: Progress,
     ) -> None:
         self._clip = clip
         self._vocabulary = vocabulary
-        self._table = table
+        self._load_table = load_table
         self._settings = settings
         self._progress = progress
         self._limits = _known_limits(settings, vocabulary)
         self._excluded = _exclusions(settings.exclude)
-        self._ruled_out = self._rows_ruled_out()
+
+    def prepare(self, mode: Mode) -> None:
+        """Loads or builds what the mode needs, so that `run` takes the picture's time alone."""
+        if mode != "caption":
+            _ = self._table
 
     def run(self, mode: Mode, subject: Subject) -> Trail:
         """The mode's prompt, without trigger word, prefix and suffix."""
@@ -225,7 +238,12 @@ class Interrogator:
             return scorer.length(prompt + piece) >= limit
         return scorer.length(f"{prompt}, {piece}") > limit
 
-    def _rows_ruled_out(self) -> list[int]:
+    @cached_property
+    def _table(self) -> PhraseTable:
+        return self._load_table()
+
+    @cached_property
+    def _ruled_out(self) -> list[int]:
         if not self._limits and not self._excluded:
             return []
         rows = enumerate(zip(self._table.phrases, self._table.categories, strict=True))

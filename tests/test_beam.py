@@ -79,7 +79,7 @@ def test_best_takes_the_better_of_greedy_and_beam(clip, tmp_path):
         found = {}
         for search in ("peer", "beam"):
             settings = Settings(search=search, max_phrases=8, min_phrases=4)
-            interrogator = Interrogator(clip, vocabulary, table, settings, SILENT)
+            interrogator = Interrogator(clip, vocabulary, lambda: table, settings, SILENT)
             found[search] = interrogator.run("best", Subject(picture(seed), "a cat"))
         assert found["beam"].similarity >= found["peer"].similarity
 

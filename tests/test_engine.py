@@ -47,6 +47,14 @@ def test_every_mode_answers(engine, photographs, mode):
     assert json.loads(json.dumps(found.to_dict()))["prompt"] == found.prompt
 
 
+def test_a_caption_alone_builds_no_tables(clip, photographs, monkeypatch):
+    from unrender.core.phrases.table import PhraseTable
+
+    monkeypatch.setattr(PhraseTable, "load", lambda *_: pytest.fail("tables were built"))
+    found = Engine(Settings(captioner=None), clip=clip).interrogate(photographs[0], "caption", "a cat")
+    assert found.prompt == "a cat"
+
+
 def test_all_kinds_of_pictures_are_the_same_picture(engine, photographs, tmp_path):
     path = tmp_path / "photo.png"
     photographs[0].save(path)

@@ -61,7 +61,7 @@ class Pair:
 
     def ours(self, mode, image, caption, **settings):
         interrogator = Interrogator(
-            self.clip, self.vocabulary, self.table, Settings(pool=self.pool, **settings), SILENT
+            self.clip, self.vocabulary, lambda: self.table, Settings(pool=self.pool, **settings), SILENT
         )
         return interrogator.run(mode, Subject(self.clip.encode_images([image])[0], caption)).prompt
 
@@ -192,7 +192,7 @@ def test_deviation_3_the_negative_chain_goes_on(short):
     table = PhraseTable(phrases, ("flavors",) * len(rows), short.table.embeddings[rows])
 
     def run(**settings):
-        interrogator = Interrogator(short.clip, vocabulary, table, Settings(**settings), SILENT)
+        interrogator = Interrogator(short.clip, vocabulary, lambda: table, Settings(**settings), SILENT)
         return interrogator.run("negative", Subject(features, ""))
 
     corrected, defective = run(), run(peer_defects=True)
@@ -208,7 +208,7 @@ def test_deviation_4_prompts_fit_the_token_limit(short):
     table = PhraseTable(category.phrases, ("flavors",), short.clip.encode_texts(category.phrases))
 
     def length(**settings):
-        interrogator = Interrogator(short.clip, vocabulary, table, Settings(**settings), SILENT)
+        interrogator = Interrogator(short.clip, vocabulary, lambda: table, Settings(**settings), SILENT)
         prompt = interrogator.run("fast", Subject(table.embeddings[0], caption)).prompt
         return len(short.tokenize.encode(prompt)) + 2
 
@@ -227,7 +227,7 @@ def test_deviation_5_twins_are_taken_once(short):
     toward_the_twins = Subject(embeddings[0] / torch.linalg.vector_norm(embeddings[0]), "")
 
     def fast(**settings):
-        interrogator = Interrogator(short.clip, vocabulary, table, Settings(**settings), SILENT)
+        interrogator = Interrogator(short.clip, vocabulary, lambda: table, Settings(**settings), SILENT)
         return interrogator.run("fast", toward_the_twins).prompt
 
     assert fast() == "Highly Detailed, a cat"

@@ -28,7 +28,7 @@ def interrogate(clip, tmp_path):
 
     def run(mode, target, words, caption="", **values):
         table = PhraseTable.load(clip, words.positive(), tmp_path, SILENT)
-        interrogator = Interrogator(clip, words, table, Settings(**values), SILENT)
+        interrogator = Interrogator(clip, words, lambda: table, Settings(**values), SILENT)
         return interrogator.run(mode, Subject(clip.encode_texts([target])[0], caption))
 
     return run
@@ -134,7 +134,7 @@ def test_stopping_between_rounds(clip, tmp_path):
     table = PhraseTable.load(clip, words.positive(), tmp_path, SILENT)
     stop = Stop()
     with pytest.raises(Cancelled):
-        Interrogator(clip, words, table, Settings(), stop).run("best", Subject(table.embeddings[0], ""))
+        Interrogator(clip, words, lambda: table, Settings(), stop).run("best", Subject(table.embeddings[0], ""))
     assert stop.rounds == 3
 
 

@@ -45,10 +45,11 @@ def from_open_clip(
     placement: Placement,
 ) -> Clip:
     """See `Clip.from_open_clip`."""
-    tokens: Tokenizer = LibraryTokenizer(tokenizer)
+    tokens: Tokenizer | None = OpenClipTokenizer.of(tokenizer)
     weights = None
-    if hasattr(tokenizer, "encoder"):
-        tokens = OpenClipTokenizer(tokenizer)
+    if tokens is None:
+        tokens = LibraryTokenizer(tokenizer)
+    else:
         weights = tower_weights.from_open_clip(model, tokens.start_of_text, tokens.end_of_text)
     context = int(getattr(model, "context_length", 77))
     text = _text_side(model.eval(), weights, tokens, context, placement, name)

@@ -43,11 +43,11 @@ class Preprocess:
     @classmethod
     def from_open_clip(cls, config: Mapping[str, Any]) -> Preprocess:
         """From an open_clip preprocess_cfg (size, mean, std, interpolation, resize_mode)."""
-        resample = Image.Resampling[str(config.get("interpolation", "bicubic")).upper()]
+        resample = Image.Resampling[str(config.get("interpolation") or "bicubic").upper()]
         return cls(
-            _pair(config.get("size", 224)),
-            tuple(config.get("mean", CLIP_MEAN)),
-            tuple(config.get("std", CLIP_STD)),
+            _pair(config.get("size") or 224),
+            tuple(config.get("mean") or CLIP_MEAN),
+            tuple(config.get("std") or CLIP_STD),
             resample,
             config.get("resize_mode") or "shortest",
         )

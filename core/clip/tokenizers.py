@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -29,16 +30,25 @@ class Tokenizer(Protocol):
 
 
 class OpenClipTokenizer:
-    """An open_clip SimpleTokenizer."""
+    """An open_clip SimpleTokenizer, or the function `tokenize` that stands for one in open_clip 2."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, simple: Any) -> None:
         self._tokenizer = tokenizer
-        # open_clip 2.20 has no sot_token_id
-        self.start_of_text = tokenizer.encoder[_named(tokenizer.encoder, "<start_of_text>", "<|startoftext|>")]
-        self.end_of_text = tokenizer.encoder[_named(tokenizer.encoder, "<end_of_text>", "<|endoftext|>")]
+        self._simple = simple
+        self.start_of_text: int = simple.encoder["<start_of_text>"]
+        self.end_of_text: int = simple.encoder["<end_of_text>"]
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> OpenClipTokenizer | None:
+        """None for a tokenizer of another kind."""
+        simple = tokenizer
+        if getattr(tokenizer, "__module__", "") == "open_clip.tokenizer" and not hasattr(tokenizer, "encoder"):
+            simple = getattr(sys.modules["open_clip.tokenizer"], "_tokenizer", None)
+        is_simple = "<start_of_text>" in getattr(simple, "encoder", ())
+        return cls(tokenizer, simple) if is_simple else None
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(text))
+        return tuple(self._simple.encode(text))
 
     def joins(self, text: str) -> bool:
         # ftfy repairs a whole line at once and entities are resolved first: only text that neither touches is certain
@@ -98,10 +108,6 @@ class LibraryTokenizer:
 
     def batch(self, texts: Sequence[str]) -> Tensor:
         return torch.as_tensor(self._tokenizer(list(texts)))
-
-
-def _named(encoder: dict[str, int], *names: str) -> str:
-    return next(name for name in names if name in encoder)
 
 
 def _unmended(text: str) -> bool:
