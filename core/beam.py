@@ -18,7 +18,7 @@ class BeamRules:
 
     width: int = 4
     shortlist: int = 128
-    refresh: int = 3
+    refresh: int = 4
 
 
 def beam_search(
@@ -30,10 +30,11 @@ def beam_search(
     progress: Progress,
 ) -> Trail:
     """The best prompt met on the way, never longer than the token limit; equal ones go to the one found first.
+    Ends when the phrases of a whole shortlist period have brought nothing better.
 
     Prompts of the same phrases in another order count as one, the best of them. Raises Cancelled between two rounds.
     """
-    best, trails = start, [start]
+    best, trails, stale = start, [start], 0
     shortlist: list[Candidate] = []
     with progress.task("Searching", rules.most, "phrases") as task:
         for grown in range(rules.most):
@@ -42,9 +43,11 @@ def beam_search(
             trails = _grown(scorer, trails, shortlist, rules, beam.width)
             if not trails:
                 break
-            if trails[0].similarity > best.similarity or not best.prompt:
-                best = trails[0]
             task.advance()
+            if trails[0].similarity > best.similarity or not best.prompt:
+                best, stale = trails[0], 0
+            elif (stale := stale + 1) == beam.refresh:
+                break
     return best
 
 

@@ -76,7 +76,7 @@ class Settings:
     pool: int = 2048
     beam_width: int = 4
     beam_shortlist: int = 128
-    beam_refresh: int = 3
+    beam_refresh: int = 4
     min_phrases: int = 8
     max_phrases: int = 32
     token_limit: int = 77
