@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from conftest import random_open_clip
 from PIL import Image
 from unrender.core.clip import Clip
@@ -30,11 +31,11 @@ MODES = ("classic", "fast", "best", "negative")
 class Pair:
     """The peer and this project's engine on one model and one vocabulary."""
 
-    def __init__(self, folder, pool, shorten=None):
+    def __init__(self, folder, pool, shorten=None, model=None):
         import open_clip
 
-        self.model = random_open_clip(width=32, heads=1, layers=2, joint=32, seed=5)
-        transform = open_clip.image_transform(64, is_train=False)
+        self.model = model or random_open_clip(width=32, heads=1, layers=2, joint=32, seed=5)
+        transform = self.transform = open_clip.image_transform(64, is_train=False)
         self.tokenize = open_clip.get_tokenizer("ViT-B-32")
         self.clip = Clip.from_open_clip(self.model, transform, self.tokenize)
         config = peer.Config(
@@ -76,7 +77,7 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory):
+def shorten(tmp_path_factory):
     """Lists long enough for the peer's chunks of 2,048, short enough for every run of the tests."""
 
     def shorten(data_path):
@@ -86,6 +87,11 @@ def short(tmp_path_factory):
             (folder / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
         return folder
 
+    return shorten
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory, shorten):
     return Pair(tmp_path_factory.mktemp("short"), 256, shorten)
 
 
@@ -125,6 +131,43 @@ def test_the_same_prompt_as_the_peer_on_its_full_lists(full, photographs, mode):
         assert full.same(full.ours(mode, picture, caption, peer_defects=True), theirs), index
 
 
+def far_apart(count, width):
+    """Unit vectors of pairwise cosine under 0.5: random towers map all pictures to nearly the same features."""
+    random = torch.Generator().manual_seed(0)
+    found = torch.empty(0, width)
+    while len(found) < count:
+        one = torch.nn.functional.normalize(torch.randn(1, width, generator=random), dim=-1)
+        if not len(found) or (found @ one[0]).abs().max() < 0.5:
+            found = torch.cat([found, one])
+    return found
+
+
+ARCHITECTURES = {
+    "shallow": {"width": 32, "heads": 1, "layers": 2, "joint": 32, "seed": 5},
+    "deeper, quick GELU": {"width": 64, "heads": 4, "layers": 3, "joint": 64, "quick_gelu": True, "seed": 6},
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_forty_pictures_in_one_and_in_two_precisions(architecture, tmp_path_factory, shorten, monkeypatch):
+    pair = Pair(tmp_path_factory.mktemp("forty"), 512, shorten, random_open_clip(**ARCHITECTURES[architecture]))
+    monkeypatch.setattr("unrender.core.devices.fast_half", lambda device: torch.bfloat16)
+    two = Clip.from_open_clip(pair.model, pair.transform, pair.tokenize, precision="auto")
+    assert two.text.has_rough
+    settings = Settings(pool=512, peer_defects=True)
+    engines = [Interrogator(clip, pair.vocabulary, lambda: pair.table, settings, SILENT) for clip in (pair.clip, two)]
+    for features in far_apart(40, pair.table.embeddings.shape[1]):
+        monkeypatch.setattr(pair.peer, "image_to_features", lambda image, features=features: features[None])
+        for mode in MODES:
+            theirs = pair.theirs(mode, None, CAPTIONS[2])
+            for engine in engines:
+                found = engine.run(mode, Subject(features, CAPTIONS[2]))
+                assert pair.same(found.prompt, theirs)
+                assert found.risk < 1e-6
+                assert abs(found.similarity - pair.peer.similarity(features[None], theirs)) < 2e-6
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
     pair = Pair(tmp_path_factory.mktemp("full"), 2048)
@@ -158,8 +201,6 @@ def peer_table(embeddings, chunk_size):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("count", [1, 32, 50])
 def test_deviation_1_and_2_chunked_ranking(count, reverse):
-    import torch
-
     random = np.random.default_rng(count)
     embeddings = random.normal(size=(1000, 8)).astype(np.float32)
     features = random.normal(size=(1, 8)).astype(np.float32)
@@ -218,8 +259,6 @@ def test_deviation_4_prompts_fit_the_token_limit(short):
 
 
 def test_deviation_5_twins_are_taken_once(short):
-    import torch
-
     category = Category("flavors", ("Highly Detailed", "a cat", "highly detailed", "HIGHLY DETAILED"))
     vocabulary = Vocabulary("twins", {"flavors": category})
     embeddings = short.clip.encode_texts(category.phrases)
