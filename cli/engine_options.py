@@ -57,7 +57,7 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--phrases",
         metavar="DIR",
-        help="a folder of NAME.txt files, or peer for installed lists of others (default: the built-in)",
+        help="a folder of NAME.txt files, or peer or clip-gaze for an installed package's (default: the built-in)",
     )
     group.add_argument(
         "--no",

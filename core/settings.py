@@ -44,7 +44,8 @@ class Settings:
 
     clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, or "micro".
     captioner: a known captioner's name, a hub id, a folder, "micro", or None for no caption.
-    phrases: None for the built-in lists, "peer" for an installed peer's, or a folder of NAME.txt files.
+    phrases: None for the built-in lists, "peer" for an installed clip-interrogator's, "clip-gaze", or a folder of
+    NAME.txt files.
     search: "peer" is clip-interrogator's greedy chain; "beam" also grows beam_width prompts side by side, each over the
     beam_shortlist phrases that suit the leading one best, chosen anew every beam_refresh phrases, and takes the better.
     device: "auto", or what torch accepts ("cpu", "cuda", "cuda:1", "mps").

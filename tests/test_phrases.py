@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
+import runpy
 import sys
 from pathlib import Path
 
@@ -85,6 +87,30 @@ def test_an_absent_peer_gets_a_sentence(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match="pip install"):
         load_vocabulary("peer")
+
+
+def test_clip_gazes_lists_are_read_from_its_files():
+    spec = importlib.util.find_spec("clip_gaze")
+    if spec is None:
+        pytest.skip("clip-gaze is not installed")
+    package = Path(spec.submodule_search_locations[0])
+    lists = load_vocabulary("clip-gaze").categories
+    media = runpy.run_path(str(package / "media.py"))
+    assert lists["surfaces"].phrases == tuple(media["SURFACES"])
+    assert lists["sculpture materials"].phrases == tuple(media["SCULTPURE_MATERIALS"])
+    names = runpy.run_path(str(package / "artists_by_name.py"))["ARTISTS_BY_NAME"]
+    assert lists["artists"].phrases[0] == f"by {names[0]}"
+    assert "clip_gaze" not in sys.modules
+
+
+def test_a_changed_peer_gets_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "clip_gaze").mkdir()
+    (tmp_path / "clip_gaze" / "__init__.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "clip_gaze" / "artists_by_name.py").write_text("ARTISTS_BY_NAME = [open('x').read()]")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    importlib.invalidate_caches()
+    with pytest.raises(MissingPackageError, match="not as expected"):
+        load_vocabulary("clip-gaze")
 
 
 def test_rows_equal_each_text_encoded_alone(clip, tmp_path):

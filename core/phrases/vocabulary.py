@@ -47,17 +47,17 @@ class Vocabulary:
 
 
 def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUILT_IN_FOLDER) -> Vocabulary:
-    """None: the lists in `base`. "peer": those of an installed clip-interrogator. A folder: its files added to those in
-    `base`, each replacing a category of the same name.
+    """None: the lists in `base`. "peer" (or "clip-interrogator"), "clip-gaze": those of the installed package.
+    A folder: its files added to those in `base`, each replacing a category of the same name.
 
     Files are `NAME.txt`, or `NAME.topN.txt` as the webui has them (N phrases of it in a classic prompt), one phrase a
     line, UTF-8. Artists are written as bare names and become "by NAME" and "inspired by NAME".
     Raises PhraseError when the folder or a file in it is unusable.
     """
-    if source == "peer":
-        from .peers import clip_interrogator_lists
+    from .peers import SOURCES
 
-        return _vocabulary("peer", clip_interrogator_lists())
+    if source in SOURCES:
+        return _vocabulary(str(source), SOURCES[str(source)]())
     categories = read_folder(base)
     if source is None:
         return _vocabulary(base.parent.name if base != BUILT_IN_FOLDER else "unrender", categories)
