@@ -13,6 +13,10 @@ class ModelError(UnrenderError):
     """A model is unknown, absent, in a format that is never opened, or does not fit."""
 
 
+class NotOnHubError(ModelError):
+    """The hub answered, and has no such file, or none in a format that is opened."""
+
+
 class PhraseError(UnrenderError):
     """A vocabulary, category or phrase file is unknown or unusable."""
 

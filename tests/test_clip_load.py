@@ -11,7 +11,7 @@ from conftest import random_open_clip, write_clip_tokenizer
 from safetensors.torch import load_file, save_file
 from unrender.core.clip import Clip, load
 from unrender.core.clip.names import find_known, known_models, nearest_names
-from unrender.core.errors import MissingPackageError, ModelError, SettingsError
+from unrender.core.errors import MissingPackageError, ModelError, NotOnHubError, SettingsError
 
 TEXTS = ["a cat", "oil on canvas, by Rembrandt", ""]
 
@@ -156,6 +156,18 @@ def test_the_same_name_loads_through_transformers_without_open_clip(
 ):
     monkeypatch.setattr(load, "_open_clip_works", lambda: False)
     hub = FakeHub()
+    hub.repos["openai/clip-vit-large-patch14"] = transformers_folder
+    assert_same_model(Clip.load("ViT-L-14/openai", "cpu", hub=hub), reference, photographs[0])
+
+
+def test_a_name_without_open_clips_file_loads_from_transformers_repository(transformers_folder, reference, photographs):
+    class WithoutOpenClipsFile(FakeHub):
+        def fetch(self, repo, files, progress=None, optional=()):
+            if files == ["open_clip_model.safetensors"]:
+                raise NotOnHubError(f"{repo} has no file {files[0]}")
+            return super().fetch(repo, files, progress, optional)
+
+    hub = WithoutOpenClipsFile()
     hub.repos["openai/clip-vit-large-patch14"] = transformers_folder
     assert_same_model(Clip.load("ViT-L-14/openai", "cpu", hub=hub), reference, photographs[0])
 

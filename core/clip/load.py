@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..devices import pick_arithmetic
-from ..errors import ModelError
+from ..errors import ModelError, NotOnHubError
 from ..hub import Hub
 from ..progress import Progress
 from ..transformers_access import quiet_transformers, transformers_attribute
@@ -67,7 +67,12 @@ class _Loader:
                 f"choose a model that `unrender models` lists as safetensors, such as ViT-L-14/openai."
             )
         if known.file and _open_clip_works():
-            folder = self._hub.fetch(known.repo, [known.file], self._progress)
+            try:
+                folder = self._hub.fetch(known.repo, [known.file], self._progress)
+            except NotOnHubError:
+                if not known.transformers_repo:
+                    raise
+                return self.from_hub(known.transformers_repo)
             return self._from_open_clip_parts(
                 layouts.open_clip_config(known.architecture),
                 known.settings,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from ..errors import ModelError
+from ..errors import ModelError, NotOnHubError
 from .cache import MAIN, SINGLE_WEIGHTS, WEIGHTS_INDEX, complete_weights, indexed_weights
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
@@ -77,7 +77,7 @@ def check_listed(repo: str, files: Iterable[str], sizes: Mapping[str, int | None
             continue
         if name.endswith(".safetensors"):
             _refuse_unsafe_only(repo, sizes)
-        raise ModelError(f"{repo} has no file {name} on the hub; check the model's name.")
+        raise NotOnHubError(f"{repo} has no file {name} on the hub; check the model's name.")
 
 
 def listed_weights(repo: str, sizes: Mapping[str, int | None]) -> list[str]:
@@ -92,7 +92,7 @@ def listed_weights(repo: str, sizes: Mapping[str, int | None]) -> list[str]:
 def _refuse_unsafe_only(repo: str, sizes: Mapping[str, int | None]) -> None:
     names = sorted(name for name in sizes if PurePosixPath(name).suffix.lower() in WEIGHT_SUFFIXES)
     if names and not any(name.endswith(".safetensors") for name in sizes):
-        raise ModelError(
+        raise NotOnHubError(
             f"{repo} offers its weights only as {', '.join(names[:3])}, formats that are never opened; "
             "choose a model that comes as safetensors."
         )
