@@ -22,13 +22,6 @@ from .model import Clip
 from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known, nearest_names
 from .preprocess import Preprocess
 
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-)
 _TOKENIZER_REPO = "openai/clip-vit-large-patch14"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -88,19 +81,14 @@ class _Loader:
 
     def from_hub(self, repo: str) -> Clip:
         """A hub repository in transformers' or open_clip's format; one that is on the disk needs no network."""
-        on_disk = self._hub.find_model(repo) or self._hub.find(repo, ["open_clip_config.json", OPEN_CLIP_WEIGHTS])
+        pushed = ["open_clip_config.json", OPEN_CLIP_WEIGHTS]
+        on_disk = self._hub.find_model(repo) or self._hub.find(repo, pushed)
         if on_disk is not None:
             return self.from_folder(on_disk)
         files = self._hub.list_files(repo)
-        config = "config.json" if TRANSFORMERS_WEIGHTS in files else "open_clip_config.json"
-        weights = TRANSFORMERS_WEIGHTS if TRANSFORMERS_WEIGHTS in files else OPEN_CLIP_WEIGHTS
-        if weights not in files or config not in files:
-            raise ModelError(
-                f"{repo} holds neither {TRANSFORMERS_WEIGHTS} with config.json nor {OPEN_CLIP_WEIGHTS}: "
-                "it is no CLIP in safetensors format, and no other format is opened."
-            )
-        extras = [name for name in ("preprocessor_config.json", *_TOKENIZER_FILES) if name in files]
-        return self.from_folder(self._hub.fetch(repo, [config, weights, *extras], self._progress))
+        if set(pushed) <= set(files) and not any(name.startswith(TRANSFORMERS_WEIGHTS) for name in files):
+            return self.from_folder(self._hub.fetch(repo, pushed, self._progress))
+        return self.from_folder(self._hub.fetch_model(repo, self._progress))
 
     def from_folder(self, folder: Path) -> Clip:
         if (folder / "config.json").is_file() and _weights_in(folder, TRANSFORMERS_WEIGHTS):
