@@ -142,10 +142,18 @@ class TextTower:
         return out.view(len(x), last - first, self.weights.heads, -1).permute(1, 2, 0, 3).unbind(0)
 
     def _finish(self, block: Block, x: Tensor, attended: Tensor) -> Tensor:
-        x = x + F.linear(attended, block.out, block.out_bias)
+        """The rest of a block, added to x in place."""
+        _add_linear(x, attended, block.out, block.out_bias)
         hidden = F.linear(_normalise(x, block.norm_2), block.up, block.up_bias)
         hidden = hidden * torch.sigmoid(1.702 * hidden) if self.weights.quick_gelu else F.gelu(hidden)
-        return x + F.linear(hidden, block.down, block.down_bias)
+        return _add_linear(x, hidden, block.down, block.down_bias)
+
+
+def _add_linear(x: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x + linear(inputs) in place, which spares a copy of the bias for every row."""
+    if bias is not None:
+        x += bias
+    return x.addmm_(inputs, weight.T)
 
 
 def _attend(
@@ -164,10 +172,9 @@ def _attend(
     """
     heads, queries, head_width = q.shape
     prefix_length = prefix_k.shape[1]
-    q = q * head_width**-0.5
+    q = (q * head_width**-0.5).contiguous()
     to_prefix = q @ prefix_k.transpose(1, 2)
-    k, v = k.transpose(0, 1).contiguous(), v.transpose(0, 1).contiguous()
-    by_node = q.transpose(0, 1)
+    k, v = k.contiguous(), v.contiguous()
     prefix_shares, along_path = [], []
     start = 0
     for size, path in zip(level_sizes, paths, strict=True):
@@ -175,12 +182,22 @@ def _attend(
             continue
         nodes = slice(start, start + size)
         start += size
-        to_path = torch.einsum("nhd,nahd->hna", by_node[nodes], k[path])
-        weights = torch.softmax(torch.cat([to_prefix[:, nodes], to_path], dim=2).float(), dim=-1).to(q.dtype)
-        prefix_shares.append(weights[:, :, :prefix_length])
-        along_path.append(torch.einsum("hna,nahd->nhd", weights[:, :, prefix_length:], v[path]))
-    out = torch.cat(along_path) + (torch.cat(prefix_shares, dim=1) @ prefix_v).transpose(0, 1)
-    return out.reshape(queries, heads * head_width)
+        # gathered head by head, so that the products below need no copy
+        path_k, path_v = (_along(path, tensor) for tensor in (k, v))
+        to_path = (path_k @ q[:, nodes].reshape(heads * size, head_width, 1)).view(heads, size, -1)
+        shares = torch.softmax(torch.cat([to_prefix[:, nodes], to_path], dim=2), dim=-1)
+        prefix_shares.append(shares[:, :, :prefix_length])
+        path_shares = shares[:, :, prefix_length:].reshape(heads * size, 1, -1)
+        along_path.append((path_shares @ path_v).view(heads, size, head_width))
+    out = torch.cat(along_path, dim=1).baddbmm_(torch.cat(prefix_shares, dim=1), prefix_v)
+    return out.transpose(0, 1).reshape(queries, heads * head_width)
+
+
+def _along(path: Tensor, by_head: Tensor) -> Tensor:
+    """Of by_head [heads, nodes, head width] the rows of each path [paths, length]: [heads * paths, length, head
+    width]."""
+    heads, _, head_width = by_head.shape
+    return by_head.index_select(1, path.flatten()).view(heads * len(path), -1, head_width)
 
 
 def _normalise(x: Tensor, norm: tuple[Tensor, Tensor, float]) -> Tensor:
