@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     group.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: what suits the device)")
+    group.add_argument(
+        "--memory", type=_size, metavar="SIZE", help="what the search may take, such as 4GB (default: what is free)"
+    )
     group.add_argument("--cache", metavar="DIR", type=Path, help="where downloads and phrase tables are kept")
 
 
@@ -134,7 +138,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
         )
         captioning.update(max_length=preset.caption_length)
     names = (
-        *("clip", "phrases", "fit", "device", "precision", "cache", "trigger", "prefix", "suffix"),
+        *("clip", "phrases", "fit", "device", "precision", "memory", "cache", "trigger", "prefix", "suffix"),
         *("search", "pool", "min_phrases", "max_phrases", "token_limit"),
     )
     values.update(_given(options, {name: name for name in names}))
@@ -169,6 +173,13 @@ def _category_limit(text: str) -> tuple[str, int]:
     if not (category and separator and number.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY=N, such as artists=1")
     return category, int(number)
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", text.strip().casefold())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size, such as 4GB or 800MB")
+    return int(float(found[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[found[2]])
 
 
 def _excluded(text: str) -> list[str]:

@@ -65,6 +65,14 @@ def fast_half(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if _seconds(torch.float32) > 1.5 * _seconds(torch.bfloat16) else None
 
 
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be allocated on the device; None where that cannot be told or is not worth asking."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a device, or the CPU's allocator, has no memory left."""
     text = str(error).casefold()

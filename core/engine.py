@@ -5,18 +5,20 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
 from .progress import SILENT, Progress
-from .results import Interrogation, PhraseGain
+from .results import Interrogation, Location, PhraseGain
 from .settings import MODES, CaptionSettings, Mode, Settings
 
 if TYPE_CHECKING:
     from .caption import Captioner
     from .clip import Clip
+    from .explain import HeatMap
     from .hub import Hub
     from .interrogate import Interrogator
     from .phrases import Vocabulary
@@ -99,6 +101,24 @@ class Engine:
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
 
+    def explain(self, image: Any, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
+        """Where in a picture each phrase finds its support (see `core.explain.heat_maps`).
+
+        Raises ImageError, ModelError (also for models that do not see by patches), SettingsError, or Cancelled."""
+        from .explain import heat_maps
+        from .images import open_image
+
+        picture = open_image(image)
+        with self._lock:
+            return heat_maps(self._load_clip(), picture, phrases, self.settings.fit)
+
+    def locate(self, image: Any, phrase: str) -> Location:
+        """Coarse boxes around what a phrase names in a picture, and the heat map they come from.
+
+        Raises the errors of `explain`."""
+        heat = self.explain(image, [phrase])[0]
+        return Location(heat.phrase, heat.boxes(), heat, self._load_clip().name)
+
     @property
     def clip(self) -> Clip | None:
         """The loaded model; None before the first call and after `unload`."""
@@ -122,6 +142,7 @@ class Engine:
         return self._clip
 
     def _load_interrogator(self, clip: Clip) -> Interrogator:
+        from . import memory
         from .interrogate import Interrogator
         from .phrases.table import PhraseTable
 
@@ -130,7 +151,12 @@ class Engine:
             folder = Path(self._hub().folder) / "tables"
 
             def load_table() -> PhraseTable:
-                return PhraseTable.load(clip, vocabulary.positive(), folder, self.progress)
+                budget = self.settings.memory
+                room = None if budget is None else memory.room_for_table(budget, clip)
+                table = PhraseTable.load(clip, vocabulary.positive(), folder, self.progress, room)
+                if budget is not None:
+                    memory.divide(budget, clip, table.nbytes_on(clip.device))
+                return table
 
             self._interrogator = Interrogator(clip, vocabulary, load_table, self.settings, self.progress)
         return self._interrogator
@@ -149,20 +175,22 @@ class Engine:
         settings = self.settings
         if self._captioner is None and settings.captioner is not None:
             self._captioner = Captioner.load(
-                settings.captioner, settings.device, hub=self._hub(), progress=self.progress
+                settings.captioner, settings.device, hub=self._hub(), progress=self.progress, wait=True
             )
         return self._captioner
 
     def _describe(self, captioner: Captioner, picture: Any) -> str:
+        """Leaves the device to the search again, whose memory is the dearer one."""
         from .devices import pick_device
 
-        device = pick_device(self.settings.device)
-        if device.type != "cpu":
+        device, budget = pick_device(self.settings.device), self.settings.memory
+        held = 0 if self._clip is None else self._clip.nbytes
+        if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):
             captioner.to(device)
         text = captioner.caption([picture], self.settings.captioning)[0]
-        if device.type != "cpu":
-            # the search needs the memory more
-            captioner.to("cpu")
+        captioner.to("cpu")
+        if device.type == "cpu" and budget is not None:
+            self._captioner = None
         return text
 
     def _hub(self) -> Hub:

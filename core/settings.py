@@ -52,6 +52,8 @@ class Settings:
     precision: "auto" searches in half precision where that is faster and decides in float32: the prompt is that of
     float32 with a probability of error below one in a million a picture (see `core.screening`). Only "exact", float32
     throughout, claims more. "float16" and "bfloat16" compute everything so, rounding included.
+    memory: bytes that models, phrases and search may take on the device while a prompt is searched (the captioner has
+    them to itself before); None for what is free.
     limits: phrases of a category in a prompt at most, by category name; 0 leaves the category out, absent is no limit.
     exclude: phrases never used, compared without letter case.
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
@@ -68,6 +70,7 @@ class Settings:
     search: Search = "peer"
     device: str = "auto"
     precision: Precision = "auto"
+    memory: int | None = None
     fit: Fit = "crop"
     limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     exclude: tuple[str, ...] = ()
@@ -91,6 +94,8 @@ class Settings:
         _one_of("fit", self.fit, FITS)
         for name in ("pool", "beam_width", "beam_shortlist", "beam_refresh"):
             _at_least(name, getattr(self, name), 1)
+        if self.memory is not None:
+            _at_least("memory", self.memory, 1)
         _at_least("min_phrases", self.min_phrases, 0)
         _at_least("max_phrases", self.max_phrases, max(1, self.min_phrases))
         _at_least("token_limit", self.token_limit, 3)

@@ -287,3 +287,22 @@ class _SiglipProcessor:
 
     def to_dict(self):
         return {"size": {"height": 32, "width": 32}}
+
+
+def test_loading_leaves_random_numbers_alone_and_tells_of_wrong_shapes(tmp_path, open_clip_model):
+    state = {name: tensor.clone() for name, tensor in open_clip_model.state_dict().items()}
+    config = {
+        "embed_dim": 48,
+        "vision_cfg": {"image_size": 64, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
+    }
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    save_file(state, tmp_path / "open_clip_model.safetensors")
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    Clip.load(str(tmp_path), device="cpu", precision="exact")
+    assert torch.equal(torch.rand(1), expected)
+    save_file({**state, "ln_final.weight": torch.ones(63)}, tmp_path / "open_clip_model.safetensors")
+    with pytest.raises(ModelError, match=r"does not fit the model it seems to be: size mismatch for ln_final\.weight"):
+        Clip.load(str(tmp_path), device="cpu")

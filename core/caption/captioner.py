@@ -111,8 +111,11 @@ class Captioner:
         dtype: torch.dtype | None = None,
         hub: Hub | None = None,
         progress: Progress = SILENT,
+        wait: bool = False,
     ) -> Captioner:
         """Loads a captioner, downloading it first if it is on no disk.
+
+        wait: leaves it in main memory, ready for the device, until `to` brings it there.
 
         name: "micro", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
         dtype: of its arithmetic; None for float16 on CUDA and float32 elsewhere. Weights are read straight into it.
@@ -128,7 +131,8 @@ class Captioner:
         folder = find_captioner(name, hub, progress)
         progress.check()
         model = load_model(name, folder, dtype or (torch.float16 if place.type == "cuda" else torch.float32))
-        model.to(place)
+        if not wait:
+            model.to(place)
         return cls(name, model)
 
     def caption(
@@ -148,6 +152,10 @@ class Captioner:
             progress.check()
             captions += self._model.describe(list(images[start : start + BATCH]), settings)
         return [" ".join(caption.split()) for caption in captions]
+
+    @property
+    def nbytes(self) -> int:
+        return self._model.nbytes
 
     def to(self, device: str | torch.device) -> Captioner:
         """Moves the model, to the CPU to make room on a GPU, say. Returns itself."""

@@ -32,6 +32,10 @@ class CaptionModel:
         self._dtype = self._wanted_dtype = dtype
         self._device = torch.device("cpu")
 
+    @property
+    def nbytes(self) -> int:
+        return sum(parameter.nbytes for parameter in self._model.parameters())
+
     def to(self, device: torch.device) -> None:
         """Moves the weights, unchanged, so that parking them on the CPU takes no more room than they had."""
         self._model.to(device)

@@ -41,6 +41,13 @@ class Evaluator:
         self._recent.clear()
         self._recent.append(self._start)
 
+    @property
+    def nbytes(self) -> int:
+        """Of the weights, and of what is remembered at the most."""
+        weights = self.tower.weights
+        position = 2 * len(weights.blocks) * weights.positions.shape[1] * weights.positions.element_size()
+        return weights.nbytes + _REMEMBERED * self.tower.context_length * position
+
     def text(self, ids: Sequence[int]) -> Tensor:
         """One text, [1, width]; cheap when it begins like a recent prompt."""
         ids = (self.tower.weights.start_of_text, *ids)

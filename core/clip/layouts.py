@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import MissingPackageError, ModelError
@@ -30,7 +31,22 @@ def open_clip_config(architecture: str) -> dict[str, Any]:
 
 
 def build_open_clip(config: dict[str, Any], quick_gelu: bool) -> Any:
-    """An open_clip model with random weights; nothing is downloaded."""
+    """An open_clip model whose weights are still to come (on the meta device), or random where the architecture
+    computes more than weights while it is built; nothing is downloaded."""
+    with torch.device("meta"):
+        model = _new_open_clip(config, quick_gelu)
+    for name, buffer in model.named_buffers():
+        owner, _, last = name.rpartition(".")
+        if last == "attn_mask":
+            # causal by definition; should it ever not be, the text tower's comparison with the library fails
+            mask = torch.full(buffer.shape, float("-inf")).triu_(1)
+            model.get_submodule(owner).register_buffer(last, mask, persistent=False)
+        elif name not in model.state_dict():
+            return _new_open_clip(config, quick_gelu)
+    return model
+
+
+def _new_open_clip(config: dict[str, Any], quick_gelu: bool) -> Any:
     open_clip = _open_clip()
     config = {key: value for key, value in config.items() if not key.startswith("_")}
     text, vision = dict(config.pop("text_cfg")), dict(config.pop("vision_cfg"))

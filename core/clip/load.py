@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_know
 from .preprocess import Preprocess
 
 _TOKENIZER_REPO = "openai/clip-vit-large-patch14"
+_VISION_KEYS = ("visual.", "vision_model.", "visual_projection.")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -135,7 +137,7 @@ class _Loader:
         config = path.parent / "config.json"
         settings = _read_json(config) if config.is_file() else layouts.transformers_config(state, quick_gelu)
         model = clip_model(clip_config.from_dict(dict(settings)))
-        _fill(model, state, path)
+        self._fill(model, state, path)
         beside = path.parent if (path.parent / "merges.txt").is_file() else None
         folder = beside or self._hub.fetch(_TOKENIZER_REPO, ["vocab.json", "merges.txt"], self._progress)
         tokenizer = transformers_attribute("CLIPTokenizer").from_pretrained(str(folder), local_files_only=True)
@@ -143,8 +145,30 @@ class _Loader:
         return self._from_transformers(model, tokenizer, Preprocess((side, side)))
 
     def _from_transformers(self, model: Any, tokenizer: Any, preprocess: Preprocess) -> Clip:
-        model = model.float()
+        for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
+            tensor.data = tensor.data.to(self._dtype_of(name, tensor))
         return assemble.from_transformers(model, tokenizer, preprocess, self._name, self._placement)
+
+    def _fill(self, model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+        """Gives the model copies of the weights, the picture side's in its final dtype: nothing is held twice, and
+        nothing stays bound to the file."""
+        copies = {name: tensor.to(self._dtype_of(name, tensor), copy=True) for name, tensor in state.items()}
+        try:
+            missing, unexpected = model.load_state_dict(copies, strict=False, assign=True)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ModelError(f"{source} does not fit the model it seems to be: {reason}") from error
+        missing = [key for key in missing if not key.endswith("position_ids")]
+        unexpected = [key for key in unexpected if not key.endswith(("position_ids", "attn_mask"))]
+        if missing or unexpected:
+            wrong = f"lacks {missing[0]}" if missing else f"holds {unexpected[0]}, which does not belong there"
+            raise ModelError(f"{source} does not fit the model it seems to be: it {wrong}.")
+
+    def _dtype_of(self, name: str, tensor: Tensor) -> torch.dtype:
+        """The text side stays in float32 until it is compared with the library's."""
+        if not tensor.is_floating_point():
+            return tensor.dtype
+        return self._placement.arithmetic.vision if name.startswith(_VISION_KEYS) else torch.float32
 
     def _from_open_clip_folder(self, folder: Path, weights: Path) -> Clip:
         config = _read_json(folder / "open_clip_config.json")
@@ -162,20 +186,11 @@ class _Loader:
     ) -> Clip:
         quick_gelu = bool(config.pop("quick_gelu", False)) or quick_gelu
         model = layouts.build_open_clip(config, quick_gelu)
-        _fill(model, layouts.fit_open_clip_state(model, state), Path(self._name))
+        self._fill(model, layouts.fit_open_clip_state(model, state), Path(self._name))
         size = model.visual.image_size
         preprocess = Preprocess.from_open_clip({**settings, "size": size})
         tokenizer = layouts.open_clip_tokenizer(architecture, config)
         return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
-
-
-def _fill(model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
-    missing, unexpected = model.load_state_dict(dict(state), strict=False)
-    missing = [key for key in missing if not key.endswith("position_ids")]
-    unexpected = [key for key in unexpected if not key.endswith(("position_ids", "attn_mask"))]
-    if missing or unexpected:
-        wrong = f"lacks {missing[0]}" if missing else f"holds {unexpected[0]}, which does not belong there"
-        raise ModelError(f"{source} does not fit the model it seems to be: it {wrong}.")
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,6 +123,12 @@ class Clip:
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> [n, width]; cut to the context length as the library does."""
         return self.text.encode(texts)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the model holds on its device, whatever it works on."""
+        tensors = itertools.chain(self._vision.module.parameters(), self._vision.module.buffers())
+        return self.text.nbytes + sum(tensor.nbytes for tensor in tensors)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .evaluator import Continuations, Evaluator
-from .text_tower import TextTower
+from .text_tower import FEWEST_NODES, MOST_NODES, TextTower
 from .tokenizers import Tokenizer
 from .weights import TowerWeights
 
@@ -39,9 +39,15 @@ _PROBES = (
 
 class TextEncoder(Protocol):
     """What the search and the tables need of a CLIP's text side. Features are float32, normalised,
-    [texts, width of the joint space]."""
+    [texts, width of the joint space].
+
+    nbytes: held for as long as the encoder lives.
+    """
 
     context_length: int
+    nbytes: int
+    fewest_working_bytes: int
+    best_working_bytes: int
 
     @property
     def has_rough(self) -> bool:
@@ -63,6 +69,11 @@ class TextEncoder(Protocol):
 
         rough: half precision will do, where `has_rough` says it pays.
         """
+        ...
+
+    def work_within(self, memory: int) -> None:
+        """Sets how many bytes there are to work with: `fewest_working_bytes` at least, and `best_working_bytes` are as
+        good as more."""
         ...
 
     def forget(self) -> None:
@@ -91,6 +102,25 @@ class TowerEncoder:
     @property
     def has_rough(self) -> bool:
         return self._rough is not None
+
+    @property
+    def nbytes(self) -> int:
+        return sum(evaluator.nbytes for evaluator in self._evaluators())
+
+    @property
+    def fewest_working_bytes(self) -> int:
+        return FEWEST_NODES * self._exact.tower.bytes_per_node
+
+    @property
+    def best_working_bytes(self) -> int:
+        return MOST_NODES * self._exact.tower.bytes_per_node
+
+    def work_within(self, memory: int) -> None:
+        for evaluator in self._evaluators():
+            evaluator.tower.working_memory = memory
+
+    def _evaluators(self) -> Iterator[Evaluator]:
+        return filter(None, (self._exact, self._rough))
 
     def ids(self, text: str) -> tuple[int, ...]:
         known = self._known_ids.get(text)
@@ -136,7 +166,7 @@ class TowerEncoder:
         return known
 
     def forget(self) -> None:
-        for evaluator in filter(None, (self._exact, self._rough)):
+        for evaluator in self._evaluators():
             evaluator.forget()
 
     def fingerprint(self) -> str:
@@ -163,6 +193,8 @@ class LibraryEncoder:
         self._name = name
         self.context_length = context_length
         self.has_rough = False
+        # the library's own affair
+        self.nbytes = self.fewest_working_bytes = self.best_working_bytes = 0
 
     def ids(self, text: str) -> tuple[int, ...]:
         return self._tokenizer.encode(text)
@@ -179,6 +211,9 @@ class LibraryEncoder:
 
     def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         return self.encode([f"{prompt}, {phrase}" for phrase in phrases] if prompt else phrases)
+
+    def work_within(self, memory: int) -> None:
+        """The library takes what it takes."""
 
     def forget(self) -> None:
         """Nothing is remembered."""

@@ -15,11 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..devices import is_out_of_memory
+from ..devices import free_memory, is_out_of_memory
 from .trie import Trie
 from .weights import Block, TowerWeights
 
-NODES_AT_ONCE = 8192
+# more at once are no faster, neither on a CPU nor on a GPU that this many keep busy
+MOST_NODES = 4096
+FEWEST_NODES = 256
+_PATH_LENGTH = 16  # nodes of a long phrase
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,33 @@ class Prefix:
 
 
 class TextTower:
-    """Evaluates token sequences with the given weights, in their dtype and on their device."""
+    """Evaluates token sequences with the given weights, in their dtype and on their device.
+
+    working_memory: bytes to get by with while evaluating; None for what the device has free.
+    """
 
     def __init__(self, weights: TowerWeights) -> None:
         self.weights = weights
         self.context_length = weights.positions.shape[0]
+        self.working_memory: int | None = None
+
+    @property
+    def bytes_per_node(self) -> int:
+        """What one token of a continuation takes at the worst point of its way through a block, as an upper estimate:
+        its state and normalised state, query, key and value with their copies, the keys and values of its path, the
+        MLP's hidden values before and after their nonlinearity, and its shares of attention twice."""
+        weights = self.weights
+        width, hidden = weights.positions.shape[1], weights.blocks[0].up.shape[0]
+        attention = 7 * width + 2 * _PATH_LENGTH * width // 4 + 2 * weights.heads * (self.context_length + _PATH_LENGTH)
+        return (2 * width + max(attention, 2 * hidden)) * weights.positions.element_size()
+
+    def nodes_at_once(self) -> int:
+        memory = self.working_memory
+        if memory is None:
+            memory = free_memory(self.weights.device)
+        if memory is None:
+            return MOST_NODES
+        return max(FEWEST_NODES, min(MOST_NODES, memory // self.bytes_per_node))
 
     @torch.no_grad()
     def prefix(self, ids: Sequence[int], shared: Prefix | None = None) -> Prefix:
@@ -96,7 +121,7 @@ class TextTower:
             return torch.empty(0, self.weights.output_width, device=self.weights.device)
         order = sorted(range(len(ended)), key=ended.__getitem__)
         features = torch.empty(len(ended), self.weights.output_width, device=self.weights.device)
-        for rows in _chunks(order, ended, NODES_AT_ONCE):
+        for rows in _chunks(order, ended, self.nodes_at_once()):
             self._fill(features, rows, prefix, ended)
         return features
 

@@ -51,6 +51,17 @@ class TowerWeights:
     def output_width(self) -> int:
         return self.embedding.shape[1] if self.projection is None else self.projection.shape[0]
 
+    @property
+    def nbytes(self) -> int:
+        storages: dict[int, int] = {}
+
+        def count(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        _map_tensors(self, count)
+        return sum(storages.values())
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> TowerWeights:
         """The same weights elsewhere; tensors that are there already are shared, not copied."""
         return _map_tensors(self, lambda tensor: tensor.to(device, dtype))

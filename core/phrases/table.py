@@ -25,23 +25,33 @@ from .vocabulary import Category
 _log = logging.getLogger(__name__)
 
 _PHRASES_AT_ONCE = 4096
+_ROWS_AT_ONCE = 4096
 _SHOW_PROGRESS_FROM = 1000
 
 
 @dataclass(frozen=True)
 class PhraseTable:
-    """phrases and the category of each; embeddings [phrases, width], float32, contiguous, rows of length 1."""
+    """phrases and the category of each; embeddings [phrases, width], contiguous, rows of length 1: float32 on the
+    model's device, or float16 in main memory to be ranked slice by slice."""
 
     phrases: tuple[str, ...]
     categories: tuple[str, ...]
     embeddings: Tensor
 
     @classmethod
-    def load(cls, clip: Clip, categories: Sequence[Category], folder: Path, progress: Progress) -> PhraseTable:
-        """The tables of the categories one below the other, each from `folder` or built and put there."""
+    def load(
+        cls, clip: Clip, categories: Sequence[Category], folder: Path, progress: Progress, room: int | None = None
+    ) -> PhraseTable:
+        """The tables of the categories one below the other, each from `folder` or built and put there.
+
+        room: bytes there are for it on the device; where they do not suffice it stays in main memory.
+        """
         parts = [_category_embeddings(clip, category, folder, progress) for category in categories]
-        width = parts[0].shape[1] if parts else 0
-        embeddings = torch.empty(sum(map(len, parts)), width, device=clip.device)
+        rows, width = sum(map(len, parts)), parts[0].shape[1] if parts else 0
+        if room is None or rows * width * torch.float32.itemsize <= room:
+            embeddings = torch.empty(rows, width, device=clip.device)
+        else:
+            embeddings = torch.empty(rows, width, dtype=torch.float16)
         start = 0
         for part in parts:
             embeddings[start : start + len(part)] = part
@@ -64,17 +74,24 @@ class PhraseTable:
 
     def similarities(self, features: Tensor) -> np.ndarray:
         """Cosine similarity of every phrase with features [width]: float32 [phrases]."""
-        return (self.embeddings @ features).cpu().numpy()
+        if self.embeddings.dtype == torch.float32:
+            return (self.embeddings @ features).cpu().numpy()
+        slices = self.embeddings.split(_ROWS_AT_ONCE)
+        return torch.cat([rows.to(features.device, torch.float32) @ features for rows in slices]).cpu().numpy()
+
+    def nbytes_on(self, device: torch.device) -> int:
+        return self.embeddings.nbytes if self.embeddings.device == device else 0
 
 
 def _category_embeddings(clip: Clip, category: Category, folder: Path, progress: Progress) -> Tensor:
+    """float16 [phrases, width]."""
     key = _key(clip, category)
     stem = re.sub(r"[^\w.-]+", "_", f"{Path(clip.name).name}-{category.name}")[:60] + "-" + key[:20]
     known = _read(folder, stem, len(category.phrases), key)
     if known is None:
         known = _build(clip, category, progress)
         _write(folder, stem, known, key)
-    return known.float()
+    return known
 
 
 def _key(clip: Clip, category: Category) -> str:
