@@ -22,9 +22,27 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     _add_words(parser)
 
 
+def add_clip_to(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of commands that need the CLIP and nothing else."""
+    _add_clip(parser.add_argument_group("model"))
+
+
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    default = Settings()
     group = parser.add_argument_group("models")
+    _add_clip(group)
+    default = Settings()
+    group.add_argument(
+        "--captioner",
+        metavar="NAME",
+        help=f"name from `unrender models`, hub id, folder, micro, or none (default: {default.captioner})",
+    )
+    group.add_argument("--instruction", metavar="TEXT", help="what an instruction-following captioner is asked")
+    group.add_argument("--caption-length", type=int, metavar="N", help="tokens of a caption at most")
+    group.add_argument("--beams", type=int, metavar="N", help="beams of the captioner's search; 1 is greedy")
+
+
+def _add_clip(group: argparse._ArgumentGroup) -> None:
+    default = Settings()
     group.add_argument(
         "--for",
         dest="target",
@@ -36,14 +54,6 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"open_clip name/tag, hub id, folder, safetensors file, or the toy micro (default: {default.clip})",
     )
-    group.add_argument(
-        "--captioner",
-        metavar="NAME",
-        help=f"name from `unrender models`, hub id, folder, micro, or none (default: {default.captioner})",
-    )
-    group.add_argument("--instruction", metavar="TEXT", help="what an instruction-following captioner is asked")
-    group.add_argument("--caption-length", type=int, metavar="N", help="tokens of a caption at most")
-    group.add_argument("--beams", type=int, metavar="N", help="beams of the captioner's search; 1 is greedy")
     group.add_argument(
         "--fit", choices=FITS, help=f"how a picture that is not square is fitted (default: {default.fit})"
     )
@@ -151,6 +161,13 @@ def settings_from(options: argparse.Namespace) -> Settings:
     values["exclude"] = tuple(phrase for text in options.exclude for phrase in _excluded(text))
     _keep_range(values, options)
     return Settings(captioning=CaptionSettings(**captioning), **values)
+
+
+def clip_settings_from(options: argparse.Namespace) -> Settings:
+    """The Settings that the options of `add_clip_to` ask for."""
+    values = {} if options.target is None else {"clip": PRESETS[options.target].clip}
+    names = ("clip", "fit", "device", "precision", "memory", "cache")
+    return Settings(captioner=None, **{**values, **_given(options, {name: name for name in names})})
 
 
 def _given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:

@@ -116,8 +116,9 @@ class Engine:
         """Coarse boxes around what a phrase names in a picture, and the heat map they come from.
 
         Raises the errors of `explain`."""
-        heat = self.explain(image, [phrase])[0]
-        return Location(heat.phrase, heat.boxes(), heat, self._load_clip().name)
+        with self._lock:
+            heat = self.explain(image, [phrase])[0]
+            return Location(heat.phrase, heat.boxes(), heat, self._load_clip().name)
 
     @property
     def clip(self) -> Clip | None:

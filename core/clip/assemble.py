@@ -14,6 +14,7 @@ from ..devices import Arithmetic, pick_arithmetic, pick_device
 from ..errors import ModelError
 from . import weights as tower_weights
 from .model import Clip, VisionTower
+from .patches import open_clip_patches, transformers_patches
 from .text_encoder import LibraryEncoder, TextEncoder, TowerEncoder, agrees_with_library
 from .text_tower import TextTower
 from .tokenizers import LibraryTokenizer, OpenClipTokenizer, Tokenizer, TransformersTokenizer
@@ -118,7 +119,7 @@ def _library_text(model: Any) -> Callable[[Tensor], Tensor]:
 
 def _open_clip_vision(model: Any) -> VisionTower:
     if type(model).__name__ in ("CLIP", "CustomTextCLIP"):
-        return VisionTower(model.visual, model.visual)
+        return VisionTower(model.visual, model.visual, open_clip_patches(model.visual))
     return VisionTower(model.encode_image, model)
 
 
@@ -128,11 +129,14 @@ def _transformers_vision(model: Any) -> VisionTower:
         raise ModelError(f"A {type(model).__name__} has no picture encoder; give a CLIPModel or SiglipModel.")
     tower = model.vision_model
     if not hasattr(model, "visual_projection"):
-        return VisionTower(lambda pixels: tower(pixel_values=pixels).pooler_output, tower)
+        return VisionTower(
+            lambda pixels: tower(pixel_values=pixels).pooler_output, tower, transformers_patches(tower, None)
+        )
     projection = model.visual_projection
     return VisionTower(
         lambda pixels: projection(tower(pixel_values=pixels).pooler_output),
         nn.ModuleList([tower, projection]),
+        transformers_patches(tower, projection),
     )
 
 

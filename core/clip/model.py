@@ -13,8 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..devices import pick_device
+from ..errors import ModelError
 from ..progress import SILENT, Progress
-from .preprocess import Preprocess
+from .patches import PatchEncoder
+from .preprocess import Preprocess, Region, centre_square
 from .text_encoder import TextEncoder, TowerEncoder
 
 if TYPE_CHECKING:
@@ -26,10 +28,12 @@ _IMAGES_AT_ONCE = 16
 @dataclass(frozen=True)
 class VisionTower:
     """encode: pixels [n, 3, height, width] -> features [n, width], not normalised.
-    module: what moves between devices."""
+    module: what moves between devices.
+    encode_patches: pixels -> [n, rows, columns, width] in the same space; None where there are no patches."""
 
     encode: Callable[[Tensor], Tensor]
     module: nn.Module
+    encode_patches: PatchEncoder | None = None
 
 
 class Clip:
@@ -119,6 +123,28 @@ class Clip:
             features.append(self._vision.encode(pixels.to(self.device, self.dtype)).float())
         joined = torch.cat(features)
         return joined / joined.norm(dim=-1, keepdim=True)
+
+    @torch.no_grad()
+    def encode_patches(self, image: Image.Image) -> Tensor:
+        """RGB picture -> [rows, columns, width]: what each patch shows, comparable to texts (see `core.clip.patches`).
+
+        Raises ModelError for picture encoders that do not work by patches.
+        """
+        if self._vision.encode_patches is None:
+            raise ModelError(
+                f"{self.name} cannot say where in a picture something is, because its picture encoder is no plain "
+                "vision transformer; choose another such as ViT-L-14/openai."
+            )
+        pixels = self._preprocess(image)[None].to(self.device, self.dtype)
+        features = self._vision.encode_patches(pixels)[0].float()
+        return features / features.norm(dim=-1, keepdim=True)
+
+    def seen_region(self, size: tuple[int, int]) -> Region:
+        """The part of a picture of this (width, height) that the model sees, in its pixels; beyond it where padded.
+
+        A preprocessing that is not the project's own is taken for CLIP's: the square in the middle.
+        """
+        return self._preprocess.region(size) if isinstance(self._preprocess, Preprocess) else centre_square(size)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> [n, width]; cut to the context length as the library does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,15 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 ResizeMode = Literal["shortest", "squash", "longest"]
+
+
+class Region(NamedTuple):
+    """Part of a picture, in its pixels from its upper left corner; may reach beyond it."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclass(frozen=True)
@@ -65,19 +74,39 @@ class Preprocess:
             "shortest" if config.get("do_center_crop", False) else "squash",
         )
 
+    def region(self, size: tuple[int, int]) -> Region:
+        """What the model sees of a picture of this (width, height)."""
+        (width, height), (left, top) = self._plan(size)
+        across, down = size[0] / width, size[1] / height
+        rows, columns = self.size
+        return Region(left * across, top * down, (left + columns) * across, (top + rows) * down)
+
     def _fit(self, image: Image.Image) -> Image.Image:
+        resized, (left, top) = self._plan(image.size)
+        height, width = self.size
+        return image.resize(resized, self.resample).crop((left, top, left + width, top + height))
+
+    def _plan(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The (width, height) to resize to, and the (left, top) of the model's window on that."""
         height, width = self.size
         if self.resize_mode == "squash":
-            return image.resize((width, height), self.resample)
+            return (width, height), (0, 0)
         shortest = self.resize_mode == "shortest"
         if shortest and height == width:
-            image = image.resize(_shortest_side(image.size, height), self.resample)
+            resized = _shortest_side(size, height)
         else:
-            ratios = image.height / height, image.width / width
+            ratios = size[1] / height, size[0] / width
             ratio = min(ratios) if shortest else max(ratios)
-            image = image.resize((round(image.width / ratio), round(image.height / ratio)), self.resample)
-        left, top = _margin(image.width, width), _margin(image.height, height)
-        return image.crop((left, top, left + width, top + height))
+            resized = round(size[0] / ratio), round(size[1] / ratio)
+        return resized, (_margin(resized[0], width), _margin(resized[1], height))
+
+
+def centre_square(size: tuple[int, int]) -> Region:
+    """The largest square in the middle of a picture of this (width, height)."""
+    width, height = size
+    side = min(size)
+    left, top = (width - side) / 2, (height - side) / 2
+    return Region(left, top, left + side, top + side)
 
 
 def _shortest_side(size: tuple[int, int], target: int) -> tuple[int, int]:

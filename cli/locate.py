@@ -1,0 +1,93 @@
+"""`unrender locate`: where in a picture a phrase finds its support."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import SettingsError
+from . import engine_options
+from .interrogate import STANDARD_INPUT
+from .streams import complain, quiet_libraries
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..core.results import Location
+
+_EPILOG = """\
+what is printed
+  a line for each box: PHRASE, a tab, LEFT TOP RIGHT BOTTOM in pixels, a tab and its score, the best box first;
+  the score is by how much the box's best part is more similar to the phrase than to general words, in cosine
+  nothing but a line on standard error for a phrase that no part of the picture speaks for
+  --json: an object a line with image, phrase, width, height, boxes, map, model
+
+Phrases that name a thing work best: "a red circle" rather than "red". The boxes are coarse, a patch of the model
+wide at least, and things of one kind that touch share one.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "locate",
+        help="show where in a picture a phrase is",
+        usage="%(prog)s IMAGE PHRASE... [options]",
+        description="Shows where in a picture phrases find their support: coarse boxes, and heat maps with --plot.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("image", metavar="IMAGE", help="a picture file; - reads one from standard input")
+    parser.add_argument("phrases", nargs="+", metavar="PHRASE", help='what to look for, such as "a red circle"')
+    engine_options.add_clip_to(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--plot", metavar="FILE", type=Path, help="a picture of the heat maps, such as out.png")
+    output.add_argument("--dark", action="store_true", help="light letters on a dark ground in that picture")
+    output.add_argument("--json", action="store_true", help="one JSON object per phrase, and no progress bars")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Locates every phrase. Errors are raised, SettingsError where the plot cannot be written."""
+    quiet_libraries()
+    settings = engine_options.clip_settings_from(options)
+
+    from ..core.engine import Engine
+    from ..core.images import open_image
+    from .progress import terminal_progress
+
+    piped = options.image == STANDARD_INPUT
+    image = open_image(
+        sys.stdin.buffer.read() if piped else options.image, name="standard input" if piped else options.image
+    )
+    progress = terminal_progress(quiet=options.json)
+    with Engine(settings, progress=progress) as engine, progress.task(f"Looking at {options.image}"):
+        found = [engine.locate(image, phrase) for phrase in options.phrases]
+    for location in found:
+        _show(options.image, location, options.json)
+    if options.plot is not None:
+        _plot(image, found, options.plot, options.dark)
+    return 0
+
+
+def _show(name: str, location: Location, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({"image": name, **location.to_dict()}) + "\n")
+        return
+    for box in location.boxes:
+        edges = f"{box.left} {box.top} {box.right} {box.bottom}"
+        sys.stdout.write(f"{' '.join(location.phrase.split())}\t{edges}\t{box.score:.3f}\n")
+    if not location.boxes:
+        complain(f"no part of {name} speaks for {location.phrase!r}.")
+
+
+def _plot(image: Image.Image, found: list[Location], path: Path, dark: bool) -> None:
+    from ..core.overlay import draw_strip
+
+    strip = draw_strip(image, [location.heat for location in found], dark=dark)
+    try:
+        strip.save(path)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--plot cannot be written to {path} ({error}); give a path such as out.png.") from error
