@@ -16,12 +16,17 @@ from .results import Interrogation, Location, PhraseGain
 from .settings import MODES, CaptionSettings, Mode, Settings
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from .analyze import Analysis, Analyzer
     from .caption import Captioner
     from .clip import Clip
     from .explain import HeatMap
     from .hub import Hub
     from .interrogate import Interrogator
-    from .phrases import Vocabulary
+    from .match import Match
+    from .phrases import Category, Vocabulary
 
 __all__ = ["CaptionSettings", "Engine", "Settings"]
 
@@ -40,6 +45,7 @@ class Engine:
         self._clip = clip
         self._captioner: Captioner | None = None
         self._interrogator: Interrogator | None = None
+        self._analyzer: Analyzer | None = None
         self._lock = threading.RLock()
 
     def __enter__(self) -> Engine:
@@ -56,21 +62,36 @@ class Engine:
         caption: used instead of the captioner's; "" for none.
         Raises ImageError, ModelError, PhraseError, SettingsError, or Cancelled.
         """
-        from .images import fit_image, open_image
+        return self.interrogate_together([image], mode, caption)
+
+    def interrogate_together(
+        self,
+        images: Sequence[Any],
+        mode: Mode = "best",
+        caption: str | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> Interrogation:
+        """One prompt for what several pictures share (see `core.together.shared_features`).
+
+        caption: "" for none; when absent the one of the pictures' captions that suits all of them best.
+        weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
+        """
         from .interrogate import Subject, framed
+        from .together import shared_caption, shared_features
 
         if mode not in MODES:
             raise SettingsError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
-        picture = open_image(image)
+        pictures = _open_all(images)
         with self._lock:
             clip = self._load_clip()
             interrogator = self._load_interrogator(clip)
             interrogator.prepare(mode)
             captioner = self._load_captioner() if caption is None and mode != "negative" else None
             started = time.perf_counter()
-            if captioner is not None:
-                caption = self._describe(captioner, picture)
-            features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
+            captions = [] if captioner is None else [self._describe(captioner, picture) for picture in pictures]
+            features = shared_features(self._encode(clip, pictures), weights)
+            if captions:
+                caption = shared_caption(clip, captions, features)
             trail = interrogator.run(mode, Subject(features, (caption or "").strip()))
             prompt, similarity = trail.prompt, trail.similarity
             if mode != "negative" and framed(prompt, self.settings) != prompt:
@@ -100,6 +121,39 @@ class Engine:
             clip = self._load_clip()
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
+
+    def analyze(self, images: Any, categories: Sequence[str] | None = None, top: int = 5) -> tuple[Analysis, ...]:
+        """Per category, the phrases most like each picture and how likely each is among the others.
+
+        images: a list or tuple of pictures, or one picture. categories: names of the vocabulary's or of
+        `core.phrases.FURTHER`; None for all of the vocabulary but the negative ones. top: phrases of each, 1 or more.
+        Raises ImageError, ModelError, PhraseError (unknown category), SettingsError, or Cancelled.
+        """
+        return self._analyze(images, categories, top, together=False)
+
+    def analyze_together(
+        self,
+        images: Sequence[Any],
+        categories: Sequence[str] | None = None,
+        top: int = 5,
+        weights: Sequence[float] | None = None,
+    ) -> Analysis:
+        """One analysis of what several pictures share (see `core.together.shared_features`); else as `analyze`."""
+        return self._analyze(images, categories, top, together=True, weights=weights)[0]
+
+    def match(self, images: Any, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
+        """Which of the phrases fits which picture, and the other way round.
+
+        images: as for `analyze`. templates: texts with {} in the phrase's place; several are averaged.
+        Raises ImageError, ModelError, SettingsError (no phrases, a template without {}), or Cancelled.
+        """
+        from .match import check_question, match
+
+        check_question(phrases, templates)
+        pictures = _open_all(images)
+        with self._lock:
+            clip = self._load_clip()
+            return match(clip, self._encode(clip, pictures), phrases, templates)
 
     def explain(self, image: Any, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
         """Where in a picture each phrase finds its support (see `core.explain.heat_maps`).
@@ -131,8 +185,33 @@ class Engine:
             self._clip = self._given_clip
             self._captioner = None
             self._interrogator = None
+            self._analyzer = None
             gc.collect()
             _empty_device_cache()
+
+    def _analyze(
+        self,
+        images: Any,
+        categories: Sequence[str] | None,
+        top: int,
+        together: bool,
+        weights: Sequence[float] | None = None,
+    ) -> tuple[Analysis, ...]:
+        from .analyze import analyse, check_top
+        from .phrases.vocabulary import select_categories
+
+        check_top(top)
+        chosen = select_categories(self._read_vocabulary(), categories)
+        pictures = _open_all(images)
+        with self._lock:
+            clip = self._load_clip()
+            analyzer = self._load_analyzer(clip)
+            return analyse(analyzer, self._encode(clip, pictures), chosen, top, together, weights)
+
+    def _encode(self, clip: Clip, pictures: Sequence[Image]) -> Tensor:
+        from .images import fit_image
+
+        return clip.encode_images([fit_image(picture, self.settings.fit) for picture in pictures])
 
     def _load_clip(self) -> Clip:
         from .clip import Clip
@@ -161,6 +240,21 @@ class Engine:
 
             self._interrogator = Interrogator(clip, vocabulary, load_table, self.settings, self.progress)
         return self._interrogator
+
+    def _load_analyzer(self, clip: Clip) -> Analyzer:
+        """Under a memory budget its tables stay in main memory."""
+        from .analyze import Analyzer
+        from .phrases.table import PhraseTable
+
+        if self._analyzer is None:
+            folder = Path(self._hub().folder) / "tables"
+            room = None if self.settings.memory is None else 0
+
+            def load_table(category: Category) -> PhraseTable:
+                return PhraseTable.load(clip, [category], folder, self.progress, room)
+
+            self._analyzer = Analyzer(clip, load_table, self.progress)
+        return self._analyzer
 
     def _read_vocabulary(self) -> Vocabulary:
         """The micro model knows the words of its own small world only."""
@@ -198,6 +292,15 @@ class Engine:
         from .hub import Hub
 
         return Hub(self.settings.cache)
+
+
+def _open_all(images: Any) -> list[Image]:
+    from .images import open_image
+
+    several = images if isinstance(images, list | tuple) else [images]
+    if not several:
+        raise SettingsError("There is no picture; give one or more.")
+    return [open_image(image) for image in several]
 
 
 def _empty_device_cache() -> None:

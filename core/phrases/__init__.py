@@ -1,5 +1,92 @@
-"""Phrases a prompt can be made of, and their embeddings."""
+"""Phrases a prompt can be made of, and their embeddings.
 
-from .vocabulary import CATEGORIES, NEGATIVE, Category, Vocabulary, load_vocabulary
+The built-in lists are values here, tuples of phrases that are read when they are first asked for:
 
-__all__ = ["CATEGORIES", "NEGATIVE", "Category", "Vocabulary", "load_vocabulary"]
+ARTISTS             painters, illustrators, photographers and studios, by bare name
+MOVEMENTS           schools and styles of art
+MEDIUMS             what a picture is, with its article ("an oil on panel painting")
+SITES               where pictures are published, in the forms prompts use
+FLAVORS             everything else a prompt says
+
+Further lists, which a search uses only when it is told to (`Settings(phrases="extended")`):
+
+PAINTING_MATERIALS  paints, inks, chalks, pigments, binders
+PRINTING_TECHNIQUES relief, intaglio, planographic, photographic and office printing
+SCULPTURE_MATERIALS stones, clays, metals, woods, plastics, found things ("a sculpture in white marble")
+SURFACES            what pictures are made on ("on linen canvas")
+TOOLS               what they are made with ("made with a reed pen")
+QUALITIES           of skill, finish, likeness, composition, mood and reproduction
+LENSES              focal lengths, apertures, aberrations, filters
+FILM_STOCKS         photographic and motion picture films, plates and their processing ("shot on Ilford HP5 Plus")
+LIGHT               sources, directions, qualities and lighting patterns
+DECADES             from prehistory to the far future ("from the 1920s")
+AGES                of people, in words and years
+EMOTIONS            what a picture may make one feel ("a feeling of wonder")
+COLOURS             by name
+PALETTES            colours that go together
+CAMERA_ANGLES       viewpoints, distances, framings, projections
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from .vocabulary import (
+    BUILT_IN_FOLDER,
+    CATEGORIES,
+    FURTHER_FOLDER,
+    NEGATIVE,
+    Category,
+    Vocabulary,
+    load_vocabulary,
+    read_phrases,
+    select_categories,
+)
+
+if TYPE_CHECKING:
+    ARTISTS: tuple[str, ...]
+    MOVEMENTS: tuple[str, ...]
+    MEDIUMS: tuple[str, ...]
+    SITES: tuple[str, ...]
+    FLAVORS: tuple[str, ...]
+    PAINTING_MATERIALS: tuple[str, ...]
+    PRINTING_TECHNIQUES: tuple[str, ...]
+    SCULPTURE_MATERIALS: tuple[str, ...]
+    SURFACES: tuple[str, ...]
+    TOOLS: tuple[str, ...]
+    QUALITIES: tuple[str, ...]
+    LENSES: tuple[str, ...]
+    FILM_STOCKS: tuple[str, ...]
+    LIGHT: tuple[str, ...]
+    DECADES: tuple[str, ...]
+    AGES: tuple[str, ...]
+    EMOTIONS: tuple[str, ...]
+    COLOURS: tuple[str, ...]
+    PALETTES: tuple[str, ...]
+    CAMERA_ANGLES: tuple[str, ...]
+
+__all__ = ["CATEGORIES", "NEGATIVE", "Category", "Vocabulary", "load_vocabulary", "select_categories"]
+
+_BUILT_IN = ("ARTISTS", "MOVEMENTS", "MEDIUMS", "SITES", "FLAVORS")
+FURTHER = (
+    *("PAINTING_MATERIALS", "PRINTING_TECHNIQUES", "SCULPTURE_MATERIALS", "SURFACES", "TOOLS", "QUALITIES"),
+    *("LENSES", "FILM_STOCKS", "LIGHT", "DECADES", "AGES", "EMOTIONS", "COLOURS", "PALETTES", "CAMERA_ANGLES"),
+)
+"""The names of the further lists; as categories they are written small, with spaces."""
+
+
+def __getattr__(name: str) -> tuple[str, ...]:
+    if name in _BUILT_IN or name in FURTHER:
+        return _phrases(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_BUILT_IN, *FURTHER})
+
+
+@cache
+def _phrases(name: str) -> tuple[str, ...]:
+    folder = FURTHER_FOLDER if name in FURTHER else BUILT_IN_FOLDER
+    return read_phrases(folder / f"{name.lower().replace('_', ' ')}.txt")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,6 +15,11 @@ BUILT_IN_FOLDER = Path(__file__).parent / "lists"
 CATEGORIES = ("artists", "flavors", "mediums", "movements", "sites", "negative")
 NEGATIVE = "negative"
 
+FURTHER_FOLDER = BUILT_IN_FOLDER / "further"
+"""Lists to analyse pictures with, or to name; a search uses none of them unless it is told to."""
+EXTENDED = "extended"
+
+_READING_ORDER = ("mediums", "artists", "movements", "sites", "flavors")
 _ALIASES = {"trending": "sites", "trendings": "sites", "artist": "artists", "negatives": NEGATIVE}
 _FILE_NAME = re.compile(r"(?P<name>.+?)(\.top(?P<top>\d+))?\.txt", re.IGNORECASE)
 _LARGEST_FILE = 64 * 2**20
@@ -47,7 +52,7 @@ class Vocabulary:
 
 
 def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUILT_IN_FOLDER) -> Vocabulary:
-    """None: the lists in `base`. "peer" (or "clip-interrogator"), "clip-gaze": those of the installed package.
+    """None: the lists in `base`. "extended": those and the further ones. "peer" (or "clip-interrogator"), "clip-gaze": those of the installed package.
     A folder: its files added to those in `base`, each replacing a category of the same name.
 
     Files are `NAME.txt`, or `NAME.topN.txt` as the webui has them (N phrases of it in a classic prompt), one phrase a
@@ -59,6 +64,8 @@ def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUIL
     if source in SOURCES:
         return _vocabulary(str(source), SOURCES[str(source)]())
     categories = read_folder(base)
+    if source == EXTENDED:
+        return _vocabulary(EXTENDED, {**categories, **read_folder(FURTHER_FOLDER)})
     if source is None:
         return _vocabulary(base.parent.name if base != BUILT_IN_FOLDER else "unrender", categories)
     folder = Path(source).expanduser()
@@ -86,6 +93,38 @@ def category_name(name: str) -> str:
     return _ALIASES.get(name, name)
 
 
+def select_categories(vocabulary: Vocabulary, names: Sequence[str] | None = None) -> list[Category]:
+    """The categories of these names, in the vocabulary or else among the further lists; singular and plural, spaces,
+    hyphens and underscores are the same. None: all positive ones of the vocabulary, those people ask for first.
+
+    Raises PhraseError, which lists the valid names, for an unknown one, and for none at all.
+    """
+    if names is None:
+        positive = {category.name: category for category in vocabulary.positive()}
+        first = [positive.pop(name) for name in _READING_ORDER if name in positive]
+        return [*first, *positive.values()]
+    known = dict(vocabulary.categories)
+    for category, further in read_folder(FURTHER_FOLDER).items():
+        known.setdefault(category, further)
+    chosen: dict[str, Category] = {}
+    for name in names:
+        found = next((known[each] for each in known if _is_called(each, name)), None)
+        if found is None:
+            raise PhraseError(f"There is no category {name!r}; choose among {', '.join(sorted(known))}.")
+        chosen[found.name] = found
+    if not chosen:
+        raise PhraseError(f"No category is named; choose among {', '.join(sorted(known))}.")
+    return list(chosen.values())
+
+
+def _is_called(category: str, name: str) -> bool:
+    category, name = (
+        re.sub(r"[\s_-]+", " ", text).replace("color", "colour") for text in (category, category_name(name))
+    )
+    singular = name[:-1] + "ies" if name.endswith("y") else name + "es"
+    return category in (name, name + "s", singular)
+
+
 def artist_phrases(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names in the two forms prompts use; a line that has its form already is taken as it is."""
     formed = [name for name in names if name.casefold().startswith(("by ", "inspired by "))]
@@ -93,7 +132,8 @@ def artist_phrases(names: tuple[str, ...]) -> tuple[str, ...]:
     return (*formed, *(f"by {name}" for name in bare), *(f"inspired by {name}" for name in bare))
 
 
-def _read_category(path: Path, name: str, top: str | None) -> Category:
+def read_phrases(path: Path) -> tuple[str, ...]:
+    """The lines of a phrase file, trimmed, none blank, none twice. Raises PhraseError when it is unusable."""
     if path.stat().st_size > _LARGEST_FILE:
         raise PhraseError(f"{path} is larger than 64 MiB; that is no phrase list.")
     try:
@@ -103,6 +143,11 @@ def _read_category(path: Path, name: str, top: str | None) -> Category:
     phrases = tuple(dict.fromkeys(line for line in (raw.strip() for raw in text.splitlines()) if line))
     if not phrases:
         raise PhraseError(f"{path} holds no phrase; write one a line or remove the file.")
+    return phrases
+
+
+def _read_category(path: Path, name: str, top: str | None) -> Category:
+    phrases = read_phrases(path)
     if name == "artists":
         phrases = artist_phrases(phrases)
     return Category(name, phrases, int(top) if top else None)
