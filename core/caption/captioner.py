@@ -157,6 +157,11 @@ class Captioner:
     def nbytes(self) -> int:
         return self._model.nbytes
 
+    @property
+    def module(self) -> torch.nn.Module:
+        """All the weights, for hosts that move them; `to` has to be told where they went."""
+        return self._model.module
+
     def to(self, device: str | torch.device) -> Captioner:
         """Moves the model, to the CPU to make room on a GPU, say. Returns itself."""
         from ..devices import pick_device

@@ -36,6 +36,10 @@ class CaptionModel:
     def nbytes(self) -> int:
         return sum(parameter.nbytes for parameter in self._model.parameters())
 
+    @property
+    def module(self) -> Any:
+        return self._model
+
     def to(self, device: torch.device) -> None:
         """Moves the weights, unchanged, so that parking them on the CPU takes no more room than they had."""
         self._model.to(device)

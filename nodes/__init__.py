@@ -1,0 +1,1 @@
+"""The nodes for ComfyUI. `host` holds all that touches ComfyUI itself."""

@@ -1,0 +1,19 @@
+"""What ComfyUI's loader asks for."""
+
+from __future__ import annotations
+
+from . import host
+from .interrogate import Interrogate
+from .loading import InterrogatorFromGraph, LoadInterrogator
+
+NODES: list[type[host.io.ComfyNode]] = [Interrogate, LoadInterrogator, InterrogatorFromGraph]
+
+
+class UnrenderExtension(host.ComfyExtension):
+    async def get_node_list(self) -> list[type[host.io.ComfyNode]]:
+        return NODES
+
+
+def extension() -> UnrenderExtension:
+    host.register_folder()
+    return UnrenderExtension()

@@ -1,0 +1,139 @@
+"""All that touches ComfyUI: its memory, progress, interruption, folders and node types."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as memory
+import folder_paths
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.utils import ProgressBar
+from comfy_api.latest import ComfyExtension, io
+from server import PromptServer
+
+from ..core.errors import Cancelled, UnrenderError
+from ..core.progress import Progress
+from .wording import in_node_terms
+
+__all__ = ["ComfyExtension", "NodeProgress", "Resident", "compute_device", "io", "model_folders", "reporting"]
+
+_FOLDER = "unrender"
+_STATUS_EVENT = "unrender.status"
+_SECONDS_BETWEEN_STATUS = 0.25
+
+WORKING_MEMORY = 1536 * 2**20
+"""Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
+
+
+def register_folder() -> None:
+    """Makes models/unrender known; folders a user gave that name in extra_model_paths.yaml come first."""
+    folder_paths.add_model_folder_path(_FOLDER, str(Path(folder_paths.models_dir) / _FOLDER))
+
+
+def model_folders(kind: str = _FOLDER) -> list[Path]:
+    """The folders ComfyUI has for a kind of model, the one to write to first."""
+    return [Path(folder) for folder in folder_paths.get_folder_paths(kind)]
+
+
+def compute_device() -> torch.device:
+    return memory.get_torch_device()
+
+
+class UnrenderModel(torch.nn.Module):
+    """Holds a module, because a ModelPatcher writes attributes that some modules have as properties."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+
+class Resident:
+    """A module whose place, device or main memory, ComfyUI decides."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        model, offload = UnrenderModel(module), memory.unet_offload_device()
+        # ComfyUI knows a loaded model by this object alone, as long as it lives
+        self._patcher = ModelPatcher(model.to(offload), load_device=compute_device(), offload_device=offload)
+
+    def bring(self) -> torch.device:
+        """Has the module on the device it computes on, making room if need be, and returns that."""
+        memory.load_models_gpu([self._patcher], memory_required=WORKING_MEMORY, force_full_load=True)
+        # where memory is short, ComfyUI leaves behind the parameters of modules that have parts
+        self._patcher.model.to(self._patcher.load_device)
+        return self._patcher.load_device
+
+
+def bring_patchers(patchers: list[Any], working_memory: int) -> None:
+    """Has models of the graph's on their devices, with room for as many bytes beside them."""
+    memory.load_models_gpu(patchers, memory_required=working_memory, force_full_load=True)
+
+
+@contextmanager
+def reporting(node_id: str | None) -> Iterator[NodeProgress]:
+    """The progress of a node's run. Errors leave in a node's words, a cancelled run as ComfyUI's own interruption."""
+    progress = NodeProgress(node_id)
+    try:
+        yield progress
+    except Cancelled:
+        memory.throw_exception_if_processing_interrupted()
+        raise memory.InterruptProcessingException from None
+    except UnrenderError as error:
+        raise type(error)(in_node_terms(str(error))) from error
+    finally:
+        progress.say("")
+
+
+class NodeProgress(Progress):
+    """The node's progress bar, and a line on the node that says what the bar is about."""
+
+    def __init__(self, node_id: str | None) -> None:
+        self._node_id = node_id
+        self.subject = ""
+
+    def check(self) -> None:
+        if memory.processing_interrupted():
+            raise Cancelled("The run was interrupted.")
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None, unit: str = "") -> Iterator[_Bar]:
+        self.check()
+        yield _Bar(self, f"{self.subject}{label}", total, unit, self._node_id)
+
+    def say(self, text: str) -> None:
+        server = PromptServer.instance
+        if self._node_id is not None and server is not None:
+            server.send_sync(_STATUS_EVENT, {"node": self._node_id, "text": text}, server.client_id)
+
+
+class _Bar:
+    def __init__(self, progress: NodeProgress, label: str, total: int | None, unit: str, node_id: str | None) -> None:
+        self._progress = progress
+        self._label = label
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._said = 0.0
+        self._bar = ProgressBar(total, node_id) if total else None
+        self._say()
+
+    def advance(self, amount: int = 1) -> None:
+        self._progress.check()
+        self._done += amount
+        now = time.monotonic()
+        if now - self._said >= _SECONDS_BETWEEN_STATUS or self._done == self._total:
+            self._said = now
+            self._say()
+            if self._bar is not None:
+                self._bar.update_absolute(self._done)
+
+    def _say(self) -> None:
+        if self._unit == "B":
+            done = f": {self._done / 1e6:.0f}" + (f" of {self._total / 1e6:.0f} MB" if self._total else " MB")
+        else:
+            done = f": {self._done} of {self._total}" if self._total else ""
+        self._progress.say(self._label + done)

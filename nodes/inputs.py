@@ -1,0 +1,54 @@
+"""Inputs that several nodes have, and settings made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ..core.settings import Settings
+from .host import io
+
+InterrogatorType = io.Custom("INTERROGATOR")
+
+CATEGORIES = {
+    "artists": "Let the prompt name artists.",
+    "mediums": "Let the prompt name what the picture is made with: oil on canvas, a photograph, ...",
+    "movements": "Let the prompt name movements and styles of art.",
+    "sites": "Let the prompt name web sites for art.",
+    "flavors": "Let the prompt have phrases of every other kind: light, mood, colour, detail, ...",
+}
+"""The vocabulary's categories and what switching them on means."""
+
+
+def category_switches() -> list[Any]:
+    return [io.Boolean.Input(name, default=True, tooltip=text) for name, text in CATEGORIES.items()]
+
+
+def with_words(settings: Settings, words: dict[str, Any]) -> Settings:
+    """The settings with a node's inputs: category switches, max_phrases, exclude, prefix and suffix."""
+    most = words["max_phrases"]
+    return replace(
+        settings,
+        limits={**settings.limits, **{name: 0 for name in CATEGORIES if not words[name]}},
+        max_phrases=most,
+        min_phrases=min(settings.min_phrases, most),
+        exclude=(*settings.exclude, *phrases_in(words["exclude"])),
+        prefix=words["prefix"],
+        suffix=words["suffix"],
+    )
+
+
+def phrases_in(text: str) -> list[str]:
+    """Phrases of a text box: one a line, or between commas."""
+    return [phrase.strip() for line in text.splitlines() for phrase in line.split(",") if phrase.strip()]
+
+
+def pictures_in(batches: Iterable[Any]) -> list[Any]:
+    """The pictures, [height, width, channels] each, of IMAGE batches [pictures, height, width, channels]."""
+    return [picture for batch in batches for picture in batch]
+
+
+def only(inputs: dict[str, list[Any]]) -> dict[str, Any]:
+    """Of inputs that arrive as lists, the one value each that is meant for the whole run."""
+    return {name: values[0] for name, values in inputs.items()}

@@ -1,0 +1,146 @@
+"""Interrogate: pictures in, prompts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.errors import SettingsError
+from ..core.prompt_syntax import escape
+from ..core.results import Interrogation
+from ..core.settings import MODES, Mode, Settings
+from . import host
+from .host import io
+from .inputs import InterrogatorType, category_switches, only, pictures_in, with_words
+from .models import Setup, default_setup
+
+_MODES = (
+    "best searches phrase by phrase. fast takes the nearest phrases. classic: caption, medium, artist, site, movement "
+    "and flavors. negative is what the picture is least like, for the negative prompt. caption is the caption alone."
+)
+
+
+class Interrogate(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        default = Settings()
+        return io.Schema(
+            node_id="UnrenderInterrogate",
+            display_name="Interrogate Picture",
+            category="unrender",
+            description="Finds the prompt that would have rendered a picture. Without an interrogator it uses "
+            "ViT-L-14/openai, the CLIP that Stable Diffusion 1 listens to, and the captioner blip-large; both are "
+            "downloaded into models/unrender when first used.",
+            is_input_list=True,
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture, or a batch of them: each gets a prompt."),
+                io.Combo.Input("mode", options=list(MODES), default="best", tooltip=_MODES),
+                io.Int.Input(
+                    "max_phrases",
+                    default=default.max_phrases,
+                    min=1,
+                    max=75,
+                    tooltip="How many phrases may follow the caption.",
+                ),
+                *category_switches(),
+                io.String.Input(
+                    "exclude",
+                    default="",
+                    multiline=True,
+                    placeholder="phrases to leave out",
+                    tooltip="Phrases that are never used, one a line or between commas; a bare name excludes an artist.",
+                ),
+                io.String.Input("prefix", default="", tooltip="Words before the prompt, such as a trigger word."),
+                io.String.Input("suffix", default="", tooltip="Words after the prompt."),
+                io.Boolean.Input(
+                    "escape",
+                    default=True,
+                    tooltip="Write round brackets as \\( and \\), so that CLIP Text Encode does not take them for weights.",
+                ),
+                io.String.Input(
+                    "caption",
+                    optional=True,
+                    force_input=True,
+                    tooltip="A caption from any other node, in the captioner's place: one for all pictures, or one for "
+                    "each.",
+                ),
+                InterrogatorType.Input(
+                    "interrogator",
+                    optional=True,
+                    tooltip="Other models and settings, from Load Interrogator or Interrogator From CLIP.",
+                ),
+            ],
+            outputs=[
+                io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="A prompt per picture."),
+                io.Float.Output(
+                    "similarity",
+                    display_name="similarity",
+                    is_output_list=True,
+                    tooltip="How near the prompt comes to the picture in the CLIP's eyes: the cosine of their "
+                    "embeddings, for good prompts about 0.3.",
+                ),
+                io.String.Output(
+                    "found_caption",
+                    display_name="caption",
+                    is_output_list=True,
+                    tooltip="The caption each prompt begins with.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
+        captions = inputs.pop("caption", None)
+        values = only(inputs)
+        setup = values.get("interrogator") or default_setup()
+        with host.reporting(cls.hidden.unique_id) as progress:
+            settings = with_words(setup.settings, values)
+            found = interrogate(setup, settings, pictures_in(image), values["mode"], captions, progress)
+        prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
+        similarities = [result.similarity for result in found]
+        return io.NodeOutput(prompts, similarities, [result.caption for result in found], ui={"text": prompts})
+
+
+def interrogate(
+    setup: Setup,
+    settings: Settings,
+    images: Sequence[Any],
+    mode: Mode,
+    captions: Sequence[str] | None,
+    progress: host.NodeProgress,
+) -> list[Interrogation]:
+    """A result for each picture. captions: one for each, one for all, or None for the captioner's.
+
+    All captions are written first, so that the captioner and the CLIP need not be on the device together.
+    """
+    texts = given_captions(captions, len(images))
+    if texts is None and mode != "negative" and setup.captioner is not None:
+        texts = _described(setup, settings, images, progress)
+    engine = setup.engine(settings, progress)
+    found = []
+    for number, image in enumerate(images):
+        progress.check()
+        progress.subject = f"picture {number + 1} of {len(images)}: " if len(images) > 1 else ""
+        found.append(engine.interrogate(image, mode, texts[number] if texts else ""))
+    return found
+
+
+def given_captions(captions: Sequence[str] | None, count: int) -> list[str] | None:
+    if captions is None:
+        return None
+    if len(captions) not in (1, count):
+        raise SettingsError(
+            f"There are {len(captions)} captions for {count} pictures; give one for each, or one for all."
+        )
+    return list(captions) * (count if len(captions) == 1 else 1)
+
+
+def _described(setup: Setup, settings: Settings, images: Sequence[Any], progress: host.NodeProgress) -> list[str]:
+    from ..core.images import open_image
+
+    assert setup.captioner is not None
+    pictures = [open_image(image) for image in images]
+    with progress.task("Captioning"):
+        return setup.captioner.describe(pictures, settings.captioning, progress)

@@ -1,0 +1,190 @@
+"""Where an INTERROGATOR comes from: models by name, or the models in the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..core.caption.captioner import KNOWN_CAPTIONERS
+from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
+from . import host
+from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders
+from .host import io
+from .inputs import InterrogatorType
+from .models import Setup, named_captioner, named_setup
+
+NONE = "none"
+BUILT_IN = "built-in"
+
+CLIPS = (
+    "ViT-L-14/openai",
+    "ViT-L-14-336/openai",
+    "ViT-B-32/openai",
+    "ViT-B-16/openai",
+    "ViT-H-14/laion2b_s32b_b79k",
+    "ViT-bigG-14/laion2b_s39b_b160k",
+    "ViT-g-14/laion2b_s12b_b42k",
+    "ViT-L-14/laion2b_s32b_b82k",
+    "ViT-L-14/datacomp_xl_s13b_b90k",
+    "micro",
+)
+"""The CLIPs to choose from: those that need no package ComfyUI does not have."""
+
+VOCABULARIES = {BUILT_IN: None, "clip-interrogator": "peer", "clip-gaze": "clip-gaze"}
+"""The vocabularies that are no folders, as Settings calls them."""
+
+
+def _captioner_inputs(default: str) -> list[Any]:
+    return [
+        io.Combo.Input(
+            "captioner",
+            options=[*KNOWN_CAPTIONERS, *captioner_folders(), "micro", NONE],
+            default=default,
+            tooltip="What writes the caption a prompt begins with. Downloaded when first used; folders in transformers "
+            "format under models/unrender are offered too. none: the prompt is phrases alone, unless a caption is "
+            "connected.",
+        ),
+        io.String.Input(
+            "instruction",
+            default="",
+            tooltip="What the captioner is asked, or for BLIP and GIT how the caption begins.",
+        ),
+        io.Int.Input("caption_length", default=32, min=1, max=512, tooltip="Tokens of a caption at most."),
+        io.Int.Input("beams", default=1, min=1, max=16, tooltip="Beams of the captioner's search; 1 is the quickest."),
+    ]
+
+
+def _search_inputs() -> list[Any]:
+    return [
+        io.Combo.Input(
+            "vocabulary",
+            options=[*VOCABULARIES, *vocabulary_folders()],
+            default=BUILT_IN,
+            tooltip="The phrases to choose from. Folders under models/unrender/phrases with files such as artists.txt, a "
+            "phrase a line, are offered too; clip-interrogator and clip-gaze are the lists of those packages, if "
+            "installed.",
+        ),
+        io.Combo.Input(
+            "search",
+            options=list(SEARCHES),
+            default="peer",
+            tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also follows "
+            "several prompts side by side and takes longer.",
+        ),
+        io.Combo.Input(
+            "fit",
+            options=list(FITS),
+            default="crop",
+            tooltip="What becomes of a picture that is not square: its centre is cropped, it is padded, or squashed.",
+        ),
+    ]
+
+
+class LoadInterrogator(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderLoadInterrogator",
+            display_name="Load Interrogator",
+            category="unrender",
+            description="Chooses the models and the vocabulary for Interrogate Picture and loads the CLIP, downloading it "
+            "into models/unrender when first used.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "clip",
+                    options=[*CLIPS, *clip_files()],
+                    default="ViT-L-14/openai",
+                    tooltip="The CLIP that judges: ViT-L-14/openai for SD 1, SDXL and FLUX, ViT-H-14 for SD 2, bigG for "
+                    "SDXL's other half. Files with a whole CLIP under models/unrender, clip_vision and text_encoders "
+                    "are offered too. micro is a toy for trying things out.",
+                ),
+                *_captioner_inputs("blip-large"),
+                *_search_inputs(),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default="auto",
+                    tooltip="auto is quick and decides in float32; exact is float32 throughout.",
+                ),
+                io.String.Input(
+                    "other_clip",
+                    default="",
+                    optional=True,
+                    tooltip="Any other CLIP, in place of the choice above: an open_clip name/tag, a hub name or a folder.",
+                ),
+            ],
+            outputs=[
+                InterrogatorType.Output(
+                    "interrogator", display_name="interrogator", tooltip="For the interrogator input of other nodes."
+                )
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, vocabulary: str = BUILT_IN, **_: Any) -> Any:
+        return phrase_files(vocabulary_folders().get(vocabulary))
+
+    @classmethod
+    def execute(cls, clip: str, precision: str, other_clip: str = "", **inputs: Any) -> io.NodeOutput:
+        with host.reporting(cls.hidden.unique_id) as progress:
+            name = other_clip.strip() or path_of(clip, clip_files())
+            setup = named_setup(_settings(inputs, clip=name, precision=precision))
+            setup.source.clip(progress)
+        return io.NodeOutput(setup)
+
+
+class InterrogatorFromGraph(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderInterrogatorFromClip",
+            display_name="Interrogator From CLIP",
+            category="unrender",
+            description="Interrogates with the text encoder and the vision model that are in the graph already, so "
+            "that no other CLIP is loaded. LoRAs on the CLIP take part.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Clip.Input("clip", tooltip="The checkpoint's CLIP: that of SD 1, SD 2, SDXL, SD 3 or FLUX."),
+                io.ClipVision.Input(
+                    "clip_vision",
+                    tooltip="The vision model that belongs to the CLIP: ViT-L for SD 1, SDXL, SD 3 and FLUX, ViT-H for "
+                    "SD 2, bigG for SDXL and SD 3.",
+                ),
+                *_captioner_inputs(NONE),
+                *_search_inputs(),
+            ],
+            outputs=[
+                InterrogatorType.Output(
+                    "interrogator", display_name="interrogator", tooltip="For the interrogator input of other nodes."
+                )
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, vocabulary: str = BUILT_IN, **_: Any) -> Any:
+        return phrase_files(vocabulary_folders().get(vocabulary))
+
+    @classmethod
+    def execute(cls, clip: Any, clip_vision: Any, **inputs: Any) -> io.NodeOutput:
+        from .graph_clip import GraphClip  # type: ignore
+
+        with host.reporting(cls.hidden.unique_id) as progress:
+            settings = _settings(inputs)
+            source = GraphClip.of(clip, clip_vision)
+            progress.check()
+        return io.NodeOutput(Setup(settings, source, named_captioner(settings.captioner)))
+
+
+def _settings(inputs: dict[str, Any], **values: Any) -> Settings:
+    folder: Path | None = vocabulary_folders().get(inputs["vocabulary"])
+    captioner = path_of(inputs["captioner"], captioner_folders())
+    return Settings(
+        captioner=None if captioner == NONE else captioner,
+        captioning=CaptionSettings(inputs["instruction"], inputs["caption_length"], inputs["beams"]),
+        phrases=folder or VOCABULARIES[inputs["vocabulary"]],
+        search=inputs["search"],
+        fit=inputs["fit"],
+        cache=host.model_folders()[0],
+        **values,
+    )

@@ -1,0 +1,124 @@
+"""The models behind the nodes: loaded by name into ComfyUI's care, or taken from the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from ..core.caption import Captioner
+from ..core.clip import Clip
+from ..core.clip.movable import MovableClip
+from ..core.devices import pick_arithmetic
+from ..core.engine import Engine
+from ..core.hub import Hub
+from ..core.progress import Progress
+from ..core.settings import CaptionSettings, Settings
+from . import host
+
+
+class ClipSource(Protocol):
+    def clip(self, progress: Progress) -> Clip:
+        """The CLIP, on the device it computes on for as long as nothing else is brought there."""
+        ...
+
+
+class NamedClip:
+    """A CLIP of its own, loaded when first needed."""
+
+    def __init__(self, name: str, precision: str) -> None:
+        self.name = name
+        self._precision = precision
+        self._loaded: tuple[MovableClip, host.Resident] | None = None
+
+    def clip(self, progress: Progress) -> Clip:
+        if self._loaded is None:
+            arithmetic = pick_arithmetic(self._precision, host.compute_device())
+            weights = MovableClip(Clip.load(self.name, "cpu", "exact", hub(), progress), arithmetic)
+            self._loaded = weights, host.Resident(weights)
+        weights, resident = self._loaded
+        return weights.clip(resident.bring())
+
+
+class NamedCaptioner:
+    """A captioner, loaded when first needed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._loaded: tuple[Captioner, host.Resident] | None = None
+
+    def describe(self, pictures: Sequence[Any], settings: CaptionSettings, progress: Progress) -> list[str]:
+        """A caption for each RGB picture."""
+        import torch
+
+        if self._loaded is None:
+            dtype = torch.float16 if host.compute_device().type == "cuda" else torch.float32
+            captioner = Captioner.load(self.name, "cpu", dtype, hub(), progress)
+            self._loaded = captioner, host.Resident(captioner.module)
+        captioner, resident = self._loaded
+        captioner.to(resident.bring())
+        # one by one: in a batch, rounding could give a picture another caption than alone
+        return [captioner.caption([picture], settings, progress)[0] for picture in pictures]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an INTERROGATOR is. Its settings' clip, device and precision are those of `source`."""
+
+    settings: Settings
+    source: ClipSource
+    captioner: NamedCaptioner | None
+
+    def engine(self, settings: Settings, progress: Progress) -> Engine:
+        """An engine for one run; it keeps nothing on the device once it is let go."""
+        return _GraphEngine(settings, self.source, progress)
+
+
+class _GraphEngine(Engine):
+    """An engine whose CLIP is in ComfyUI's care."""
+
+    def __init__(self, settings: Settings, source: ClipSource, progress: Progress) -> None:
+        super().__init__(settings, progress=progress)
+        self._source = source
+
+    def _load_clip(self) -> Clip:
+        if self._clip is None:
+            self._clip = self._source.clip(self.progress)
+        return self._clip
+
+
+@dataclass
+class _Shelf:
+    """Models by name, each once, for as long as something refers to them; the default ones for good."""
+
+    clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
+    captioners: WeakValueDictionary[str, NamedCaptioner] = field(default_factory=WeakValueDictionary)
+    default: Setup | None = None
+
+
+_shelf = _Shelf()
+
+
+def named_setup(settings: Settings) -> Setup:
+    """The models that the settings name; loaded once, whoever asks for them."""
+    key = (settings.clip, settings.precision)
+    source = _shelf.clips.get(key) or _shelf.clips.setdefault(key, NamedClip(*key))
+    return Setup(settings, source, named_captioner(settings.captioner))
+
+
+def named_captioner(name: str | None) -> NamedCaptioner | None:
+    if name is None:
+        return None
+    return _shelf.captioners.get(name) or _shelf.captioners.setdefault(name, NamedCaptioner(name))
+
+
+def default_setup() -> Setup:
+    """For nodes without an INTERROGATOR. No node's result holds on to it, so it stays."""
+    if _shelf.default is None:
+        _shelf.default = named_setup(Settings(cache=host.model_folders()[0]))
+    return _shelf.default
+
+
+def hub() -> Hub:
+    return Hub(host.model_folders()[0])
