@@ -66,7 +66,15 @@ if TYPE_CHECKING:
     PALETTES: tuple[str, ...]
     CAMERA_ANGLES: tuple[str, ...]
 
-__all__ = ["CATEGORIES", "NEGATIVE", "Category", "Vocabulary", "load_vocabulary", "select_categories"]
+__all__ = [
+    "CATEGORIES",
+    "NEGATIVE",
+    "Category",
+    "Vocabulary",
+    "load_vocabulary",
+    "read_phrases",
+    "select_categories",
+]
 
 _BUILT_IN = ("ARTISTS", "MOVEMENTS", "MEDIUMS", "SITES", "FLAVORS")
 FURTHER = (

@@ -52,8 +52,9 @@ class Vocabulary:
 
 
 def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUILT_IN_FOLDER) -> Vocabulary:
-    """None: the lists in `base`. "extended": those and the further ones. "peer" (or "clip-interrogator"), "clip-gaze": those of the installed package.
-    A folder: its files added to those in `base`, each replacing a category of the same name.
+    """None: the lists in `base`. "extended": those and the further ones. "peer" (or "clip-interrogator"), "clip-gaze":
+    those of the installed package. A folder: its files added to those in `base`, each replacing a category of the same
+    name.
 
     Files are `NAME.txt`, or `NAME.topN.txt` as the webui has them (N phrases of it in a classic prompt), one phrase a
     line, UTF-8. Artists are written as bare names and become "by NAME" and "inspired by NAME".

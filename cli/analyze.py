@@ -1,0 +1,177 @@
+"""`unrender analyze`: what pictures are made of, in likelihoods per category."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import SettingsError
+from . import engine_options
+from .interrogate import expand
+from .pictures import read_picture, readable_pictures
+from .streams import quiet_libraries
+from .tables import write_csv, write_heading, write_remark, write_rows
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.analyze import Analysis
+    from ..core.engine import Engine
+
+_EPILOG = """\
+what the numbers are
+  the likelihood of a phrase among all phrases of its category, which sum to 100 %, and its cosine similarity
+
+further categories, used when --categories names them
+  painting-materials, printing-techniques, sculpture-materials, surfaces, tools, qualities, lenses, film-stocks,
+  light, decades, ages, emotions, colours, palettes, camera-angles
+
+what is printed
+  for each picture its name, and for each category likelihood, similarity and phrase, the best first
+  --json: an object a line with image (or images), model, pictures, categories
+  --csv: image, category, rank, phrase, similarity, likelihood
+
+exit status
+  0, or 1 when a picture failed: one line on standard error says which and why, the others are done
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "analyze",
+        help="say what pictures are made of: medium, artist, movement, and more",
+        usage="%(prog)s IMAGE... [options]",
+        description="Says per category which phrases suit a picture best, and how likely each is among the others.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file; - reads one from standard input")
+    parser.add_argument(
+        "--categories",
+        action="append",
+        metavar="A,B",
+        help="these categories only, such as mediums,surfaces,emotions (may be repeated)",
+    )
+    parser.add_argument("--top", type=int, default=5, metavar="N", help="phrases of each category (default: 5)")
+    parser.add_argument("--together", action="store_true", help="one analysis of what the pictures share")
+    parser.add_argument(
+        "--weights", type=_numbers, metavar="X,Y", help="how much each picture counts with --together, such as 2,1,1"
+    )
+    parser.add_argument(
+        "--phrases",
+        metavar="DIR",
+        help="a folder of NAME.txt files, or peer or clip-gaze for an installed package's (default: the built-in)",
+    )
+    engine_options.add_clip_to(parser)
+    output = parser.add_argument_group("output")
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object per picture, and no progress bars")
+    form.add_argument("--csv", action="store_true", help="a table for a spreadsheet, and no progress bars")
+    output.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="a chart as .png or .svg; of several pictures FILE-1, FILE-2, and so on",
+    )
+    output.add_argument("--dark", action="store_true", help="light letters on a dark ground in that chart")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Analyses every picture. Returns 1 when any failed. Errors that concern all pictures are raised."""
+    quiet_libraries()
+    settings = replace(engine_options.clip_settings_from(options), phrases=options.phrases)
+    if options.weights is not None and not options.together:
+        raise SettingsError("--weights says how much each picture counts with --together; give that too.")
+    if options.plot is not None:
+        from ..core.chart import check_file
+
+        check_file(options.plot)
+
+    from ..core.engine import Engine
+    from .progress import terminal_progress
+
+    names = expand(options.images)
+    done = 0
+    with Engine(settings, progress=terminal_progress(quiet=options.json or options.csv)) as engine:
+        analyses = _together(engine, names, options) if options.together else _each(engine, names, options)
+        if options.csv:
+            analyses = _with_csv_names(analyses)
+        for done, (label, pictures, analysis) in enumerate(analyses, 1):
+            _show(label, analysis, options)
+            if options.plot is not None:
+                several = len(names) > 1 and not options.together
+                _plot(analysis, pictures, options, done if several else None)
+    return 0 if options.together or done == len(names) else 1
+
+
+Labelled = tuple[list[str], list["Image"], "Analysis"]
+
+
+def _each(engine: Engine, names: list[str], options: argparse.Namespace) -> Iterator[Labelled]:
+    for name, picture in readable_pictures(names):
+        with engine.progress.task(f"Analysing {name}"):
+            analysis = engine.analyze(picture, _categories(options), options.top)[0]
+        yield [name], [picture], analysis
+
+
+def _together(engine: Engine, names: list[str], options: argparse.Namespace) -> Iterator[Labelled]:
+    pictures = [read_picture(name) for name in names]
+    with engine.progress.task(f"Analysing {len(names)} pictures"):
+        analysis = engine.analyze_together(pictures, _categories(options), options.top, options.weights)
+    yield names, pictures, analysis
+
+
+def _categories(options: argparse.Namespace) -> list[str] | None:
+    if options.categories is None:
+        return None
+    return [name.strip() for text in options.categories for name in text.split(",") if name.strip()]
+
+
+def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> None:
+    if options.json:
+        label = {"images": names} if options.together else {"image": names[0]}
+        sys.stdout.write(json.dumps({**label, **analysis.to_dict()}) + "\n")
+    elif options.csv:
+        write_csv([" + ".join(names), *row.values()] for row in analysis.rows())
+    else:
+        write_heading(" + ".join(names))
+        for found in analysis.categories:
+            write_heading(found.category, f"of {found.phrases:,}")
+            write_rows((entry.likelihood, entry.similarity, entry.phrase) for entry in found.top)
+            if found.note:
+                write_remark(found.note)
+        sys.stdout.write("\n")
+
+
+def _with_csv_names(analyses: Iterable[Labelled]) -> Iterator[Labelled]:
+    """Prints the line of names once the first analysis is there, so that a failure prints nothing."""
+    for number, analysis in enumerate(analyses):
+        if number == 0:
+            write_csv([("image", "category", "rank", "phrase", "similarity", "likelihood")])
+        yield analysis
+
+
+def _plot(analysis: Analysis, pictures: list[Image], options: argparse.Namespace, number: int | None) -> None:
+    from ..core.chart import draw_analysis, side_by_side
+
+    path: Path = options.plot
+    if number is not None:
+        path = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    chart = draw_analysis(analysis, side_by_side(pictures), dark=options.dark, form=path.suffix[1:])
+    try:
+        path.write_bytes(chart)
+    except OSError as error:
+        raise SettingsError(f"--plot cannot be written to {path} ({error}); give a path such as out.png.") from error
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers, such as 2,1,1") from None

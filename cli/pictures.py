@@ -1,0 +1,33 @@
+"""The pictures that a command line names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..core.errors import ImageError
+from .interrogate import STANDARD_INPUT
+from .streams import complain
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def read_picture(name: str) -> Image:
+    """A file's picture, or that on standard input for "-". Raises ImageError."""
+    from ..core.images import open_image
+
+    piped = name == STANDARD_INPUT
+    return open_image(sys.stdin.buffer.read() if piped else name, name="standard input" if piped else name)
+
+
+def readable_pictures(names: Sequence[str]) -> Iterator[tuple[str, Image]]:
+    """Each picture with its name; of one that cannot be read a line on standard error says why."""
+    for name in names:
+        try:
+            picture = read_picture(name)
+        except ImageError as error:
+            complain(error)
+        else:
+            yield name, picture

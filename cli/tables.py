@@ -1,0 +1,60 @@
+"""How likelihoods are printed: as tables to read, and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Row = tuple[float, float, str]
+"""likelihood 0..1, similarity, text"""
+
+
+def write_heading(text: str, remark: str = "") -> None:
+    """A line that stands out on a terminal."""
+    console = _console()
+    if console is None:
+        _write_line(f"{text}  {remark}".rstrip())
+        return
+    console.print(text, style="bold", markup=False, soft_wrap=True, end="  " if remark else "\n")
+    if remark:
+        write_remark(remark)
+
+
+def write_remark(text: str) -> None:
+    """A line of less weight."""
+    console = _console()
+    if console is None:
+        _write_line(text)
+    else:
+        console.print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def write_rows(rows: Iterable[Row]) -> None:
+    """Likelihood in percent, similarity, and the text last, so that its length disturbs no column."""
+    console = _console()
+    for likelihood, similarity, text in rows:
+        line = f"{likelihood:8.1%}  {similarity:6.3f}  {' '.join(text.split())}"
+        if console is None:
+            _write_line(line)
+        else:
+            console.print(line, markup=False, soft_wrap=True)
+
+
+def write_csv(rows: Iterable[Sequence[Any]]) -> None:
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    sys.stdout.flush()
+
+
+def _console() -> Any:
+    if not sys.stdout.isatty():
+        return None
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
