@@ -48,9 +48,7 @@ class Interrogate(io.ComfyNode):
                 io.String.Input(
                     "exclude",
                     default="",
-                    multiline=True,
-                    placeholder="phrases to leave out",
-                    tooltip="Phrases that are never used, one a line or between commas; a bare name excludes an artist.",
+                    tooltip="Phrases that are never used, between commas; a bare name excludes an artist.",
                 ),
                 io.String.Input("prefix", default="", tooltip="Words before the prompt, such as a trigger word."),
                 io.String.Input("suffix", default="", tooltip="Words after the prompt."),

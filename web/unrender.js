@@ -27,9 +27,9 @@ function show(node, text) {
   node.setDirtyCanvas?.(true, true);
 }
 
-app.registerExtension({
+const extension = {
   name: "unrender.text",
-  setup() {
+  init() {
     api.addEventListener("unrender.status", ({ detail }) => {
       const node = app.graph?.getNodeById?.(detail.node) ?? app.graph?.getNodeById?.(Number(detail.node));
       // an empty line only follows what was shown before
@@ -44,4 +44,7 @@ app.registerExtension({
       if (output?.text) show(this, [].concat(output.text).join("\n\n"));
     };
   },
-});
+};
+
+// ComfyUI serves this file under the project's name and under the folder's, and loads both
+if (!app.extensions.some((other) => other.name === extension.name)) app.registerExtension(extension);
