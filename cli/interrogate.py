@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import ImageError, UnrenderError
-from ..core.settings import MODES
+from ..core.settings import MODES, Settings
 from . import engine_options, interruption
 from .output import HOSTS, printer
 from .streams import complain, quiet_libraries
@@ -21,7 +21,8 @@ what is printed
   on a terminal: for each picture its name, prompt and similarity
   piped, one picture: the prompt alone on a line
   piped, several pictures: PATH, a tab and the prompt, a line each
-  --json: an object a line with image, mode, prompt, similarity, caption, phrases, model, seconds
+  --json: an object a line with image, mode, prompt, similarity, caption, phrases, model, seconds, file
+  where the file itself holds the prompt it was made with, a terminal shows that too, marked, and file has it
 
 exit status
   0, or 1 when a picture failed: one line on standard error says which and why, the others are done
@@ -46,6 +47,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="best searches (default), fast and classic rank, negative is for the negative prompt",
     )
     parser.add_argument("--caption", metavar="TEXT", help="your own caption, in the captioner's place")
+    parser.add_argument("--together", action="store_true", help="one prompt for what the pictures share")
+    parser.add_argument(
+        "--weights",
+        type=engine_options.numbers,
+        metavar="X,Y",
+        help="how much each picture counts with --together, such as 2,1,1",
+    )
     engine_options.add_to(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="one JSON object per picture, and no progress bars")
@@ -63,10 +71,14 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
     settings = engine_options.settings_from(options)
     images = expand(options.images)
+    if options.together:
+        return _run_together(images, settings, options)
+    engine_options.refuse_weights(options)
     show = printer(options.json, options.escape, several=len(images) > 1)
 
     from ..core.engine import Engine
     from ..core.images import open_image
+    from ..core.metadata import prompt_in_file
     from .progress import terminal_progress
 
     progress = terminal_progress(quiet=options.json)
@@ -89,8 +101,21 @@ def run(options: argparse.Namespace) -> int:
                 complain(f"{name}: unexpected {type(error).__name__}: {error} (--debug shows where).")
                 failures += 1
             else:
-                show(name, result)
+                show(name, result, prompt_in_file(source))
     return 1 if failures else 0
+
+
+def _run_together(names: Sequence[str], settings: Settings, options: argparse.Namespace) -> int:
+    from ..core.engine import Engine
+    from .pictures import read_picture
+    from .progress import terminal_progress
+
+    pictures = [read_picture(name) for name in names]
+    progress = terminal_progress(quiet=options.json)
+    with Engine(settings, progress=progress) as engine, progress.task(f"Interrogating {len(names)} pictures"):
+        result = engine.interrogate_together(pictures, options.mode, options.caption, options.weights)
+    printer(options.json, options.escape, several=False)(" + ".join(names), result, None)
+    return 0
 
 
 def expand(names: Sequence[str]) -> list[str]:

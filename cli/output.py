@@ -8,28 +8,30 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..core.metadata import FileMetadata
     from ..core.results import Interrogation
 
 HOSTS = ("plain", "comfyui", "webui")
 
-Printer = Callable[[str, "Interrogation"], None]
+Printer = Callable[[str, "Interrogation", "FileMetadata | None"], None]
+"""Given the picture's name, what was found, and what its file says it was made with."""
 
 
 def printer(as_json: bool, host: str, several: bool) -> Printer:
-    """What prints one picture's result, given its name. `host` names the prompt syntax to escape for."""
+    """What prints one picture's result. `host` names the prompt syntax to escape for."""
     from ..core.prompt_syntax import escape
 
-    def print_json(name: str, result: Interrogation) -> None:
-        values = {"image": name, **result.to_dict()}
+    def print_json(name: str, result: Interrogation, file: FileMetadata | None) -> None:
+        values = {"image": name, **result.to_dict(), "file": None if file is None else file.to_dict()}
         if host != "plain":
             values["escaped"] = escape(result.prompt, host)
         _write_line(json.dumps(values))
 
-    def print_line(name: str, result: Interrogation) -> None:
+    def print_line(name: str, result: Interrogation, file: FileMetadata | None) -> None:
         prompt = " ".join(escape(result.prompt, host).split())
         _write_line(f"{name}\t{prompt}" if several else prompt)
 
-    def print_block(name: str, result: Interrogation) -> None:
+    def print_block(name: str, result: Interrogation, file: FileMetadata | None) -> None:
         from rich.console import Console
 
         console = Console(highlight=False)
@@ -38,10 +40,26 @@ def printer(as_json: bool, host: str, several: bool) -> Printer:
         console.print(escape(result.prompt, host), markup=False, soft_wrap=True)
         facts = f"similarity {result.similarity:.3f} · {result.mode} · {result.model} · {result.seconds:.1f} s\n"
         console.print(facts, style="dim", markup=False, soft_wrap=True)
+        for label, text in () if file is None else _own_words(file):
+            console.print(f"{label}: ", style="dim", markup=False, end="")
+            console.print(text, markup=False, soft_wrap=True)
 
     if as_json:
         return print_json
     return print_block if sys.stdout.isatty() else print_line
+
+
+def _own_words(file: FileMetadata) -> list[tuple[str, str]]:
+    """What the file says, marked as such, and a line of space after it."""
+    made = f" (made with {file.generator})" if file.generator else ""
+    facts = ", ".join(f"{name} {text}" for name, text in (("seed", file.seed), ("model", file.model)) if text)
+    said = [
+        (f"the file's own prompt{made}", file.prompt),
+        ("the file's own negative prompt", file.negative_prompt),
+        ("the file also says", facts),
+    ]
+    lines = [(label, " ".join(text.split())) for label, text in said if text]
+    return [*lines[:-1], (lines[-1][0], f"{lines[-1][1]}\n")] if lines else []
 
 
 def _write_line(line: str) -> None:

@@ -10,6 +10,7 @@ import math
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -73,6 +74,24 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
             f"{label} cannot be decoded ({reason}) because it is damaged, cut off or of a rare kind; "
             "download it again or save it as PNG."
         ) from error
+
+
+@contextlib.contextmanager
+def opened(source: Any, name: str | None = None) -> Iterator[tuple[BinaryIO, str]]:
+    """The file at a path, or given as bytes or as a binary file object, at its beginning; and what to call it.
+
+    Raises ImageError where it cannot be opened, and for pictures that are no file.
+    """
+    label = _label(source, name)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        yield io.BytesIO(bytes(source)), label
+    elif isinstance(source, (str, os.PathLike)):
+        with _open_file(os.fsdecode(source), label) as stream:
+            yield stream, label
+    elif hasattr(source, "read"):
+        yield _read_stream(source, label), label
+    else:
+        raise ImageError(f"{label} is of the type {type(source).__name__}; give a path, bytes or a binary file.")
 
 
 def fit_image(image: Image.Image, fit: Fit) -> Image.Image:

@@ -1,0 +1,81 @@
+"""`unrender metadata`: what a picture's file says of itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from ..core.errors import ImageError
+from .interrogate import STANDARD_INPUT, expand
+from .streams import complain, quiet_libraries
+
+if TYPE_CHECKING:
+    from ..core.metadata import FileMetadata
+
+_EPILOG = """\
+what is read
+  the generation data of the AUTOMATIC1111 and Forge webuis, ComfyUI, InvokeAI, NovelAI and Fooocus; EXIF; PNG text
+
+It is what the file says of itself, as whoever wrote it left it: nothing of it is checked.
+
+exit status
+  0, or 1 when a file could not be read: one line on standard error says which and why, the others are done
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "metadata",
+        help="show the prompt that a picture's file itself holds",
+        usage="%(prog)s IMAGE... [options]",
+        description="Shows what pictures' files say of themselves: prompt, seed, model, and other texts.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file; - reads one from standard input")
+    parser.add_argument("--json", action="store_true", help="one JSON object per picture")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Shows every file. Returns 1 when any could not be read."""
+    quiet_libraries()
+    from ..core.metadata import read_metadata
+
+    failures = 0
+    for name in expand(options.images):
+        piped = name == STANDARD_INPUT
+        try:
+            metadata = read_metadata(
+                sys.stdin.buffer.read() if piped else name, name="standard input" if piped else name
+            )
+        except ImageError as error:
+            complain(error)
+            failures += 1
+            continue
+        if options.json:
+            sys.stdout.write(json.dumps({"image": name, **metadata.to_dict()}) + "\n")
+        else:
+            sys.stdout.write(f"{name}\n{_described(metadata)}\n")
+    return 1 if failures else 0
+
+
+def _described(metadata: FileMetadata) -> str:
+    """Lines of a name and a text; further lines of the text are indented."""
+    named = [
+        ("made with", metadata.generator),
+        ("prompt", metadata.prompt),
+        ("negative prompt", metadata.negative_prompt),
+        ("seed", metadata.seed),
+        ("model", metadata.model),
+        *metadata.settings,
+        *metadata.texts,
+    ]
+    lines = [f"  {name}: {_indented(text)}" for name, text in named if text]
+    return "\n".join(lines or ["  the file says nothing of how it was made"]) + "\n"
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n    ")
