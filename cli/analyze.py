@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
 from . import engine_options
-from .interrogate import expand
+from .explanations import write_explanation
+from .interrogate import STANDARD_INPUT, expand
 from .pictures import read_picture, readable_pictures
 from .streams import quiet_libraries
 from .tables import write_csv, write_heading, write_remark, write_rows
@@ -61,7 +62,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--top", type=int, default=5, metavar="N", help="phrases of each category (default: 5)")
     parser.add_argument("--together", action="store_true", help="one analysis of what the pictures share")
     parser.add_argument(
-        "--weights", type=_numbers, metavar="X,Y", help="how much each picture counts with --together, such as 2,1,1"
+        "--weights",
+        type=engine_options.numbers,
+        metavar="X,Y",
+        help="how much each picture counts with --together, such as 2,1,1",
     )
     parser.add_argument(
         "--phrases",
@@ -79,15 +83,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         help="a chart as .png or .svg; of several pictures FILE-1, FILE-2, and so on",
     )
-    output.add_argument("--dark", action="store_true", help="light letters on a dark ground in that chart")
+    output.add_argument(
+        "--explain",
+        metavar="DIR",
+        type=Path,
+        help="heat maps in this folder: where in the picture the best phrases find their support",
+    )
+    output.add_argument("--dark", action="store_true", help="light letters on a dark ground in those pictures")
 
 
 def run(options: argparse.Namespace) -> int:
     """Analyses every picture. Returns 1 when any failed. Errors that concern all pictures are raised."""
     quiet_libraries()
     settings = replace(engine_options.clip_settings_from(options), phrases=options.phrases)
-    if options.weights is not None and not options.together:
-        raise SettingsError("--weights says how much each picture counts with --together; give that too.")
+    if not options.together:
+        engine_options.refuse_weights(options)
     if options.plot is not None:
         from ..core.chart import check_file
 
@@ -107,6 +117,8 @@ def run(options: argparse.Namespace) -> int:
             if options.plot is not None:
                 several = len(names) > 1 and not options.together
                 _plot(analysis, pictures, options, done if several else None)
+            if options.explain is not None:
+                _explain(engine, label, pictures, analysis, options, done if len(names) > 1 else None)
     return 0 if options.together or done == len(names) else 1
 
 
@@ -157,6 +169,21 @@ def _with_csv_names(analyses: Iterable[Labelled]) -> Iterator[Labelled]:
         yield analysis
 
 
+def _explain(
+    engine: Engine,
+    names: list[str],
+    pictures: list[Image],
+    analysis: Analysis,
+    options: argparse.Namespace,
+    first: int | None,
+) -> None:
+    """Files named after their pictures, numbered from `first` where there are several: these may be of one name."""
+    for number, (name, picture) in enumerate(zip(names, pictures, strict=True), first or 1):
+        stem = "picture" if name == STANDARD_INPUT else Path(name).stem
+        label = stem if first is None else f"{number}-{stem}"
+        write_explanation(engine, picture, label, analysis, options.explain, options.dark)
+
+
 def _plot(analysis: Analysis, pictures: list[Image], options: argparse.Namespace, number: int | None) -> None:
     from ..core.chart import draw_analysis, side_by_side
 
@@ -168,10 +195,3 @@ def _plot(analysis: Analysis, pictures: list[Image], options: argparse.Namespace
         path.write_bytes(chart)
     except OSError as error:
         raise SettingsError(f"--plot cannot be written to {path} ({error}); give a path such as out.png.") from error
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers, such as 2,1,1") from None

@@ -170,6 +170,20 @@ def clip_settings_from(options: argparse.Namespace) -> Settings:
     return Settings(captioner=None, **{**values, **_given(options, {name: name for name in names})})
 
 
+def numbers(text: str) -> list[float]:
+    """The numbers between a text's commas, as the type of an option."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers, such as 2,1,1") from None
+
+
+def refuse_weights(options: argparse.Namespace) -> None:
+    """SettingsError for weights of pictures that are not taken together."""
+    if options.weights is not None:
+        raise SettingsError("--weights says how much each picture counts with --together; give that too.")
+
+
 def _given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:
     return {setting: getattr(options, name) for name, setting in names.items() if getattr(options, name) is not None}
 

@@ -21,10 +21,11 @@ ARTIST_NOTE = (
     "Artists: what the model associates with these names, not who made the picture; model and list are biased."
 )
 _BINS = 48
-_EXACT_PHRASES = 64
-"""How many of a category's nearest phrases are embedded anew in float32, because tables are kept in float16. What
-the other phrases' rounding then still moves a likelihood by is below 1e-5 at a logit scale of 100: the errors of their
-logits, about 6e-4 each, are independent, and each of them has less than a 64th of the likelihood."""
+_SMALL_CATEGORY = 64
+_NEAREST = 32
+"""Tables are kept in float16, which moves a logit by about 6e-4 where the logit scale is 100. So a small category is
+embedded anew in float32, of a larger one this many of the nearest phrases. The errors of the others are independent,
+and none of them has more than a 33rd of the likelihood: together they move one by less than 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,10 @@ class Analyzer:
     def _analyse(self, features: Tensor, category: Category, top: int) -> CategoryAnalysis:
         table = self._table(category)
         similarities = table.similarities(features).astype(np.float64)
-        nearest = top_rows(similarities, max(top, _EXACT_PHRASES))
-        exact = self._clip.encode_texts([table.phrases[row] for row in nearest]) @ features
-        similarities[nearest] = exact.cpu().numpy()
+        if len(similarities) > _SMALL_CATEGORY:
+            nearest = sorted(top_rows(similarities, max(top, _NEAREST)))
+            exact = self._clip.encode_texts([table.phrases[row] for row in nearest]) @ features
+            similarities[nearest] = exact.cpu().numpy()
         shares = softmax(similarities, self._clip.logit_scale)
         best = top_rows(similarities, top)
         entries = tuple(Likelihood(table.phrases[row], float(similarities[row]), float(shares[row])) for row in best)
@@ -131,7 +133,10 @@ class Analyzer:
     def _table(self, category: Category) -> PhraseTable:
         known = self._tables.get(category)
         if known is None:
-            known = self._tables[category] = _without_second_forms(self._load_table(category))
+            known = _without_second_forms(self._load_table(category))
+            if len(known.phrases) <= _SMALL_CATEGORY:
+                known = replace(known, embeddings=self._clip.encode_texts(known.phrases))
+            self._tables[category] = known
         return known
 
 

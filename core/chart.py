@@ -25,19 +25,19 @@ Form = Literal["png", "svg"]
 FORMS: tuple[Form, ...] = ("png", "svg")
 
 # pixels
-WIDTH = 1120
+WIDTH = 1200
 _MARGIN = 32
 _PICTURE = 240
 _BARS_LEFT = _MARGIN + _PICTURE + 36
-_BARS_WIDTH = 420
+_BARS_WIDTH = 500
 _SPREAD_LEFT = _BARS_LEFT + _BARS_WIDTH + 48
 _SPREAD_WIDTH = WIDTH - _MARGIN - _SPREAD_LEFT
 _HEADING = 34
-_ROW = 34
+_ROW = 38
 _BAR = 7
 _GAP = 30
 _LEAST_BLOCK = 104
-_MOST_BLOCK = 190
+_MOST_BLOCK = 210
 _AXIS_LABELS = 22
 _SHARE = 64
 _LINE = 19
@@ -69,7 +69,7 @@ _DARK = _Theme("#15181c", "#e8ebee", "#a3adb7", "#2a3037", "#45d6a1", "#2c8566",
 
 
 def draw_analysis(analysis: Analysis, picture: Image.Image, dark: bool = False, form: str = "png") -> bytes:
-    """The chart as a file's content. picture: RGB, shown beside it.
+    """The chart as a file's content. picture: shown beside it, such as `side_by_side` gives.
 
     Raises SettingsError for a form but "png" and "svg", MissingPackageError without matplotlib.
     """
@@ -100,13 +100,13 @@ def check_file(path: Path) -> None:
 
 
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    """The first nine pictures in a square grid, cropped to squares; a single one as it is."""
+    """The first nine pictures in a square grid, cropped to squares, empty places transparent; a single one as it is."""
     if len(pictures) == 1:
         return pictures[0]
     shown = pictures[:9]
     columns = math.ceil(math.sqrt(len(shown)))
     size = 2 * _PICTURE // columns
-    grid = Image.new("RGB", (columns * size, math.ceil(len(shown) / columns) * size), "#808080")
+    grid = Image.new("RGBA", (columns * size, math.ceil(len(shown) / columns) * size))
     for number, picture in enumerate(shown):
         edge = min(picture.size)
         left, top = (picture.width - edge) // 2, (picture.height - edge) // 2
@@ -277,7 +277,7 @@ def _thumbnail(picture: Image.Image) -> Image.Image:
     scale = min(_PICTURE / picture.width, 2 * _PICTURE / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     smooth = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
-    return picture.convert("RGB").resize(size, smooth)
+    return picture.convert("RGBA").resize(size, smooth)
 
 
 def _points(pixels: float) -> float:
