@@ -146,7 +146,7 @@ def _carrier(known: Mapping[str, str]) -> Image.Image:
     """A picture of one pixel with these texts: what sd-parsers reads in all its versions."""
     image = Image.new("RGB", (1, 1))
     image.format = "PNG"
-    image.info = dict(known)
+    image.info.update(known)
     return image
 
 

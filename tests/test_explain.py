@@ -396,3 +396,22 @@ def test_locating_nothing_in_particular_is_a_sentence(drawn, capsys):
     assert main(["locate", drawn[0], " ", "--clip", "micro", "--device", "cpu"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "no phrase" in err
+
+
+def test_analyze_explains_its_best_phrases(drawn, tmp_path, capsys):
+    path = drawn[0]
+    folder = tmp_path / "maps"
+    arguments = ["analyze", path, "--clip", "micro", "--device", "cpu", "--json", "--explain", str(folder)]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (folder / "drawn.png").is_file()
+    assert len(list(folder.glob("drawn-*.png"))) == len(found["categories"])
+    assert main([*arguments, "--categories", "mediums", "--top", "2"]) == 0
+    with Image.open(folder / "drawn.png") as strip:
+        assert strip.width == 2 * MARGIN + 3 * PANEL + 2 * GAP
+    assert main(["analyze", path, path, "--together", *arguments[2:]]) == 0
+    assert (folder / "1-drawn.png").is_file() and (folder / "2-drawn.png").is_file()
+    (tmp_path / "file").write_text("")
+    capsys.readouterr()
+    assert main([*arguments[:-1], str(tmp_path / "file")]) == 2
+    assert "--explain" in capsys.readouterr().err
