@@ -1,3 +1,169 @@
-"""A Clip made of the text encoder and the vision model that a graph holds."""
+"""A Clip made of the text encoder and the vision model that a graph holds, so that nothing more is loaded."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.clip import Clip
+from ..core.clip.model import VisionTower
+from ..core.clip.preprocess import Preprocess
+from ..core.clip.text_encoder import TowerEncoder
+from ..core.clip.text_tower import TextTower
+from ..core.clip.tokenizers import TransformersTokenizer
+from ..core.clip.weights import Block, TowerWeights
+from ..core.devices import pick_arithmetic
+from ..core.errors import ModelError
+from ..core.progress import Progress
+from . import host
+from .text_projection import find_projection
+
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class Family:
+    """A text encoder by ComfyUI's name for it, and the vision model that was trained with it."""
+
+    name: str
+    vision: str
+    vision_files: str
+
+
+_FAMILIES = {
+    "clip_l": Family("CLIP-L", "ViT-L/14", "clip-vit-large-patch14"),
+    "clip_h": Family("CLIP-H", "ViT-H/14", "CLIP-ViT-H-14-laion2B-s32B-b79K"),
+    "clip_g": Family("CLIP-G", "ViT-bigG/14", "CLIP-ViT-bigG-14-laion2B-39B-b160k"),
+}
+
+
+class GraphClip:
+    """Makes a Clip of a CLIP and a CLIP_VISION, each in ComfyUI's care and as patched by LoRAs."""
+
+    def __init__(self, clip: Any, clip_vision: Any, part: str, projection: Tensor) -> None:
+        self._clip = clip
+        self._vision = clip_vision
+        self._part = part
+        self._projection = projection
+        self._fingerprint = ""
+
+    @classmethod
+    def of(cls, clip: Any, clip_vision: Any) -> GraphClip:
+        """Raises ModelError when the two do not belong together, or lack what joins them."""
+        encoders = host.clip_text_encoders(clip)
+        if not encoders:
+            raise ModelError("This CLIP has no CLIP text encoder; connect that of SD 1, SD 2, SDXL, SD 3 or FLUX.")
+        width = _vision_width(clip_vision)
+        part = next((part for part, encoder in encoders.items() if encoder.text_projection.weight.shape[0] == width), "")
+        if not part:
+            raise ModelError(_mismatch(list(encoders), width))
+        if getattr(encoders[part], "scaled_fp8", None) is not None:
+            raise ModelError("The CLIP is stored in scaled fp8, which cannot be searched with; load it in fp16.")
+        projection = encoders[part].text_projection.weight.detach()
+        if part == "clip_l":
+            # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
+            projection = find_projection(encoders[part].text_model)
+        elif not bool(projection.isfinite().all()) or not bool(projection.any()):
+            raise ModelError(
+                f"The checkpoint holds no text projection for its {_FAMILIES[part].name}; "
+                "load the CLIP from a file that has one."
+            )
+        return cls(clip, clip_vision, part, projection)
+
+    def clip(self, progress: Progress) -> Clip:
+        encoder = host.clip_text_encoders(self._clip)[self._part]
+        copy = _FLOAT32 * sum(parameter.numel() for parameter in encoder.parameters())
+        host.bring_patchers([self._clip.patcher, self._vision.patcher], host.WORKING_MEMORY + copy)
+        if self._clip.patcher.lowvram_patch_counter() > 0:
+            raise ModelError("LoRAs on the CLIP cannot be had as weights while ComfyUI runs with --novram.")
+        device = self._clip.patcher.load_device
+        arithmetic = pick_arithmetic("auto", device)
+        tokenizer, start, end = host.clip_tokenizer(self._clip, self._part)
+        weights = _tower_weights(encoder.text_model, self._projection, start, end)
+        rough = None if arithmetic.rough is None else TextTower(weights.to(device, arithmetic.rough))
+        exact = weights.to(device, torch.float32)
+        text = TowerEncoder(TextTower(exact), TransformersTokenizer(tokenizer, len(exact.positions)), rough)
+        # LoRAs may differ from one GraphClip to the next, but not within one
+        self._fingerprint = self._fingerprint or exact.fingerprint()
+        name = f"{_FAMILIES[self._part].name} of the graph"
+        scale = float(host.clip_logit_scale(self._clip, self._part))
+        clip = Clip(name, _vision_tower(self._vision), _preprocess(self._vision), text, scale, device, torch.float32)
+        clip.fingerprint = self._fingerprint
+        return clip
+
+
+def _vision_width(clip_vision: Any) -> int:
+    projection = getattr(getattr(clip_vision.model, "visual_projection", None), "weight", None)
+    if projection is None:
+        raise ModelError(
+            "This vision model is no CLIP; load the one that belongs to the text encoder, "
+            f"such as {_FAMILIES['clip_l'].vision_files} for SD 1 and SDXL."
+        )
+    return int(projection.shape[0])
+
+
+def _mismatch(parts: Sequence[str], width: int) -> str:
+    loaded = next((f.vision for part, f in _FAMILIES.items() if {"clip_l": 768, "clip_h": 1024}.get(part, 1280) == width), "")
+    wanted = " or ".join(f"{_FAMILIES[part].vision} ({_FAMILIES[part].vision_files})" for part in parts)
+    return (
+        f"The vision model{f' is {loaded} and' if loaded else ''} does not belong to this CLIP; "
+        f"load {wanted} with Load CLIP Vision."
+    )
+
+
+def _vision_tower(clip_vision: Any) -> VisionTower:
+    model = clip_vision.model
+    return VisionTower(lambda pixels: model(pixel_values=pixels)[2], model)
+
+
+def _preprocess(clip_vision: Any) -> Preprocess:
+    side = clip_vision.image_size
+    return Preprocess((side, side), tuple(clip_vision.image_mean), tuple(clip_vision.image_std))
+
+
+def _tower_weights(model: Any, projection: Tensor, start: int, end: int) -> TowerWeights:
+    layers = model.encoder.layers
+    return TowerWeights(
+        model.embeddings.token_embedding.weight.detach(),
+        model.embeddings.position_embedding.weight.detach(),
+        tuple(_block(layer) for layer in layers),
+        _norm(model.final_layer_norm),
+        projection,
+        None,
+        layers[0].self_attn.heads,
+        _is_quick_gelu(layers[0].mlp.activation),
+        start,
+        end,
+    )
+
+
+def _block(layer: Any) -> Block:
+    attention, mlp = layer.self_attn, layer.mlp
+    parts = (attention.q_proj, attention.k_proj, attention.v_proj)
+    return Block(
+        _norm(layer.layer_norm1),
+        torch.cat([part.weight.detach() for part in parts]),
+        torch.cat([part.bias.detach() for part in parts]),
+        attention.out_proj.weight.detach(),
+        attention.out_proj.bias.detach(),
+        _norm(layer.layer_norm2),
+        mlp.fc1.weight.detach(),
+        mlp.fc1.bias.detach(),
+        mlp.fc2.weight.detach(),
+        mlp.fc2.bias.detach(),
+    )
+
+
+def _norm(layer: Any) -> tuple[Tensor, Tensor, float]:
+    return layer.weight.detach(), layer.bias.detach(), layer.eps
+
+
+def _is_quick_gelu(activation: Any) -> bool:
+    """By what it does: ComfyUI keeps the function, not its name."""
+    probe = torch.linspace(-2, 2, 9)
+    return not torch.allclose(activation(probe), F.gelu(probe), atol=1e-4)

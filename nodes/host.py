@@ -23,6 +23,7 @@ from .wording import in_node_terms
 __all__ = ["ComfyExtension", "NodeProgress", "Resident", "compute_device", "io", "model_folders", "reporting"]
 
 _FOLDER = "unrender"
+_CLIP_PARTS = ("clip_l", "clip_h", "clip_g")
 _STATUS_EVENT = "unrender.status"
 _SECONDS_BETWEEN_STATUS = 0.25
 
@@ -71,6 +72,25 @@ class Resident:
 def bring_patchers(patchers: list[Any], working_memory: int) -> None:
     """Has models of the graph's on their devices, with room for as many bytes beside them."""
     memory.load_models_gpu(patchers, memory_required=working_memory, force_full_load=True)
+
+
+def clip_text_encoders(clip: Any) -> dict[str, Any]:
+    """The CLIP text encoders of a CLIP by ComfyUI's names for them (clip_l, clip_h, clip_g): comfy.clip_model's
+    CLIPTextModel each."""
+    parts = ((name, getattr(clip.cond_stage_model, name, None)) for name in _CLIP_PARTS)
+    return {name: part.transformer for name, part in parts if hasattr(part, "transformer")}
+
+
+def clip_tokenizer(clip: Any, part: str) -> tuple[Any, int, int]:
+    """The transformers tokenizer of one of a CLIP's text encoders, and the tokens that start and end a text."""
+    special = getattr(clip.cond_stage_model, part).special_tokens
+    return getattr(clip.tokenizer, part).tokenizer, special["start"], special["end"]
+
+
+def clip_logit_scale(clip: Any, part: str) -> float:
+    """The factor on similarities before a softmax; checkpoints without it have OpenAI's and LAION's 100."""
+    scale = getattr(getattr(clip.cond_stage_model, part), "logit_scale", None)
+    return 100.0 if scale is None else float(scale.detach().float().exp())
 
 
 @contextmanager

@@ -167,7 +167,7 @@ class InterrogatorFromGraph(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: Any, clip_vision: Any, **inputs: Any) -> io.NodeOutput:
-        from .graph_clip import GraphClip  # type: ignore
+        from .graph_clip import GraphClip
 
         with host.reporting(cls.hidden.unique_id) as progress:
             settings = _settings(inputs)

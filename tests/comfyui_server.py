@@ -1,0 +1,138 @@
+"""A real ComfyUI on this machine, started for a test session and asked over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+FOLDER_NAME = "un-render v1.0 of mine"
+"""Under which the nodes are put into custom_nodes."""
+
+_START_SECONDS = 180
+_RUN_SECONDS = 300
+
+
+class Server:
+    """base: a folder with custom_nodes/, input/, models/ of its own; shared: where extra_model_paths.yaml puts
+    models/unrender."""
+
+    def __init__(self, comfyui: Path, python: Path, base: Path) -> None:
+        self.comfyui, self.python, self.base = comfyui, python, base
+        self.shared = base / "elsewhere" / "unrender"
+        self.log = base / "log.txt"
+        for folder in ("custom_nodes", "input", "output", "models/clip_vision", "models/text_encoders"):
+            (base / folder).mkdir(parents=True, exist_ok=True)
+        self.shared.mkdir(parents=True)
+        (base / "custom_nodes" / FOLDER_NAME).symlink_to(ROOT, target_is_directory=True)
+        shutil.copytree(Path(__file__).parent / "comfyui_probe", base / "custom_nodes" / "probe")
+        self._paths = base / "extra_model_paths.yaml"
+        self._paths.write_text(f"elsewhere:\n  base_path: {base}/elsewhere\n  unrender: unrender\n", encoding="utf-8")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def write_models(self) -> None:
+        script = Path(__file__).parent / "comfyui_models.py"
+        subprocess.run([self.python, script, self.comfyui, self.base / "models"], check=True, capture_output=True)
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        command = [
+            *(str(self.python), "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(self._port)),
+            *("--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base}/comfy.db"),
+            *("--extra-model-paths-config", str(self._paths), "--disable-auto-launch", "--disable-api-nodes"),
+        ]
+        own = {
+            "HF_HUB_CACHE": str(self.base / "hf"),
+            "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing listens there: every download fails at once
+            "OMP_NUM_THREADS": "2",
+        }
+        environment = {name: value for name, value in os.environ.items() if name != "UNRENDER_CACHE"} | own
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.comfyui, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            with contextlib.suppress(OSError):
+                self.get("/system_stats")
+                return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"ComfyUI did not start: {self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait(30)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=60) as response:
+            content = response.read()
+            return json.loads(content) if "json" in response.headers.get("Content-Type", "") else content
+
+    def post(self, path: str, value: Any) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}{path}", json.dumps(value).encode(), {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                content = response.read()
+        except urllib.error.HTTPError as error:
+            content = error.read()
+        return json.loads(content) if content else None
+
+    def submit(self, graph: dict[str, Any]) -> str:
+        """Queues a graph in API format; any complaint of ComfyUI's about it fails the test."""
+        answer = self.post("/prompt", {"prompt": graph})
+        assert "prompt_id" in answer and not answer["node_errors"], answer
+        return answer["prompt_id"]
+
+    def finished(self, prompt_id: str) -> Run:
+        deadline = time.monotonic() + _RUN_SECONDS
+        while time.monotonic() < deadline:
+            history = self.get(f"/history/{prompt_id}")
+            if history:
+                return Run(history[prompt_id])
+            time.sleep(0.1)
+        raise TimeoutError(f"The graph did not end within {_RUN_SECONDS} s.")
+
+    def run(self, graph: dict[str, Any]) -> Run:
+        return self.finished(self.submit(graph))
+
+
+class Run:
+    """What the history says of a graph that ended."""
+
+    def __init__(self, history: dict[str, Any]) -> None:
+        self._messages = {kind: content for kind, content in history["status"]["messages"]}
+        self.outputs: dict[str, Any] = history["outputs"]
+        self.succeeded = history["status"]["status_str"] == "success"
+
+    @property
+    def error(self) -> str:
+        return self._messages.get("execution_error", {}).get("exception_message", "").strip()
+
+    @property
+    def interrupted(self) -> bool:
+        return "execution_interrupted" in self._messages
+
+    @property
+    def cached(self) -> set[str]:
+        return set(self._messages.get("execution_cached", {}).get("nodes", ()))
+
+    def text(self, node: str) -> list[str]:
+        assert self.succeeded, self.error
+        return self.outputs[node]["text"]

@@ -1,0 +1,252 @@
+"""The nodes in a real ComfyUI. Opt-in: COMFYUI_DIR is its checkout, COMFYUI_PYTHON the Python that runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from comfyui_graphs import CAPTIONING, SEARCHING, interrogate, micro, node, one_picture, picture
+from comfyui_server import FOLDER_NAME, ROOT, Server
+from PIL import Image
+
+COMFYUI = os.environ.get("COMFYUI_DIR")
+PYTHON = os.environ.get("COMFYUI_PYTHON")
+
+pytestmark = pytest.mark.skipif(
+    not (COMFYUI and PYTHON), reason="set COMFYUI_DIR to a checkout of ComfyUI and COMFYUI_PYTHON to its Python"
+)
+
+NAMES = ("astronaut.png", "coffee.png", "cat.png")
+FEW_PHRASES = {
+    "artists": "Ada Lovelace\nMary Cassatt\n",
+    "flavors": "soft light (indoors)\nwide angle\ngrainy\n",
+    "mediums": "a photograph\nan oil painting\n",
+    "movements": "impressionism\n",
+    "sites": "flickr\n",
+}
+
+
+@pytest.fixture(scope="module")
+def comfyui(tmp_path_factory, photographs):
+    assert COMFYUI and PYTHON
+    server = Server(Path(COMFYUI), Path(PYTHON), tmp_path_factory.mktemp("comfyui"))
+    for name, photograph in zip(NAMES, photographs, strict=False):
+        photograph.save(server.base / "input" / name)
+    write_phrases(server.shared / "phrases" / "few", FEW_PHRASES)
+    server.write_models()
+    server.start()
+    yield server
+    server.stop()
+
+
+def write_phrases(folder: Path, lists: dict[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text(lines, encoding="utf-8")
+
+
+def from_command_line(cache: Path, *arguments: str) -> dict:
+    """What `unrender interrogate` says of one picture."""
+    command = [sys.executable, "-m", "unrender", "interrogate", "--json", "--cache", str(cache), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def in_the_graph(width: int, **settings) -> dict:
+    """Node 4 interrogates with the checkpoint's CLIP-L and a small vision model of that width."""
+    options = {**CAPTIONING, **SEARCHING, "captioner": "none", "vocabulary": "phrases/few"}
+    return {
+        "1": picture("coffee.png"),
+        "2": node("CheckpointLoaderSimple", ckpt_name="random.safetensors"),
+        "3": node("ProbeSmallVision", width=width),
+        "5": node("UnrenderInterrogatorFromClip", clip=["2", 1], clip_vision=["3", 0], **options),
+        "4": interrogate(["1", 0], ["5", 0], **settings),
+    }
+
+
+def test_comfyui_loads_the_nodes_under_any_folder_name(comfyui):
+    known = comfyui.get("/object_info")
+    ours = {name: info for name, info in known.items() if name.startswith("Unrender")}
+    assert {"UnrenderInterrogate", "UnrenderLoadInterrogator", "UnrenderInterrogatorFromClip"} <= set(ours)
+    assert {info["category"] for info in ours.values()} == {"unrender"}
+    log = comfyui.log.read_text(encoding="utf-8", errors="replace")
+    assert not [line for line in log.splitlines() if FOLDER_NAME in line and "FAILED" in line]
+    assert "Error while calling comfy_entrypoint" not in log
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_comfyui_finds_the_prompt_that_the_command_line_finds(comfyui, tmp_path_factory, name):
+    cache = tmp_path_factory.getbasetemp() / "command-line"
+    expected = from_command_line(cache, str(comfyui.base / "input" / name), "--clip", "micro", "--escape", "comfyui")
+    graph = one_picture(name)
+    graph["4"] = node("PreviewAny", source=["3", 1])
+    run = comfyui.run(graph)
+    assert run.text("3") == [expected["prompt"]]
+    assert float(run.text("4")[0]) == pytest.approx(expected["similarity"], abs=1e-5)
+
+
+def test_comfyui_has_a_prompt_for_each_picture_of_a_batch(comfyui):
+    graph = {str(number): picture(name) for number, name in enumerate(NAMES)}
+    graph |= {
+        "10": node("ImageBatch", image1=["0", 0], image2=["1", 0]),
+        "11": node("ImageBatch", image1=["10", 0], image2=["2", 0]),
+        "12": micro(),
+        "13": interrogate(["11", 0], ["12", 0], mode="fast", max_phrases=3),
+        # captions come back in, one for each picture
+        "14": node("PreviewAny", source=["13", 2]),
+        "15": interrogate(["11", 0], ["12", 0], mode="caption", caption=["13", 2]),
+        "16": interrogate(["11", 0], ["12", 0], mode="negative", max_phrases=2),
+    }
+    run = comfyui.run(graph)
+    prompts, captions = run.text("13"), run.text("14")
+    assert len(set(prompts)) == 3
+    assert run.text("15") == captions
+    assert [prompt.startswith(caption) for prompt, caption in zip(prompts, captions, strict=True)] == [True] * 3
+    assert len(run.text("16")) == 3 and not set(run.text("16")) & set(prompts)
+    alone = comfyui.run(one_picture("astronaut.png", mode="fast", max_phrases=3))
+    assert alone.text("3") == prompts[:1]
+
+
+def test_comfyui_takes_every_setting(comfyui):
+    graph = one_picture("coffee.png", mode="fast", prefix="mine", suffix="the end", exclude="oil paint, Mira Sol")
+    graph["3"]["inputs"] |= {"artists": False, "escape": False, "max_phrases": 2}
+    prompt = comfyui.run(graph).text("3")[0]
+    assert prompt.startswith("mine, ") and prompt.endswith(", the end")
+    phrases = prompt.split(", ")
+    assert "oil paint" not in phrases and not any(phrase.startswith("by ") for phrase in phrases)
+
+
+def test_comfyui_runs_again_only_what_changed(comfyui):
+    folder = comfyui.shared / "phrases" / "changing"
+    write_phrases(folder, {**FEW_PHRASES, "flavors": "first version (one)\n"})
+    known = comfyui.get("/object_info/UnrenderLoadInterrogator")["UnrenderLoadInterrogator"]
+    options = known["input"]["required"]["vocabulary"][1]["options"]
+    assert "phrases/changing" in options
+    graph = one_picture("cat.png", mode="classic")
+    graph["2"] = micro(vocabulary="phrases/changing", captioner="none")
+    first = comfyui.run(graph)
+    assert "first version \\(one\\)" in first.text("3")[0]
+    again = comfyui.run(graph)
+    assert {"1", "2", "3"} <= again.cached and again.text("3") == first.text("3")
+    write_phrases(folder, {"flavors": "second version\n"})
+    changed = comfyui.run(graph)
+    assert "3" not in changed.cached and "second version" in changed.text("3")[0]
+
+
+def test_comfyui_keeps_tables_in_the_folder_that_extra_model_paths_names(comfyui):
+    comfyui.run(one_picture("cat.png", mode="fast"))
+    assert list((comfyui.shared / "tables").glob("micro-*.safetensors"))
+    assert not (comfyui.base / "models" / "unrender").exists()
+
+
+def test_comfyui_interrupts_a_search(comfyui):
+    graph = one_picture("cat.png")
+    graph["4"] = node("RepeatImageBatch", image=["1", 0], amount=500)
+    graph["3"]["inputs"]["image"] = ["4", 0]
+    prompt_id = comfyui.submit(graph)
+    time.sleep(4)
+    asked = time.monotonic()
+    comfyui.post("/interrupt", {})
+    run = comfyui.finished(prompt_id)
+    assert run.interrupted and not run.error
+    assert time.monotonic() - asked < 10
+    assert comfyui.run(one_picture("cat.png", mode="caption")).succeeded
+
+
+def test_comfyui_says_in_a_sentence_that_a_download_failed(comfyui):
+    run = comfyui.run({"1": picture("cat.png"), "3": interrogate(["1", 0], None)})
+    assert not run.succeeded
+    assert run.error.count("\n") == 0 and run.error.endswith(".")
+    assert "could not be had from http://127.0.0.1:9" in run.error
+    assert "Load Interrogator" in run.error and "--" not in run.error
+
+
+def test_comfyui_knows_of_every_model_and_is_given_back_all(comfyui):
+    comfyui.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(1)
+    assert comfyui.get("/probe/loaded") == []
+    graph = one_picture("cat.png", max_phrases=2)
+    assert comfyui.run(graph).succeeded
+    loaded = comfyui.get("/probe/loaded")
+    assert sorted(loaded) == ["UnrenderModel", "UnrenderModel"]  # the CLIP and the captioner
+    graph["3"]["inputs"]["max_phrases"] = 3
+    assert comfyui.run(graph).succeeded
+    assert comfyui.get("/probe/loaded") == loaded
+    comfyui.post("/free", {"unload_models": True})
+    time.sleep(1)
+    assert comfyui.get("/probe/loaded") == []
+    graph["3"]["inputs"]["max_phrases"] = 4
+    assert comfyui.run(graph).succeeded, "models that were unloaded come back"
+
+
+def test_comfyui_interrogates_with_the_models_in_the_graph(comfyui):
+    comfyui.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(1)
+    run = comfyui.run(in_the_graph(768))
+    phrases = {line for text in FEW_PHRASES.values() for line in text.splitlines()}
+    assert any(phrase.replace("(", "\\(").replace(")", "\\)") in run.text("4")[0] for phrase in phrases)
+    assert "UnrenderModel" not in comfyui.get("/probe/loaded")
+    again = comfyui.run(in_the_graph(768, max_phrases=31))
+    assert again.text("4") == run.text("4")
+
+
+def test_comfyui_refuses_models_that_do_not_belong_together(comfyui):
+    run = comfyui.run(in_the_graph(1024))
+    assert run.error == (
+        "The vision model is ViT-H/14 and does not belong to this CLIP; "
+        "load ViT-L/14 (clip-vit-large-patch14) with Load CLIP Vision."
+    )
+
+
+def test_comfyui_refuses_a_checkpoint_whose_projection_is_nowhere(comfyui):
+    file = comfyui.base / "models" / "text_encoders" / "clip_l.safetensors"
+    hidden = file.rename(file.with_suffix(".hidden"))
+    try:
+        run = comfyui.run(in_the_graph(768, max_phrases=30) | {"3": node("ProbeSmallVision", width=768)})
+    finally:
+        hidden.rename(file)
+    assert "without its text projection" in run.error and "clip_l.safetensors" in run.error
+
+
+def test_comfyui_runs_the_workflow_that_interrogates_and_renders(comfyui):
+    graph = shipped("interrogate-and-render-again")
+    image = rendered(comfyui, graph)
+    again = rendered(comfyui, {**graph, "10": node("PreviewAny", source=["3", 0])})
+    assert (image == again).all()
+    graph["4"]["inputs"]["text"] = ""
+    assert (image != rendered(comfyui, graph)).any()
+
+
+def test_comfyui_runs_the_workflow_that_interrogates(comfyui):
+    graph = shipped("interrogate-a-picture")
+    assert comfyui.run(graph).text("2")[0]
+
+
+def shipped(name: str) -> dict:
+    """A shipped workflow with the test's models and a small picture in place of those a user has."""
+    graph = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    replaced = {
+        "LoadImage": {"image": "coffee.png"},
+        "CheckpointLoaderSimple": {"ckpt_name": "random.safetensors"},
+        "EmptyLatentImage": {"width": 64, "height": 64},
+        "KSampler": {"steps": 2},
+        "UnrenderInterrogate": {"interrogator": ["100", 0]},
+    }
+    for step in graph.values():
+        step["inputs"] |= replaced.get(step["class_type"], {})
+    return {**graph, "100": micro()}
+
+
+def rendered(comfyui: Server, graph: dict) -> np.ndarray:
+    run = comfyui.run(graph)
+    assert run.succeeded, run.error
+    found = run.outputs["9"]["images"][0]
+    content = comfyui.get(f"/view?filename={found['filename']}&type={found['type']}&subfolder={found['subfolder']}")
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
