@@ -27,12 +27,13 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel  # noqa: E4
 from safetensors.torch import save_file  # noqa: E402
 
 
-def random_weights(module, prefix, spread=0.02):
-    """Shapes come from modules on the meta device, values from the seed."""
+def random_weights(module, prefix, spread=1.0):
+    """Shapes come from modules on the meta device, values from the seed; they neither fade nor swell from layer to
+    layer."""
     weights = {}
     for name, tensor in module.state_dict().items():
         if tensor.ndim < 2:
-            values = torch.ones(tensor.shape) if name.endswith("weight") else torch.zeros(tensor.shape)
+            values = torch.ones(tensor.shape) if name.endswith(("weight", "scale")) else torch.zeros(tensor.shape)
         else:
             values = torch.randn(tensor.shape) * min(spread, tensor[0].numel() ** -0.5)
         weights[prefix + name] = values.half().contiguous()
@@ -64,9 +65,12 @@ denoiser = UNetModel(
 checkpoint = random_weights(denoiser, "model.diffusion_model.")
 with torch.device("meta"):
     decoder = comfy.taesd.taesd.TAESD(latent_channels=4)
-checkpoint |= random_weights(decoder, "first_stage_model.", 0.05)
+checkpoint |= random_weights(decoder, "first_stage_model.")
+for name, tensor in checkpoint.items():
+    if name.startswith("first_stage_model.") and tensor.shape == (3,):
+        tensor.fill_(0.5)  # grey, so that pictures are neither black nor white
 text = comfy.sd1_clip.SDClipModel(device="meta", dtype=torch.float16)
-encoder = random_weights(text.transformer, "")
+encoder = random_weights(text.transformer, "", 0.02)
 projection = encoder.pop("text_projection.weight")
 checkpoint |= {f"cond_stage_model.transformer.{name}": tensor for name, tensor in encoder.items()}
 for folder in ("checkpoints", "text_encoders"):

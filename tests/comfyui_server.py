@@ -57,7 +57,7 @@ class Server:
         own = {
             "HF_HUB_CACHE": str(self.base / "hf"),
             "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing listens there: every download fails at once
-            "OMP_NUM_THREADS": "2",
+            "OMP_NUM_THREADS": "1",
         }
         environment = {name: value for name, value in os.environ.items() if name != "UNRENDER_CACHE"} | own
         with self.log.open("wb") as log:

@@ -55,7 +55,8 @@ def write_phrases(folder: Path, lists: dict[str, str]) -> None:
 def from_command_line(cache: Path, *arguments: str) -> dict:
     """What `unrender interrogate` says of one picture."""
     command = [sys.executable, "-m", "unrender", "interrogate", "--json", "--cache", str(cache), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=one_thread)
     return json.loads(done.stdout)
 
 
