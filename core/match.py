@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -16,7 +16,8 @@ from .errors import SettingsError
 _PLACE = "{}"
 
 
-class Ranked(NamedTuple):
+@dataclass(frozen=True)
+class Ranked:
     """index: of the picture or phrase, as it was given. likelihood: its share among those it is ranked with, 0..1."""
 
     index: int
