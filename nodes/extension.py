@@ -5,8 +5,18 @@ from __future__ import annotations
 from . import host
 from .interrogate import Interrogate
 from .loading import InterrogatorFromGraph, LoadInterrogator
+from .reading import ReadImagePrompt
+from .study import Analyze, Locate, MatchPhrases
 
-NODES: list[type[host.io.ComfyNode]] = [Interrogate, LoadInterrogator, InterrogatorFromGraph]
+NODES: list[type[host.io.ComfyNode]] = [
+    Interrogate,
+    LoadInterrogator,
+    InterrogatorFromGraph,
+    Analyze,
+    MatchPhrases,
+    Locate,
+    ReadImagePrompt,
+]
 
 
 class UnrenderExtension(host.ComfyExtension):

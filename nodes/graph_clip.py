@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core.clip import Clip
 from ..core.clip.model import VisionTower
+from ..core.clip.patches import transformers_patches
 from ..core.clip.preprocess import Preprocess
 from ..core.clip.text_encoder import TowerEncoder
 from ..core.clip.text_tower import TextTower
@@ -28,17 +29,19 @@ _FLOAT32 = 4
 
 @dataclass(frozen=True)
 class Family:
-    """A text encoder by ComfyUI's name for it, and the vision model that was trained with it."""
+    """A text encoder by ComfyUI's name for it, and the vision model that was trained with it; width: of the space
+    they share."""
 
     name: str
+    width: int
     vision: str
-    vision_files: str
+    vision_file: str
 
 
 _FAMILIES = {
-    "clip_l": Family("CLIP-L", "ViT-L/14", "clip-vit-large-patch14"),
-    "clip_h": Family("CLIP-H", "ViT-H/14", "CLIP-ViT-H-14-laion2B-s32B-b79K"),
-    "clip_g": Family("CLIP-G", "ViT-bigG/14", "CLIP-ViT-bigG-14-laion2B-39B-b160k"),
+    "clip_l": Family("CLIP-L", 768, "ViT-L/14", "clip-vit-large-patch14"),
+    "clip_h": Family("CLIP-H", 1024, "ViT-H/14", "CLIP-ViT-H-14-laion2B-s32B-b79K"),
+    "clip_g": Family("CLIP-G", 1280, "ViT-bigG/14", "CLIP-ViT-bigG-14-laion2B-39B-b160k"),
 }
 
 
@@ -59,7 +62,9 @@ class GraphClip:
         if not encoders:
             raise ModelError("This CLIP has no CLIP text encoder; connect that of SD 1, SD 2, SDXL, SD 3 or FLUX.")
         width = _vision_width(clip_vision)
-        part = next((part for part, encoder in encoders.items() if encoder.text_projection.weight.shape[0] == width), "")
+        part = next(
+            (part for part, encoder in encoders.items() if encoder.text_projection.weight.shape[0] == width), ""
+        )
         if not part:
             raise ModelError(_mismatch(list(encoders), width))
         if getattr(encoders[part], "scaled_fp8", None) is not None:
@@ -102,14 +107,16 @@ def _vision_width(clip_vision: Any) -> int:
     if projection is None:
         raise ModelError(
             "This vision model is no CLIP; load the one that belongs to the text encoder, "
-            f"such as {_FAMILIES['clip_l'].vision_files} for SD 1 and SDXL."
+            f"such as {_FAMILIES['clip_l'].vision_file} for SD 1 and SDXL."
         )
     return int(projection.shape[0])
 
 
 def _mismatch(parts: Sequence[str], width: int) -> str:
-    loaded = next((f.vision for part, f in _FAMILIES.items() if {"clip_l": 768, "clip_h": 1024}.get(part, 1280) == width), "")
-    wanted = " or ".join(f"{_FAMILIES[part].vision} ({_FAMILIES[part].vision_files})" for part in parts)
+    loaded = next(
+        (f.vision for part, f in _FAMILIES.items() if {"clip_l": 768, "clip_h": 1024}.get(part, 1280) == width), ""
+    )
+    wanted = " or ".join(f"{_FAMILIES[part].vision} ({_FAMILIES[part].vision_file})" for part in parts)
     return (
         f"The vision model{f' is {loaded} and' if loaded else ''} does not belong to this CLIP; "
         f"load {wanted} with Load CLIP Vision."
@@ -118,7 +125,8 @@ def _mismatch(parts: Sequence[str], width: int) -> str:
 
 def _vision_tower(clip_vision: Any) -> VisionTower:
     model = clip_vision.model
-    return VisionTower(lambda pixels: model(pixel_values=pixels)[2], model)
+    patches = transformers_patches(model.vision_model, model.visual_projection)
+    return VisionTower(lambda pixels: model(pixel_values=pixels)[2], model, patches)
 
 
 def _preprocess(clip_vision: Any) -> Preprocess:

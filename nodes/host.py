@@ -13,14 +13,14 @@ import folder_paths
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
-from comfy_api.latest import ComfyExtension, io
+from comfy_api.latest import ComfyExtension as ComfyExtension
+from comfy_api.latest import io as io
+from comfy_execution.graph import ExecutionBlocker
 from server import PromptServer
 
 from ..core.errors import Cancelled, UnrenderError
 from ..core.progress import Progress
 from .wording import in_node_terms
-
-__all__ = ["ComfyExtension", "NodeProgress", "Resident", "compute_device", "io", "model_folders", "reporting"]
 
 _FOLDER = "unrender"
 _CLIP_PARTS = ("clip_l", "clip_h", "clip_g")
@@ -39,6 +39,26 @@ def register_folder() -> None:
 def model_folders(kind: str = _FOLDER) -> list[Path]:
     """The folders ComfyUI has for a kind of model, the one to write to first."""
     return [Path(folder) for folder in folder_paths.get_folder_paths(kind)]
+
+
+def input_pictures() -> list[str]:
+    """The names of the picture files in ComfyUI's input folder."""
+    names = [path.name for path in Path(folder_paths.get_input_directory()).iterdir() if path.is_file()]
+    return sorted(folder_paths.filter_files_content_types(names, ["image"]))
+
+
+def input_file(name: str) -> Path:
+    """The file of a name as ComfyUI's upload widgets write it, such as "picture.png" or "picture.png [output]"."""
+    return Path(folder_paths.get_annotated_filepath(name))
+
+
+def input_file_exists(name: str) -> bool:
+    return folder_paths.exists_annotated_filepath(name)
+
+
+def stop_here(message: str) -> ExecutionBlocker:
+    """In an output's place: nodes that want it are not run and show the message, the others are."""
+    return ExecutionBlocker(message)
 
 
 def compute_device() -> torch.device:

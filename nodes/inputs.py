@@ -21,6 +21,16 @@ CATEGORIES = {
 """The vocabulary's categories and what switching them on means."""
 
 
+def interrogator_input() -> Any:
+    return InterrogatorType.Input(
+        "interrogator",
+        optional=True,
+        tooltip="Other models and settings, from Load Interrogator or Interrogator From CLIP. Without it "
+        "ViT-L-14/openai "
+        "and blip-large are used, and downloaded into models/unrender when first needed.",
+    )
+
+
 def category_switches() -> list[Any]:
     return [io.Boolean.Input(name, default=True, tooltip=text) for name, text in CATEGORIES.items()]
 

@@ -11,7 +11,7 @@ from ..core.results import Interrogation
 from ..core.settings import MODES, Mode, Settings
 from . import host
 from .host import io
-from .inputs import InterrogatorType, category_switches, only, pictures_in, with_words
+from .inputs import category_switches, interrogator_input, only, pictures_in, with_words
 from .models import Setup, default_setup
 
 _MODES = (
@@ -55,7 +55,8 @@ class Interrogate(io.ComfyNode):
                 io.Boolean.Input(
                     "escape",
                     default=True,
-                    tooltip="Write round brackets as \\( and \\), so that CLIP Text Encode does not take them for weights.",
+                    tooltip="Write round brackets as \\( and \\), so that CLIP Text Encode does not take them for "
+                    "weights.",
                 ),
                 io.String.Input(
                     "caption",
@@ -64,11 +65,7 @@ class Interrogate(io.ComfyNode):
                     tooltip="A caption from any other node, in the captioner's place: one for all pictures, or one for "
                     "each.",
                 ),
-                InterrogatorType.Input(
-                    "interrogator",
-                    optional=True,
-                    tooltip="Other models and settings, from Load Interrogator or Interrogator From CLIP.",
-                ),
+                interrogator_input(),
             ],
             outputs=[
                 io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="A prompt per picture."),

@@ -30,7 +30,7 @@ CLIPS = (
 )
 """The CLIPs to choose from: those that need no package ComfyUI does not have."""
 
-VOCABULARIES = {BUILT_IN: None, "clip-interrogator": "peer", "clip-gaze": "clip-gaze"}
+VOCABULARIES = {BUILT_IN: None, "extended": "extended", "clip-interrogator": "peer", "clip-gaze": "clip-gaze"}
 """The vocabularies that are no folders, as Settings calls them."""
 
 
@@ -60,15 +60,18 @@ def _search_inputs() -> list[Any]:
             "vocabulary",
             options=[*VOCABULARIES, *vocabulary_folders()],
             default=BUILT_IN,
-            tooltip="The phrases to choose from. Folders under models/unrender/phrases with files such as artists.txt, a "
-            "phrase a line, are offered too; clip-interrogator and clip-gaze are the lists of those packages, if "
+            tooltip="The phrases to choose from. Folders under models/unrender/phrases with files such as "
+            "artists.txt, a "
+            "phrase a line, are offered too; extended adds lists such as lenses and light; clip-interrogator and "
+            "clip-gaze are the lists of those packages, if "
             "installed.",
         ),
         io.Combo.Input(
             "search",
             options=list(SEARCHES),
             default="peer",
-            tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also follows "
+            tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also "
+            "follows "
             "several prompts side by side and takes longer.",
         ),
         io.Combo.Input(
@@ -87,7 +90,8 @@ class LoadInterrogator(io.ComfyNode):
             node_id="UnrenderLoadInterrogator",
             display_name="Load Interrogator",
             category="unrender",
-            description="Chooses the models and the vocabulary for Interrogate Picture and loads the CLIP, downloading it "
+            description="Chooses the models and the vocabulary for Interrogate Picture and loads the CLIP, "
+            "downloading it "
             "into models/unrender when first used.",
             hidden=[io.Hidden.unique_id],
             inputs=[
@@ -95,7 +99,8 @@ class LoadInterrogator(io.ComfyNode):
                     "clip",
                     options=[*CLIPS, *clip_files()],
                     default="ViT-L-14/openai",
-                    tooltip="The CLIP that judges: ViT-L-14/openai for SD 1, SDXL and FLUX, ViT-H-14 for SD 2, bigG for "
+                    tooltip="The CLIP that judges: ViT-L-14/openai for SD 1, SDXL and FLUX, ViT-H-14 for SD 2, bigG "
+                    "for "
                     "SDXL's other half. Files with a whole CLIP under models/unrender, clip_vision and text_encoders "
                     "are offered too. micro is a toy for trying things out.",
                 ),
@@ -111,7 +116,8 @@ class LoadInterrogator(io.ComfyNode):
                     "other_clip",
                     default="",
                     optional=True,
-                    tooltip="Any other CLIP, in place of the choice above: an open_clip name/tag, a hub name or a folder.",
+                    tooltip="Any other CLIP, in place of the choice above: an open_clip name/tag, a hub name or a "
+                    "folder.",
                 ),
             ],
             outputs=[

@@ -7,7 +7,10 @@ _TERMS = (
     ("--captioner none", "the captioner none in Load Interrogator"),
     ("--clip micro", "another CLIP in Load Interrogator (micro is a toy that needs no download)"),
     ("--device cpu, or", "or"),
-    ("name another folder for downloads in UNRENDER_CACHE", "name another folder as unrender in extra_model_paths.yaml"),
+    (
+        "name another folder for downloads in UNRENDER_CACHE",
+        "name another folder as unrender in extra_model_paths.yaml",
+    ),
     ("; `unrender models` lists what can be named.", "; choose one in Load Interrogator."),
     ("`unrender models` lists", "Load Interrogator lists"),
 )

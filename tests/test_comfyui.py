@@ -248,6 +248,86 @@ def shipped(name: str) -> dict:
 def rendered(comfyui: Server, graph: dict) -> np.ndarray:
     run = comfyui.run(graph)
     assert run.succeeded, run.error
-    found = run.outputs["9"]["images"][0]
-    content = comfyui.get(f"/view?filename={found['filename']}&type={found['type']}&subfolder={found['subfolder']}")
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    return np.asarray(view(comfyui, run.outputs["9"]["images"][0]))
+
+
+def test_comfyui_analyzes_with_a_chart(comfyui):
+    graph = {
+        "1": picture("coffee.png"),
+        "2": micro(),
+        "3": node(
+            "UnrenderAnalyze", image=["1", 0], interrogator=["2", 0], categories="mediums, colours", top=3, dark=False
+        ),
+        "4": node("PreviewAny", source=["3", 1]),
+        "5": node("PreviewImage", images=["3", 2]),
+    }
+    run = comfyui.run(graph)
+    analysis = json.loads(run.text("4")[0])
+    assert [found["category"] for found in analysis["categories"]] == ["mediums", "colours"]
+    best = analysis["categories"][0]["top"][0]
+    assert f"{best['likelihood']:.1%}" in run.text("3")[0] and best["phrase"] in run.text("3")[0]
+    assert view(comfyui, run.outputs["5"]["images"][0]).width >= 1000
+
+
+def test_comfyui_matches_phrases(comfyui):
+    graph = {
+        "1": picture("coffee.png"),
+        "2": micro(),
+        "3": node(
+            "UnrenderMatchPhrases",
+            image=["1", 0],
+            interrogator=["2", 0],
+            phrases="a red disc\n\na blue square\na green cross",
+            templates="{}; an oil painting of {}",
+        ),
+        "4": node("PreviewAny", source=["3", 1]),
+        "5": node("PreviewAny", source=["3", 2]),
+    }
+    run = comfyui.run(graph)
+    lines = run.text("3")[0].splitlines()
+    assert len(lines) == 3 and lines[0].endswith(run.text("4")[0])
+    assert lines[0].split()[0] == f"{float(run.text('5')[0]):.1%}"
+
+
+@pytest.mark.parametrize("from_graph", [False, True])
+def test_comfyui_locates_a_phrase(comfyui, from_graph):
+    graph = in_the_graph(768) | {"6": micro()}
+    del graph["4"]
+    interrogator = ["5", 0] if from_graph else ["6", 0]
+    graph |= {
+        "7": node("UnrenderLocate", image=["1", 0], interrogator=interrogator, phrase="a red disc", threshold=0.5),
+        "8": node("MaskToImage", mask=["7", 0]),
+        "9": node("PreviewImage", images=["8", 0]),
+        "10": node("PreviewImage", images=["7", 1]),
+    }
+    run = comfyui.run(graph)
+    assert run.succeeded, run.error
+    mask = np.asarray(view(comfyui, run.outputs["9"]["images"][0]))
+    assert set(np.unique(mask)) == {0, 255}
+    photograph = Image.open(comfyui.base / "input" / "coffee.png")
+    heat = view(comfyui, run.outputs["10"]["images"][0])
+    assert heat.size == photograph.size == mask.shape[1::-1]
+    assert (np.asarray(heat) != np.asarray(photograph)).any()
+
+
+def test_comfyui_reads_the_prompt_in_a_picture_it_made(comfyui):
+    graph = shipped("interrogate-and-render-again")
+    graph["4"]["inputs"]["text"] = "a lighthouse, (oil on canvas:1.2)"
+    graph["9"] = node("SaveImage", images=["8", 0], filename_prefix="made")
+    made = comfyui.run(graph).outputs["9"]["images"][0]["filename"]
+    (comfyui.base / "output" / made).rename(comfyui.base / "input" / made)
+    graph = {
+        "1": node("UnrenderReadImagePrompt", image=made),
+        "2": node("PreviewAny", source=["1", 0]),
+        "3": node("PreviewAny", source=["1", 2]),
+    }
+    run = comfyui.run(graph)
+    assert run.text("2") == ["a lighthouse, (oil on canvas:1.2)"]
+    assert run.text("3") == ["1"]
+    graph["1"]["inputs"]["image"] = "coffee.png"
+    assert comfyui.run(graph).text("1") == ["The file says nothing of how it was made."]
+
+
+def view(comfyui: Server, image: dict) -> Image.Image:
+    query = f"filename={image['filename']}&type={image['type']}&subfolder={image['subfolder']}"
+    return Image.open(io.BytesIO(comfyui.get(f"/view?{query}"))).convert("RGB")

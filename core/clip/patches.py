@@ -82,7 +82,7 @@ def _values(attention: nn.MultiheadAttention, tokens: Tensor) -> Tensor:
 def _input_of(module: nn.Module, run: Callable[[], object]) -> Tensor:
     """What `module` is given while `run` runs."""
     seen: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    handle = module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].clone()))
     try:
         run()
     finally:

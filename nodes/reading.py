@@ -1,0 +1,84 @@
+"""Read Image Prompt: what a picture's file itself says of how it was made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..core.metadata import FileMetadata, read_metadata
+from . import host
+from .host import io
+
+_LARGEST_SEED = 2**64 - 1
+_SILENT = "The file says nothing of how it was made."
+
+
+class ReadImagePrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderReadImagePrompt",
+            display_name="Read Image Prompt",
+            category="unrender",
+            description="Reads the prompt and settings that a generator wrote into a picture's file: ComfyUI, "
+            "AUTOMATIC1111, Forge, InvokeAI, NovelAI, Fooocus. No model is needed; nothing of it is checked.",
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "image",
+                    options=host.input_pictures(),
+                    upload=io.UploadType.image,
+                    image_folder=io.FolderType.input,
+                    tooltip="A picture's file in the input folder.",
+                )
+            ],
+            outputs=[
+                io.String.Output("prompt", display_name="prompt", tooltip="As it was written, weights included."),
+                io.String.Output("negative_prompt", display_name="negative prompt", tooltip="As it was written."),
+                io.Int.Output("seed", display_name="seed", tooltip="0 where the file names none."),
+                io.String.Output("model", display_name="model", tooltip="The checkpoint's name or hash."),
+                io.String.Output("json", display_name="JSON", tooltip="All that was found, for other programs."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, image: str) -> Any:
+        stat = host.input_file(image).stat()
+        return stat.st_mtime_ns, stat.st_size
+
+    @classmethod
+    def validate_inputs(cls, image: str) -> bool | str:
+        return host.input_file_exists(image) or f"There is no picture {image} in the input folder; choose another."
+
+    @classmethod
+    def execute(cls, image: str) -> io.NodeOutput:
+        with host.reporting(cls.hidden.unique_id):
+            found = read_metadata(host.input_file(image))
+        text = json.dumps(found.to_dict(), ensure_ascii=False)
+        return io.NodeOutput(
+            found.prompt,
+            found.negative_prompt,
+            seed_number(found.seed),
+            found.model,
+            text,
+            ui={"text": [description(found)]},
+        )
+
+
+def seed_number(seed: str) -> int:
+    """The seed as a sampler takes it; 0 for none, or one that is no such number."""
+    return int(seed) if seed.isdecimal() and len(seed) <= 20 and int(seed) <= _LARGEST_SEED else 0
+
+
+def description(found: FileMetadata) -> str:
+    """What is shown on the node."""
+    named = {
+        "made with": found.generator,
+        "prompt": found.prompt,
+        "negative prompt": found.negative_prompt,
+        "seed": found.seed,
+        "model": found.model,
+        **dict(found.settings),
+    }
+    return "\n".join(f"{name}: {text}" for name, text in named.items() if text) or _SILENT

@@ -1,0 +1,203 @@
+"""Nodes that say what is in a picture: Analyze, Match Phrases, Locate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import MissingPackageError
+from ..core.images import open_image
+from . import host
+from .host import io
+from .inputs import interrogator_input, phrases_in
+from .models import default_setup
+from .pictures import as_batch, as_image, as_mask
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.analyze import Analysis
+    from ..core.explain import HeatMap
+    from ..core.match import Match
+
+
+class Analyze(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderAnalyze",
+            display_name="Analyze Picture",
+            category="unrender",
+            description="Says for each category, such as mediums, artists or movements, which phrases suit a picture "
+            "best and how likely each is among all of its category.",
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture, or a batch of them: each is analysed."),
+                io.String.Input(
+                    "categories",
+                    default="",
+                    tooltip="Which categories, between commas; none for all of the vocabulary. Further ones are "
+                    "surfaces, "
+                    "painting materials, light, lenses, film stocks, decades, emotions, colours, palettes, camera "
+                    "angles.",
+                ),
+                io.Int.Input("top", default=5, min=1, max=20, tooltip="How many phrases of each category."),
+                io.Boolean.Input("dark", default=False, tooltip="Draw the chart light on dark."),
+                interrogator_input(),
+            ],
+            outputs=[
+                io.String.Output("table", display_name="table", is_output_list=True, tooltip="To be read."),
+                io.String.Output("json", display_name="JSON", is_output_list=True, tooltip="For other programs."),
+                io.Image.Output("chart", display_name="chart", is_output_list=True, tooltip="Needs matplotlib."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image: Any, categories: str, top: int, dark: bool, interrogator: Any = None) -> io.NodeOutput:
+        setup = interrogator or default_setup()
+        with host.reporting(cls.hidden.unique_id) as progress, progress.task("Analyzing"):
+            pictures = [open_image(picture) for picture in image]
+            engine = setup.engine(setup.settings, progress)
+            analyses = engine.analyze(pictures, phrases_in(categories) or None, top)
+        tables = [analysis_table(analysis) for analysis in analyses]
+        texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
+        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui={"text": tables})
+
+
+def _charts(analyses: Sequence[Analysis], pictures: Sequence[Image], dark: bool) -> list[Any]:
+    """Without matplotlib something that stops those nodes alone that want a chart."""
+    from ..core.chart import chart_image
+
+    try:
+        return [as_image(chart_image(*pair, dark)) for pair in zip(analyses, pictures, strict=True)]
+    except MissingPackageError as error:
+        return [host.stop_here(str(error))] * len(analyses)
+
+
+def analysis_table(analysis: Analysis) -> str:
+    """A line for each phrase: likelihood, cosine similarity, phrase."""
+    lines = []
+    for found in analysis.categories:
+        lines += ["", f"{found.category} (of {found.phrases:,})"]
+        lines += [f"{entry.likelihood:7.1%}  {entry.similarity:.3f}  {entry.phrase}" for entry in found.top]
+    notes = dict.fromkeys(found.note for found in analysis.categories if found.note)
+    return "\n".join([*lines[1:], *(line for note in notes for line in ("", note))])
+
+
+class MatchPhrases(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderMatchPhrases",
+            display_name="Match Phrases",
+            category="unrender",
+            description="Ranks phrases of yours by how well they suit a picture.",
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture, or a batch of them: each gets a ranking."),
+                io.String.Input(
+                    "phrases",
+                    default="a photograph\na painting\na drawing\na 3D render",
+                    multiline=True,
+                    tooltip="What to choose from, a phrase a line.",
+                ),
+                io.String.Input(
+                    "templates",
+                    default="",
+                    tooltip="Sentences to put the phrases into, with {} in the phrase's place, such as: a photo of {}. "
+                    "Several, between semicolons, are averaged.",
+                ),
+                interrogator_input(),
+            ],
+            outputs=[
+                io.String.Output(
+                    "ranking", display_name="ranking", is_output_list=True, tooltip="All phrases, the best first."
+                ),
+                io.String.Output(
+                    "best", display_name="best", is_output_list=True, tooltip="The phrase that suits best."
+                ),
+                io.Float.Output(
+                    "likelihood",
+                    display_name="likelihood",
+                    is_output_list=True,
+                    tooltip="The best phrase's share among them all, 0 to 1.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image: Any, phrases: str, templates: str, interrogator: Any = None) -> io.NodeOutput:
+        setup = interrogator or default_setup()
+        lines = [line.strip() for line in phrases.splitlines() if line.strip()]
+        sentences = [sentence.strip() for sentence in templates.split(";") if sentence.strip()]
+        with host.reporting(cls.hidden.unique_id) as progress, progress.task("Matching"):
+            match = setup.engine(setup.settings, progress).match(list(image), lines, sentences)
+        rankings = [ranking(match, picture) for picture in range(len(image))]
+        best = [match.ranked_phrases(picture)[0] for picture in range(len(image))]
+        return io.NodeOutput(
+            rankings,
+            [match.phrases[entry.index] for entry in best],
+            [entry.likelihood for entry in best],
+            ui={"text": rankings},
+        )
+
+
+def ranking(match: Match, picture: int) -> str:
+    """A line for each phrase, the best first: likelihood, cosine similarity, phrase."""
+    entries = match.ranked_phrases(picture)
+    return "\n".join(f"{e.likelihood:7.1%}  {e.similarity:.3f}  {match.phrases[e.index]}" for e in entries)
+
+
+class Locate(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderLocate",
+            display_name="Locate Phrase",
+            category="unrender",
+            description="Where in a picture a phrase finds its support, by what the CLIP's vision model says of each "
+            "patch. Coarse: good for a rough mask or crop.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture, or a batch of them."),
+                io.String.Input("phrase", default="a person", tooltip="What to look for."),
+                io.Float.Input(
+                    "threshold",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="0 gives a soft mask. Above, the mask is what has at least this share of the greatest "
+                    "support.",
+                ),
+                interrogator_input(),
+            ],
+            outputs=[
+                io.Mask.Output("mask", display_name="mask", tooltip="0 to 1, as large as the picture."),
+                io.Image.Output("heat_map", display_name="heat map", tooltip="The picture with the support in colour."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image: Any, phrase: str, threshold: float, interrogator: Any = None) -> io.NodeOutput:
+        from ..core.overlay import draw_overlay
+
+        setup = interrogator or default_setup()
+        masks, overlays = [], []
+        with host.reporting(cls.hidden.unique_id) as progress:
+            engine = setup.engine(setup.settings, progress)
+            for picture in progress.track([open_image(picture) for picture in image], "Locating", len(image)):
+                location = engine.locate(picture, phrase)
+                masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
+                overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))
+        return io.NodeOutput(as_batch(masks), as_batch(overlays))
+
+
+def support_share(heat: HeatMap, size: tuple[int, int], threshold: float) -> Any:
+    """Float32 [height, width]: the support as a share of the greatest, or whether it reaches a share above 0."""
+    values = heat.resized(*size)
+    shares = values / max(float(values.max()), 1e-6)
+    return shares if threshold <= 0 else (shares >= threshold).astype("float32")
