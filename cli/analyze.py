@@ -70,7 +70,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--phrases",
         metavar="DIR",
-        help="a folder of NAME.txt files, or peer or clip-gaze for an installed package's (default: the built-in)",
+        help="a folder of NAME.txt files, peer or clip-gaze for an installed package's, extended for all built-in ones",
     )
     engine_options.add_clip_to(parser)
     output = parser.add_argument_group("output")

@@ -81,7 +81,9 @@ def draw_analysis(analysis: Analysis, picture: Image.Image, dark: bool = False, 
 
         FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None})
     else:
-        figure.canvas.print_png(content)
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        FigureCanvasAgg(figure).print_png(content)
     return content.getvalue()
 
 
