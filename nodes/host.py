@@ -43,7 +43,8 @@ def model_folders(kind: str = _FOLDER) -> list[Path]:
 
 def input_pictures() -> list[str]:
     """The names of the picture files in ComfyUI's input folder."""
-    names = [path.name for path in Path(folder_paths.get_input_directory()).iterdir() if path.is_file()]
+    folder = Path(folder_paths.get_input_directory())
+    names = [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
     return sorted(folder_paths.filter_files_content_types(names, ["image"]))
 
 
@@ -97,8 +98,12 @@ def bring_patchers(patchers: list[Any], working_memory: int) -> None:
 def clip_text_encoders(clip: Any) -> dict[str, Any]:
     """The CLIP text encoders of a CLIP by ComfyUI's names for them (clip_l, clip_h, clip_g): comfy.clip_model's
     CLIPTextModel each."""
-    parts = ((name, getattr(clip.cond_stage_model, name, None)) for name in _CLIP_PARTS)
-    return {name: part.transformer for name, part in parts if hasattr(part, "transformer")}
+    encoders = {}
+    for name in _CLIP_PARTS:
+        part = getattr(clip.cond_stage_model, name, None)  # absent, or None where a file came without it
+        if part is not None:
+            encoders[name] = part.transformer
+    return encoders
 
 
 def clip_tokenizer(clip: Any, part: str) -> tuple[Any, int, int]:

@@ -117,7 +117,7 @@ class Run:
     """What the history says of a graph that ended."""
 
     def __init__(self, history: dict[str, Any]) -> None:
-        self._messages = {kind: content for kind, content in history["status"]["messages"]}
+        self._messages = dict(history["status"]["messages"])
         self.outputs: dict[str, Any] = history["outputs"]
         self.succeeded = history["status"]["status_str"] == "success"
 
