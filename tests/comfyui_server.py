@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[1]
 FOLDER_NAME = "un-render v1.0 of mine"
 """Under which the nodes are put into custom_nodes."""
 
+BROKEN_PACKAGES = ("open_clip", "diffusers", "clip_interrogator", "clip_gaze")
+"""Optional ones, which fail when ComfyUI's Python imports them: the nodes have to do without."""
+
 _START_SECONDS = 180
 _RUN_SECONDS = 300
 
@@ -36,6 +39,9 @@ class Server:
         self.shared.mkdir(parents=True)
         (base / "custom_nodes" / FOLDER_NAME).symlink_to(ROOT, target_is_directory=True)
         shutil.copytree(Path(__file__).parent / "comfyui_probe", base / "custom_nodes" / "probe")
+        for name in BROKEN_PACKAGES:
+            (base / "broken" / name).mkdir(parents=True)
+            (base / "broken" / name / "__init__.py").write_text(f"raise RuntimeError('{name} is broken')\n")
         self._paths = base / "extra_model_paths.yaml"
         self._paths.write_text(f"elsewhere:\n  base_path: {base}/elsewhere\n  unrender: unrender\n", encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,7 +63,8 @@ class Server:
         own = {
             "HF_HUB_CACHE": str(self.base / "hf"),
             "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing listens there: every download fails at once
-            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(self.base / "broken"),
+            "OMP_NUM_THREADS": "1",  # as the tests themselves: other work shares the cores
         }
         environment = {name: value for name, value in os.environ.items() if name != "UNRENDER_CACHE"} | own
         with self.log.open("wb") as log:

@@ -230,6 +230,24 @@ def test_comfyui_runs_the_workflow_that_interrogates(comfyui):
     assert comfyui.run(graph).text("2")[0]
 
 
+def test_comfyui_runs_the_workflow_that_analyzes(comfyui):
+    graph = shipped("analyze-with-chart")
+    graph["2"]["inputs"]["categories"] = "mediums, artists"  # the toy world has no movements
+    run = comfyui.run(graph)
+    assert run.text("2")[0].startswith("mediums (of ")
+    assert view(comfyui, run.outputs["3"]["images"][0]).width >= 1000
+
+
+def test_comfyui_offers_the_workflows_and_what_belongs_to_the_nodes(comfyui):
+    """ComfyUI 0.3.64 serves no files of packs whose folder's name has blanks; the script comes by the project's name."""
+    templates = comfyui.get("/workflow_templates")[FOLDER_NAME]
+    assert sorted(templates) == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+    assert b"registerExtension" in comfyui.get("/extensions/unrender/unrender.js")
+    assert comfyui.get("/extensions/unrender/docs/UnrenderInterrogate.md").startswith(b"# Interrogate Picture")
+    english = comfyui.get("/i18n")["en"]["nodeDefs"]
+    assert english["UnrenderInterrogate"]["inputs"]["max_phrases"]["name"] == "max phrases"
+
+
 def shipped(name: str) -> dict:
     """A shipped workflow with the test's models and a small picture in place of those a user has."""
     graph = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
@@ -239,6 +257,7 @@ def shipped(name: str) -> dict:
         "EmptyLatentImage": {"width": 64, "height": 64},
         "KSampler": {"steps": 2},
         "UnrenderInterrogate": {"interrogator": ["100", 0]},
+        "UnrenderAnalyze": {"interrogator": ["100", 0]},
     }
     for step in graph.values():
         step["inputs"] |= replaced.get(step["class_type"], {})

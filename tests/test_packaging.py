@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("cli", "core")
+FOLDERS = ("cli", "core", "nodes")
 
 
 def test_every_package_is_listed():

@@ -46,7 +46,8 @@ class SmallVision:
         vision = comfy.clip_vision.ClipVisionModel(str(path))
         generator = torch.Generator().manual_seed(0)
         state = {
-            name: torch.randn(tensor.shape, generator=generator) * 0.05 + name.endswith(("norm1.weight", "norm2.weight"))
+            name: torch.randn(tensor.shape, generator=generator) * 0.05
+            + name.endswith(("norm1.weight", "norm2.weight"))
             for name, tensor in vision.get_sd().items()
         }
         vision.load_sd(state)
