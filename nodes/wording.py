@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 _TERMS = (
-    ("--captioner micro or --captioner none", "the captioner none in Load Interrogator, or your own caption"),
+    (
+        "name a folder or file that holds a copy, or use --captioner micro or --captioner none",
+        "choose another captioner or none in Load Interrogator, or connect a caption of your own",
+    ),
+    (
+        "name a folder or file that holds a copy, or use --clip micro",
+        "choose another CLIP in Load Interrogator, such as micro, a toy that needs no download",
+    ),
+    ("--captioner micro or --captioner none", "another captioner or none in Load Interrogator"),
     ("--captioner none", "the captioner none in Load Interrogator"),
-    ("--clip micro", "another CLIP in Load Interrogator (micro is a toy that needs no download)"),
+    ("--clip micro", "another CLIP in Load Interrogator"),
     ("--device cpu, or", "or"),
     (
         "name another folder for downloads in UNRENDER_CACHE",

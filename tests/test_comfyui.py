@@ -239,7 +239,7 @@ def test_comfyui_runs_the_workflow_that_analyzes(comfyui):
 
 
 def test_comfyui_offers_the_workflows_and_what_belongs_to_the_nodes(comfyui):
-    """ComfyUI 0.3.64 serves no files of packs whose folder's name has blanks; the script comes by the project's name."""
+    # ComfyUI 0.3.64 serves no files of a pack whose folder's name has blanks; the script comes by the project's name
     templates = comfyui.get("/workflow_templates")[FOLDER_NAME]
     assert sorted(templates) == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
     assert b"registerExtension" in comfyui.get("/extensions/unrender/unrender.js")
