@@ -28,10 +28,10 @@ _RUN_SECONDS = 300
 
 class Server:
     """base: a folder with custom_nodes/, input/, models/ of its own; shared: where extra_model_paths.yaml puts
-    models/unrender."""
+    models/unrender; hub: the address that stands for Hugging Face's."""
 
-    def __init__(self, comfyui: Path, python: Path, base: Path) -> None:
-        self.comfyui, self.python, self.base = comfyui, python, base
+    def __init__(self, comfyui: Path, python: Path, base: Path, hub: str) -> None:
+        self.comfyui, self.python, self.base, self._hub = comfyui, python, base, hub
         self.shared = base / "elsewhere" / "unrender"
         self.log = base / "log.txt"
         for folder in ("custom_nodes", "input", "output", "models/clip_vision", "models/text_encoders"):
@@ -62,7 +62,7 @@ class Server:
         ]
         own = {
             "HF_HUB_CACHE": str(self.base / "hf"),
-            "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing listens there: every download fails at once
+            "HF_ENDPOINT": self._hub,
             "PYTHONPATH": str(self.base / "broken"),
             "OMP_NUM_THREADS": "1",  # as the tests themselves: other work shares the cores
         }

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_captioners
 from comfyui_graphs import CAPTIONING, SEARCHING, interrogate, micro, node, one_picture, picture
 from comfyui_server import FOLDER_NAME, ROOT, Server
+from hub_server import serving
 from PIL import Image
 
 COMFYUI = os.environ.get("COMFYUI_DIR")
@@ -34,9 +36,15 @@ FEW_PHRASES = {
 
 
 @pytest.fixture(scope="module")
-def comfyui(tmp_path_factory, photographs):
+def hub():
+    with serving() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def comfyui(tmp_path_factory, photographs, hub):
     assert COMFYUI and PYTHON
-    server = Server(Path(COMFYUI), Path(PYTHON), tmp_path_factory.mktemp("comfyui"))
+    server = Server(Path(COMFYUI), Path(PYTHON), tmp_path_factory.mktemp("comfyui"), hub.url)
     for name, photograph in zip(NAMES, photographs, strict=False):
         photograph.save(server.base / "input" / name)
     write_phrases(server.shared / "phrases" / "few", FEW_PHRASES)
@@ -161,12 +169,30 @@ def test_comfyui_interrupts_a_search(comfyui):
     assert comfyui.run(one_picture("cat.png", mode="caption")).succeeded
 
 
-def test_comfyui_says_in_a_sentence_that_a_download_failed(comfyui):
-    run = comfyui.run({"1": picture("cat.png"), "3": interrogate(["1", 0], None)})
+def test_comfyui_downloads_what_a_picture_alone_needs(comfyui, hub, transformers_folder, tmp_path):
+    """Only the picture is connected. The models have the real ones' names and places, and random weights."""
+    graph = {"1": picture("cat.png"), "3": interrogate(["1", 0], None, mode="fast", max_phrases=4)}
+    hub.status = {"/": 503}
+    run = comfyui.run(graph)
     assert not run.succeeded
-    assert run.error.count("\n") == 0 and run.error.endswith(".")
-    assert "could not be had from http://127.0.0.1:9" in run.error
-    assert "Load Interrogator" in run.error and "--" not in run.error
+    assert "\n" not in run.error and run.error.endswith(".") and "--" not in run.error
+    assert f"could not be had from {hub.url}" in run.error and "Load Interrogator" in run.error
+
+    hub.status = {}
+    captioner = tiny_captioners.blip(tmp_path / "blip")
+    for repo, folder in {
+        "openai/clip-vit-large-patch14": transformers_folder,
+        "Salesforce/blip-image-captioning-large": captioner,
+    }.items():
+        hub.repos[repo] = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run = comfyui.run(graph)
+    assert len(run.text("3")[0].split(", ")) >= 4
+    for repo in ("openai--clip-vit-large-patch14", "Salesforce--blip-image-captioning-large"):
+        assert list((comfyui.shared / "models" / f"models--{repo}").rglob("model.safetensors"))
+    asked = len(hub.requests)
+    graph["3"]["inputs"]["max_phrases"] = 3
+    assert comfyui.run(graph).succeeded
+    assert len(hub.requests) == asked, "what is on the disk needs no network"
 
 
 def test_comfyui_knows_of_every_model_and_is_given_back_all(comfyui):
