@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ FAILED, BAD_USAGE, STOPPED = 1, 2, 130  # as other programs have it; argparse ta
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit status: 0, 1 after a failure, 2 for bad usage, 130 after Ctrl-C."""
     streams.prepare()
+    _keep_few_primitives()
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -38,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and streams.reader_left(error):
             return streams.abandon_output()
         raise
+
+
+def _keep_few_primitives() -> None:
+    """oneDNN, which multiplies half-precision matrices on CPUs, keeps megabytes for each shape it has met, 1,024 of
+    them unless told otherwise; a search meets new shapes all the time and comes back to few."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
 def _stopped() -> int:

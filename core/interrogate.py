@@ -15,6 +15,7 @@ tokenizer that pads with another id than 0 ends every chain after one phrase.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +23,7 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor
 
-from .beam import BeamRules, beam_search
+from .beam import BeamRules, Guide, Guides, beam_search
 from .clip import Clip
 from .errors import PhraseError, SettingsError
 from .phrases import CATEGORIES, NEGATIVE, Vocabulary
@@ -37,6 +38,7 @@ CAPTION = "caption"
 FLAVORS = "flavors"
 _CLASSIC_FLAVORS = 3
 _FAST_PHRASES = 32
+_BEAM_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -109,21 +111,28 @@ class Interrogator:
     def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
         start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
         pool = self._pool(self._ranked(similarities, self._settings.pool))
-        found = [greedy_chain(scorer, pool, start, self._rules(), self._progress)]
-        if self._settings.search == "beam":
-            found.append(self._beam(scorer, pool, start))
+        guides = Guides(self._settings.beam_shortlist) if self._settings.search == "beam" else None
+        watcher = guides and guides.watch
+        found = [greedy_chain(scorer, pool, start, self._rules(), self._progress, watcher)]
+        if guides is not None:
+            found.append(self._beam(scorer, pool, start, guides.found))
         most = self._settings.max_phrases
         classic = self._classic(scorer, subject, similarities, most)
         fast = self._fast(scorer, subject, similarities, most)
         return max((start, classic, fast, *found), key=lambda trail: (bool(trail.prompt), trail.similarity))
 
-    def _beam(self, scorer: Scorer, pool: Sequence[Candidate], start: Trail) -> Trail:
-        """One medium at most: two of them raise the similarity and spoil the prompt."""
+    def _beam(self, scorer: Scorer, pool: Sequence[Candidate], start: Trail, guides: Sequence[Guide]) -> Trail:
+        """Over the phrases that suit the picture best by themselves, with one medium at most. A beam is so good at
+        raising the similarity that left alone it does so with phrases that are not true of the picture: similarity
+        then rises further, the factors rightly named and a second model's opinion fall (benchmarks/beam.py)."""
         rules = self._rules()
         rules = replace(rules, limits={"mediums": 1, **rules.limits})
         settings = self._settings
         beam = BeamRules(settings.beam_width, settings.beam_shortlist, settings.beam_refresh)
-        return beam_search(scorer, pool, start, rules, beam, self._progress)
+        suiting = pool[: math.ceil(len(pool) * _BEAM_SHARE)]
+        known = set(suiting)
+        advice = [Guide(None, tuple(one for one in guide.shortlist if one in known)) for guide in guides]
+        return beam_search(scorer, suiting, start, rules, beam, self._progress, advice)
 
     def _negative(self, scorer: Scorer, subject: Subject) -> Trail:
         flavors = self._table.rows(FLAVORS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -42,6 +43,18 @@ class Trail:
 EMPTY = Trail("", 0.0, ())
 
 
+class Round(NamedTuple):
+    """winner: row of the best candidate. similarity: of the prompt with it. similarities: of all, half precision."""
+
+    winner: int
+    similarity: float
+    similarities: np.ndarray
+
+
+Watcher = Callable[[Trail, Sequence[Candidate], np.ndarray], None]
+"""Told of every round: the prompt before it, the candidates, and how similar the prompt becomes with each of them."""
+
+
 class Scorer:
     """Cosine similarities of texts to one picture, given by its features [width].
 
@@ -64,18 +77,19 @@ class Scorer:
         features = self._clip.text.encode_continuations(prompt, phrases, rough)
         return (features @ self._features).cpu().numpy()
 
-    def best_continuation(self, prompt: str, phrases: Sequence[str], sign: float) -> tuple[int, float]:
-        """The phrase with the highest sign * similarity, the first of equal ones, and its similarity."""
+    def best_continuation(self, prompt: str, phrases: Sequence[str], sign: float) -> Round:
+        """The phrase with the highest sign * similarity, the first of equal ones."""
         if not prompt or not self._clip.text.has_rough:
             similarities = self.continuations(prompt, phrases)
             row = int((sign * similarities).argmax())
-            return row, float(similarities[row])
+            return Round(row, float(similarities[row]), similarities)
 
         def exact(rows: np.ndarray) -> np.ndarray:
             return sign * self.continuations(prompt, [phrases[int(row)] for row in rows])
 
-        row, value = self.screening.best(sign * self.continuations(prompt, phrases, rough=True), exact)
-        return row, sign * value
+        rough = self.continuations(prompt, phrases, rough=True)
+        row, value = self.screening.best(sign * rough, exact)
+        return Round(row, sign * value, rough)
 
     def length(self, text: str) -> int:
         return self._clip.text.length(text)
@@ -121,7 +135,12 @@ class ChainRules:
 
 
 def greedy_chain(
-    scorer: Scorer, candidates: Sequence[Candidate], start: Trail, rules: ChainRules, progress: Progress
+    scorer: Scorer,
+    candidates: Sequence[Candidate],
+    start: Trail,
+    rules: ChainRules,
+    progress: Progress,
+    watcher: Watcher | None = None,
 ) -> Trail:
     """clip-interrogator's chain: each round takes the phrase that brings the prompt nearest to the picture; the best
     prompt on the way is returned. Equal scores go to the earlier candidate (the peer: to either, by its hash seed).
@@ -132,7 +151,7 @@ def greedy_chain(
     left = list(candidates)
     current, objective = start, start.similarity
     if not current.prompt and left:
-        current, left = _best_step(scorer, current, left, sign)
+        current, left = _best_step(scorer, current, left, sign, watcher)
         objective = current.similarity if rules.unsigned_start else sign * current.similarity
     best, best_objective = current, objective
     with progress.task("Searching", rules.most, "phrases") as task:
@@ -140,7 +159,7 @@ def greedy_chain(
             left = allowed(left, current, rules.limits)
             if not left:
                 break
-            following, left = _best_step(scorer, current, left, sign)
+            following, left = _best_step(scorer, current, left, sign, watcher)
             length = scorer.length(following.prompt)
             if length > rules.token_limit < scorer.context_length:
                 break
@@ -168,9 +187,13 @@ def joined_category(trail: Trail, category: str) -> Trail:
     return replace(trail, phrases=tuple(joined))
 
 
-def _best_step(scorer: Scorer, trail: Trail, left: list[Candidate], sign: float) -> tuple[Trail, list[Candidate]]:
+def _best_step(
+    scorer: Scorer, trail: Trail, left: list[Candidate], sign: float, watcher: Watcher | None
+) -> tuple[Trail, list[Candidate]]:
     texts = [candidate.text for candidate in left]
-    winner, similarity = scorer.best_continuation(trail.prompt, texts, sign)
+    winner, similarity, similarities = scorer.best_continuation(trail.prompt, texts, sign)
+    if watcher is not None:
+        watcher(trail, left, similarities)
     following = trail.extended(left[winner], similarity)
     return following, left[:winner] + left[winner + 1 :]
 

@@ -79,7 +79,7 @@ class Settings:
     suffix: str = ""
     pool: int = 2048
     beam_width: int = 4
-    beam_shortlist: int = 128
+    beam_shortlist: int = 64
     beam_refresh: int = 4
     min_phrases: int = 8
     max_phrases: int = 32

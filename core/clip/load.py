@@ -132,12 +132,13 @@ class _Loader:
         settings = _read_json(folder / "preprocessor_config.json")
         return self._from_transformers(model, tokenizer, Preprocess.from_transformers(settings))
 
-    def _from_transformers_state(self, state: Mapping[str, Tensor], path: Path, quick_gelu: bool) -> Clip:
+    def _from_transformers_state(self, state: dict[str, Tensor], path: Path, quick_gelu: bool) -> Clip:
         clip_config, clip_model = transformers_attribute("CLIPConfig"), transformers_attribute("CLIPModel")
         config = path.parent / "config.json"
         settings = _read_json(config) if config.is_file() else layouts.transformers_config(state, quick_gelu)
         model = clip_model(clip_config.from_dict(dict(settings)))
         self._fill(model, state, path)
+        state.clear()
         beside = path.parent if (path.parent / "merges.txt").is_file() else None
         folder = beside or self._hub.fetch(_TOKENIZER_REPO, ["vocab.json", "merges.txt"], self._progress)
         tokenizer = transformers_attribute("CLIPTokenizer").from_pretrained(str(folder), local_files_only=True)
@@ -150,8 +151,8 @@ class _Loader:
         return assemble.from_transformers(model, tokenizer, preprocess, self._name, self._placement)
 
     def _fill(self, model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
-        """Gives the model copies of the weights, the picture side's in its final dtype: nothing is held twice, and
-        nothing stays bound to the file."""
+        """Gives the model copies of the weights, the picture side's in its final dtype: when the caller lets go of the
+        file's own, whose pages are memory too, nothing is held twice and nothing stays bound to the file."""
         copies = {name: tensor.to(self._dtype_of(name, tensor), copy=True) for name, tensor in state.items()}
         try:
             missing, unexpected = model.load_state_dict(copies, strict=False, assign=True)
@@ -181,12 +182,13 @@ class _Loader:
         config: dict[str, Any],
         settings: Mapping[str, Any],
         quick_gelu: bool,
-        state: Mapping[str, Tensor],
+        state: dict[str, Tensor],
         architecture: str,
     ) -> Clip:
         quick_gelu = bool(config.pop("quick_gelu", False)) or quick_gelu
         model = layouts.build_open_clip(config, quick_gelu)
         self._fill(model, layouts.fit_open_clip_state(model, state), Path(self._name))
+        state.clear()
         size = model.visual.image_size
         preprocess = Preprocess.from_open_clip({**settings, "size": size})
         tokenizer = layouts.open_clip_tokenizer(architecture, config)

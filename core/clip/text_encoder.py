@@ -45,9 +45,15 @@ class TextEncoder(Protocol):
     """
 
     context_length: int
-    nbytes: int
-    fewest_working_bytes: int
-    best_working_bytes: int
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def fewest_working_bytes(self) -> int: ...
+
+    @property
+    def best_working_bytes(self) -> int: ...
 
     @property
     def has_rough(self) -> bool:

@@ -22,6 +22,7 @@ from .weights import Block, TowerWeights
 # more at once are no faster, neither on a CPU nor on a GPU that this many keep busy
 MOST_NODES = 4096
 FEWEST_NODES = 256
+_HALF_ROW_BLOCK = 512
 _PATH_LENGTH = 16  # nodes of a long phrase
 
 
@@ -50,6 +51,10 @@ class TextTower:
         self.weights = weights
         self.context_length = weights.positions.shape[0]
         self.working_memory: int | None = None
+        # oneDNN, which multiplies half-precision matrices on CPUs, prepares itself anew for every number of rows: that
+        # takes as long as the product, and megabytes that it keeps
+        half_on_cpu = weights.device.type == "cpu" and weights.positions.dtype != torch.float32
+        self._row_block = _HALF_ROW_BLOCK if half_on_cpu else 1
 
     @property
     def bytes_per_node(self) -> int:
@@ -141,21 +146,25 @@ class TextTower:
 
     def _run(self, prefix: Prefix, trie: Trie) -> Tensor:
         weights = self.weights
-        x = weights.embedding[trie.tokens] + weights.positions[len(prefix.ids) + trie.depths]
+        x = self._padded(weights.embedding[trie.tokens] + weights.positions[len(prefix.ids) + trie.depths])
         for index, block in enumerate(weights.blocks[:-1]):
-            q, k, v = self._project(block, x, 0, 3)
+            q, k, v = (part[:, : len(trie)] for part in self._project(block, x, 0, 3))
             attended = _attend(q, k, v, prefix.keys[index], prefix.values[index], trie.level_sizes, trie.paths)
-            x = self._finish(block, x, attended)
+            x = self._finish(block, x, self._padded(attended))
         block = weights.blocks[-1]
-        k, v = self._project(block, x, 1, 3)
-        x = x[trie.ends]
-        (q,) = self._project(block, x, 0, 1)
+        k, v = (part[:, : len(trie)] for part in self._project(block, x, 1, 3))
+        x = self._padded(x[trie.ends])
+        q = self._project(block, x, 0, 1)[0][:, : len(trie.ends)]
         attended = _attend(q, k, v, prefix.keys[-1], prefix.values[-1], *trie.ends_by_depth())
-        x = self._finish(block, x, attended)
+        x = self._finish(block, x, self._padded(attended))
         x = _normalise(x, weights.final_norm)
         if weights.projection is not None:
             x = F.linear(x, weights.projection, weights.projection_bias)
         return x[trie.rows]
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """With rows of zeros up to a number of rows that comes often; nothing reads them."""
+        return F.pad(x, (0, 0, 0, -len(x) % self._row_block)) if self._row_block > 1 else x
 
     def _project(self, block: Block, x: Tensor, first: int, last: int) -> tuple[Tensor, ...]:
         """Of query, key and value (0, 1, 2) of x [nodes, width] those from `first` up to `last`: each [heads, nodes,
