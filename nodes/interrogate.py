@@ -113,12 +113,12 @@ def interrogate(
     texts = given_captions(captions, len(images))
     if texts is None and mode != "negative" and setup.captioner is not None:
         texts = _described(setup, settings, images, progress)
-    engine = setup.engine(settings, progress)
     found = []
-    for number, image in enumerate(images):
-        progress.check()
-        progress.subject = f"picture {number + 1} of {len(images)}: " if len(images) > 1 else ""
-        found.append(engine.interrogate(image, mode, texts[number] if texts else ""))
+    with setup.engine(settings, progress) as engine:
+        for number, image in enumerate(images):
+            progress.check()
+            progress.subject = f"picture {number + 1} of {len(images)}: " if len(images) > 1 else ""
+            found.append(engine.interrogate(image, mode, texts[number] if texts else ""))
     return found
 
 

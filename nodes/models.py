@@ -71,7 +71,8 @@ class Setup:
     captioner: NamedCaptioner | None
 
     def engine(self, settings: Settings, progress: Progress) -> Engine:
-        """An engine for one run; it keeps nothing on the device once it is let go."""
+        """An engine for one run, to be used in a `with` statement: after it nothing is left on the device but what
+        ComfyUI knows of."""
         return _GraphEngine(settings, self.source, progress)
 
 

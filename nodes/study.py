@@ -59,8 +59,8 @@ class Analyze(io.ComfyNode):
         setup = interrogator or default_setup()
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Analyzing"):
             pictures = [open_image(picture) for picture in image]
-            engine = setup.engine(setup.settings, progress)
-            analyses = engine.analyze(pictures, phrases_in(categories) or None, top)
+            with setup.engine(setup.settings, progress) as engine:
+                analyses = engine.analyze(pictures, phrases_in(categories) or None, top)
         tables = [analysis_table(analysis) for analysis in analyses]
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
         return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui={"text": tables})
@@ -133,8 +133,8 @@ class MatchPhrases(io.ComfyNode):
         setup = interrogator or default_setup()
         lines = [line.strip() for line in phrases.splitlines() if line.strip()]
         sentences = [sentence.strip() for sentence in templates.split(";") if sentence.strip()]
-        with host.reporting(cls.hidden.unique_id) as progress, progress.task("Matching"):
-            match = setup.engine(setup.settings, progress).match(list(image), lines, sentences)
+        with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
+            match = engine.match(list(image), lines, sentences)
         rankings = [ranking(match, picture) for picture in range(len(image))]
         best = [match.ranked_phrases(picture)[0] for picture in range(len(image))]
         return io.NodeOutput(
@@ -187,8 +187,7 @@ class Locate(io.ComfyNode):
 
         setup = interrogator or default_setup()
         masks, overlays = [], []
-        with host.reporting(cls.hidden.unique_id) as progress:
-            engine = setup.engine(setup.settings, progress)
+        with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
             for picture in progress.track([open_image(picture) for picture in image], "Locating", len(image)):
                 location = engine.locate(picture, phrase)
                 masks.append(as_mask(support_share(location.heat, picture.size, threshold)))

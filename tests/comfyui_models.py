@@ -3,7 +3,9 @@
     COMFYUI_PYTHON comfyui_models.py COMFYUI_DIR MODELS_DIR
 
 checkpoints/random.safetensors: a denoiser of one level, a whole CLIP-L without its text projection, as real
-checkpoints are, and a small decoder. text_encoders/clip_l.safetensors: what tells that CLIP-L's text projection.
+checkpoints are, and a small decoder.
+text_encoders/clip_l.safetensors: what tells that CLIP-L's text projection.
+loras/text.safetensors: a LoRA on that CLIP-L.
 """
 
 from __future__ import annotations
@@ -73,11 +75,20 @@ text = comfy.sd1_clip.SDClipModel(device="meta", dtype=torch.float16)
 encoder = random_weights(text.transformer, "", 0.02)
 projection = encoder.pop("text_projection.weight")
 checkpoint |= {f"cond_stage_model.transformer.{name}": tensor for name, tensor in encoder.items()}
-for folder in ("checkpoints", "text_encoders"):
+for folder in ("checkpoints", "text_encoders", "loras"):
     (models / folder).mkdir(parents=True, exist_ok=True)
 save_file(checkpoint, str(models / "checkpoints" / "random.safetensors"))
 positions = "text_model.embeddings.position_embedding.weight"
 save_file(
     {positions: encoder[positions], "text_projection.weight": projection},
     str(models / "text_encoders" / "clip_l.safetensors"),
+)
+layer = "lora_te_text_model_encoder_layers_3_mlp_fc1"
+save_file(
+    {
+        f"{layer}.lora_down.weight": torch.randn(4, 768) * 0.1,
+        f"{layer}.lora_up.weight": torch.randn(3072, 4) * 0.1,
+        f"{layer}.alpha": torch.tensor(4.0),
+    },
+    str(models / "loras" / "text.safetensors"),
 )

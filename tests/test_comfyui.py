@@ -224,6 +224,55 @@ def test_comfyui_interrogates_with_the_models_in_the_graph(comfyui):
     assert again.text("4") == run.text("4")
 
 
+def test_comfyui_and_the_nodes_see_the_same_in_the_models_of_the_graph(comfyui):
+    """LoRAs included, and the models as they were afterwards. At the vision model's own size, no one resizes."""
+    text = "a cup of coffee, (seen from above), soft light"
+    escaped = "a cup of coffee, \\(seen from above\\), soft light"
+    graph = in_the_graph(768, mode="caption") | {
+        "20": node("PrimitiveString", value=text),
+        "21": node("ImageScale", image=["1", 0], upscale_method="area", width=56, height=56, crop="center"),
+        "22": node("LoraLoader", model=["2", 0], clip=["2", 1], lora_name="text.safetensors"),
+        "6": node("PreviewAny", source=["4", 1]),
+        "7": node("PreviewAny", source=["23", 0]),
+    }
+    graph["22"]["inputs"] |= {"strength_model": 1.0, "strength_clip": 1.0}
+    graph["4"]["inputs"] |= {"image": ["21", 0], "caption": ["20", 0]}
+    found = []
+    for clip in (["2", 1], ["22", 1], ["2", 1]):
+        graph["5"]["inputs"]["clip"] = clip
+        graph["23"] = node(
+            "ProbeSimilarity",
+            clip=clip,
+            clip_vision=["3", 0],
+            image=["21", 0],
+            text=escaped,
+            projected=False,
+        )
+        run = comfyui.run(graph)
+        ours, theirs = (float(run.text(number)[0]) for number in ("6", "7"))
+        assert ours == pytest.approx(theirs, abs=2e-4)
+        found.append(ours)
+    assert found[0] == pytest.approx(found[2], abs=1e-6)
+    assert abs(found[0] - found[1]) > 1e-3, "the LoRA takes part"
+
+
+def test_comfyui_and_the_nodes_see_the_same_in_sdxls_other_encoder(comfyui):
+    graph = in_the_graph(64, mode="caption") | {
+        "2": node("ProbeSmallSdxl", width=64),
+        "20": node("PrimitiveString", value="a cup of coffee"),
+        "21": node("ImageScale", image=["1", 0], upscale_method="area", width=56, height=56, crop="center"),
+        "6": node("PreviewAny", source=["4", 1]),
+        "7": node("PreviewAny", source=["23", 0]),
+    }
+    graph["5"]["inputs"]["clip"] = ["2", 0]
+    graph["4"]["inputs"] |= {"image": ["21", 0], "caption": ["20", 0]}
+    graph["23"] = node(
+        "ProbeSimilarity", clip=["2", 0], clip_vision=["3", 0], image=["21", 0], text="a cup of coffee", projected=True
+    )
+    run = comfyui.run(graph)
+    assert float(run.text("6")[0]) == pytest.approx(float(run.text("7")[0]), abs=2e-4)
+
+
 def test_comfyui_refuses_models_that_do_not_belong_together(comfyui):
     run = comfyui.run(in_the_graph(1024))
     assert run.error == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import inspect
 import json
@@ -9,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -228,6 +230,31 @@ def test_models_are_loaded_once_and_in_comfyuis_care(models, server, photographs
         Interrogate.execute(image=[as_batch(photographs[:1])], interrogator=[setup], **words)
     assert len(standin_memory.loaded) == 2, "one CLIP and one captioner"
     assert list((models / "unrender" / "tables").glob("*.safetensors"))
+
+
+def test_nothing_outlives_a_run_but_what_comfyui_knows_of(models, server, photographs, monkeypatch):
+    from unrender.core.clip import Clip
+    from unrender.core.phrases.table import PhraseTable
+    from unrender.nodes.interrogate import Interrogate
+
+    made: list[weakref.ref] = []
+    for kind in (Clip, PhraseTable):
+        original = kind.__init__
+
+        def remembering(self, *values, original=original, **named):
+            original(self, *values, **named)
+            made.append(weakref.ref(self))
+
+        monkeypatch.setattr(kind, "__init__", remembering)
+    setup = micro_setup()
+    gc.disable()
+    try:
+        words = listed(**INTERROGATE, interrogator=setup)
+        Interrogate.execute(image=[as_batch(photographs[:1])], **words)
+    finally:
+        gc.enable()
+    kinds = {type(reference()).__name__ for reference in made}
+    assert len(made) >= 3 and kinds == {"NoneType"}
 
 
 def test_a_movable_clip_is_the_clip_it_came_from(clip, photographs):

@@ -2,12 +2,17 @@
 
 import json
 import tempfile
+import types
 from pathlib import Path
 
 import comfy.clip_vision
 import comfy.model_management
+import comfy.sd
+import comfy.sdxl_clip
+import folder_paths
 import torch
 from aiohttp import web
+from safetensors.torch import load_file
 from server import PromptServer
 
 
@@ -54,4 +59,65 @@ class SmallVision:
         return (vision,)
 
 
-NODE_CLASS_MAPPINGS = {"ProbeSmallVision": SmallVision}
+class SmallSdxl:
+    """A CLIP as SDXL's checkpoints have it, both text encoders of three layers with random weights: clip_g of the given
+    width, clip_l twice as wide."""
+
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "make"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"width": ("INT", {"default": 64, "max": 4096})}}
+
+    def make(self, width):
+        small = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 128}
+        options = {
+            "clip_g_model_config": {**small, "hidden_size": width},
+            "clip_l_model_config": {**small, "hidden_size": 2 * width},
+        }
+        target = types.SimpleNamespace(
+            params={}, clip=comfy.sdxl_clip.SDXLClipModel, tokenizer=comfy.sdxl_clip.SDXLTokenizer
+        )
+        clip = comfy.sd.CLIP(target, model_options=options)
+        generator = torch.Generator().manual_seed(1)
+        weights = {
+            name: torch.randn(tensor.shape, generator=generator) * 0.05 + ("norm" in name and name.endswith("weight"))
+            for name, tensor in clip.cond_stage_model.state_dict().items()
+            if not name.endswith("logit_scale")
+        }
+        clip.cond_stage_model.load_state_dict(weights, strict=False)
+        return (clip,)
+
+
+class Similarity:
+    """What ComfyUI itself makes of a text and a picture: the cosine of their embeddings."""
+
+    RETURN_TYPES = ("FLOAT",)
+    FUNCTION = "compare"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "clip": ("CLIP",),
+                "clip_vision": ("CLIP_VISION",),
+                "image": ("IMAGE",),
+                "text": ("STRING", {"default": ""}),
+                "projected": ("BOOLEAN", {"default": False, "tooltip": "The CLIP has its text projection."}),
+            }
+        }
+
+    def compare(self, clip, clip_vision, image, text, projected):
+        pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True if projected else "unprojected")[1]
+        pooled = pooled.float()
+        if not projected:
+            file = folder_paths.get_full_path_or_raise("text_encoders", "clip_l.safetensors")
+            pooled = pooled @ load_file(file)["text_projection.weight"].float().T
+        seen = clip_vision.encode_image(image)["image_embeds"].float()
+        return (float(torch.nn.functional.cosine_similarity(pooled, seen)[0]),)
+
+
+NODE_CLASS_MAPPINGS = {"ProbeSmallVision": SmallVision, "ProbeSimilarity": Similarity, "ProbeSmallSdxl": SmallSdxl}
