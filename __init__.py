@@ -5,7 +5,7 @@ __version__ = "0.1.0"
 WEB_DIRECTORY = "web"  # where ComfyUI finds the nodes' script and help pages
 
 
-async def comfy_entrypoint():  # noqa: ANN201 - the type exists in ComfyUI only
+async def comfy_entrypoint():
     """What ComfyUI calls to get the nodes; nothing of them is imported elsewhere."""
     from .nodes.extension import extension
 
