@@ -257,10 +257,13 @@ def test_nothing_outlives_a_run_but_what_comfyui_knows_of(models, server, photog
     assert len(made) >= 3 and kinds == {"NoneType"}
 
 
-def test_a_movable_clip_is_the_clip_it_came_from(clip, photographs):
+def test_a_movable_clip_is_the_clip_it_came_from(open_clip_transform, open_clip_tokenizer, photographs):
+    from conftest import random_open_clip
+    from unrender.core.clip import Clip
     from unrender.core.clip.movable import MovableClip
     from unrender.core.devices import Arithmetic
 
+    clip = Clip.from_open_clip(random_open_clip(seed=2), open_clip_transform, open_clip_tokenizer)
     texts = ["a lighthouse", "an oil painting of a lighthouse, by night"]
     expected = clip.encode_texts(texts), clip.encode_images(photographs[:2]), clip.fingerprint
     module = MovableClip(clip, Arithmetic(torch.float32, torch.float32, torch.bfloat16))
@@ -271,6 +274,27 @@ def test_a_movable_clip_is_the_clip_it_came_from(clip, photographs):
     weights = moved.text._exact.tower.weights
     assert all(parameter.device.type == "meta" for parameter in module.to("meta").parameters())
     assert module.clip(torch.device("meta")).text._exact.tower.weights.device.type == "meta" != weights.device.type
+
+
+def test_a_movable_clip_may_have_its_librarys_text_encoder(open_clip_transform, open_clip_tokenizer, photographs):
+    from conftest import random_open_clip
+    from unrender.core.clip import Clip
+    from unrender.core.clip.movable import MovableClip
+    from unrender.core.devices import Arithmetic
+
+    model = random_open_clip(seed=3)
+    true = model.encode_text
+    model.encode_text = lambda ids: true(ids) * torch.linspace(1, 1.01, 48)  # so that the own tower is not used
+    clip = Clip.from_open_clip(model, open_clip_transform, open_clip_tokenizer)
+    assert not clip.uses_own_tower
+    expected = clip.encode_texts(["a lighthouse"]), clip.encode_images(photographs[:1]), clip.fingerprint
+    module = MovableClip(clip, Arithmetic(torch.float32, torch.float32, None))
+    moved = module.clip(torch.device("cpu"))
+    assert torch.equal(moved.encode_texts(["a lighthouse"]), expected[0])
+    assert torch.equal(moved.encode_images(photographs[:1]), expected[1])
+    assert moved.fingerprint == expected[2]
+    assert all(parameter.device.type == "meta" for parameter in module.to("meta").parameters())
+    assert next(model.transformer.parameters()).device.type == "meta"
 
 
 def test_errors_speak_of_nodes_and_leave_no_progress_behind(server):

@@ -103,7 +103,7 @@ def _text_side(
         rough = arithmetic.rough and TextTower(weights.to(placement.device, arithmetic.rough))
         return TowerEncoder(tower, tokenizer, rough)
     model.to(placement.device)
-    return LibraryEncoder(encode_batch, tokenizer, context_length, placement.device, name)
+    return LibraryEncoder(encode_batch, tokenizer, context_length, placement.device, name, model)
 
 
 def _library_text(model: Any) -> Callable[[Tensor], Tensor]:

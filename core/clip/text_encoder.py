@@ -183,6 +183,7 @@ class LibraryEncoder:
     """The library's own text encoder, for towers that are not causal or not understood.
 
     encode_batch: token tensor [n, context] -> features [n, width], not normalised.
+    module: what computes them, for hosts that move models.
     """
 
     def __init__(
@@ -192,7 +193,9 @@ class LibraryEncoder:
         context_length: int,
         device: torch.device,
         name: str,
+        module: torch.nn.Module | None = None,
     ) -> None:
+        self.module = module
         self._encode_batch = encode_batch
         self._tokenizer = tokenizer
         self._device = device
