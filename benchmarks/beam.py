@@ -28,7 +28,7 @@ from typing import Any
 import open_clip
 import torch
 from PIL import Image
-from unrender.core.beam import BeamRules, Guide, Guides, beam_search
+from unrender.core.beam import BeamRules, Guides, beam_search
 from unrender.core.clip import Clip
 from unrender.core.interrogate import FLAVORS
 from unrender.core.phrases import load_vocabulary

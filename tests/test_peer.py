@@ -31,13 +31,13 @@ MODES = ("classic", "fast", "best", "negative")
 class Pair:
     """The peer and this project's engine on one model and one vocabulary."""
 
-    def __init__(self, folder, pool, shorten=None, model=None):
+    def __init__(self, folder, pool, shorten=None, model=None, tokenize=None, clip=None):
         import open_clip
 
         self.model = model or random_open_clip(width=32, heads=1, layers=2, joint=32, seed=5)
         transform = self.transform = open_clip.image_transform(64, is_train=False)
-        self.tokenize = open_clip.get_tokenizer("ViT-B-32")
-        self.clip = Clip.from_open_clip(self.model, transform, self.tokenize)
+        self.tokenize = tokenize or open_clip.get_tokenizer("ViT-B-32")
+        self.clip = clip or Clip.from_open_clip(self.model, transform, self.tokenize)
         config = peer.Config(
             clip_model_name="ViT-B-32/none", cache_path=str(folder), download_cache=False, quiet=True, device="cpu"
         )
@@ -166,6 +166,74 @@ def test_forty_pictures_in_one_and_in_two_precisions(architecture, tmp_path_fact
                 assert pair.same(found.prompt, theirs)
                 assert found.risk < 1e-6
                 assert abs(found.similarity - pair.peer.similarity(features[None], theirs)) < 2e-6
+
+
+class MicroAsOpenClip(torch.nn.Module):
+    """The trained toy model with open_clip's interface, which is all the peer knows."""
+
+    def __init__(self):
+        from transformers import CLIPModel, CLIPTokenizer
+        from unrender.core.micro import CLIP_FOLDER
+
+        super().__init__()
+        self.clip = CLIPModel.from_pretrained(CLIP_FOLDER).eval()
+        self.tokenizer = CLIPTokenizer.from_pretrained(CLIP_FOLDER)
+
+    def encode_text(self, tokens):
+        return self.clip.text_projection(self.clip.text_model(tokens).pooler_output)
+
+    def tokenize(self, texts):
+        """Padded with 0, as the peer needs it."""
+        length = self.clip.config.text_config.max_position_embeddings
+        rows = torch.zeros(len(texts), length, dtype=torch.long)
+        for row, text in zip(rows, texts, strict=True):
+            ids = self.tokenizer(text, truncation=True, max_length=length)["input_ids"]
+            row[: len(ids)] = torch.tensor(ids)
+        return rows
+
+
+@pytest.mark.full
+def test_forty_pictures_on_the_trained_micro_model(tmp_path, monkeypatch):
+    """What the model was trained for: pictures it tells apart, in the words of its own small world."""
+    from unrender.core.micro import PHRASES_FOLDER
+    from unrender.core.micro.pictures import render
+
+    def words_of_micro(data_path):
+        folder = tmp_path / "data"
+        folder.mkdir()
+        for name in ("artists", "flavors", "mediums", "negative"):
+            (folder / f"{name}.txt").write_text((PHRASES_FOLDER / f"{name}.txt").read_text("utf-8"), "utf-8")
+        (folder / "movements.txt").write_text("pixel art\nmosaic\n")
+        return folder
+
+    model = MicroAsOpenClip()
+    monkeypatch.setattr(peer.open_clip, "get_tokenizer", lambda name: model.tokenize)
+    clip = Clip.load("micro", device="cpu", precision="exact")
+    pair = Pair(tmp_path, 2048, words_of_micro, model, model.tokenize, clip)
+    monkeypatch.setattr("unrender.core.devices.fast_half", lambda device: torch.bfloat16)
+    two = Clip.load("micro", device="cpu", precision="auto")
+    assert two.text.has_rough
+    drawn = [Image.fromarray(pixels.permute(1, 2, 0).numpy()) for pixels in render("test", 900).pixels]
+    settings = Settings(peer_defects=True)
+    engines = [Interrogator(one, pair.vocabulary, lambda: pair.table, settings, SILENT) for one in (clip, two)]
+    for features in _apart(clip.encode_images(drawn), 40):
+        monkeypatch.setattr(pair.peer, "image_to_features", lambda image, features=features: features[None])
+        for mode in MODES:
+            theirs = pair.theirs(mode, None, "a red circle on a white background")
+            for engine in engines:
+                found = engine.run(mode, Subject(features, "a red circle on a white background"))
+                assert pair.same(found.prompt, theirs)
+                assert abs(found.similarity - pair.peer.similarity(features[None], theirs)) < 2e-6
+
+
+def _apart(features, count):
+    """So many of the features, of pairwise cosine under 0.5."""
+    chosen = features[:1]
+    for one in features[1:]:
+        if len(chosen) < count and (chosen @ one).max() < 0.5:
+            chosen = torch.cat([chosen, one[None]])
+    assert len(chosen) == count
+    return chosen
 
 
 @pytest.fixture(scope="module")
