@@ -10,7 +10,6 @@ import numpy as np
 from .progress import Progress
 from .search import Candidate, ChainRules, Scorer, Trail, allowed
 
-
 _EXCHANGES = 16
 _LEAST_GAIN = 1e-6  # float32 rounds differently where prompts share another beginning
 
@@ -99,9 +98,7 @@ def _refined(
     return trail
 
 
-def _exchanged(
-    scorer: Scorer, trail: Trail, place: int, shortlist: Sequence[Candidate], rules: ChainRules
-) -> Trail:
+def _exchanged(scorer: Scorer, trail: Trail, place: int, shortlist: Sequence[Candidate], rules: ChainRules) -> Trail:
     parts = [Candidate(phrase.text, phrase.category) for phrase in trail.phrases]
     others = parts[:place] + parts[place + 1 :]
     taken = {part.text for part in parts}

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from unrender.core.beam import BeamRules, beam_search
+from unrender.core.beam import BeamRules, Guides, _refined, beam_search
 from unrender.core.interrogate import Interrogator, Subject
 from unrender.core.phrases import load_vocabulary
 from unrender.core.phrases.table import PhraseTable
@@ -55,6 +55,40 @@ def test_better_than_greedy_and_the_same_every_time(clip, words):
         clip.text.forget()
         assert beam_search(scorer, words, start, rules, BeamRules(), SILENT) == again
         assert beam.similarity > greedy.similarity + 1e-4
+
+
+def test_with_a_greedy_chain_beside_it_the_beam_is_never_worse(clip, words):
+    """The guides' prompts grow beside its own; their shortlists are those of the rounds that were computed anyway."""
+    for seed in range(4):
+        scorer = Scorer(clip, picture(seed))
+        start, rules = scorer.trail([START]), ChainRules(2, 6, 77, {})
+        guides = Guides(64)
+        greedy = greedy_chain(scorer, words, start, rules, SILENT, guides.watch)
+        assert guides.found[0].trail == start
+        first = scorer.continuations(start.prompt, [word.text for word in words])
+        assert [word.text for word in guides.found[0].shortlist[:5]] == [
+            words[row].text for row in (-first).argsort()[:5]
+        ]
+        beam = beam_search(scorer, words, start, rules, BeamRules(width=1), SILENT, guides.found)
+        assert beam.similarity >= greedy.similarity - 1e-6
+
+
+def test_a_phrase_in_the_way_is_exchanged_or_taken_out(clip):
+    """Grown with one choice only, the beam ends with a poor phrase, and mends it once there are others."""
+    texts = ("red", "fog", "neon", "rain", "dust", "85mm")
+    for seed in range(6):
+        scorer = Scorer(clip, picture(seed))
+        start = scorer.trail([START])
+        worst = texts[int(scorer.continuations("a cat", texts).argmin())]
+        forced = scorer.trail([START, Candidate(worst, "flavors"), Candidate("bokeh", "flavors")])
+        choice = [Candidate(text, "flavors") for text in texts]
+        mended = _refined(scorer, forced, len(start.phrases), [choice, choice], ChainRules(0, 4, 77, {}))
+        assert mended.similarity > forced.similarity
+        assert worst not in [phrase.text for phrase in mended.phrases]
+        assert scorer.similarity(mended.prompt) == pytest.approx(mended.similarity, abs=1e-6)
+        # of a category that is full only an exchange within it is possible
+        kept = _refined(scorer, forced, 1, [[], []], ChainRules(0, 4, 77, {"flavors": 2}))
+        assert {phrase.text for phrase in kept.phrases} <= {phrase.text for phrase in forced.phrases}
 
 
 def test_limits_hold_and_no_phrase_is_repeated(clip, words):
