@@ -10,7 +10,7 @@ from ..errors import ModelError
 from .model import Clip
 from .text_encoder import LibraryEncoder, TextEncoder, TowerEncoder
 from .text_tower import TextTower
-from .weights import TowerWeights, _map_tensors
+from .weights import TowerWeights, map_tensors
 
 
 class MovableClip(nn.Module):
@@ -86,9 +86,9 @@ class _Weights(nn.Module):
             tensors.append(tensor)
             return tensor.new_empty(0)
 
-        self._frame = _map_tensors(weights, taken_out)
+        self._frame = map_tensors(weights, taken_out)
         self.tensors = nn.ParameterList(nn.Parameter(tensor, requires_grad=False) for tensor in tensors)
 
     def assembled(self) -> TowerWeights:
         tensors = iter(self.tensors)
-        return _map_tensors(self._frame, lambda _: next(tensors).data)
+        return map_tensors(self._frame, lambda _: next(tensors).data)

@@ -59,12 +59,12 @@ class TowerWeights:
             storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor
 
-        _map_tensors(self, count)
+        map_tensors(self, count)
         return sum(storages.values())
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> TowerWeights:
         """The same weights elsewhere; tensors that are there already are shared, not copied."""
-        return _map_tensors(self, lambda tensor: tensor.to(device, dtype))
+        return map_tensors(self, lambda tensor: tensor.to(device, dtype))
 
     def fingerprint(self) -> str:
         """SHA-256 in hex of all values and of what else decides the output."""
@@ -75,7 +75,7 @@ class TowerWeights:
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
             return tensor
 
-        _map_tensors(self, feed)
+        map_tensors(self, feed)
         return digest.hexdigest()
 
 
@@ -189,11 +189,11 @@ def _detached(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.detach()
 
 
-def _map_tensors(value: Any, change: Any) -> Any:
+def map_tensors(value: Any, change: Any) -> Any:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, tuple):
-        return tuple(_map_tensors(part, change) for part in value)
+        return tuple(map_tensors(part, change) for part in value)
     if isinstance(value, (Block, TowerWeights)):
-        return replace(value, **{part.name: _map_tensors(getattr(value, part.name), change) for part in fields(value)})
+        return replace(value, **{part.name: map_tensors(getattr(value, part.name), change) for part in fields(value)})
     return value
