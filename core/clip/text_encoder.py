@@ -106,6 +106,14 @@ class TowerEncoder:
         self._known_joins: dict[str, bool] = {}
 
     @property
+    def weights(self) -> TowerWeights:
+        return self._exact.tower.weights
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._tokenizer
+
+    @property
     def has_rough(self) -> bool:
         return self._rough is not None
 

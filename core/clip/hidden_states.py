@@ -1,0 +1,92 @@
+"""The hidden states of a text tower at every position, which `TextTower` never computes: it needs end-of-text alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .weights import Block, Norm, TowerWeights
+
+Padding = Literal["end", "zero"]
+_TEXTS_AT_ONCE = 64
+
+
+class Layer(NamedTuple):
+    """Which states are meant.
+
+    skipped: blocks left out at the end; 0 is the last layer, 1 the second-to-last.
+    normed: whether the tower's final normalisation is applied.
+    """
+
+    skipped: int
+    normed: bool
+
+
+LAST = Layer(0, True)
+SECOND_TO_LAST = Layer(1, False)
+SECOND_TO_LAST_NORMED = Layer(1, True)
+
+
+def padded_ids(weights: TowerWeights, texts: Sequence[Sequence[int]], padding: Padding) -> tuple[Tensor, Tensor]:
+    """Token ids of texts, given without start and end, as a model family feeds them to its encoder.
+
+    Returns ids [texts, context length], and [texts] the position of each text's end-of-text. A text that is too long is
+    cut before its end-of-text; one that holds an end-of-text id ends there.
+    padding: what follows: "end" repeats end-of-text, "zero" is id 0.
+    """
+    context, end = weights.positions.shape[0], weights.end_of_text
+    filler = end if padding == "end" else 0
+    ids = torch.full((len(texts), context), filler, dtype=torch.long)
+    ends = torch.empty(len(texts), dtype=torch.long)
+    for row, text in enumerate(texts):
+        text = list(text[: text.index(end)] if end in text else text)[: context - 2]
+        whole = [weights.start_of_text, *text, end]
+        ids[row, : len(whole)] = torch.tensor(whole)
+        ends[row] = len(whole) - 1
+    return ids, ends
+
+
+@torch.no_grad()
+def hidden_states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = (LAST,)) -> tuple[Tensor, ...]:
+    """For each layer asked for the states [texts, positions, width], float32, of token ids [texts, positions].
+
+    They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer).
+    """
+    parts = [_states(weights, part, layers) for part in ids.to(weights.device).split(_TEXTS_AT_ONCE)]
+    return tuple(torch.cat(states) for states in zip(*parts, strict=True))
+
+
+def _states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
+    x = weights.embedding[ids] + weights.positions[: ids.shape[1]]
+    wanted = {layer.skipped for layer in layers}
+    found: dict[int, Tensor] = {}
+    for skipped in range(len(weights.blocks), -1, -1):
+        if skipped in wanted:
+            found[skipped] = x
+        if skipped == min(wanted):
+            break
+        x = _through(weights.blocks[len(weights.blocks) - skipped], x, weights)
+    return [
+        (_normalise(found[layer.skipped], weights.final_norm) if layer.normed else found[layer.skipped]).float()
+        for layer in layers
+    ]
+
+
+def _through(block: Block, x: Tensor, weights: TowerWeights) -> Tensor:
+    texts, positions, width = x.shape
+    stacked = F.linear(_normalise(x, block.norm_1), block.qkv, block.qkv_bias)
+    q, k, v = stacked.view(texts, positions, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
+    attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    x = x + F.linear(attended.transpose(1, 2).reshape(texts, positions, width), block.out, block.out_bias)
+    hidden = F.linear(_normalise(x, block.norm_2), block.up, block.up_bias)
+    hidden = hidden * torch.sigmoid(1.702 * hidden) if weights.quick_gelu else F.gelu(hidden)
+    return x + F.linear(hidden, block.down, block.down_bias)
+
+
+def _normalise(x: Tensor, norm: Norm) -> Tensor:
+    weight, bias, epsilon = norm
+    return F.layer_norm(x, weight.shape, weight, bias, epsilon)
