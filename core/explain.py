@@ -67,9 +67,17 @@ class HeatMap:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """The pixel (x, y) of the picture where the values are greatest."""
+        """The pixel (x, y) of the picture where the values are greatest; of several, as at the picture's border, where
+        the values are level, the one nearest to the middle of the patch with the most support."""
         rows, columns = self.values.shape
-        row, column = divmod(int(self.values.argmax()), columns)
+        patch_row, patch_column = divmod(int(self.support.argmax()), self.support.shape[1])
+        middle = (
+            _middle(patch_row, self.support.shape[0], self.region.top, self.region.bottom) / self.size[1] * rows - 0.5,
+            _middle(patch_column, self.support.shape[1], self.region.left, self.region.right) / self.size[0] * columns
+            - 0.5,
+        )
+        greatest = np.argwhere(self.values == self.values.max())
+        row, column = greatest[np.abs(greatest - np.array(middle)).sum(axis=1).argmin()]
         return int((column + 0.5) / columns * self.size[0]), int((row + 0.5) / rows * self.size[1])
 
     def boxes(self) -> tuple[Box, ...]:
@@ -150,6 +158,10 @@ def _interpolation(count: int, length: float, start: float, end: float, cells: i
     weights[steps, lower] = 1 - (at - lower)
     weights[steps, upper] += at - lower
     return weights * inside[:, None]
+
+
+def _middle(cell: int, cells: int, start: float, end: float) -> float:
+    return start + (cell + 0.5) / cells * (end - start)
 
 
 def _connected(mask: np.ndarray) -> list[np.ndarray]:

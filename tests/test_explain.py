@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch.nn import functional as F
@@ -253,6 +253,7 @@ def spot(width, height, left, top, side):
 
 
 @settings(max_examples=60, deadline=None)
+@example(size=(404, 60), place=(0.0625, 1.0), fit="pad")
 @given(
     size=st.tuples(st.integers(60, 700), st.integers(60, 700)),
     place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
