@@ -1,0 +1,106 @@
+"""What a page offers to choose from, and the engine's settings made of the choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.settings import MODES, Mode, Settings
+
+NONE = "none"
+BUILT_IN = "built-in"
+REPLACE, APPEND = INSERTIONS = ("replace", "append")
+LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
+
+CLIPS = (
+    "ViT-L-14/openai",
+    "ViT-L-14-336/openai",
+    "ViT-B-32/openai",
+    "ViT-B-16/openai",
+    "ViT-H-14/laion2b_s32b_b79k",
+    "ViT-bigG-14/laion2b_s39b_b160k",
+    "ViT-L-14/datacomp_xl_s13b_b90k",
+    "micro",
+)
+"""The CLIPs to choose from; any other name can be typed in."""
+
+VOCABULARIES = {BUILT_IN: None, "extended": "extended", "clip-interrogator": "peer", "clip-gaze": "clip-gaze"}
+"""The vocabularies that are no folders, as Settings calls them."""
+
+CATEGORIES = ("artists", "mediums", "movements", "sites", "flavors")
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What the person set for good, in the host's settings page."""
+
+    clip: str = "ViT-L-14/openai"
+    captioner: str = "blip-large"
+    vocabulary: str = BUILT_IN
+    mode: Mode = "best"
+    insertion: str = REPLACE
+    keeping: str = LEAVE_IN_RAM
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about one picture.
+
+    categories: those a prompt may take phrases from. exclude: phrases, one a line or between commas.
+    """
+
+    picture: Any
+    mode: Mode
+    clip: str
+    captioner: str
+    vocabulary: str = BUILT_IN
+    categories: Sequence[str] = CATEGORIES
+    exclude: str = ""
+
+    def settings(self, folder: Path, device: str) -> Settings:
+        """folder: where models, tables and the person's own vocabularies are kept."""
+        own = vocabulary_folders(folder).get(self.vocabulary)
+        captioner = self.captioner.strip()
+        return Settings(
+            clip=self.clip.strip(),
+            captioner=None if captioner in ("", NONE) else captioner,
+            phrases=own or VOCABULARIES.get(self.vocabulary, self.vocabulary),
+            device=device,
+            limits={name: 0 for name in CATEGORIES if name not in self.categories},
+            exclude=tuple(phrases_in(self.exclude)),
+            cache=folder,
+        )
+
+
+def captioners() -> list[str]:
+    from ..core.caption.captioner import KNOWN_CAPTIONERS
+
+    return [*KNOWN_CAPTIONERS, "micro", NONE]
+
+
+def vocabularies(folder: Path) -> list[str]:
+    return [*VOCABULARIES, *vocabulary_folders(folder)]
+
+
+def vocabulary_folders(folder: Path) -> Mapping[str, Path]:
+    """The folders of phrase files under `folder`/phrases, by name."""
+    found = sorted((folder / "phrases").glob("*/"))
+    return {f"phrases/{path.name}": path for path in found if any(path.glob("*.txt"))}
+
+
+def phrases_in(text: str) -> list[str]:
+    """Phrases of a text box: one a line, or between commas."""
+    return [phrase.strip() for line in text.splitlines() for phrase in line.split(",") if phrase.strip()]
+
+
+def known_mode(name: str) -> Mode:
+    """A mode of that name, the usual one if there is none: a host's settings file may hold anything."""
+    return next((mode for mode in MODES if mode == name), "best")
+
+
+def inserted(found: str, typed: str, insertion: str) -> str:
+    """What the prompt field holds after a prompt was found for a picture."""
+    kept = typed.rstrip(" ,\n")
+    return f"{kept}, {found}" if insertion == APPEND and kept else found

@@ -1,0 +1,121 @@
+"""Work that reports while it goes on: in a thread of its own, so that a page can show how far it is, and stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from ..core.errors import Cancelled
+from ..core.progress import Progress
+
+T = TypeVar("T")
+
+_SECONDS_BETWEEN_REPORTS = 0.2
+
+
+class Job(Progress):
+    """The progress of one piece of work, as a line of text.
+
+    interrupted: whether the host was told to stop; asked between steps of the work.
+    """
+
+    def __init__(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        self.text = ""
+        self._interrupted = interrupted
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Ends the work at its next step; may be called from any thread."""
+        self._stopped.set()
+
+    def check(self) -> None:
+        if self._stopped.is_set() or self._interrupted():
+            raise Cancelled("Stopped.")
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None, unit: str = "") -> Iterator[_Line]:
+        self.check()
+        before = self.text
+        yield _Line(self, label, total, unit)
+        self.text = before
+
+
+class _Line:
+    def __init__(self, job: Job, label: str, total: int | None, unit: str) -> None:
+        self._job = job
+        self._label = label
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._say()
+
+    def advance(self, amount: int = 1) -> None:
+        self._job.check()
+        self._done += amount
+        self._say()
+
+    def _say(self) -> None:
+        if self._unit == "B":
+            amount = f": {self._done / 1e6:.0f}" + (f" of {self._total / 1e6:.0f} MB" if self._total else " MB")
+        elif self._total:
+            amount = f": {self._done} of {self._total} {self._unit}".rstrip()
+        else:
+            amount = ""
+        self._job.text = self._label + amount
+
+
+class _Outcome(Generic[T]):
+    def __init__(self) -> None:
+        self.values: list[T] = []
+        self.error: Exception | None = None
+
+
+def reports(job: Job, work: Callable[[Job], T]) -> Generator[str, None, T]:
+    """Runs the work and yields the job's line whenever it has changed; returns what the work returns, raises what it
+    raises. A reader that goes away stops the work."""
+    outcome: _Outcome[T] = _Outcome()
+
+    def run() -> None:
+        try:
+            outcome.values.append(work(job))
+        except Exception as error:  # noqa: BLE001  raised again where somebody hears of it
+            outcome.error = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    said = ""
+    try:
+        while thread.is_alive():
+            if job.text != said:
+                said = job.text
+                yield said
+            thread.join(_SECONDS_BETWEEN_REPORTS)
+    finally:
+        job.stop()
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.values[0]
+
+
+class Jobs:
+    """The jobs that run now, by a key a page can hold on to."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Job] = {}
+
+    @contextmanager
+    def running(self, job: Job) -> Iterator[str]:
+        key = f"{time.monotonic_ns()}"
+        self._running[key] = job
+        try:
+            yield key
+        finally:
+            self._running.pop(key, None)
+
+    def stop(self, key: str) -> None:
+        with contextlib.suppress(KeyError):
+            self._running[key].stop()

@@ -1,0 +1,114 @@
+"""The models between two uses: kept where the person wants them, never on the device unless asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from ..core.engine import Engine
+from ..core.progress import Progress
+from ..core.results import Interrogation
+from ..core.settings import Settings
+from .choices import LEAVE_ON_DEVICE, UNLOAD, Request
+
+if TYPE_CHECKING:
+    from ..core.caption import Captioner
+    from ..core.clip import Clip
+    from ..core.clip.movable import MovableClip
+
+WORKING_MEMORY = 1536 * 2**20
+"""Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
+
+MakeRoom = Callable[[int], AbstractContextManager[None]]
+"""Has that many bytes free on the device inside the `with`, and gives the host its place back after it."""
+
+
+class Models:
+    """One CLIP and one captioner, those used last. Uses wait for each other."""
+
+    def __init__(self) -> None:
+        self._clip: tuple[str, MovableClip] | None = None
+        self._captioner: tuple[str, Captioner] | None = None
+        self._lock = threading.Lock()
+
+    def interrogate(
+        self, request: Request, settings: Settings, keeping: str, make_room: MakeRoom, progress: Progress
+    ) -> Interrogation:
+        """Raises what `Engine.interrogate` does, before anything is loaded where the picture cannot be read."""
+        from ..core.images import open_image
+
+        picture = open_image(request.picture)
+        with self._lock:
+            try:
+                weights = self._load_clip(settings, progress)
+                captioner = None if request.mode == "negative" else self._load_captioner(settings, progress)
+                needed = WORKING_MEMORY + _nbytes(weights) + (captioner.nbytes if captioner else 0)
+                with make_room(needed), _HeldEngine(settings, weights, captioner, progress) as engine:
+                    return engine.interrogate(picture, request.mode)
+            finally:
+                self._put_away(keeping)
+
+    def unload(self) -> None:
+        """Frees the memory of both."""
+        with self._lock:
+            self._put_away(UNLOAD)
+
+    def _put_away(self, keeping: str) -> None:
+        if keeping == UNLOAD:
+            self._clip = self._captioner = None
+        elif keeping != LEAVE_ON_DEVICE and self._clip is not None:
+            self._clip[1].to("cpu")
+
+    def _load_clip(self, settings: Settings, progress: Progress) -> MovableClip:
+        from ..core.clip import Clip
+        from ..core.clip.movable import MovableClip
+        from ..core.devices import pick_arithmetic, pick_device
+        from ..core.hub import Hub
+
+        if self._clip is None or self._clip[0] != settings.clip:
+            self._clip = None
+            loaded = Clip.load(settings.clip, "cpu", "exact", Hub(settings.cache), progress)
+            arithmetic = pick_arithmetic(settings.precision, pick_device(settings.device))
+            self._clip = settings.clip, MovableClip(loaded, arithmetic)
+        return self._clip[1]
+
+    def _load_captioner(self, settings: Settings, progress: Progress) -> Captioner | None:
+        from ..core.caption import Captioner
+        from ..core.hub import Hub
+
+        name = settings.captioner
+        if name is None:
+            return None
+        if self._captioner is None or self._captioner[0] != name:
+            self._captioner = None
+            hub = Hub(settings.cache)
+            self._captioner = name, Captioner.load(name, settings.device, hub=hub, progress=progress, wait=True)
+        return self._captioner[1]
+
+
+class _HeldEngine(Engine):
+    """An engine for one run, with models that stay when it is gone."""
+
+    def __init__(
+        self, settings: Settings, weights: MovableClip, captioner: Captioner | None, progress: Progress
+    ) -> None:
+        super().__init__(settings, progress=progress)
+        self._weights = weights
+        self._held_captioner = captioner
+
+    def _load_clip(self) -> Clip:
+        from ..core.devices import pick_device
+
+        if self._clip is None:
+            device = pick_device(self.settings.device)
+            self._clip = self._weights.to(device).clip(device)
+        return self._clip
+
+    def _load_captioner(self) -> Captioner | None:
+        return self._held_captioner
+
+
+def _nbytes(weights: MovableClip) -> int:
+    return sum(tensor.nbytes for tensor in weights.parameters())

@@ -1,0 +1,128 @@
+"""The button beside img2img's Interrogate, which puts the prompt of the current picture into the prompt field."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from .choices import Preferences, Request, inserted
+from .gradio_versions import event
+from .page import FAULT, WAIT, Report, Service, run
+
+_BESIDE = "deepbooru"
+_PROMPT = "img2img_prompt"
+_PICTURES = ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base")
+"""The pictures of img2img's tabs, in the order of the tabs; the last tab is for batches."""
+
+_FORGE_PICTURE = "logical_image_background"
+
+_SELECTED_TAB = f"(...values) => [get_tab_index('mode_img2img'), ...values.slice(1, {len(_PICTURES) + 2})]"
+"""JavaScript: the arguments with the number of img2img's selected tab as the first."""
+
+MakeButton = Callable[..., Any]
+
+
+class Toolbar:
+    """Listens to a webui building its page, adds the button, and connects it as soon as all it needs is there.
+
+    make_button: the webui's own small button.
+    """
+
+    def __init__(self, service: Service, make_button: MakeButton) -> None:
+        self._service = service
+        self._make_button = make_button
+        self._parts: list[Any] = []
+        self._prompt: Any = None
+        self._pictures: dict[str, Any] = {}
+        self._canvas = ""
+
+    def after_component(self, component: Any, elem_id: str | None = None, **_: Any) -> None:
+        """Called by the webui for each component it has made."""
+        if elem_id == _BESIDE and not self._parts:
+            self._parts = self._build()
+        elif elem_id == _PROMPT:
+            self._prompt = component
+        elif elem_id in _PICTURES and elem_id not in self._pictures:
+            if isinstance(component, gr.HTML):
+                self._canvas = elem_id  # Forge draws on a canvas; the picture is in a component that follows
+                return
+            self._pictures[elem_id] = component
+        elif self._canvas and _FORGE_PICTURE in (getattr(component, "elem_classes", None) or ()):
+            self._pictures[self._canvas] = component
+            self._canvas = ""
+        else:
+            return
+        if self._parts and self._prompt is not None and len(self._pictures) == len(_PICTURES):
+            self._connect()
+
+    def _build(self) -> list[Any]:
+        start = self._make_button(
+            value="🔎",
+            elem_id="unrender_img2img_start",
+            tooltip="Unrender: find the prompt of the picture and put it into the prompt field",
+        )
+        stop = self._make_button(
+            value="⏹️", elem_id="unrender_img2img_stop", tooltip="Unrender: stop", visible=False
+        )
+        status = gr.HTML(elem_id="unrender_img2img_status", visible=False)
+        return [start, stop, status, gr.State("")]
+
+    def _connect(self) -> None:
+        start, stop, status, key = self._parts
+        pictures = [self._pictures[name] for name in _PICTURES]
+
+        def find(tab: Any, typed: str, *pictures: Any) -> Generator[list[Any], None, None]:
+            for report in self._found(tab, pictures):
+                prompt = gr.update()
+                if report.found is not None:
+                    insertion = self._service.preferences().insertion
+                    prompt = gr.update(value=inserted(self._service.written(report.found.prompt), typed, insertion))
+                yield [
+                    prompt,
+                    gr.update(value=report.line, visible=bool(report.line)),
+                    gr.update(interactive=report.kind != WAIT),
+                    gr.update(visible=report.kind == WAIT),
+                    report.key,
+                ]
+
+        number = gr.Number(value=0, visible=False, elem_id="unrender_img2img_tab")
+        start.click(
+            find,
+            inputs=[number, self._prompt, *pictures],
+            outputs=[self._prompt, status, start, stop, key],
+            **event(_SELECTED_TAB),
+        )
+        stop.click(self._service.jobs.stop, inputs=[key], outputs=[], queue=False, **event())
+
+    def _found(self, tab: Any, pictures: Sequence[Any]) -> Generator[Report, None, None]:
+        number = int(tab or 0)
+        if number >= len(pictures):
+            yield Report("Choose a tab with one picture; the button does not work on a batch.", FAULT)
+            return
+        yield from run(self._service, picture_request(picture_of(pictures[number]), self._service.preferences()))
+
+
+def picture_request(picture: Any, preferences: Preferences) -> Request:
+    """What is asked of a picture when nothing but the picture is given."""
+    return Request(picture, preferences.mode, preferences.clip, preferences.captioner, preferences.vocabulary)
+
+
+def picture_of(value: Any) -> Any:
+    """The picture in what a picture component holds: it alone, with a mask (gradio 3), with layers (gradio 4), or as
+    a data URL; None where there is none. A text that is no data URL is never taken for a file's name."""
+    if isinstance(value, dict):
+        return next((value[name] for name in ("image", "background", "composite") if value.get(name) is not None), None)
+    if not isinstance(value, str):
+        return value
+    head, _, body = value.partition(",")
+    if not head.startswith("data:image/") or not head.endswith(";base64"):
+        return None
+    try:
+        return io.BytesIO(base64.b64decode(body))
+    except binascii.Error:
+        return None

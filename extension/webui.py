@@ -1,0 +1,250 @@
+"""All that touches a webui: its pages, settings, queue, memory and folders. Made for AUTOMATIC1111's and its forks."""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from modules import devices, paths, script_callbacks, shared
+from modules.call_queue import queue_lock
+
+from ..core.prompt_syntax import escape
+from ..core.results import Interrogation
+from ..core.settings import MODES
+from .choices import (
+    CLIPS,
+    INSERTIONS,
+    KEEPINGS,
+    VOCABULARIES,
+    Preferences,
+    Request,
+    captioners,
+    known_mode,
+    vocabularies,
+)
+from .jobs import Job, Jobs
+from .models import Models
+from .wording import sentence_for
+
+_logger = logging.getLogger(__name__)
+_SECTION = ("unrender", "Unrender")
+_DEFAULT = Preferences()
+
+
+def register() -> None:
+    """Tells the webui what to call. Nothing optional is imported before a page is built."""
+    models = Models()
+    pages = _Pages(models)
+    script_callbacks.on_ui_settings(_add_settings)
+    script_callbacks.on_after_component(pages.after_component)
+    script_callbacks.on_ui_tabs(pages.tabs)
+    script_callbacks.on_script_unloaded(models.unload)
+
+
+class _Pages:
+    """What is built into one page of the webui; Reload UI registers another."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._jobs = Jobs()
+        self._toolbar: Any = None
+        self._prompts: dict[str, Any] = {}
+
+    def after_component(self, component: Any, **options: Any) -> None:
+        elem_id = options.get("elem_id")
+        if elem_id in ("txt2img_prompt", "img2img_prompt"):
+            self._prompts[elem_id.partition("_")[0]] = component
+        if self._toolbar is None:
+            from modules.ui_components import ToolButton
+
+            from .toolbar import Toolbar
+
+            self._toolbar = Toolbar(self._service(), ToolButton)
+        self._toolbar.after_component(component, **options)
+
+    def tabs(self) -> list[tuple[Any, str, str]]:
+        import gradio as gr
+
+        with gr.Blocks(analytics_enabled=False) as blocks:
+            try:
+                self._build()
+            except Exception as error:  # noqa: BLE001  a tab with the reason in it is better than no tab
+                gr.HTML(f'<p class="unrender-fault">{html.escape(sentence_for(error))}</p>')
+        return [(blocks, "Unrender", "unrender")]
+
+    def _build(self) -> None:
+        import gradio as gr
+
+        from .page import prompt_page
+
+        with gr.Tabs(elem_id="unrender_pages"), gr.TabItem("Prompt", elem_id="unrender_page_prompt"):
+            page = prompt_page(self._service(), list(self._prompts))
+        for name, target in self._prompts.items():
+            _connect_sending(page.send[name], name, page.prompt, target, page.picture)
+
+    def _service(self) -> Any:
+        from .page import Service
+
+        folder = model_folder()
+        return Service(
+            self._interrogate,
+            lambda: Job(_interrupted),
+            lambda prompt: escape(prompt, "webui"),
+            preferences,
+            captioners(),
+            vocabularies(folder),
+            self._jobs,
+        )
+
+    def _interrogate(self, request: Request, job: Job) -> Interrogation:
+        device = devices.get_device_for("interrogate")
+        settings = request.settings(model_folder(), str(device))
+        job.text = "Waiting for the webui to finish what it does"
+        with _turn(job):
+            return self._models.interrogate(
+                request, settings, preferences().keeping, lambda needed: _room(device, needed), job
+            )
+
+
+def model_folder() -> Path:
+    """Where models, tables and the person's own vocabularies are kept."""
+    return Path(paths.models_path) / "unrender"
+
+
+def preferences() -> Preferences:
+    def option(name: str) -> str:
+        return str(getattr(shared.opts, f"unrender_{name}", None) or getattr(_DEFAULT, name))
+
+    return Preferences(
+        option("clip"),
+        option("captioner"),
+        option("vocabulary"),
+        known_mode(option("mode")),
+        option("insertion"),
+        option("keeping"),
+    )
+
+
+def _add_settings() -> None:
+    import gradio as gr
+
+    def choose(name: str, label: str, choices: Any, note: str = "", **options: Any) -> None:
+        default = getattr(_DEFAULT, name)
+        component = gr.Dropdown if options else gr.Radio
+        # called whenever the settings page is built: folders may have come since
+        info = shared.OptionInfo(default, label, component, lambda: {"choices": list(choices()), **options})
+        if note and hasattr(info, "info"):
+            info = info.info(note)
+        info.section = _SECTION
+        shared.opts.add_option(f"unrender_{name}", info)
+
+    typed = {"allow_custom_value": True}
+    sd15 = "ViT-L-14/openai for SD 1 and SDXL, ViT-H-14 for SD 2; micro is a toy that needs no download"
+    choose("clip", "CLIP that judges", lambda: CLIPS, sd15, **typed)
+    choose("captioner", "Captioner", captioners, "writes the sentence a prompt begins with", **typed)
+    choose("vocabulary", "Vocabulary", lambda: vocabularies(model_folder()) or list(VOCABULARIES), **typed)
+    choose("mode", "Mode of the button in img2img", lambda: MODES)
+    choose("insertion", "What the button does with the words in the prompt field", lambda: INSERTIONS)
+    choose("keeping", "Where models are kept between uses", lambda: KEEPINGS)
+
+
+def _connect_sending(button: Any, tab: str, prompt: Any, target: Any, picture: Any) -> None:
+    """The prompt alone goes into the field: read as a generation's parameters it would reset others. img2img gets the
+    picture as well."""
+    from .gradio_versions import event
+
+    try:
+        from modules import infotext_utils as pasting
+    except ImportError:
+        from modules import generation_parameters_copypaste as pasting
+
+    button.click(lambda text: text, inputs=[prompt], outputs=[target], **event())
+    binding = pasting.ParamBinding(
+        paste_button=button, tabname=tab, source_image_component=picture if tab == "img2img" else None
+    )
+    pasting.register_paste_params_button(binding)
+
+
+def _interrupted() -> bool:
+    return bool(shared.state.interrupted or shared.state.skipped)
+
+
+@contextmanager
+def _turn(job: Job) -> Iterator[None]:
+    """The webui does one thing at a time, and while this one lasts Interrupt and Skip are meant for it."""
+    with queue_lock:
+        _let_checkpoint_load()
+        shared.state.begin(job="unrender")
+        try:
+            job.check()
+            yield
+        finally:
+            shared.state.end()
+            shared.state.interrupted = shared.state.skipped = False
+
+
+def _let_checkpoint_load() -> None:
+    """While one loads, the webui has parts of transformers replaced."""
+    from modules import sd_models
+
+    lock = getattr(getattr(sd_models, "model_data", None), "lock", None)
+    if lock is not None:
+        with lock:
+            return
+
+
+@contextmanager
+def _room(device: Any, needed: int) -> Iterator[None]:
+    """At least so many free bytes on the device, by the webui's own means; afterwards it has its place again."""
+    manager = _memory_manager()
+    if manager is not None:
+        manager.free_memory(needed, device)  # what it put away it brings back by itself
+        yield
+        manager.soft_empty_cache()
+        return
+    moved = _send_checkpoint_away(device, needed)
+    try:
+        yield
+    finally:
+        devices.torch_gc()
+        if moved is not None:
+            from modules import sd_models
+
+            sd_models.send_model_to_device(moved)
+
+
+def _memory_manager() -> Any:
+    """Forge's or reForge's; None in webuis without one."""
+    try:
+        from backend import memory_management as manager
+    except ImportError:
+        try:
+            from ldm_patched.modules import model_management as manager
+        except ImportError:
+            return None
+    return manager
+
+
+def _send_checkpoint_away(device: Any, needed: int) -> Any:
+    """The checkpoint if it was moved and has to come back, otherwise None."""
+    from modules import sd_models
+
+    from ..core.devices import free_memory
+
+    try:
+        from modules import lowvram
+
+        lowvram.send_everything_to_cpu()
+    except (ImportError, AttributeError):
+        _logger.debug("This webui has no lowvram mode.")
+    devices.torch_gc()
+    free = free_memory(device)
+    checkpoint = getattr(getattr(sd_models, "model_data", None), "sd_model", None)
+    if free is None or free >= needed or checkpoint is None or not hasattr(sd_models, "send_model_to_cpu"):
+        return None
+    sd_models.send_model_to_cpu(checkpoint)
+    return checkpoint

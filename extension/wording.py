@@ -1,0 +1,59 @@
+"""The engine's sentences in a page's terms: they propose options of the command line, which a page does not have."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from ..core.errors import UnrenderError
+
+_logger = logging.getLogger(__name__)
+
+_TERMS = (
+    (
+        "name a folder or file that holds a copy, or use --captioner micro or --captioner none",
+        "name a folder that holds a copy in its place, or choose another captioner or none",
+    ),
+    (
+        "name a folder or file that holds a copy, or use --clip micro",
+        "name a folder or file that holds a copy as the CLIP, or choose micro, a toy that needs no download",
+    ),
+    ("--captioner micro or --captioner none", "another captioner or none"),
+    ("--captioner none", "none as the captioner"),
+    ("--clip micro", "another CLIP"),
+    ("--device cpu, or", "or"),
+    ("; `unrender models` lists what can be named.", "; choose one of the list."),
+    ("`unrender models` lists", "the list of models has"),
+)
+
+
+def sentence_for(error: Exception) -> str:
+    """What a person is told of an error, whatever it is; what nobody foresaw goes to the log as well."""
+    if isinstance(error, UnrenderError):
+        return _in_page_terms(str(error))
+    if isinstance(error, ImportError):
+        name = (error.name or "a package").partition(".")[0]
+        return (
+            f"{name} cannot be imported ({_one_line(error)}); install it again with "
+            f'"{sys.executable}" -m pip install {name}, then restart.'
+        )
+    if isinstance(error, RuntimeError) and _is_out_of_memory(error):
+        return "The memory is used up; choose smaller models, or unload the checkpoint first."
+    _logger.error("Unrender failed in a way nobody foresaw.", exc_info=error)
+    return f"This failed in a way nobody foresaw ({type(error).__name__}: {_one_line(error)}); the console says where."
+
+
+def _in_page_terms(sentence: str) -> str:
+    for option, term in _TERMS:
+        sentence = sentence.replace(option, term)
+    return sentence
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    from ..core.devices import is_out_of_memory
+
+    return is_out_of_memory(error)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")
