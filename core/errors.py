@@ -25,6 +25,10 @@ class SettingsError(UnrenderError):
     """A setting has a value that makes no sense; the message names the setting and its valid values."""
 
 
+class EmbeddingError(UnrenderError):
+    """A prompt embedding has a shape its family cannot take, holds values that are no numbers, or is no such file."""
+
+
 class MissingPackageError(UnrenderError):
     """An optional package is absent or broken; the message holds the command that installs it."""
 

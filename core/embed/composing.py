@@ -1,0 +1,172 @@
+"""Several prompt embeddings as one, and one moved between others. Everything here is pure arithmetic on values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ..errors import EmbeddingError, SettingsError
+from .embedding import PromptEmbedding
+
+Mix = Literal["mean", "spherical", "share"]
+MIXES: tuple[Mix, ...] = get_args(Mix)
+
+_STEPS = 30
+_TINY = 1e-7
+
+
+def mixed(
+    embeddings: Sequence[PromptEmbedding], weights: Sequence[float] | None = None, how: Mix = "mean"
+) -> PromptEmbedding:
+    """One embedding of several for the same family and text encoders.
+
+    weights: how much each counts, equally when absent; only their ratios matter.
+    how: "mean" of the values; "spherical" mean of the directions, position by position, at the mean length (between two
+    the usual slerp); "share" deals the positions out in proportion, evenly spread, the start token and the pooled
+    vector being the mean's.
+    Raises SettingsError for no embedding, unsuitable weights or an unknown way, EmbeddingError where they do not fit
+    together.
+    """
+    if how not in MIXES:
+        raise SettingsError(f"Pictures cannot be mixed by {how!r}; choose one of {', '.join(MIXES)}.")
+    if not embeddings:
+        raise SettingsError("There is no picture; give one or more.")
+    shares = _shares(len(embeddings), weights)
+    first = embeddings[0]
+    for other in embeddings[1:]:
+        _check_alike(first, other)
+    if len(embeddings) == 1:
+        return first
+    ways: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mean": _mean, "spherical": _spherical, "share": _share}
+    states = _combined([each.states for each in embeddings], shares, ways[how])
+    pooled = _combined([each.pooled for each in embeddings], shares, _mean if how == "share" else ways[how])
+    return replace(
+        first,
+        states=states,
+        pooled=pooled,
+        picture="+".join(each.picture for each in embeddings if each.picture),
+        projection=" and ".join(dict.fromkeys(each.projection for each in embeddings)),
+        gap_corrected=all(each.gap_corrected for each in embeddings),
+    )
+
+
+def blended(base: PromptEmbedding, embedding: PromptEmbedding, strength: float) -> PromptEmbedding:
+    """From `base` (an empty prompt's embedding, or a text's) at strength 0 to `embedding` at 1, along the line between
+    them. Raises SettingsError for a strength out of 0..1, EmbeddingError where they do not fit together."""
+    check_strength(strength)
+    _check_alike(base, embedding)
+    if strength == 1:
+        return embedding
+    return replace(
+        embedding,
+        states=_pair(base.states, embedding.states, lambda a, b: a + strength * (b - a)),
+        pooled=_pair(base.pooled, embedding.pooled, lambda a, b: a + strength * (b - a)),
+    )
+
+
+def without(
+    embedding: PromptEmbedding, unwanted: PromptEmbedding, neutral: PromptEmbedding, strength: float = 0.5
+) -> PromptEmbedding:
+    """An embedding less what another one (of a text or a picture) has more than `neutral`, an empty prompt's, has.
+
+    Each position keeps its length, which the text encoder's final normalisation fixes within a few per cent.
+    Raises SettingsError for a strength out of 0..1, EmbeddingError where they do not fit together.
+    """
+    check_strength(strength)
+    _check_alike(embedding, unwanted)
+    _check_alike(embedding, neutral)
+
+    def less(own: Tensor | None, other: Tensor | None, empty: Tensor | None) -> Tensor | None:
+        if own is None or other is None or empty is None:
+            return own
+        moved = own - strength * (other - empty)
+        return moved * (own.norm(dim=-1, keepdim=True) / moved.norm(dim=-1, keepdim=True).clamp_min(_TINY))
+
+    return replace(
+        embedding,
+        states=less(embedding.states, unwanted.states, neutral.states),
+        pooled=less(embedding.pooled, unwanted.pooled, neutral.pooled),
+    )
+
+
+def check_strength(strength: float) -> None:
+    if not (math.isfinite(strength) and 0 <= strength <= 1):
+        raise SettingsError(f"strength is {strength:g}; give a number from 0 to 1.")
+
+
+def _shares(count: int, weights: Sequence[float] | None) -> Tensor:
+    if weights is None:
+        weights = [1.0] * count
+    if len(weights) != count:
+        raise SettingsError(f"There are {len(weights)} weights for {count} pictures; give one weight for each picture.")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
+        raise SettingsError("A weight is below zero or no number, or all are zero; give numbers of zero and more.")
+    shares = torch.tensor(list(weights), dtype=torch.float64)
+    return shares / shares.sum()
+
+
+def _check_alike(first: PromptEmbedding, other: PromptEmbedding) -> None:
+    if first.family != other.family:
+        raise EmbeddingError(
+            f"One embedding is for {first.family} and another for {other.family}; make both for the same family."
+        )
+    if first.fingerprint and other.fingerprint and first.fingerprint != other.fingerprint:
+        raise EmbeddingError("The embeddings were made for different text encoders; make them for the same one.")
+    for mine, theirs in ((first.states, other.states), (first.pooled, other.pooled)):
+        if (None if mine is None else mine.shape) != (None if theirs is None else theirs.shape):
+            raise EmbeddingError("The embeddings have different lengths or parts; make them in the same way.")
+
+
+def _combined(
+    parts: Sequence[Tensor | None], shares: Tensor, combine: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor | None:
+    """combine gets the parts stacked [n, ..., width] in float64, and the shares."""
+    present = [part for part in parts if part is not None]
+    if not present:
+        return None
+    return combine(torch.stack(present).double().cpu(), shares).to(present[0])
+
+
+def _pair(base: Tensor | None, other: Tensor | None, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor | None:
+    return None if base is None or other is None else combine(base.to(other), other)
+
+
+def _mean(parts: Tensor, shares: Tensor) -> Tensor:
+    return torch.tensordot(shares, parts, dims=1)
+
+
+def _spherical(parts: Tensor, shares: Tensor) -> Tensor:
+    """The weighted Fréchet mean on the sphere (Buss and Fillmore 2001), times the mean length."""
+    lengths = parts.norm(dim=-1, keepdim=True)
+    directions = parts / lengths.clamp_min(_TINY)
+    mean = _mean(directions, shares)
+    if bool((mean.norm(dim=-1) < 1e-6).any()):
+        raise SettingsError("These pictures are opposites and have no spherical mean; mix them by mean.")
+    mean = mean / mean.norm(dim=-1, keepdim=True)
+    for _ in range(_STEPS):
+        cosine = (directions * mean).sum(dim=-1, keepdim=True).clamp(-1, 1)
+        across = directions - cosine * mean
+        sine = across.norm(dim=-1, keepdim=True)
+        tangents = across * (torch.atan2(sine, cosine) / sine.clamp_min(_TINY))
+        step = _mean(tangents, shares)
+        angle = step.norm(dim=-1, keepdim=True)
+        mean = torch.cos(angle) * mean + torch.sin(angle) * step / angle.clamp_min(_TINY)
+        if float(angle.max()) < 1e-12:
+            break
+    return mean * _mean(lengths, shares)
+
+
+def _share(parts: Tensor, shares: Tensor) -> Tensor:
+    """Each position but the first goes to the picture that is most behind its share."""
+    result = _mean(parts, shares)
+    given = torch.zeros_like(shares)
+    for position in range(1, parts.shape[1]):
+        chosen = int((shares * position - given).argmax())
+        given[chosen] += 1
+        result[position] = parts[chosen, position]
+    return result

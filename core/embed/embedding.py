@@ -1,0 +1,140 @@
+"""A prompt embedding as a value, and as a file."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import EmbeddingError
+from .families import FAMILIES, Family
+
+CONTEXT = 77
+_FORMAT = "unrender-prompt-embedding"
+_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class PromptEmbedding:
+    """What a diffusion model takes in a prompt's place.
+
+    family: its name (see `families.FAMILIES`).
+    states: float32 [77 n, width] in place of the text encoder's hidden states; None where only `pooled` is changed.
+    pooled: float32 [width]; None for families without one.
+    fingerprint: of the text encoders it was made for. picture: the pictures' hashes (`image_key`), joined by "+".
+    projection: how it was made. gap_corrected: whether the difference between pictures and texts was taken out.
+    """
+
+    family: str
+    states: Tensor | None
+    pooled: Tensor | None = None
+    fingerprint: str = ""
+    picture: str = ""
+    projection: str = ""
+    gap_corrected: bool = False
+
+    def checked(self, family: Family | None = None) -> PromptEmbedding:
+        """Itself, on the CPU in float32. Raises EmbeddingError where a shape does not suit the family (looked up by
+        name when not given), or a value is no number."""
+        family = family or FAMILIES.get(self.family)
+        if family is None:
+            known = ", ".join(FAMILIES)
+            raise EmbeddingError(f"The embedding is for the unknown family {self.family!r}; known are {known}.")
+        _check_states(self.states, family)
+        _check_pooled(self.pooled, family)
+        for name, tensor in (("states", self.states), ("pooled vector", self.pooled)):
+            if tensor is not None and not bool(torch.isfinite(tensor).all()):
+                raise EmbeddingError(
+                    f"The embedding's {name} holds NaN or infinite values; make it again from intact weights."
+                )
+        return replace(self, states=_plain(self.states), pooled=_plain(self.pooled))
+
+    def save(self, path: Path | str) -> None:
+        """Writes one safetensors file, whole or not at all. Raises EmbeddingError where it cannot be written."""
+        from safetensors.torch import save
+
+        path = Path(path).expanduser()
+        tensors = {
+            name: tensor.detach().float().cpu().contiguous()
+            for name, tensor in (("states", self.states), ("pooled", self.pooled))
+            if tensor is not None
+        }
+        unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            unfinished.write_bytes(save(tensors, metadata=self._metadata()))
+            unfinished.replace(path)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise EmbeddingError(f"{path} cannot be written ({error.strerror}); choose another place.") from error
+
+    @classmethod
+    def load(cls, path: Path | str) -> PromptEmbedding:
+        """Reads what `save` wrote. Raises EmbeddingError for any other file, and for what `checked` refuses."""
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path).expanduser()
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise EmbeddingError(f"{path} is no prompt embedding of this program; give a file that it wrote.")
+                tensors = {name: file.get_tensor(name) for name in ("states", "pooled") if name in set(file.keys())}
+        except (SafetensorError, OSError) as error:
+            raise EmbeddingError(f"{path} cannot be read as a prompt embedding ({error}).") from error
+        if metadata.get("version") != _VERSION:
+            raise EmbeddingError(f"{path} was written by another version of this program; update it.")
+        embedding = cls(
+            metadata.get("family", ""),
+            tensors.get("states"),
+            tensors.get("pooled"),
+            metadata.get("fingerprint", ""),
+            metadata.get("picture", ""),
+            metadata.get("projection", ""),
+            metadata.get("gap_corrected") == "yes",
+        )
+        try:
+            return embedding.checked()
+        except EmbeddingError as error:
+            raise EmbeddingError(f"{path}: {error}") from error
+
+    def _metadata(self) -> dict[str, str]:
+        return {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "family": self.family,
+            "fingerprint": self.fingerprint,
+            "picture": self.picture,
+            "projection": self.projection,
+            "gap_corrected": "yes" if self.gap_corrected else "no",
+        }
+
+
+def _check_states(states: Any, family: Family) -> None:
+    wanted = f"{family.title} takes {CONTEXT} x {family.width}" if family.encoders else f"{family.title} takes none"
+    fits = states is None if not family.encoders else _is_sequence(states, family.width)
+    if not fits:
+        shape = "absent" if states is None else "of the shape " + " x ".join(map(str, states.shape))
+        raise EmbeddingError(f"The embedding's states are {shape}, but {wanted}; make it for this family.")
+
+
+def _is_sequence(states: Tensor | None, width: int) -> bool:
+    if states is None or states.ndim != 2:
+        return False
+    return states.shape[1] == width and len(states) > 0 and len(states) % CONTEXT == 0
+
+
+def _check_pooled(pooled: Tensor | None, family: Family) -> None:
+    if (0 if pooled is None else pooled.numel()) != family.pooled_width or (pooled is not None and pooled.ndim != 1):
+        shape = "absent" if pooled is None else "of the shape " + " x ".join(map(str, pooled.shape))
+        wanted = f"one of {family.pooled_width}" if family.pooled_width else "none"
+        raise EmbeddingError(
+            f"The embedding's pooled vector is {shape}, but {family.title} takes {wanted}; make it for this family."
+        )
+
+
+def _plain(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.detach().to("cpu", torch.float32)

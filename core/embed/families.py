@@ -1,0 +1,85 @@
+"""What each family of diffusion models conditions on.
+
+Measured on the hosts themselves: which layer, whether normalised, how padded, and what the pooled vector is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from ..clip.hidden_states import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer, Padding
+from ..errors import SettingsError
+
+Projection = Literal["pinv", "ridge"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One of a family's text encoders.
+
+    name: what errors and files call it. width: of its states. layer: whose states the family takes.
+    padding: what follows a text's end.
+    """
+
+    name: str
+    width: int
+    layer: Layer
+    padding: Padding
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of diffusion models.
+
+    encoders: whose states are joined along the width, in this order; empty where only a pooled vector is changed.
+    joint: which encoder's CLIP sees the picture. pooled_width: 0 for a family without a pooled vector.
+    projection: what is used unless another is asked for: pinv where published evidence is for it.
+    """
+
+    name: str
+    title: str
+    encoders: tuple[Encoder, ...]
+    pooled_width: int = 0
+    projection: Projection = "ridge"
+
+    @property
+    def width(self) -> int:
+        return sum(encoder.width for encoder in self.encoders)
+
+    def encoder(self, name: str) -> Encoder:
+        return next(encoder for encoder in self.encoders if encoder.name == name)
+
+
+CLIP_L, CLIP_H, CLIP_G, MICRO = "clip_l", "clip_h", "clip_g", "micro"
+
+SD1 = Family("sd15", "Stable Diffusion 1", (Encoder(CLIP_L, 768, LAST, "end"),), projection="pinv")
+SD1_CLIP_SKIP = Family(
+    "sd15-skip2",
+    "Stable Diffusion 1 with clip skip 2",
+    (Encoder(CLIP_L, 768, SECOND_TO_LAST_NORMED, "end"),),
+)
+SD2 = Family("sd2", "Stable Diffusion 2", (Encoder(CLIP_H, 1024, SECOND_TO_LAST_NORMED, "zero"),))
+SDXL = Family(
+    "sdxl",
+    "SDXL",
+    (Encoder(CLIP_L, 768, SECOND_TO_LAST, "end"), Encoder(CLIP_G, 1280, SECOND_TO_LAST, "zero")),
+    pooled_width=1280,
+)
+SD3 = Family("sd3", "Stable Diffusion 3", (), pooled_width=768 + 1280)
+FLUX = Family("flux", "FLUX", (), pooled_width=768, projection="pinv")
+MICRO_FAMILY = Family("micro", "the micro model", (Encoder(MICRO, 128, LAST, "end"),), projection="pinv")
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {family.name: family for family in (SD1, SD1_CLIP_SKIP, SD2, SDXL, SD3, FLUX, MICRO_FAMILY)}
+)
+
+
+def family_named(name: str) -> Family:
+    """Raises SettingsError, which lists the known names."""
+    family = FAMILIES.get(name)
+    if family is None:
+        raise SettingsError(f"There is no model family {name!r}; choose one of {', '.join(FAMILIES)}.")
+    return family

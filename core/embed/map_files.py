@@ -1,0 +1,110 @@
+"""Fitted maps on disk: one safetensors file an encoder, found again by what it was fitted from."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..clip.hidden_states import Layer
+from .ridge import Fit, SequenceMap
+from .text_side import TextSide
+
+_log = logging.getLogger(__name__)
+_VERSION = "ridge 1"
+
+
+def map_key(joint_fingerprint: str, side: TextSide, layers: Sequence[Layer], prompts: Sequence[str], fit: Fit) -> str:
+    """Equal for equal fits. joint_fingerprint: of the CLIP whose embeddings are the inputs."""
+    digest = hashlib.sha256(_VERSION.encode())
+    for part in (
+        joint_fingerprint,
+        side.weights.fingerprint(),
+        side.padding,
+        repr([tuple(x) for x in layers]),
+        repr(fit),
+    ):
+        digest.update(f"\n{part}".encode())
+    digest.update("\n".join(prompts).encode())
+    return digest.hexdigest()
+
+
+def load_or_fit(
+    folder: Path, key: str, layers: Sequence[Layer], fit: Callable[[], Mapping[Layer, SequenceMap]]
+) -> Mapping[Layer, SequenceMap]:
+    """The maps under this key, from the folder or fitted and put there; the same values either way.
+
+    A damaged file is fitted anew; a folder that cannot be written costs the next start the time to fit.
+    """
+    path = folder / f"ridge-{key[:32]}.safetensors"
+    known = read_maps(path, key, layers)
+    if known is not None:
+        return known
+    fitted = fit()
+    unfinished = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(maps_as_bytes(fitted, key))
+        unfinished.replace(path)
+    except OSError as error:
+        _log.warning("The fitted map cannot be kept in %s (%s); it is fitted again next time.", folder, error)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+    return {layer: _rounded(fitted[layer]) for layer in layers}
+
+
+def maps_as_bytes(maps: Mapping[Layer, SequenceMap], key: str) -> bytes:
+    """The right factors in half precision: they are nearly all of the file. A row's scale is kept apart, since half
+    precision ends at 65,504."""
+    from safetensors.torch import save
+
+    tensors: dict[str, Tensor] = {}
+    for layer, each in maps.items():
+        rows, scales = _halved(each.right)
+        parts = {"left": each.left, "right": rows, "scales": scales, "mean": each.mean, "centre": each.centre}
+        parts["spread"] = torch.tensor([each.spread], dtype=torch.float64)
+        for name, tensor in parts.items():
+            tensors[f"{_name(layer)}.{name}"] = tensor.cpu().contiguous()
+    return save(tensors, metadata={"format": "unrender-ridge", "key": key})
+
+
+def read_maps(path: Path, key: str, layers: Sequence[Layer]) -> dict[Layer, SequenceMap] | None:
+    """None for a file that is absent, damaged, or of another fit."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            if (file.metadata() or {}).get("key") != key:
+                return None
+            return {
+                layer: _map(lambda name, layer=layer: file.get_tensor(f"{_name(layer)}.{name}")) for layer in layers
+            }
+    except (SafetensorError, OSError):
+        return None
+
+
+def _map(tensor: Callable[[str], Tensor]) -> SequenceMap:
+    right = tensor("right").float() * tensor("scales")[:, None, None]
+    return SequenceMap(tensor("left"), right, tensor("mean"), tensor("centre"), float(tensor("spread")[0]))
+
+
+def _halved(right: Tensor) -> tuple[Tensor, Tensor]:
+    scales = right.flatten(1).abs().amax(dim=1).clamp_min(1e-30)
+    return (right / scales[:, None, None]).half(), scales
+
+
+def _rounded(fitted: SequenceMap) -> SequenceMap:
+    """As it will be read from the file, so that the first run gives what all others give."""
+    rows, scales = _halved(fitted.right)
+    right = rows.float() * scales[:, None, None]
+    return SequenceMap(fitted.left, right, fitted.mean, fitted.centre, fitted.spread)
+
+
+def _name(layer: Layer) -> str:
+    return f"skipped{layer.skipped}{'-normed' if layer.normed else ''}"

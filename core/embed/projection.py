@@ -1,0 +1,126 @@
+"""The closed form: a picture's joint embedding back through the text projection, to the state of a prompt's end.
+
+Ding, Tian, Ding, Liu, "The CLIP Model is Secretly an Image-to-Prompt Converter", NeurIPS 2023, arXiv 2305.12716, with
+the settings of its published script: singular values under 0.3 dropped, norm 27.5, alpha 0.6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..clip.weights import TowerWeights
+from ..errors import ModelError, SettingsError
+from .text_projection import projection_for
+from .text_side import TextSide
+
+PUBLISHED_CUT = 0.3
+PUBLISHED_NORM = 27.5
+PUBLISHED_ALPHA = 0.6
+_LARGEST_ALPHA = 10.0
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """inverse [text width, joint width]; norm: of what it gives; start [text width]: the state of start-of-text."""
+
+    inverse: Tensor
+    norm: float
+    start: Tensor
+
+    def end_state(self, joint: Tensor) -> Tensor:
+        """The state f [text width] of a prompt's end that a joint embedding [joint width], of any length, stands for.
+
+        Raises ModelError where the embedding does not fit or leaves nothing."""
+        if joint.shape != self.inverse.shape[1:]:
+            raise ModelError(
+                f"The picture's embedding is {joint.numel()} wide, but the text projection is for {len(self.inverse.T)}; "
+                "take picture and text encoder from the same CLIP."
+            )
+        state = self.inverse @ joint.to(self.inverse)
+        length = float(state.norm())
+        if not (math.isfinite(length) and length > 0):
+            raise ModelError(
+                "The text projection leaves nothing of the picture's embedding; check the model's weights."
+            )
+        return state * (self.norm / length)
+
+    def variation(self, joint: Tensor, positions: int = 77) -> Tensor:
+        """[positions, text width]: the start token's state, then f everywhere."""
+        return torch.cat([self.start[None], self.end_state(joint).expand(positions - 1, -1)])
+
+
+def closed_form(
+    side: TextSide,
+    prompts: Sequence[str] = (),
+    projection: Tensor | None = None,
+    cut: float | None = None,
+    norm: float | None = None,
+    joint: int | None = None,
+) -> ClosedForm:
+    """For a text encoder; computed in float64, kept in float32.
+
+    prompts: to measure the norm with, where it is not the published one. projection: in place of the encoder's own.
+    cut: see `default_cut`. norm: of the result; absent the published one for the published model, else the mean length
+    of the end-of-text state over the prompts. joint: width of the picture's embedding, if known.
+    Raises ModelError for an unusable projection, SettingsError for a cut that leaves nothing, a norm out of range, and
+    where there are no prompts to measure with.
+    """
+    weights = side.weights
+    matrix = projection_for(weights, projection, joint).double()
+    singular = torch.linalg.svdvals(matrix)
+    cut = default_cut(weights, matrix) if cut is None else cut
+    if not (math.isfinite(cut) and 0 <= cut < float(singular[0])):
+        raise SettingsError(f"The cut is {cut:g}; give 0 or more, and less than {float(singular[0]):.3g}.")
+    if norm is None:
+        norm = PUBLISHED_NORM if is_published_model(weights) else side.mean_norms(prompts)[0]
+    if not (math.isfinite(norm) and norm > 0):
+        raise SettingsError(f"The norm is {norm:g}; give a number above 0.")
+    (states,), _ = side.states([""])
+    inverse = torch.linalg.pinv(matrix, atol=cut, rtol=0.0).float()
+    return ClosedForm(inverse, norm, states[0, 0].to(inverse.device))
+
+
+def is_published_model(weights: TowerWeights) -> bool:
+    """Whether a tower has the architecture the published numbers are for, OpenAI's CLIP ViT-L/14 (or is a checkpoint's
+    fine-tuned form of it), as far as shapes and activation tell."""
+    return (
+        weights.embedding.shape[1] == 768
+        and weights.output_width == 768
+        and (len(weights.blocks), weights.heads) == (12, 12)
+        and weights.quick_gelu
+    )
+
+
+def default_cut(weights: TowerWeights, projection: Tensor) -> float:
+    """Below which singular values are dropped: the published 0.3 for the published model.
+
+    For others 0.3 times the root mean square of the singular values. CLIP initialises the projection so that this is
+    1 for a square one, whatever its width, so the rule drops the same directions of a projection that is scaled by any
+    factor, and is the published one where training left the scale alone.
+    """
+    if is_published_model(weights):
+        return PUBLISHED_CUT
+    return PUBLISHED_CUT * float(projection.double().norm()) / math.sqrt(min(projection.shape))
+
+
+def edited(state: Tensor, prompt: Tensor, ends: Tensor, alpha: float = PUBLISHED_ALPHA) -> Tensor:
+    """A picture changed by a text: the prompt's own states before each end-of-text; there and after it the picture's
+    states plus alpha times the prompt's, position by position and not renormalised.
+
+    state: f [width], or states [77, width]. prompt [stretches, 77, width] and ends [stretches] of `long_states`.
+    Returns [77 * stretches, width]. Raises SettingsError for an alpha out of 0..10.
+    """
+    check_alpha(alpha)
+    positions = torch.arange(prompt.shape[1], device=prompt.device)
+    after = positions[None, :, None] >= ends.to(prompt.device)[:, None, None]
+    return torch.where(after, state.to(prompt) + alpha * prompt, prompt).flatten(0, 1)
+
+
+def check_alpha(alpha: float) -> None:
+    if not (math.isfinite(alpha) and 0 <= alpha <= _LARGEST_ALPHA):
+        raise SettingsError(f"alpha is {alpha:g}; give a number from 0 to {_LARGEST_ALPHA:g} (published: 0.6).")

@@ -1,0 +1,164 @@
+"""A map from the joint space to a text tower's states at every position, learned from text alone.
+
+Ridge regression in closed form: with joint embeddings x of texts and their states y, both less their means, and
+C = mean of x xT, the map is (C + l I)^-1 mean of x yT, where l is `Fit.strength` times the trace of C. Sums are gathered
+in chunks, so memory does not grow with the number of texts. Of all maps of a lower rank the one is kept whose outputs
+for the fitted texts (and the penalty) lose least: with C + l I = L LT and B = L^-1 (mean of x yT) it keeps the leading
+eigenvectors of B BT (reduced-rank ridge regression; Mukherjee and Zhu 2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..clip.hidden_states import Layer
+from ..errors import EmbeddingError, ModelError, SettingsError
+from ..progress import SILENT, Progress
+from .gap import GapCorrection
+from .text_side import TextSide
+
+_TEXTS_AT_ONCE = 64
+_FEWEST_TEXTS = 16
+
+
+@dataclass(frozen=True)
+class Fit:
+    """prompts: how many texts. strength: of the ridge, as a share of the inputs' total variance. rank: of the map at
+    most; None for what `bytes` allow. bytes: of one encoder's file at most, all layers together."""
+
+    prompts: int = 4000
+    strength: float = 3e-3
+    rank: int | None = None
+    bytes: int = 48_000_000
+
+    def __post_init__(self) -> None:
+        if self.prompts < _FEWEST_TEXTS:
+            raise SettingsError(f"The number of prompts is {self.prompts}; give {_FEWEST_TEXTS} or more.")
+        if not 0 < self.strength < float("inf"):
+            raise SettingsError(f"The ridge's strength is {self.strength:g}; give a number above 0.")
+        if self.rank is not None and self.rank < 1:
+            raise SettingsError(f"The rank is {self.rank}; give 1 or more.")
+
+    def rank_for(self, joint: int, outputs: int, layers: int) -> int:
+        """Two bytes a value of the right factor, which is nearly all of the file, besides the means."""
+        room = (self.bytes // layers - 4 * outputs) // (2 * outputs + 4 * joint)
+        return max(1, min(joint, room if self.rank is None else self.rank))
+
+
+@dataclass(frozen=True)
+class SequenceMap:
+    """left [joint width, rank], right [rank, 77, width], mean [77, width] of the states, centre [joint width] of the
+    texts' embeddings and spread, their root mean square distance from it."""
+
+    left: Tensor
+    right: Tensor
+    mean: Tensor
+    centre: Tensor
+    spread: float
+
+    def states(self, joint: Tensor, gap: GapCorrection | None = None) -> Tensor:
+        """States [77, width] (or [n, 77, width]) for normalised embeddings [joint width] (or [n, joint width]): of
+        texts, or of pictures with the correction that takes them to where texts are.
+
+        Raises EmbeddingError for another width."""
+        if joint.shape[-1] != len(self.centre):
+            raise EmbeddingError(
+                f"The picture's embedding is {joint.shape[-1]} wide, but the map is for {len(self.centre)}; take the CLIP "
+                "that the map was fitted with."
+            )
+        inner = joint.to(self.centre)
+        inner = inner - self.centre if gap is None else gap.centred(inner, self.spread)
+        return ((inner @ self.left) @ self.right.flatten(1)).unflatten(-1, self.mean.shape) + self.mean
+
+
+def fit_maps(
+    encode: Callable[[Sequence[str]], Tensor],
+    side: TextSide,
+    layers: Sequence[Layer],
+    prompts: Sequence[str],
+    fit: Fit | None = None,
+    progress: Progress = SILENT,
+) -> Mapping[Layer, SequenceMap]:
+    """One map for each layer of a text encoder.
+
+    encode: texts -> normalised joint embeddings [n, joint width], of the CLIP whose vision tower sees the pictures.
+    Raises ModelError where an encoder gives NaN, SettingsError for too few prompts.
+    """
+    fit = fit or Fit(max(len(prompts), _FEWEST_TEXTS))
+    if len(prompts) < _FEWEST_TEXTS:
+        raise SettingsError(f"There are {len(prompts)} prompts to fit a map with; give {_FEWEST_TEXTS} or more.")
+    sums: _Sums | None = None
+    with progress.task("Learning from text", len(prompts), "prompts") as task:
+        for start in range(0, len(prompts), _TEXTS_AT_ONCE):
+            texts = prompts[start : start + _TEXTS_AT_ONCE]
+            joint = encode(texts).float()
+            states = [each.to(joint.device) for each in side.states(texts, layers)[0]]
+            sums = sums or _Sums.begin(joint, states)
+            sums.add(joint, states)
+            task.advance(len(texts))
+    assert sums is not None
+    return dict(zip(layers, sums.solve(fit), strict=True))
+
+
+class _Sums:
+    """Sums over texts of embeddings, states and their products. All are taken about the first chunk's means, so that
+    subtracting the means at the end loses no digits."""
+
+    def __init__(self, origin: Tensor, origins: Sequence[Tensor]) -> None:
+        width = len(origin)
+        self._origin, self._origins = origin, origins
+        self._count = 0
+        self._x = origin.new_zeros(width, dtype=torch.float64)
+        self._xx = origin.new_zeros(width, width, dtype=torch.float64)
+        self._y = [each.new_zeros(each.numel()) for each in origins]
+        self._xy = [each.new_zeros(width, each.numel()) for each in origins]
+
+    @classmethod
+    def begin(cls, joint: Tensor, states: Sequence[Tensor]) -> _Sums:
+        return cls(joint.mean(dim=0), [each.mean(dim=0) for each in states])
+
+    def add(self, joint: Tensor, states: Sequence[Tensor]) -> None:
+        x = joint - self._origin
+        self._count += len(x)
+        self._x += x.double().sum(dim=0)
+        self._xx += x.double().T @ x.double()
+        for layer, each in enumerate(states):
+            y = (each - self._origins[layer]).flatten(1)
+            self._y[layer] += y.sum(dim=0)
+            self._xy[layer].addmm_(x.T, y)
+
+    def solve(self, fit: Fit) -> list[SequenceMap]:
+        """Uses the sums up."""
+        x = self._x / self._count
+        covariance = self._xx / self._count - torch.outer(x, x)
+        variance = float(covariance.trace())
+        if not variance > 0 or any(not bool(torch.isfinite(each).all()) for each in self._y):
+            raise ModelError("The text encoder gives NaN, or the same for every text; check the model's weights.")
+        covariance.diagonal().add_(fit.strength * variance)
+        root = torch.linalg.cholesky(covariance)
+        maps = []
+        layers = len(self._y)
+        for _ in range(layers):
+            origin, y, xy = self._origins[len(maps)], self._y.pop(0) / self._count, self._xy.pop(0)
+            rank = fit.rank_for(len(x), len(y), layers)
+            xy.div_(self._count).addr_(x.float(), y, alpha=-1)
+            left, right = _reduced(root, xy, rank)
+            centre = (self._origin + x.float()).float()
+            mean = origin + y.view_as(origin)
+            maps.append(SequenceMap(left, right.view(rank, *origin.shape), mean, centre, variance**0.5))
+        return maps
+
+
+def _reduced(root: Tensor, xy: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Of the map root^-T root^-1 xy the factors [joint, rank] and [rank, outputs] of its best form of that rank."""
+    inverse = torch.linalg.solve_triangular(
+        root, torch.eye(len(root), dtype=root.dtype, device=root.device), upper=False
+    )
+    gram = inverse @ (xy @ xy.T).double() @ inverse.T
+    leading = torch.linalg.eigh(gram).eigenvectors[:, -rank:]
+    left = inverse.T @ leading
+    return left.float(), left.T.float() @ xy
