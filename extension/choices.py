@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +107,24 @@ def inserted(found: str, typed: str, insertion: str) -> str:
     """What the prompt field holds after a prompt was found for a picture."""
     kept = typed.rstrip(" ,\n")
     return f"{kept}, {found}" if insertion == APPEND and kept else found
+
+
+def picture_request(picture: Any, preferences: Preferences) -> Request:
+    """What is asked of a picture when nothing but the picture is given."""
+    return Request(picture, preferences.mode, preferences.clip, preferences.captioner, preferences.vocabulary)
+
+
+def picture_of(value: Any) -> Any:
+    """The picture in what a picture component holds: it alone, with a mask (gradio 3), with layers (gradio 4), or as
+    a data URL; None where there is none. A text that is no data URL is never taken for a file's name."""
+    if isinstance(value, dict):
+        return next((value[name] for name in ("image", "background", "composite") if value.get(name) is not None), None)
+    if not isinstance(value, str):
+        return value
+    head, _, body = value.partition(",")
+    if not head.startswith("data:image/") or not head.endswith(";base64"):
+        return None
+    try:
+        return io.BytesIO(base64.b64decode(body))
+    except binascii.Error:
+        return None

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import gradio as gr
 
-from .choices import Preferences, Request, inserted
+from .choices import inserted, picture_of, picture_request
 from .gradio_versions import event
-from .page import FAULT, WAIT, Report, Service, run
+from .service import FAULT, WAIT, Report, Service, run
 
 _BESIDE = "deepbooru"
 _PROMPT = "img2img_prompt"
@@ -66,9 +63,7 @@ class Toolbar:
             elem_id="unrender_img2img_start",
             tooltip="Unrender: find the prompt of the picture and put it into the prompt field",
         )
-        stop = self._make_button(
-            value="⏹️", elem_id="unrender_img2img_stop", tooltip="Unrender: stop", visible=False
-        )
+        stop = self._make_button(value="⏹️", elem_id="unrender_img2img_stop", tooltip="Unrender: stop", visible=False)
         status = gr.HTML(elem_id="unrender_img2img_status", visible=False)
         return [start, stop, status, gr.State("")]
 
@@ -105,24 +100,3 @@ class Toolbar:
             yield Report("Choose a tab with one picture; the button does not work on a batch.", FAULT)
             return
         yield from run(self._service, picture_request(picture_of(pictures[number]), self._service.preferences()))
-
-
-def picture_request(picture: Any, preferences: Preferences) -> Request:
-    """What is asked of a picture when nothing but the picture is given."""
-    return Request(picture, preferences.mode, preferences.clip, preferences.captioner, preferences.vocabulary)
-
-
-def picture_of(value: Any) -> Any:
-    """The picture in what a picture component holds: it alone, with a mask (gradio 3), with layers (gradio 4), or as
-    a data URL; None where there is none. A text that is no data URL is never taken for a file's name."""
-    if isinstance(value, dict):
-        return next((value[name] for name in ("image", "background", "composite") if value.get(name) is not None), None)
-    if not isinstance(value, str):
-        return value
-    head, _, body = value.partition(",")
-    if not head.startswith("data:image/") or not head.endswith(";base64"):
-        return None
-    try:
-        return io.BytesIO(base64.b64decode(body))
-    except binascii.Error:
-        return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from .choices import (
     CLIPS,
     INSERTIONS,
     KEEPINGS,
-    VOCABULARIES,
     Preferences,
     Request,
     captioners,
@@ -28,6 +29,7 @@ from .choices import (
 )
 from .jobs import Job, Jobs
 from .models import Models
+from .service import Service
 from .wording import sentence_for
 
 _logger = logging.getLogger(__name__)
@@ -51,20 +53,28 @@ class _Pages:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._jobs = Jobs()
-        self._toolbar: Any = None
+        self._listeners: list[Callable[..., None]] = []
         self._prompts: dict[str, Any] = {}
 
     def after_component(self, component: Any, **options: Any) -> None:
         elem_id = options.get("elem_id")
         if elem_id in ("txt2img_prompt", "img2img_prompt"):
             self._prompts[elem_id.partition("_")[0]] = component
-        if self._toolbar is None:
+        if not self._listeners:
+            self._listeners.append(self._listener())
+        self._listeners[0](component, **options)
+
+    def _listener(self) -> Callable[..., None]:
+        """What adds the button; where that fails the webui builds its page without it, and the tab says why."""
+        try:
             from modules.ui_components import ToolButton
 
             from .toolbar import Toolbar
 
-            self._toolbar = Toolbar(self._service(), ToolButton)
-        self._toolbar.after_component(component, **options)
+            return Toolbar(self._service(), ToolButton).after_component
+        except Exception as error:  # noqa: BLE001  other extensions' faults look like this, too
+            _logger.warning("No button in img2img: %s", sentence_for(error))
+            return lambda component, **options: None
 
     def tabs(self) -> list[tuple[Any, str, str]]:
         import gradio as gr
@@ -86,9 +96,7 @@ class _Pages:
         for name, target in self._prompts.items():
             _connect_sending(page.send[name], name, page.prompt, target, page.picture)
 
-    def _service(self) -> Any:
-        from .page import Service
-
+    def _service(self) -> Service:
         folder = model_folder()
         return Service(
             self._interrogate,
@@ -105,6 +113,7 @@ class _Pages:
         settings = request.settings(model_folder(), str(device))
         job.text = "Waiting for the webui to finish what it does"
         with _turn(job):
+            job.text = ""
             return self._models.interrogate(
                 request, settings, preferences().keeping, lambda needed: _room(device, needed), job
             )
@@ -132,24 +141,24 @@ def preferences() -> Preferences:
 def _add_settings() -> None:
     import gradio as gr
 
-    def choose(name: str, label: str, choices: Any, note: str = "", **options: Any) -> None:
-        default = getattr(_DEFAULT, name)
-        component = gr.Dropdown if options else gr.Radio
-        # called whenever the settings page is built: folders may have come since
-        info = shared.OptionInfo(default, label, component, lambda: {"choices": list(choices()), **options})
-        if note and hasattr(info, "info"):
-            info = info.info(note)
-        info.section = _SECTION
-        shared.opts.add_option(f"unrender_{name}", info)
-
-    typed = {"allow_custom_value": True}
+    # not among the choices' arguments, of which the webui also makes updates
+    open_list = partial(gr.Dropdown, allow_custom_value=True)
     sd15 = "ViT-L-14/openai for SD 1 and SDXL, ViT-H-14 for SD 2; micro is a toy that needs no download"
-    choose("clip", "CLIP that judges", lambda: CLIPS, sd15, **typed)
-    choose("captioner", "Captioner", captioners, "writes the sentence a prompt begins with", **typed)
-    choose("vocabulary", "Vocabulary", lambda: vocabularies(model_folder()) or list(VOCABULARIES), **typed)
-    choose("mode", "Mode of the button in img2img", lambda: MODES)
-    choose("insertion", "What the button does with the words in the prompt field", lambda: INSERTIONS)
-    choose("keeping", "Where models are kept between uses", lambda: KEEPINGS)
+    _add_setting("clip", "CLIP that judges", open_list, lambda: CLIPS, sd15)
+    _add_setting("captioner", "Captioner", open_list, captioners, "writes the sentence a prompt begins with")
+    _add_setting("vocabulary", "Vocabulary", open_list, lambda: vocabularies(model_folder()))
+    _add_setting("mode", "Mode of the button in img2img", gr.Radio, lambda: MODES)
+    _add_setting("insertion", "What the button does with the words in the prompt field", gr.Radio, lambda: INSERTIONS)
+    _add_setting("keeping", "Where models are kept between uses", gr.Radio, lambda: KEEPINGS)
+
+
+def _add_setting(name: str, label: str, component: Any, choices: Callable[[], Iterable[str]], note: str = "") -> None:
+    """choices: called whenever the settings page is built, since folders may have come."""
+    info: Any = shared.OptionInfo(getattr(_DEFAULT, name), label, component, lambda: {"choices": list(choices())})
+    if note and hasattr(info, "info"):
+        info = info.info(note)
+    info.section = _SECTION
+    shared.opts.add_option(f"unrender_{name}", info)
 
 
 def _connect_sending(button: Any, tab: str, prompt: Any, target: Any, picture: Any) -> None:
@@ -157,11 +166,7 @@ def _connect_sending(button: Any, tab: str, prompt: Any, target: Any, picture: A
     picture as well."""
     from .gradio_versions import event
 
-    try:
-        from modules import infotext_utils as pasting
-    except ImportError:
-        from modules import generation_parameters_copypaste as pasting
-
+    pasting = _first_of("modules.infotext_utils", "modules.generation_parameters_copypaste")
     button.click(lambda text: text, inputs=[prompt], outputs=[target], **event())
     binding = pasting.ParamBinding(
         paste_button=button, tabname=tab, source_image_component=picture if tab == "img2img" else None
@@ -219,14 +224,18 @@ def _room(device: Any, needed: int) -> Iterator[None]:
 
 def _memory_manager() -> Any:
     """Forge's or reForge's; None in webuis without one."""
-    try:
-        from backend import memory_management as manager
-    except ImportError:
+    found = _first_of("backend.memory_management", "ldm_patched.modules.model_management")
+    return found if hasattr(found, "free_memory") else None
+
+
+def _first_of(*names: str) -> Any:
+    """The first of the modules that this webui has, or None."""
+    for name in names:
         try:
-            from ldm_patched.modules import model_management as manager
+            return importlib.import_module(name)
         except ImportError:
-            return None
-    return manager
+            continue
+    return None
 
 
 def _send_checkpoint_away(device: Any, needed: int) -> Any:
@@ -235,12 +244,9 @@ def _send_checkpoint_away(device: Any, needed: int) -> Any:
 
     from ..core.devices import free_memory
 
-    try:
-        from modules import lowvram
-
+    lowvram = _first_of("modules.lowvram")
+    if hasattr(lowvram, "send_everything_to_cpu"):
         lowvram.send_everything_to_cpu()
-    except (ImportError, AttributeError):
-        _logger.debug("This webui has no lowvram mode.")
     devices.torch_gc()
     free = free_memory(device)
     checkpoint = getattr(getattr(sd_models, "model_data", None), "sd_model", None)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("cli", "core", "nodes")
+FOLDERS = ("cli", "core", "extension", "nodes")
 
 
 def test_every_package_is_listed():
@@ -37,4 +37,4 @@ def test_a_built_package_holds_code_lists_and_weights(tmp_path):
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")}
     expected = {f"unrender/{name}" for name in files if name.startswith(tuple(f"{folder}/" for folder in FOLDERS))}
     expected |= {"unrender/__init__.py", "unrender/__main__.py"}
-    assert packed - {"unrender/run.py"} == expected
+    assert packed - {"unrender/run.py", "unrender/install.py"} == expected

@@ -1,0 +1,339 @@
+"""The extension for webuis, without a webui."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from unrender.core.engine import Engine
+from unrender.core.errors import Cancelled, ImageError, ModelError
+from unrender.core.prompt_syntax import escape
+from unrender.core.results import Interrogation
+from unrender.core.settings import Settings
+from unrender.extension import choices
+from unrender.extension.choices import Preferences, Request, inserted, known_mode, picture_of, vocabularies
+from unrender.extension.jobs import Job, Jobs, reports
+from unrender.extension.models import WORKING_MEMORY, Models
+from unrender.extension.service import Service, run
+from unrender.extension.wording import sentence_for
+
+ROOT = Path(__file__).parents[1]
+STANDIN = Path(__file__).parent / "webui_standin"
+FOUND = Interrogation("a (red) boat", 0.3, "best", "", (), "micro", 1.0)
+
+
+def request(picture=None, **values):
+    return Request(picture, **{"mode": "fast", "clip": "micro", "captioner": "micro", **values})
+
+
+def service(interrogate, job=Job):
+    return Service(interrogate, job, lambda prompt: escape(prompt, "webui"), Preferences, [], [], Jobs())
+
+
+# --- jobs
+
+
+def test_a_job_reports_each_line_and_returns_the_result():
+    seen = threading.Semaphore(0)
+
+    def work(job):
+        with job.task("Downloading", 2_000_000, "B") as task:
+            seen.acquire(timeout=10)
+            task.advance(1_500_000)
+            seen.acquire(timeout=10)
+        return 7
+
+    lines = reports(Job(), work)
+    assert next(lines) == "Downloading: 0 of 2 MB"
+    seen.release()
+    assert next(lines) == "Downloading: 2 of 2 MB"
+    seen.release()
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            next(lines)
+    assert ended.value.value == 7
+
+
+def test_a_job_passes_errors_on():
+    def work(job):
+        raise ModelError("There is no such model.")
+
+    with pytest.raises(ModelError, match="no such model"):
+        list(reports(Job(), work))
+
+
+@pytest.mark.parametrize("by", ["button", "host", "reader"])
+def test_a_job_stops_at_its_next_step(by):
+    host, begun, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work(job):
+        try:
+            with job.task("Searching", 10**9, "phrases") as task:
+                begun.set()
+                while True:
+                    task.advance()
+        finally:
+            ended.set()
+
+    jobs, job = Jobs(), Job(host.is_set)
+    lines = reports(job, work)
+    with jobs.running(job) as key:
+        assert next(lines).startswith("Searching: ")
+        assert begun.wait(10)
+        if by == "reader":
+            lines.close()
+        else:
+            jobs.stop(key) if by == "button" else host.set()
+            with pytest.raises(Cancelled):
+                list(lines)
+    assert ended.wait(10)
+    jobs.stop(key)  # one that is over
+
+
+# --- what a run tells the person
+
+
+def test_a_run_ends_with_what_was_found(photographs):
+    kinds = [report.kind for report in run(service(lambda request, job: FOUND), request(photographs[0]))]
+    last = list(run(service(lambda request, job: FOUND), request(photographs[0])))[-1]
+    assert set(kinds[:-1]) == {"wait"}
+    assert (last.kind, last.found) == ("done", FOUND)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (ModelError("x is not here; use --clip micro."), "fault", "x is not here; use another CLIP."),
+        (Cancelled("Stopped."), "done", "Stopped."),
+        (ImportError("No module named 'transformers'", name="transformers"), "fault", "pip install transformers"),
+        (RuntimeError("CUDA out of memory."), "fault", "memory is used up"),
+        (KeyError("<b>"), "fault", "KeyError: '<b>'"),
+    ],
+)
+def test_errors_are_told_and_never_found(photographs, error, kind, text):
+    def interrogate(request, job):
+        raise error
+
+    last = list(run(service(interrogate), request(photographs[0])))[-1]
+    assert (last.kind, last.found) == (kind, None)
+    assert text in last.text
+    assert "<b>" not in last.line
+
+
+def test_a_run_without_a_picture_says_so():
+    (report,) = run(service(lambda request, job: FOUND), request(None))
+    assert report.kind == "fault" and "no picture" in report.text
+
+
+def test_no_sentence_proposes_what_a_page_does_not_have():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "core").rglob("*.py")]
+    options = ("--clip micro", "--captioner none", "--captioner micro or --captioner none", "--device cpu, or")
+    for option in options:
+        assert any(option in source for source in sources), f"no sentence of the engine's says {option} any more"
+        assert "--" not in sentence_for(ModelError(f"x; {option}."))
+
+
+# --- choices
+
+
+def test_a_request_becomes_settings(tmp_path):
+    (tmp_path / "phrases" / "mine").mkdir(parents=True)
+    (tmp_path / "phrases" / "empty").mkdir()
+    (tmp_path / "phrases" / "mine" / "flavors.txt").write_text("soft light\n", encoding="utf-8")
+    asked = request(
+        vocabulary="phrases/mine", categories=["flavors", "mediums"], exclude="grainy, Ada\nBob ", clip=" a "
+    )
+    made = asked.settings(tmp_path, "cpu")
+    assert made.phrases == tmp_path / "phrases" / "mine"
+    assert made.limits == {"artists": 0, "movements": 0, "sites": 0}
+    assert made.exclude == ("grainy", "Ada", "Bob")
+    assert (made.clip, made.device, made.cache) == ("a", "cpu", tmp_path)
+    assert request(captioner="none").settings(tmp_path, "cpu").captioner is None
+    assert vocabularies(tmp_path) == [*choices.VOCABULARIES, "phrases/mine"]
+
+
+def test_the_preferred_models_are_the_engines_own():
+    assert (Preferences().clip, Preferences().captioner) == (Settings().clip, Settings().captioner)
+    assert known_mode("negative") == "negative" and known_mode("gone") == "best"
+
+
+@pytest.mark.parametrize(
+    ("typed", "insertion", "expected"),
+    [
+        ("old", "replace", "new"),
+        ("", "append", "new"),
+        ("old", "append", "old, new"),
+        ("old, \n", "append", "old, new"),
+    ],
+)
+def test_the_prompt_field_is_replaced_or_continued(typed, insertion, expected):
+    assert inserted("new", typed, insertion) == expected
+
+
+def test_a_picture_is_found_in_what_any_webui_hands_over(photographs):
+    picture = photographs[0]
+    png = io.BytesIO()
+    picture.resize((8, 8)).save(png, "PNG")
+    url = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    assert picture_of(picture) is picture
+    assert picture_of({"image": picture, "mask": None}) is picture
+    assert picture_of({"background": None, "layers": [], "composite": picture}) is picture
+    assert Image.open(picture_of(url)).size == (8, 8)
+    for nothing in (None, {"image": None}, "/etc/passwd", "data:image/png;base64,!", "data:text/html;base64,eA=="):
+        assert not (found := picture_of(nothing)) or not found.getvalue()
+
+
+# --- models
+
+
+@contextmanager
+def asked_room(log, needed):
+    log.append(needed)
+    yield
+    log.append("given back")
+
+
+def test_models_find_what_the_engine_finds_and_leave_the_device(tmp_path, photographs):
+    models, log = Models(), []
+    settings = request(photographs[0]).settings(tmp_path, "cpu")
+    found = models.interrogate(
+        request(photographs[0]), settings, choices.LEAVE_IN_RAM, lambda needed: asked_room(log, needed), Job()
+    )
+    with Engine(settings) as engine:
+        expected = engine.interrogate(photographs[0], "fast")
+    assert (found.prompt, found.similarity) == (expected.prompt, pytest.approx(expected.similarity, abs=1e-6))
+    assert log[0] > WORKING_MEMORY and log[1:] == ["given back"]
+    kept = models._clip
+    models.interrogate(request(photographs[1]), settings, choices.UNLOAD, lambda needed: asked_room([], needed), Job())
+    assert kept is not None and models._clip is None and models._captioner is None
+
+
+def test_no_model_is_loaded_for_a_picture_that_cannot_be_read(tmp_path):
+    def no_room(needed):
+        raise AssertionError("room was asked for")
+
+    broken = request(io.BytesIO(b"no picture"), clip="not/there")
+    with pytest.raises(ImageError):
+        Models().interrogate(broken, broken.settings(tmp_path, "cpu"), choices.LEAVE_IN_RAM, no_room, Job())
+
+
+# --- what a webui loads
+
+
+def in_a_webui(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a new Python where the stand-in for a webui can be imported."""
+    paths = os.pathsep.join([str(STANDIN), *environment.pop("paths", "").split(os.pathsep)])
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+        cwd=STANDIN,
+    )
+
+
+SHIM = """
+    import json, runpy, sys
+    from modules import script_callbacks
+    shim = {shim!r}
+    def load():
+        script_callbacks.registered.clear()
+        runpy.run_path(shim)
+        return dict(script_callbacks.registered)
+"""
+
+
+def test_the_script_loads_beside_extensions_that_own_its_names(tmp_path):
+    for name in ("core", "extension", "nodes", "cli", "scripts"):
+        (tmp_path / "decoy" / name).mkdir(parents=True)
+        (tmp_path / "decoy" / name / "__init__.py").write_text("OWNER = 'decoy'\n", encoding="utf-8")
+    home = tmp_path / "extensions" / "un-render v1.0 of mine"
+    home.parent.mkdir()
+    home.symlink_to(ROOT, target_is_directory=True)
+    code = textwrap.dedent(SHIM.format(shim=str(home / "scripts" / "unrender_webui.py"))) + textwrap.dedent("""
+        import core, extension, nodes, cli, scripts
+        path = list(sys.path)
+        first = load()
+        second = load()
+        assert {m.OWNER for m in (core, extension, nodes, cli, scripts)} == {"decoy"}
+        assert sys.path == path
+        assert first["ui_tabs"].__func__ is not second["ui_tabs"].__func__, "Reload UI got the old code"
+        ours = {name.split(".")[0] for name in sys.modules if name.endswith(".extension.webui")}
+        heavy = sorted({"torch", "transformers", "open_clip", "gradio", "rich"} & set(sys.modules))
+        print(json.dumps([sorted(second), len(ours), heavy]))
+    """)
+    done = in_a_webui(code, paths=str(tmp_path / "decoy"))
+    assert done.returncode == 0, done.stderr
+    registered, packages, heavy = json.loads(done.stdout)
+    assert registered == ["after_component", "script_unloaded", "ui_settings", "ui_tabs"]
+    assert packages == 1 and heavy == []
+
+
+def test_a_tab_that_cannot_be_built_says_why_and_how_to_mend_it(tmp_path):
+    """Here with a gradio that has no more than a tab, and a package that is broken."""
+    little = """
+        import contextlib
+        said = []
+        Blocks = lambda **options: contextlib.nullcontext("blocks")
+        HTML = said.append
+    """
+    (tmp_path / "gradio.py").write_text(textwrap.dedent(little), encoding="utf-8")
+    code = textwrap.dedent(SHIM.format(shim=str(ROOT / "scripts" / "unrender_webui.py"))) + textwrap.dedent("""
+        import gradio
+        callbacks = load()
+
+        class Broken:
+            def find_spec(self, wanted, path=None, target=None):
+                if wanted.endswith(".extension.gradio_versions"):
+                    raise ImportError("safetensors is <broken>", name="safetensors")
+
+        sys.meta_path.insert(0, Broken())
+        for elem_id in ("txt2img_prompt", "deepbooru", "img2img_prompt"):
+            callbacks["after_component"](object(), elem_id=elem_id)
+        ((blocks, title, elem_id),) = callbacks["ui_tabs"]()
+        print(json.dumps([title, gradio.said]))
+    """)
+    done = in_a_webui(code, paths=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    title, said = json.loads(done.stdout)
+    assert title == "Unrender"
+    assert "safetensors is &lt;broken&gt;" in said[0] and "-m pip install safetensors" in said[0]
+    assert done.stderr.count("No button in img2img") == 1
+
+
+def gradio_pythons() -> list[str]:
+    """This Python if it has gradio, and those named in UNRENDER_GRADIO_PYTHONS."""
+    import importlib.util
+
+    own = [sys.executable] if importlib.util.find_spec("gradio") else []
+    return own + [python for python in os.environ.get("UNRENDER_GRADIO_PYTHONS", "").split(os.pathsep) if python]
+
+
+@pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it in UNRENDER_GRADIO_PYTHONS")
+@pytest.mark.parametrize("python", gradio_pythons())
+def test_the_page_is_built_by_gradio(python):
+    done = subprocess.run(
+        [python, "-W", "ignore", str(Path(__file__).parent / "build_page.py")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    page = json.loads(done.stdout.splitlines()[-1])
+    assert {"unrender_picture", "unrender_send_txt2img", "unrender_send_img2img"} <= set(page["elements"])
+    assert page["heavy"] == []
+    button = next(event for event in page["events"] if event["on"] == ["unrender_img2img_start"])
+    pictures = ["img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"]
+    assert button["inputs"] == ["unrender_img2img_tab", "img2img_prompt", *pictures]
+    assert button["outputs"][0] == "img2img_prompt"
+    assert "get_tab_index('mode_img2img')" in button["js"]
+    stops = [event for event in page["events"] if "stop" in str(event["on"])]
+    assert [event["inputs"] for event in stops] == [["state"], ["state"]]
+    assert page["values"]["unrender_clip_model"] == "micro"

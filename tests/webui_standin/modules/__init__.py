@@ -1,0 +1,1 @@
+"""What the extension uses of a webui, for tests without one."""

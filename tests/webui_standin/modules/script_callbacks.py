@@ -1,0 +1,20 @@
+from collections.abc import Callable
+from typing import Any
+
+registered: list[tuple[str, Callable[..., Any]]] = []
+
+
+def on_ui_settings(callback: Callable[..., Any]) -> None:
+    registered.append(("ui_settings", callback))
+
+
+def on_after_component(callback: Callable[..., Any]) -> None:
+    registered.append(("after_component", callback))
+
+
+def on_ui_tabs(callback: Callable[..., Any]) -> None:
+    registered.append(("ui_tabs", callback))
+
+
+def on_script_unloaded(callback: Callable[..., Any]) -> None:
+    registered.append(("script_unloaded", callback))

@@ -1,0 +1,2 @@
+class ToolButton:
+    pass
