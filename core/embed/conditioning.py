@@ -5,6 +5,8 @@ SDXL's size and crop numbers, and the T5 states of Stable Diffusion 3 and FLUX, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -13,46 +15,46 @@ from .embedding import PromptEmbedding
 from .families import CLIP_G, CLIP_H, CLIP_L, FLUX, MICRO, MICRO_FAMILY, SD1, SD1_CLIP_SKIP, SD2, SD3, SDXL, Family
 
 POOLED_ONLY = (
-    "{title} takes a picture in its pooled vector alone, which sets a general tone; the prompt's T5 states still decide "
+    "{title} takes a picture in its pooled vector alone, which sets the tone; the prompt's T5 states still decide "
     "what is shown, so the effect is weak."
 )
 
 
 def sd1(clip_l: Tensor) -> PromptEmbedding:
     """CLIP-L's last states [77 n, 768], normalised."""
-    return _assembled(SD1, {CLIP_L: clip_l})
+    return assembled(SD1, {CLIP_L: clip_l})
 
 
 def sd1_clip_skip(clip_l: Tensor) -> PromptEmbedding:
     """CLIP-L's second-to-last states [77 n, 768], normalised by the final normalisation."""
-    return _assembled(SD1_CLIP_SKIP, {CLIP_L: clip_l})
+    return assembled(SD1_CLIP_SKIP, {CLIP_L: clip_l})
 
 
 def sd2(clip_h: Tensor) -> PromptEmbedding:
     """OpenCLIP-H's second-to-last states [77 n, 1024], normalised by the final normalisation."""
-    return _assembled(SD2, {CLIP_H: clip_h})
+    return assembled(SD2, {CLIP_H: clip_h})
 
 
 def sdxl(clip_l: Tensor, clip_g: Tensor, pooled: Tensor) -> PromptEmbedding:
     """CLIP-L's and OpenCLIP-bigG's second-to-last states [77 n, 768] and [77 n, 1280], not normalised, and bigG's
     projected end state [1280] (see `projected_pooled`)."""
-    return _assembled(SDXL, {CLIP_L: clip_l, CLIP_G: clip_g}, pooled)
+    return assembled(SDXL, {CLIP_L: clip_l, CLIP_G: clip_g}, pooled)
 
 
 def sd3(clip_l_end: Tensor, clip_g_pooled: Tensor) -> PromptEmbedding:
     """The pooled vector alone (see `POOLED_ONLY`): CLIP-L's end state [768], not projected, and bigG's [1280],
     projected."""
-    return _assembled(SD3, {}, torch.cat([clip_l_end, clip_g_pooled.to(clip_l_end)]))
+    return assembled(SD3, {}, torch.cat([clip_l_end, clip_g_pooled.to(clip_l_end)]))
 
 
 def flux(clip_l_end: Tensor) -> PromptEmbedding:
     """The pooled vector alone (see `POOLED_ONLY`): CLIP-L's end state [768], not projected."""
-    return _assembled(FLUX, {}, clip_l_end)
+    return assembled(FLUX, {}, clip_l_end)
 
 
 def micro(states: Tensor) -> PromptEmbedding:
     """The micro CLIP's last states [77 n, 128], normalised."""
-    return _assembled(MICRO_FAMILY, {MICRO: states})
+    return assembled(MICRO_FAMILY, {MICRO: states})
 
 
 def projected_pooled(joint: Tensor, norm: float) -> Tensor:
@@ -64,12 +66,8 @@ def projected_pooled(joint: Tensor, norm: float) -> Tensor:
     return joint * (norm / length)
 
 
-def assembled(family: Family, states: dict[str, Tensor], pooled: Tensor | None = None) -> PromptEmbedding:
-    """The family's own function for states by encoder name."""
-    return _assembled(family, states, pooled)
-
-
-def _assembled(family: Family, states: dict[str, Tensor], pooled: Tensor | None = None) -> PromptEmbedding:
+def assembled(family: Family, states: Mapping[str, Tensor], pooled: Tensor | None = None) -> PromptEmbedding:
+    """What the functions above give, for states by encoder name."""
     parts = []
     for encoder in family.encoders:
         part = states[encoder.name]

@@ -23,13 +23,8 @@ _VERSION = "ridge 1"
 def map_key(joint_fingerprint: str, side: TextSide, layers: Sequence[Layer], prompts: Sequence[str], fit: Fit) -> str:
     """Equal for equal fits. joint_fingerprint: of the CLIP whose embeddings are the inputs."""
     digest = hashlib.sha256(_VERSION.encode())
-    for part in (
-        joint_fingerprint,
-        side.weights.fingerprint(),
-        side.padding,
-        repr([tuple(x) for x in layers]),
-        repr(fit),
-    ):
+    names = ",".join(map(_name, layers))
+    for part in (joint_fingerprint, side.weights.fingerprint(), side.padding, names, repr(fit)):
         digest.update(f"\n{part}".encode())
     digest.update("\n".join(prompts).encode())
     return digest.hexdigest()
@@ -82,16 +77,15 @@ def read_maps(path: Path, key: str, layers: Sequence[Layer]) -> dict[Layer, Sequ
         with safe_open(str(path), framework="pt") as file:
             if (file.metadata() or {}).get("key") != key:
                 return None
-            return {
-                layer: _map(lambda name, layer=layer: file.get_tensor(f"{_name(layer)}.{name}")) for layer in layers
-            }
+            return {layer: _map(file.get_tensor, _name(layer)) for layer in layers}
     except (SafetensorError, OSError):
         return None
 
 
-def _map(tensor: Callable[[str], Tensor]) -> SequenceMap:
-    right = tensor("right").float() * tensor("scales")[:, None, None]
-    return SequenceMap(tensor("left"), right, tensor("mean"), tensor("centre"), float(tensor("spread")[0]))
+def _map(read: Callable[[str], Tensor], layer: str) -> SequenceMap:
+    names = ("left", "right", "scales", "mean", "centre", "spread")
+    left, right, scales, mean, centre, spread = (read(f"{layer}.{name}") for name in names)
+    return SequenceMap(left, right.float() * scales[:, None, None], mean, centre, float(spread[0]))
 
 
 def _halved(right: Tensor) -> tuple[Tensor, Tensor]:

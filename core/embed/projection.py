@@ -38,7 +38,7 @@ class ClosedForm:
         Raises ModelError where the embedding does not fit or leaves nothing."""
         if joint.shape != self.inverse.shape[1:]:
             raise ModelError(
-                f"The picture's embedding is {joint.numel()} wide, but the text projection is for {len(self.inverse.T)}; "
+                f"The picture's embedding is {joint.numel()} wide, but the projection is for {len(self.inverse.T)}; "
                 "take picture and text encoder from the same CLIP."
             )
         state = self.inverse @ joint.to(self.inverse)

@@ -17,8 +17,8 @@ _LENGTHS = (1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 14, 20)
 def composed_prompts(vocabulary: Vocabulary, count: int, seed: str = "prompts") -> tuple[str, ...]:
     """`count` prompts, the same for the same vocabulary and seed in every process; hardly any twice.
 
-    Each is of one to twenty phrases from all positive categories, in any order and joined in several ways: a map learned
-    from a fixed order would expect that order. Raises SettingsError for a count below 1.
+    Each is of one to twenty phrases from all positive categories, in any order and joined in several ways: a map
+    learned from a fixed order would expect that order. Raises SettingsError for a count below 1.
     """
     if count < 1:
         raise SettingsError(f"The number of prompts is {count}; give 1 or more.")

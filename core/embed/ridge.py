@@ -1,10 +1,10 @@
 """A map from the joint space to a text tower's states at every position, learned from text alone.
 
 Ridge regression in closed form: with joint embeddings x of texts and their states y, both less their means, and
-C = mean of x xT, the map is (C + l I)^-1 mean of x yT, where l is `Fit.strength` times the trace of C. Sums are gathered
-in chunks, so memory does not grow with the number of texts. Of all maps of a lower rank the one is kept whose outputs
-for the fitted texts (and the penalty) lose least: with C + l I = L LT and B = L^-1 (mean of x yT) it keeps the leading
-eigenvectors of B BT (reduced-rank ridge regression; Mukherjee and Zhu 2011).
+C = mean of x xT, the map is (C + l I)^-1 mean of x yT, where l is `Fit.strength` times the trace of C. Sums are
+gathered in chunks, so memory does not grow with the number of texts. Of all maps of a lower rank the one is kept whose
+outputs for the fitted texts (and the penalty) lose least: with C + l I = L LT and B = L^-1 (mean of x yT) it keeps the
+leading eigenvectors of B BT (reduced-rank ridge regression; Mukherjee and Zhu 2011).
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class SequenceMap:
         Raises EmbeddingError for another width."""
         if joint.shape[-1] != len(self.centre):
             raise EmbeddingError(
-                f"The picture's embedding is {joint.shape[-1]} wide, but the map is for {len(self.centre)}; take the CLIP "
-                "that the map was fitted with."
+                f"The picture's embedding is {joint.shape[-1]} wide, but the map is for {len(self.centre)}; take the "
+                "CLIP that the map was fitted with."
             )
         inner = joint.to(self.centre)
         inner = inner - self.centre if gap is None else gap.centred(inner, self.spread)
