@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from .analyze import Analysis, Analyzer
     from .caption import Captioner
     from .clip import Clip
+    from .embed import PromptEmbedding
+    from .embed.embedder import Blend, Embedder
+    from .embed.families import Projection
+    from .embed.gap import GapCorrection
+    from .embed.ridge import Fit
     from .explain import HeatMap
     from .hub import Hub
     from .interrogate import Interrogator
@@ -46,6 +51,7 @@ class Engine:
         self._captioner: Captioner | None = None
         self._interrogator: Interrogator | None = None
         self._analyzer: Analyzer | None = None
+        self._embedders: dict[tuple[str, str, Fit | None], Embedder] = {}
         self._lock = threading.RLock()
 
     def __enter__(self) -> Engine:
@@ -174,6 +180,43 @@ class Engine:
             heat = self.explain(image, [phrase])[0]
             return Location(heat.phrase, heat.boxes(), heat, self._load_clip().name)
 
+    def embed(
+        self,
+        images: Any,
+        family: str = "sd15",
+        projection: str | None = None,
+        blend: Blend | None = None,
+        gap: GapCorrection | None = None,
+        fit: Fit | None = None,
+    ) -> PromptEmbedding:
+        """One embedding of one or several pictures, in place of a prompt's (see `core.embed`).
+
+        images: as for `analyze`. family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one
+        whose text encoder it listens to, for SDXL the second. projection: "pinv" or "ridge", whose first use fits a map
+        to texts and keeps it; None for the family's usual one. gap: see `measure_gap`. fit: how the map is fitted.
+        Raises ImageError, ModelError, SettingsError, EmbeddingError, or Cancelled.
+        """
+        from .embed.embedder import checked_choice
+        from .embed.families import family_named
+        from .images import image_key
+
+        chosen = checked_choice(family_named(family), projection)
+        pictures = _open_all(images)
+        with self._lock:
+            clip = self._load_clip()
+            embedder = self._load_embedder(clip, family, chosen, fit)
+            return embedder.embed(self._encode(clip, pictures), [image_key(each) for each in pictures], blend, gap)
+
+    def measure_gap(self, images: Sequence[Any]) -> GapCorrection:
+        """What varied pictures, about 40, say of where the CLIP's pictures are, to move them to where its texts are.
+
+        Raises ImageError, ModelError, SettingsError, or Cancelled."""
+        from .embed.gap import GapCorrection
+
+        pictures = _open_all(images)
+        with self._lock:
+            return GapCorrection.measured(self._encode(self._load_clip(), pictures))
+
     @property
     def clip(self) -> Clip | None:
         """The loaded model; None before the first call and after `unload`."""
@@ -186,6 +229,7 @@ class Engine:
             self._captioner = None
             self._interrogator = None
             self._analyzer = None
+            self._embedders.clear()
             gc.collect()
             _empty_device_cache()
 
@@ -255,6 +299,30 @@ class Engine:
 
             self._analyzer = Analyzer(clip, load_table, self.progress)
         return self._analyzer
+
+    def _load_embedder(self, clip: Clip, family: str, projection: Projection, fit: Fit | None) -> Embedder:
+        from .clip import Clip
+        from .embed.embedder import Embedder, own_sides
+        from .embed.families import family_named
+
+        settings, key = self.settings, (family, projection, fit)
+        if key not in self._embedders:
+
+            def load(name: str) -> Clip:
+                return Clip.load(name, settings.device, settings.precision, self._hub(), self.progress)
+
+            named = family_named(family)
+            self._embedders[key] = Embedder(
+                clip,
+                named,
+                own_sides(clip, named, load),
+                self._read_vocabulary(),
+                Path(self._hub().folder) / "embed",
+                projection,
+                fit,
+                progress=self.progress,
+            )
+        return self._embedders[key]
 
     def _read_vocabulary(self) -> Vocabulary:
         """The micro model knows the words of its own small world only."""

@@ -55,7 +55,6 @@ class Embedder:
     clip: whose vision tower sees the picture, and whose text tower the inputs of a fit come from.
     sides: the family's text encoders by name. folder: where fitted maps are kept.
     text_projection: in place of the encoder's own, for checkpoints that have none.
-    gap: takes out the difference between pictures and texts; without it maps get pictures as if they were texts.
     """
 
     def __init__(
@@ -67,7 +66,6 @@ class Embedder:
         folder: Path,
         projection: Projection | None = None,
         fit: Fit | None = None,
-        gap: GapCorrection | None = None,
         text_projection: Tensor | None = None,
         progress: Progress = SILENT,
     ) -> None:
@@ -78,12 +76,18 @@ class Embedder:
         self._vocabulary = vocabulary
         self._folder = folder
         self._fit = fit or Fit()
-        self._gap = gap
         self._text_projection = text_projection
         self._progress = progress
 
-    def embed(self, features: Tensor, pictures: Sequence[str], blend: Blend | None = None) -> PromptEmbedding:
+    def embed(
+        self,
+        features: Tensor,
+        pictures: Sequence[str],
+        blend: Blend | None = None,
+        gap: GapCorrection | None = None,
+    ) -> PromptEmbedding:
         """features: normalised joint embeddings [pictures, joint width]. pictures: their hashes (`image_key`).
+        gap: takes out the difference between pictures and texts; without it a map gets pictures as if they were texts.
 
         Raises SettingsError, EmbeddingError, ModelError."""
         blend = blend or Blend()
@@ -92,7 +96,7 @@ class Embedder:
         if blend.text and not edits and blend.strength == 1:
             raise SettingsError("A text joins the projection ridge by strength; give a strength below 1.")
         singles = [
-            replace(self._one(joint, blend if edits else None), picture=picture)
+            replace(self._one(joint, blend if edits else None, gap), picture=picture)
             for joint, picture in zip(features, pictures, strict=True)
         ]
         return blended(text, mixed(singles, blend.weights, blend.mix), blend.strength)
@@ -113,7 +117,7 @@ class Embedder:
         each = [side.weights.fingerprint() for side in self._sides.values()]
         return each[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest()
 
-    def _one(self, joint: Tensor, edit: Blend | None) -> PromptEmbedding:
+    def _one(self, joint: Tensor, edit: Blend | None, gap: GapCorrection | None) -> PromptEmbedding:
         if self.projection == "pinv":
             (encoder,) = self.family.encoders
             side = self._sides[encoder.name]
@@ -124,21 +128,21 @@ class Embedder:
                 found = self._closed_form.variation(joint)
             parts = {encoder.name: found}
         else:
-            parts = {name: each.states(joint, self._gap) for name, each in self._maps.items()}
-        pooled = self._pooled(joint) if self.family.pooled_width else None
+            parts = {name: each.states(joint, gap) for name, each in self._maps.items()}
+        pooled = self._pooled(joint, gap) if self.family.pooled_width else None
         return replace(
             assembled(self.family, parts, pooled),
             fingerprint=self.fingerprint,
             projection=self.projection,
-            gap_corrected=self.projection == "ridge" and self._gap is not None,
+            gap_corrected=self.projection == "ridge" and gap is not None,
         )
 
-    def _pooled(self, joint: Tensor) -> Tensor:
+    def _pooled(self, joint: Tensor, gap: GapCorrection | None) -> Tensor:
         """The picture's embedding where texts are, at the texts' mean length."""
         corrected = joint
-        if self._gap is not None:
-            a_map = self._maps[CLIP_G]
-            corrected = self._gap.centred(joint, a_map.spread) + a_map.centre.to(joint)
+        if gap is not None:
+            texts = self._maps[CLIP_G]
+            corrected = gap.centred(joint, texts.spread) + texts.centre.to(joint)
         return projected_pooled(corrected, self._pooled_norm)
 
     def _pooled_text(self, text: str) -> Tensor:

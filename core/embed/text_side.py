@@ -67,5 +67,6 @@ class TextSide:
         return float(ends.norm(dim=-1).mean()), projected
 
     def _end_states(self, texts: Sequence[str]) -> Tensor:
-        (states,), ends = self.states(texts)
+        ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
+        (states,) = hidden_states(self.weights, ids[:, : int(ends.max()) + 1])
         return states[torch.arange(len(texts), device=states.device), ends.to(states.device)]

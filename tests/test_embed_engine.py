@@ -1,0 +1,219 @@
+"""Pictures to embeddings through the engine, on the micro model, and through encoders of the real families' shapes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from small_towers import Words, random_weights
+from unrender.core.clip import Clip
+from unrender.core.clip.hidden_states import LAST, SECOND_TO_LAST, hidden_states
+from unrender.core.embed import PromptEmbedding
+from unrender.core.embed import embedder as embedder_module
+from unrender.core.embed.embedder import Blend, Embedder, own_sides
+from unrender.core.embed.families import SD1, SD2, SDXL
+from unrender.core.embed.gap import GapCorrection
+from unrender.core.embed.prompts import composed_prompts
+from unrender.core.embed.ridge import Fit, fit_maps
+from unrender.core.embed.text_side import TextSide
+from unrender.core.engine import Engine, Settings
+from unrender.core.errors import EmbeddingError, ModelError, SettingsError
+from unrender.core.images import image_key, open_image
+from unrender.core.micro import PHRASES_FOLDER
+from unrender.core.phrases.vocabulary import load_vocabulary
+
+FEW = Fit(200)
+
+
+@pytest.fixture(autouse=True)
+def _quick_norms(monkeypatch):
+    monkeypatch.setattr(embedder_module, "_PROMPTS_FOR_NORMS", 8)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    settings = Settings(clip="micro", captioner=None, device="cpu", precision="exact")
+    with Engine(replace(settings, cache=tmp_path_factory.mktemp("embed"))) as engine:
+        yield engine
+
+
+class TestMicro:
+    def test_pinv_is_the_start_and_one_state(self, engine, photographs):
+        made = engine.embed(photographs[0], "micro")
+        assert made.states.shape == (77, 128) and made.projection == "pinv"
+        assert torch.equal(made.states[1:], made.states[1].expand(76, -1))
+        start = TextSide.of(engine.clip).states([""])[0][0][0, 0]
+        assert torch.allclose(made.states[0], start)
+        assert made.picture == image_key(open_image(photographs[0]))
+        assert made.fingerprint == engine.clip.fingerprint
+
+    def test_the_same_again_and_from_a_file(self, engine, photographs, tmp_path):
+        made = engine.embed(photographs[0], "micro", "ridge", fit=FEW)
+        assert torch.equal(engine.embed(photographs[0], "micro", "ridge", fit=FEW).states, made.states)
+        made.save(tmp_path / "a.safetensors")
+        assert torch.equal(PromptEmbedding.load(tmp_path / "a.safetensors").states, made.states)
+        engine.unload()  # the second time the map comes from the disk
+        assert torch.equal(engine.embed(photographs[0], "micro", "ridge", fit=FEW).states, made.states)
+
+    def test_text_in_the_edit_form(self, engine, photographs):
+        side = TextSide.of(engine.clip) if engine.clip else None
+        picture = engine.embed(photographs[0], "micro")
+        found = engine.embed(photographs[0], "micro", blend=Blend(text="a red star", alpha=0.5))
+        side = side or TextSide.of(engine.clip)
+        (states,), ends = side.states(["a red star"])
+        end = int(ends[0])
+        assert torch.allclose(found.states[:end], states[0, :end])
+        assert torch.allclose(found.states[end:], picture.states[1] + 0.5 * states[0, end:], atol=1e-5)
+
+    def test_strength_zero_is_the_text_itself(self, engine, photographs):
+        for text in ("", "a red star"):
+            states = TextSide.of(engine.clip).states([text])[0][0][0]
+            for projection in ("pinv", "ridge"):
+                found = engine.embed(photographs[0], "micro", projection, Blend(text=text, strength=0), fit=FEW)
+                assert torch.allclose(found.states, states, atol=1e-6)
+
+    def test_a_long_text_with_a_picture(self, engine, photographs):
+        found = engine.embed(photographs[0], "micro", blend=Blend(text="a red star, " * 40))
+        assert len(found.states) > 77 and len(found.states) % 77 == 0
+
+    def test_several_pictures(self, engine, photographs):
+        one, two = (engine.embed(each, "micro").states for each in photographs[:2])
+        both = engine.embed(photographs[:2], "micro", blend=Blend(weights=[1, 3]))
+        assert torch.allclose(both.states, 0.25 * one + 0.75 * two, atol=1e-5)
+
+    def test_the_gap_correction_is_used_and_recorded(self, engine, photographs):
+        varied = [photo.rotate(angle) for photo in photographs for angle in (0, 90)]
+        gap = engine.measure_gap(varied)
+        plain = engine.embed(photographs[0], "micro", "ridge", fit=FEW)
+        corrected = engine.embed(photographs[0], "micro", "ridge", gap=gap, fit=FEW)
+        assert corrected.gap_corrected and not plain.gap_corrected
+        assert (corrected.states - plain.states).abs().max() > 0.05
+        # on average a corrected picture is where texts are: the map's mean
+        features = engine.clip.encode_images(varied)
+        spread = torch.linalg.norm(gap.centred(features, 1.0), dim=1).pow(2).mean().sqrt()
+        assert float(spread) == pytest.approx(1, rel=1e-4)
+
+    def test_a_texts_states_are_reconstructed(self, engine):
+        """A floor under what the map learned: texts it has not seen, share of the variance about the mean text.
+        Measured with 1,000 prompts: 0.65 last, 0.58 second-to-last."""
+        engine.embed(torch.zeros(64, 64, 3).numpy(), "micro")
+        clip, vocabulary = engine.clip, load_vocabulary(None, PHRASES_FOLDER)
+        side, layers = TextSide.of(clip), (LAST, SECOND_TO_LAST)
+        maps = fit_maps(clip.encode_texts, side, layers, composed_prompts(vocabulary, 1000))
+        held_out = composed_prompts(vocabulary, 300, "held out")
+        features, (wanted, _) = clip.encode_texts(held_out), side.states(held_out, layers)
+        for layer, states, least in zip(layers, wanted, (0.6, 0.52), strict=True):
+            error = (maps[layer].states(features) - states).pow(2).sum()
+            explained = 1 - float(error / (states - states.mean(0)).pow(2).sum())
+            sys.stdout.write(f"{layer}: {explained:.3f} of the variance of unseen texts' states explained\n")
+            assert explained > least
+            shuffled = maps[layer].states(features.roll(1, 0))
+            assert (shuffled - states).pow(2).sum() > 2 * error
+
+    def test_refusals(self, engine, photographs):
+        with pytest.raises(SettingsError, match="no picture"):
+            engine.embed([], "micro")
+        with pytest.raises(SettingsError, match="no model family 'sd9'"):
+            engine.embed(photographs[0], "sd9")
+        with pytest.raises(SettingsError, match="choose pinv or ridge"):
+            engine.embed(photographs[0], "micro", "magic")
+        with pytest.raises(SettingsError, match=r"pinv cannot reach what Stable Diffusion 2"):
+            engine.embed(photographs[0], "sd2", "pinv")
+        with pytest.raises(SettingsError, match="only a pooled vector"):
+            engine.embed(photographs[0], "flux")
+        with pytest.raises(ModelError, match="768 wide, but this one is 128 wide"):
+            engine.embed(photographs[0], "sd15")
+        with pytest.raises(SettingsError, match="strength below 1"):
+            engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star"), fit=FEW)
+        with pytest.raises(EmbeddingError, match="different lengths"):
+            engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star, " * 40, strength=0.5), fit=FEW)
+        for wrong in ({"alpha": -1}, {"strength": 2}):
+            with pytest.raises(SettingsError):
+                Blend(**wrong)
+
+
+class StandIn:
+    """The part of a CLIP that an embedder uses, around a small random tower."""
+
+    def __init__(self, weights):
+        self.weights, self.fingerprint = weights, weights.fingerprint()
+
+    def encode_texts(self, texts):
+        ids = [(Words.start_of_text, *Words().encode(text)[:75], Words.end_of_text) for text in texts]
+        ends = torch.stack([hidden_states(self.weights, torch.tensor([row]))[0][0, -1] for row in ids])
+        return torch.nn.functional.normalize(ends @ self.weights.projection.T, dim=-1)
+
+
+def embedder(family, sides, clip, folder, **more):
+    vocabulary = load_vocabulary(None, PHRASES_FOLDER)
+    return Embedder(clip, family, sides, vocabulary, folder, fit=Fit(16, rank=8), **more)
+
+
+class TestFamilies:
+    """Towers of the real widths with two blocks."""
+
+    def test_sd2_takes_the_second_to_last_layer_normalised_and_pads_with_zero(self, tmp_path):
+        weights = random_weights(1024, 1024, 2, 16)
+        clip = StandIn(weights)
+        made = embedder(SD2, {"clip_h": TextSide(weights, Words())}, clip, tmp_path)
+        text = made.text("boat").states
+        assert text.shape == (77, 1024)
+        ids = torch.tensor([[62, *Words().encode("boat"), 63, *[0] * 71]])
+        x = hidden_states(weights, ids, [SECOND_TO_LAST])[0][0]
+        assert torch.allclose(text, torch.nn.functional.layer_norm(x, (1024,), *weights.final_norm[:2]), atol=1e-4)
+        assert made.embed(clip.encode_texts(["boat"]), ["key"]).states.shape == (77, 1024)
+
+    def test_sdxl_both_encoders_from_the_seconds_joint_space(self, tmp_path):
+        small, large = random_weights(768, 768, 2, 12, quick_gelu=True), random_weights(1280, 1280, 2, 20)
+        clip = StandIn(large)
+        sides = {"clip_l": TextSide(small, Words()), "clip_g": TextSide(large, Words())}
+        made = embedder(SDXL, sides, clip, tmp_path)
+        features = clip.encode_texts(["boat", "cat"])
+        found = made.embed(features, ["a", "b"])
+        assert found.states.shape == (77, 2048) and found.pooled.shape == (1280,) and found.picture == "a+b"
+        one = made.embed(features[:1], ["a"])
+        norms = TextSide(large, Words()).mean_norms(composed_prompts(load_vocabulary(None, PHRASES_FOLDER), 8))
+        assert torch.allclose(one.pooled, features[0] * norms[1], atol=1e-4)
+        text = made.text("boat")
+        ends = [62, *Words().encode("boat"), 63]
+        for slot, weights, filler in ((slice(768), small, 63), (slice(768, 2048), large, 0)):
+            ids = torch.tensor([[*ends, *[filler] * 71]])
+            assert torch.allclose(text.states[:, slot], hidden_states(weights, ids, [SECOND_TO_LAST])[0][0], atol=1e-4)
+        pooled = hidden_states(large, torch.tensor([ends]))[0][0, -1] @ large.projection.T
+        assert torch.allclose(text.pooled, pooled, atol=1e-3)
+        pictures = 0.2 * features.new_ones(1280) + torch.nn.functional.normalize(torch.randn(12, 1280), dim=1)
+        gap = GapCorrection.measured(pictures)
+        assert made.embed(pictures[:1], ["a"], gap=gap).gap_corrected
+
+    def test_a_checkpoints_own_encoder_and_a_projection_from_elsewhere(self, tmp_path):
+        whole = random_weights(768, 768, 1, 12)
+        checkpoint = replace(whole, projection=None)
+        sides = {"clip_l": TextSide(checkpoint, Words())}
+        clip = StandIn(whole)
+        features = clip.encode_texts(["boat"])
+        with pytest.raises(ModelError, match="no text projection"):
+            embedder(SD1, sides, clip, tmp_path).embed(features, ["key"])
+        found = embedder(SD1, sides, clip, tmp_path, text_projection=whole.projection).embed(features, ["key"])
+        assert found.states.shape == (77, 768)
+        assert embedder(SD1, sides, clip, tmp_path, projection="ridge").embed(features, ["key"]).states.shape == (
+            77,
+            768,
+        )
+
+    def test_an_encoder_that_is_not_there(self, tmp_path):
+        large = random_weights(1280, 1280, 1, 20)
+        with pytest.raises(ModelError, match="listens to clip_l, which is not there"):
+            embedder(SDXL, {"clip_g": TextSide(large, Words())}, StandIn(large), tmp_path)
+
+    def test_which_clip_serves_which_encoder(self, clip):
+        asked = []
+
+        def load(name: str) -> Clip:
+            asked.append(name)
+            return clip
+
+        sides = own_sides(clip, SDXL, load)
+        assert asked == ["ViT-L-14/openai"]
+        assert [sides[name].padding for name in ("clip_l", "clip_g")] == ["end", "zero"]
