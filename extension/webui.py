@@ -208,8 +208,10 @@ def _room(device: Any, needed: int) -> Iterator[None]:
     manager = _memory_manager()
     if manager is not None:
         manager.free_memory(needed, device)  # what it put away it brings back by itself
-        yield
-        manager.soft_empty_cache()
+        try:
+            yield
+        finally:
+            manager.soft_empty_cache()
         return
     moved = _send_checkpoint_away(device, needed)
     try:

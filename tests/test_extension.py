@@ -311,6 +311,55 @@ def test_a_tab_that_cannot_be_built_says_why_and_how_to_mend_it(tmp_path):
     assert done.stderr.count("No button in img2img") == 1
 
 
+ROOM = """
+    import sys
+    from modules import devices, sd_models
+    from unrender.core import devices as ours
+    from unrender.extension import webui
+    sd_models.model_data.sd_model = "checkpoint"
+    ours.free_memory = lambda device: {free}
+    try:
+        with webui._room("cuda", 2_000):
+            assert sd_models.moves == {away}, sd_models.moves
+            raise ValueError("the search failed")
+    except ValueError:
+        pass
+    assert sd_models.moves == {away} + {back}, sd_models.moves
+    assert devices.collections >= 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("free", "away", "back"),
+    [
+        ("1_999", ["checkpoint to cpu"], ["checkpoint to device"]),
+        ("2_000", [], []),
+        ("None", [], []),
+    ],
+)
+def test_a_checkpoint_makes_room_where_memory_is_short_and_returns(free, away, back):
+    done = in_a_webui(ROOM.format(free=free, away=away, back=back))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_memory_manager_is_asked_for_room_instead(tmp_path):
+    """Forge's, or the one that reForge has."""
+    (tmp_path / "backend").mkdir()
+    manager = "asked = []\ndef free_memory(needed, device): asked.append((needed, device))\n"
+    manager += "def soft_empty_cache(): asked.append('given back')\n"
+    (tmp_path / "backend" / "memory_management.py").write_text(manager, encoding="utf-8")
+    code = """
+        from backend import memory_management
+        from modules import sd_models
+        from unrender.extension import webui
+        with webui._room("cuda", 5):
+            assert memory_management.asked == [(5, "cuda")]
+        assert memory_management.asked[1:] == ["given back"] and not sd_models.moves
+    """
+    done = in_a_webui(code, paths=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
 def gradio_pythons() -> list[str]:
     """This Python if it has gradio, and those named in UNRENDER_GRADIO_PYTHONS."""
     import importlib.util

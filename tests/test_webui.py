@@ -1,0 +1,212 @@
+"""The extension in a real webui and browser. Opt-in: WEBUI_DIR is a webui's folder, WEBUI_PYTHON its Python; Chromium
+is looked for on the PATH, or named in CHROMIUM."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hub_server import serving
+from webui_server import Page, Server
+
+WEBUI = os.environ.get("WEBUI_DIR")
+PYTHON = os.environ.get("WEBUI_PYTHON")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(
+    not (WEBUI and PYTHON), reason="set WEBUI_DIR to a webui's folder and WEBUI_PYTHON to its Python"
+)
+
+MICRO = {"clip": "micro", "captioner": "micro", "vocabulary": "built-in", "insertion": "replace", "mode": "best"}
+PICTURES = ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base")
+TABS = dict(zip(("img2img", "Sketch", "Inpaint", "Inpaint sketch", "Inpaint upload"), PICTURES, strict=True))
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory):
+    assert WEBUI and PYTHON
+    with serving() as hub:
+        server = Server(Path(WEBUI), Path(PYTHON), tmp_path_factory.mktemp("webui"), hub.url)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(webui):
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield Page(browser.new_page(viewport={"width": 1400, "height": 1000}), webui.url)
+        browser.close()
+
+
+@pytest.fixture(name="micro")
+def micro_fixture(webui):
+    webui.set_options(**MICRO)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, photographs) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = [folder / f"{number}.png" for number in range(3)]
+    for path, photograph in zip(paths, photographs, strict=False):
+        photograph.save(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What `unrender interrogate` finds for a picture, written for a webui."""
+    found: dict[tuple[Path, str], dict] = {}
+    cache = tmp_path_factory.mktemp("command-line")
+
+    def ask(picture: Path, mode: str = "best") -> dict:
+        if (picture, mode) not in found:
+            command = [sys.executable, "-m", "unrender", "interrogate", str(picture), "--json", "--cache", str(cache)]
+            options = ["--clip", "micro", "--captioner", "micro", "--escape", "webui", "--mode", mode]
+            one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+            done = subprocess.run([*command, *options], capture_output=True, text=True, check=True, env=one_thread)
+            found[picture, mode] = json.loads(done.stdout)
+        return found[picture, mode]
+
+    return ask
+
+
+def test_webui_loads_the_extension_beside_a_decoy_without_a_word_of_complaint(webui, browser):
+    browser.open()
+    browser.choose_tab("Unrender")
+    assert browser.page.is_visible("#unrender_picture")
+    log = webui.log.read_text(encoding="utf-8", errors="replace")
+    # in AUTOMATIC1111's words
+    for complaint in ("Error loading script", "Error executing callback", "Error running install", "No button in"):
+        assert complaint not in log, log
+
+
+def test_webui_button_puts_the_prompt_into_the_field(browser, micro, files, expected):
+    browser.open_img2img()
+    browser.put("img2img_image", files[0])
+    browser.fill("img2img_prompt", "words typed before")
+    lines = browser.press_start()
+    assert any("Searching" in line or "Embedding" in line for line in lines), lines
+    assert lines[-1].endswith("s with micro.")
+    assert browser.text("img2img_prompt") == expected(files[0])["prompt"]
+    assert not browser.page.is_visible("#unrender_img2img_stop")
+
+
+def test_webui_button_continues_the_field_if_set_so(webui, browser, micro, files, expected):
+    webui.set_options(insertion="append", mode="fast")
+    browser.open_img2img()
+    browser.put("img2img_image", files[1])
+    browser.fill("img2img_prompt", "words typed before, ")
+    browser.press_start()
+    assert browser.text("img2img_prompt") == "words typed before, " + expected(files[1], "fast")["prompt"]
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_webui_button_takes_the_picture_of_the_tab_that_is_open(webui, browser, micro, files, expected, tab):
+    webui.set_options(mode="fast")
+    browser.open_img2img()
+    other = next(name for name in TABS if name != tab)
+    for name, picture in ((other, files[0]), (tab, files[2])):
+        browser.page.click(f"#mode_img2img > div.tab-nav > button:text-is('{name}')")
+        browser.put(TABS[name], picture)
+    lines = browser.press_start()
+    assert browser.text("img2img_prompt") == expected(files[2], "fast")["prompt"], lines
+
+
+def test_webui_shows_errors_beside_the_button_and_leaves_the_field_alone(webui, browser, micro, files):
+    browser.open_img2img()
+    browser.fill("img2img_prompt", "words typed before")
+    assert browser.press_start() == ["There is no picture; put one in first."]
+    browser.put("img2img_image", files[0])
+    webui.set_options(clip="ViT-L-14/openai", captioner="blip-large")
+    said = browser.press_start()[-1]  # the hub of this test has nothing
+    assert (said.endswith(".") and "ViT-L-14" in said) or "vit_large" in said
+    assert "--" not in said
+    browser.page.click("#mode_img2img > div.tab-nav > button:text-is('Batch')")
+    assert "one picture" in browser.press_start()[-1]
+    assert browser.text("img2img_prompt") == "words typed before"
+
+
+def test_webui_prompt_syntax_is_escaped(webui, browser, micro, files):
+    folder = webui.models / "phrases" / "few"
+    folder.mkdir(parents=True)
+    for name in ("artists", "mediums", "movements", "sites"):
+        (folder / f"{name}.txt").write_text(f"one of the {name}\n", encoding="utf-8")
+    (folder / "flavors.txt").write_text("soft light (indoors)\n", encoding="utf-8")
+    webui.set_options(vocabulary="phrases/few", captioner="none", mode="fast")
+    browser.open_img2img()
+    browser.put("img2img_image", files[0])
+    lines = browser.press_start()
+    assert r"soft light \(indoors\)" in browser.text("img2img_prompt"), lines
+
+
+def test_webui_stop_ends_a_run(webui, browser, micro, files):
+    browser.open_img2img()
+    browser.put("img2img_image", files[0])
+    browser.fill("img2img_prompt", "words typed before")
+    browser.page.click("#unrender_img2img_start")
+    browser.page.click("#unrender_img2img_stop", timeout=5_000)
+    browser.page.wait_for_function("document.querySelector('#unrender_img2img_status p')?.innerText === 'Stopped.'")
+    assert browser.text("img2img_prompt") == "words typed before"
+    assert browser.press_start()[-1].endswith("s with micro.")
+
+
+def test_webui_tab_finds_a_prompt_and_sends_it_on(browser, micro, files, expected):
+    browser.open()
+    browser.choose_tab("Unrender")
+    browser.put("unrender_picture", files[0])
+    browser.press("unrender_start", "unrender_status")
+    found = expected(files[0])
+    browser.wait_for_text("unrender_prompt", found["prompt"])
+    assert float(browser.text("unrender_similarity")) == pytest.approx(found["similarity"], abs=2e-4)
+    browser.page.click("#unrender_send_txt2img")
+    browser.wait_for_text("txt2img_prompt", found["prompt"])
+    browser.page.wait_for_selector("#txt2img_prompt", state="visible")
+    browser.choose_tab("Unrender")
+    browser.page.click("#unrender_send_img2img")
+    browser.wait_for_text("img2img_prompt", found["prompt"])
+    browser.page.wait_for_selector("#img2img_image img", timeout=10_000)
+    assert browser.press_start()[-1].endswith("s with micro.")
+
+
+def test_webui_tab_heeds_what_is_chosen_in_it(browser, micro, files):
+    browser.open()
+    browser.choose_tab("Unrender")
+    browser.put("unrender_picture", files[0])
+    browser.page.click("#unrender_mode label:has-text('fast')")
+    for name in ("artists", "mediums", "movements", "sites"):
+        browser.page.click(f"#unrender_categories label:has-text('{name}')")
+    browser.press("unrender_start", "unrender_status")
+    with_all = browser.text("unrender_prompt")
+    excluded = with_all.split(", ")[1]
+    browser.fill("unrender_exclude", excluded)
+    browser.press("unrender_start", "unrender_status")
+    assert " by " not in f" {with_all}".replace(with_all.split(", ")[0], "")
+    assert excluded not in browser.text("unrender_prompt").split(", ")[1:]
+
+
+def test_webui_settings_page_offers_the_preferences(browser):
+    browser.open()
+    browser.choose_tab("Settings")
+    browser.page.click("#settings > div.tab-nav > button:text-is('Unrender')")
+    for name in ("clip", "captioner", "vocabulary", "mode", "insertion", "keeping"):
+        assert browser.page.is_visible(f"#setting_unrender_{name}")
+
+
+def test_webui_reload_keeps_the_button(webui, browser, micro, files, expected):
+    browser.open()
+    browser.choose_tab("Settings")
+    browser.page.click("#settings_restart_gradio")
+    browser.page.wait_for_function("document.body.innerText.includes('Reloading')", timeout=10_000)
+    browser.page.wait_for_selector("#txt2img_prompt textarea", timeout=60_000)
+    browser.open_img2img()
+    browser.put("img2img_image", files[0])
+    browser.press_start()
+    assert browser.text("img2img_prompt") == expected(files[0])["prompt"]

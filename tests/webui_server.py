@@ -1,0 +1,157 @@
+"""A real webui on this machine, started for a test session, and its page in a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+FOLDER_NAME = "un-render v1.0 of mine"
+"""Under which the extension is put into extensions/."""
+
+_START_SECONDS = 180
+_DECOYS = ("core", "extension", "nodes")
+
+
+class Server:
+    """base: a data folder of its own, beside a decoy extension that owns the names of this one's packages; hub: the
+    address that stands for Hugging Face's."""
+
+    def __init__(self, webui: Path, python: Path, base: Path, hub: str) -> None:
+        self.webui, self.python, self.base, self._hub = webui, python, base, hub
+        self.log = base / "log.txt"
+        self.models = base / "models" / "unrender"
+        self.models.mkdir(parents=True)
+        (base / "extensions").mkdir()
+        (base / "extensions" / FOLDER_NAME).symlink_to(ROOT, target_is_directory=True)
+        _write_decoy(base / "extensions" / "a decoy")
+        options = {"live_previews_enable": False, "samples_save": False}
+        (base / "config.json").write_text(json.dumps(options), encoding="utf-8")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        subprocess.run([self.python, self.base / "extensions" / FOLDER_NAME / "install.py"], check=True)
+        command = [
+            *(str(self.python), "-W", "ignore", "launch.py", "--skip-prepare-environment", "--skip-torch-cuda-test"),
+            *("--skip-version-check", "--no-half", "--use-cpu", "all", "--no-download-sd-model", "--api"),
+            *("--do-not-download-clip", "--port", str(port), "--data-dir", str(self.base)),
+            *("--ckpt-dir", str(self.webui / "models" / "Stable-diffusion")),
+        ]
+        own = {
+            "HF_ENDPOINT": self._hub,
+            "HF_HOME": str(self.base / "hf"),
+            "OMP_NUM_THREADS": "1",  # as the tests themselves: other work shares the cores
+            "GRADIO_ANALYTICS_ENABLED": "False",
+        }
+        dropped = ("UNRENDER_CACHE", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "PYTHONPATH")
+        environment = {name: value for name, value in os.environ.items() if name not in dropped} | own
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.webui, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            with contextlib.suppress(OSError):
+                self.ask("/sdapi/v1/options")
+                return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The webui did not start: {self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait(15)
+
+    def ask(self, path: str, value: Any = None) -> Any:
+        data = None if value is None else json.dumps(value).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read())
+
+    def set_options(self, **values: str) -> None:
+        """By their names without unrender_."""
+        self.ask("/sdapi/v1/options", {f"unrender_{name}": value for name, value in values.items()})
+
+
+def _write_decoy(folder: Path) -> None:
+    for name in _DECOYS:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("OWNER = 'decoy'\n", encoding="utf-8")
+    (folder / "scripts").mkdir()
+    lines = [f"import {name}\nassert {name}.OWNER == 'decoy'" for name in _DECOYS]
+    (folder / "scripts" / "decoy.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+class Page:
+    """The webui's page, as a person uses it."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self._url = page, url
+
+    def open(self) -> None:
+        self.page.goto(self._url, timeout=60_000)
+        self.page.wait_for_selector("#txt2img_prompt textarea", timeout=60_000)
+
+    def choose_tab(self, name: str) -> None:
+        self.page.click(f"#tabs > div.tab-nav > button:text-is('{name}')")
+
+    def open_img2img(self, tab: str = "img2img") -> None:
+        self.open()
+        self.choose_tab("img2img")
+        self.page.click(f"#mode_img2img > div.tab-nav > button:text-is('{tab}')")
+
+    def put(self, elem_id: str, picture: Path) -> None:
+        self.page.set_input_files(f"#{elem_id} input[type=file]", str(picture))
+        # what can be drawn upon hides the picture behind its canvas
+        self.page.wait_for_selector(f"#{elem_id} img, #{elem_id} canvas", state="attached", timeout=20_000)
+        self.page.wait_for_timeout(500)
+
+    def press(self, elem_id: str, status: str) -> list[str]:
+        """Presses a button and returns the lines of its status up to the last one."""
+        before = self.status(status)
+        self.page.click(f"#{elem_id}")
+        lines: list[str] = []
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            line = self.status(status)
+            if line and line != (lines[-1] if lines else before):
+                lines.append(line)
+            if lines and not lines[-1].endswith("…"):
+                return lines
+            time.sleep(0.03)
+        raise TimeoutError(f"The status stayed {lines}.")
+
+    def press_start(self) -> list[str]:
+        return self.press("unrender_img2img_start", "unrender_img2img_status")
+
+    def status(self, elem_id: str) -> str:
+        return self.page.evaluate(f"document.querySelector('#{elem_id} p')?.innerText || ''")
+
+    def text(self, elem_id: str) -> str:
+        return self.page.input_value(f"#{elem_id} textarea")
+
+    def fill(self, elem_id: str, text: str) -> None:
+        self.page.fill(f"#{elem_id} textarea", text)
+
+    def wait_for_text(self, elem_id: str, text: str) -> None:
+        given = {"selector": f"#{elem_id} textarea", "text": text}
+        same = "given => document.querySelector(given.selector).value === given.text"
+        self.page.wait_for_function(same, arg=given, timeout=10_000)
