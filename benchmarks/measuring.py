@@ -166,7 +166,7 @@ def plot(path: Path, title: str, rounds: list[tuple[int, int, Row]]) -> None:
             axes.plot([x for x, _ in known], [y for _, y in known], "o-", color=colour, label=legend)
         axes.set(xlabel=label, ylabel="seconds", yscale="log")
         axes.grid(alpha=0.3)
-        axes.legend()
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=100)
 
 

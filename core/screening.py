@@ -40,6 +40,10 @@ class Screening:
     _errors: list[float] = field(default_factory=list)
     _random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
+    def pays_for(self, count: int) -> bool:
+        """Whether so many candidates are enough to leave most of them at half precision."""
+        return count >= 4 * (self._wanted_samples + _FRONT)
+
     def best(self, rough: np.ndarray, exact: Exact) -> tuple[int, float]:
         """The row of the highest float32 score and that score; of equal ones the first row.
 
@@ -56,8 +60,8 @@ class Screening:
 
     def _search(self, rough: np.ndarray, exact: Exact, values: np.ndarray) -> bool:
         """Fills in the float32 values of every row that may win; False when the errors cannot be trusted."""
-        wanted_samples = max(SAMPLES_PER_ROUND, FEWEST_SAMPLES - len(self._errors))
-        if len(rough) < 4 * (wanted_samples + _FRONT):
+        wanted_samples = self._wanted_samples
+        if not self.pays_for(len(rough)):
             return False
         order = np.argsort(-rough, kind="stable")
         sample = self._random.choice(order[_FRONT:], wanted_samples, replace=False)
@@ -80,6 +84,10 @@ class Screening:
                 self.risk += risk
                 return True
             self._score(contenders[: 4 * _FRONT], exact, values)
+
+    @property
+    def _wanted_samples(self) -> int:
+        return max(SAMPLES_PER_ROUND, FEWEST_SAMPLES - len(self._errors))
 
     def _score(self, rows: np.ndarray, exact: Exact, values: np.ndarray) -> None:
         values[rows] = exact(rows)

@@ -79,7 +79,7 @@ class Scorer:
 
     def best_continuation(self, prompt: str, phrases: Sequence[str], sign: float) -> Round:
         """The phrase with the highest sign * similarity, the first of equal ones."""
-        if not prompt or not self._clip.text.has_rough:
+        if not prompt or not self._clip.text.has_rough or not self.screening.pays_for(len(phrases)):
             similarities = self.continuations(prompt, phrases)
             row = int((sign * similarities).argmax())
             return Round(row, float(similarities[row]), similarities)
