@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_captioners
 from hub_server import serving
 from webui_server import Page, Server
 
@@ -28,13 +29,18 @@ TABS = dict(zip(("img2img", "Sketch", "Inpaint", "Inpaint sketch", "Inpaint uplo
 
 
 @pytest.fixture(scope="module")
-def webui(tmp_path_factory):
-    assert WEBUI and PYTHON
+def hub():
     with serving() as hub:
-        server = Server(Path(WEBUI), Path(PYTHON), tmp_path_factory.mktemp("webui"), hub.url)
-        server.start()
-        yield server
-        server.stop()
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory, hub):
+    assert WEBUI and PYTHON
+    server = Server(Path(WEBUI), Path(PYTHON), tmp_path_factory.mktemp("webui"), hub.url)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +55,16 @@ def browser(webui):
 @pytest.fixture(name="micro")
 def micro_fixture(webui):
     webui.set_options(**MICRO)
+
+
+@pytest.fixture(scope="module")
+def tiny_phrases(webui) -> str:
+    folder = webui.models / "phrases" / "few"
+    folder.mkdir(parents=True)
+    for name in ("artists", "mediums", "movements", "sites"):
+        (folder / f"{name}.txt").write_text(f"one of the {name}\n", encoding="utf-8")
+    (folder / "flavors.txt").write_text("soft light (indoors)\n", encoding="utf-8")
+    return "phrases/few"
 
 
 @pytest.fixture(scope="module")
@@ -134,13 +150,33 @@ def test_webui_shows_errors_beside_the_button_and_leaves_the_field_alone(webui, 
     assert browser.text("img2img_prompt") == "words typed before"
 
 
-def test_webui_prompt_syntax_is_escaped(webui, browser, micro, files):
-    folder = webui.models / "phrases" / "few"
-    folder.mkdir(parents=True)
-    for name in ("artists", "mediums", "movements", "sites"):
-        (folder / f"{name}.txt").write_text(f"one of the {name}\n", encoding="utf-8")
-    (folder / "flavors.txt").write_text("soft light (indoors)\n", encoding="utf-8")
-    webui.set_options(vocabulary="phrases/few", captioner="none", mode="fast")
+def test_webui_downloads_what_a_picture_alone_needs(
+    webui, browser, hub, files, transformers_folder, tmp_path, tiny_phrases
+):
+    """The models have random weights. With open_clip installed the usual CLIP comes in its format, for which there is
+    no small stand-in; so the same is named as transformers has it."""
+    captioner = tiny_captioners.blip(tmp_path / "blip")
+    for repo, folder in {
+        "openai/clip-vit-large-patch14": transformers_folder,
+        "Salesforce/blip-image-captioning-large": captioner,
+    }.items():
+        hub.repos[repo] = {path.name: path.read_bytes() for path in folder.iterdir()}
+    hub.slowness = 0.2
+    webui.set_options(clip="openai/clip-vit-large-patch14", captioner="blip-large", mode="fast", insertion="replace")
+    webui.set_options(vocabulary=tiny_phrases)
+    browser.open_img2img()
+    browser.put("img2img_image", files[0])
+    lines = browser.press_start()
+    hub.slowness = 0
+    assert lines[-1].endswith("s with openai/clip-vit-large-patch14."), lines
+    assert any(" of " in line and " MB" in line for line in lines), lines
+    assert "soft light" in browser.text("img2img_prompt")
+    for repo in ("openai--clip-vit-large-patch14", "Salesforce--blip-image-captioning-large"):
+        assert list((webui.models / "models" / f"models--{repo}").rglob("model.safetensors"))
+
+
+def test_webui_prompt_syntax_is_escaped(webui, browser, micro, files, tiny_phrases):
+    webui.set_options(vocabulary=tiny_phrases, captioner="none", mode="fast")
     browser.open_img2img()
     browser.put("img2img_image", files[0])
     lines = browser.press_start()
