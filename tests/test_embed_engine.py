@@ -49,6 +49,14 @@ class TestMicro:
         assert made.picture == image_key(open_image(photographs[0]))
         assert made.fingerprint == engine.clip.fingerprint
 
+    def test_a_pictures_embedding_runs_no_text_encoder(self, engine, photographs, monkeypatch):
+        for projection in ("pinv", "ridge"):
+            engine.embed(photographs[0], "micro", projection, fit=FEW)
+        monkeypatch.setattr(TextSide, "states", lambda *_: pytest.fail("a text was encoded"))
+        monkeypatch.setattr(TextSide, "long_states", lambda *_: pytest.fail("a text was encoded"))
+        for projection in ("pinv", "ridge"):
+            engine.embed(photographs[1], "micro", projection, fit=FEW)
+
     def test_the_same_again_and_from_a_file(self, engine, photographs, tmp_path):
         made = engine.embed(photographs[0], "micro", "ridge", fit=FEW)
         assert torch.equal(engine.embed(photographs[0], "micro", "ridge", fit=FEW).states, made.states)

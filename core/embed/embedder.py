@@ -91,7 +91,6 @@ class Embedder:
 
         Raises SettingsError, EmbeddingError, ModelError."""
         blend = blend or Blend()
-        text = self.text(blend.text)
         edits = self.projection == "pinv" and bool(blend.text)
         if blend.text and not edits and blend.strength == 1:
             raise SettingsError("A text joins the projection ridge by strength; give a strength below 1.")
@@ -99,7 +98,9 @@ class Embedder:
             replace(self._one(joint, blend if edits else None, gap), picture=picture)
             for joint, picture in zip(features, pictures, strict=True)
         ]
-        return blended(text, mixed(singles, blend.weights, blend.mix), blend.strength)
+        whole = mixed(singles, blend.weights, blend.mix)
+        # at full strength a text encoder's run, which takes longer than all else here, would change nothing
+        return whole if blend.strength == 1 else blended(self.text(blend.text), whole, blend.strength)
 
     def text(self, text: str) -> PromptEmbedding:
         """What the family's own encoders make of a text, of any length."""

@@ -62,7 +62,7 @@ def closed_form(
     norm: float | None = None,
     joint: int | None = None,
 ) -> ClosedForm:
-    """For a text encoder; computed in float64, kept in float32.
+    """For a text encoder; computed in float64, kept in float32, both in main memory (not every device has float64).
 
     prompts: to measure the norm with, where it is not the published one. projection: in place of the encoder's own.
     cut: see `default_cut`. norm: of the result; absent the published one for the published model, else the mean length
@@ -71,7 +71,7 @@ def closed_form(
     where there are no prompts to measure with.
     """
     weights = side.weights
-    matrix = projection_for(weights, projection, joint).double()
+    matrix = projection_for(weights, projection, joint).cpu().double()
     singular = torch.linalg.svdvals(matrix)
     cut = default_cut(weights, matrix) if cut is None else cut
     if not (math.isfinite(cut) and 0 <= cut < float(singular[0])):

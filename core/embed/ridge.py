@@ -96,6 +96,8 @@ def fit_maps(
         for start in range(0, len(prompts), _TEXTS_AT_ONCE):
             texts = prompts[start : start + _TEXTS_AT_ONCE]
             joint = encode(texts).float()
+            if joint.device.type == "mps":  # which has no float64
+                joint = joint.cpu()
             states = [each.to(joint.device) for each in side.states(texts, layers)[0]]
             sums = sums or _Sums.begin(joint, states)
             sums.add(joint, states)
