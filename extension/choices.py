@@ -10,27 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.settings import MODES, Mode, Settings
 
-NONE = "none"
-BUILT_IN = "built-in"
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
-
-CLIPS = (
-    "ViT-L-14/openai",
-    "ViT-L-14-336/openai",
-    "ViT-B-32/openai",
-    "ViT-B-16/openai",
-    "ViT-H-14/laion2b_s32b_b79k",
-    "ViT-bigG-14/laion2b_s39b_b160k",
-    "ViT-L-14/datacomp_xl_s13b_b90k",
-    "micro",
-)
-"""The CLIPs to choose from; any other name can be typed in."""
-
-VOCABULARIES = {BUILT_IN: None, "extended": "extended", "clip-interrogator": "peer", "clip-gaze": "clip-gaze"}
-"""The vocabularies that are no folders, as Settings calls them."""
 
 CATEGORIES = ("artists", "mediums", "movements", "sites", "flavors")
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from ..core.choices import CLIPS
 from ..core.settings import MODES
-from .choices import CATEGORIES, CLIPS, Request
+from .choices import CATEGORIES, Request
 from .gradio_versions import copyable_textbox, event, image_input
 from .service import WAIT, Service, run
 

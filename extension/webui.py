@@ -14,11 +14,11 @@ from typing import Any
 from modules import devices, paths, script_callbacks, shared
 from modules.call_queue import queue_lock
 
+from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
 from ..core.results import Interrogation
 from ..core.settings import MODES
 from .choices import (
-    CLIPS,
     INSERTIONS,
     KEEPINGS,
     Preferences,

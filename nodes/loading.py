@@ -6,32 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.caption.captioner import KNOWN_CAPTIONERS
+from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
 from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders
 from .host import io
 from .inputs import InterrogatorType
 from .models import Setup, named_captioner, named_setup
-
-NONE = "none"
-BUILT_IN = "built-in"
-
-CLIPS = (
-    "ViT-L-14/openai",
-    "ViT-L-14-336/openai",
-    "ViT-B-32/openai",
-    "ViT-B-16/openai",
-    "ViT-H-14/laion2b_s32b_b79k",
-    "ViT-bigG-14/laion2b_s39b_b160k",
-    "ViT-g-14/laion2b_s12b_b42k",
-    "ViT-L-14/laion2b_s32b_b82k",
-    "ViT-L-14/datacomp_xl_s13b_b90k",
-    "micro",
-)
-"""The CLIPs to choose from: those that need no package ComfyUI does not have."""
-
-VOCABULARIES = {BUILT_IN: None, "extended": "extended", "clip-interrogator": "peer", "clip-gaze": "clip-gaze"}
-"""The vocabularies that are no folders, as Settings calls them."""
 
 
 def _captioner_inputs(default: str) -> list[Any]:
