@@ -241,13 +241,15 @@ class Benchmark:
 
     def _interrogator(self, clip: Clip) -> Interrogator:
         folder = self.cache / "tables"
-        return Interrogator(
+        interrogator = Interrogator(
             clip,
             self.vocabulary,
             lambda: PhraseTable.load(clip, self.vocabulary.positive(), folder, SILENT),
             Settings(peer_defects=True),
             SILENT,
         )
+        interrogator.prepare("best")  # the peer builds its tables before, too
+        return interrogator
 
     def _prompt(self, name: str, interrogator: Interrogator, mode: Any, image: Image.Image) -> str:
         """From the picture on, as the peer's call."""
