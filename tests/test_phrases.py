@@ -89,7 +89,14 @@ def test_an_absent_peer_gets_a_sentence(monkeypatch):
         load_vocabulary("peer")
 
 
-def test_clip_gazes_lists_are_read_from_its_files():
+@pytest.fixture
+def clip_gaze_not_imported(monkeypatch):
+    """Other tests import it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clip_gaze"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_clip_gazes_lists_are_read_from_its_files(clip_gaze_not_imported):
     spec = importlib.util.find_spec("clip_gaze")
     if spec is None:
         pytest.skip("clip-gaze is not installed")
@@ -103,7 +110,7 @@ def test_clip_gazes_lists_are_read_from_its_files():
     assert "clip_gaze" not in sys.modules
 
 
-def test_a_changed_peer_gets_a_sentence(tmp_path, monkeypatch):
+def test_a_changed_peer_gets_a_sentence(tmp_path, monkeypatch, clip_gaze_not_imported):
     (tmp_path / "clip_gaze").mkdir()
     (tmp_path / "clip_gaze" / "__init__.py").write_text("raise SystemExit('imported')")
     (tmp_path / "clip_gaze" / "artists_by_name.py").write_text("ARTISTS_BY_NAME = [open('x').read()]")
