@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+from ..core.lettering import drawable, font, wrap
 
 WIDTH = 1000
 MARGIN = 28
@@ -49,13 +45,13 @@ class Card:
 
 def draw_sheet(title: str, note: str, cards: Sequence[Card]) -> Image.Image:
     """The cards one below the other under a title and a note. Text is wrapped; the sheet grows with it."""
-    note_lines = wrap(note, WIDTH - 2 * MARGIN)
+    note_lines = wrap(note, WIDTH - 2 * MARGIN, TEXT_SIZE)
     top = MARGIN + TITLE_SIZE + GAP + len(note_lines) * LINE_HEIGHT + GAP
     heights = [_card_height(card) for card in cards]
 
     sheet = Image.new("RGB", (WIDTH, top + sum(heights)), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN, MARGIN), title, INK, _font(TITLE_SIZE))
+    pen.text((MARGIN, MARGIN), title, INK, font(TITLE_SIZE))
     _write_lines(pen, (MARGIN, MARGIN + TITLE_SIZE + GAP), note_lines, FAINT)
     for card, height in zip(cards, heights, strict=True):
         pen.line((MARGIN, top, WIDTH - MARGIN, top), RULE)
@@ -74,30 +70,8 @@ def enlarge(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB").resize(size, resampling)
 
 
-def wrap(text: str, width: int, size: int = TEXT_SIZE) -> list[str]:
-    """Breaks `text` into lines of at most `width` pixels, between words where that is possible."""
-    lines = [""]
-    for word in text.split():
-        joined = f"{lines[-1]} {word}".lstrip()
-        if text_length(joined, size) <= width:
-            lines[-1] = joined
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word:
-            if lines[-1] and text_length(lines[-1] + letter, size) > width:
-                lines.append("")
-            lines[-1] += letter
-    return lines
-
-
-def text_length(text: str, size: int = TEXT_SIZE) -> float:
-    """Width of `text` in pixels."""
-    return _font(size).getlength(_drawable(text))
-
-
 def _card_height(card: Card) -> int:
-    lines = sum(len(wrap(entry.text, TEXT_WIDTH)) for entry in card.entries)
+    lines = sum(len(wrap(entry.text, TEXT_WIDTH, TEXT_SIZE)) for entry in card.entries)
     return 2 * GAP + max(PICTURE_SIZE, lines * LINE_HEIGHT + len(card.entries) * ENTRY_GAP)
 
 
@@ -105,8 +79,8 @@ def _write_entries(pen: ImageDraw.ImageDraw, corner: tuple[int, int], card: Card
     left, top = corner
     for entry in card.entries:
         colour = ACCENT if entry.accented else INK
-        lines = wrap(entry.text, TEXT_WIDTH)
-        pen.text((left, top), _drawable(entry.label), ACCENT if entry.accented else FAINT, _font(TEXT_SIZE))
+        lines = wrap(entry.text, TEXT_WIDTH, TEXT_SIZE)
+        pen.text((left, top), drawable(entry.label), ACCENT if entry.accented else FAINT, font(TEXT_SIZE))
         _write_lines(pen, (left + LABEL_WIDTH, top), lines, colour)
         top += len(lines) * LINE_HEIGHT + ENTRY_GAP
 
@@ -115,19 +89,4 @@ def _write_lines(
     pen: ImageDraw.ImageDraw, corner: tuple[int, int], lines: list[str], colour: tuple[int, int, int]
 ) -> None:
     for number, line in enumerate(lines):
-        pen.text((corner[0], corner[1] + number * LINE_HEIGHT), _drawable(line), colour, _font(TEXT_SIZE))
-
-
-@cache
-def _font(size: int) -> Font:
-    try:
-        return ImageFont.load_default(size)
-    except TypeError:  # before Pillow 10.1 there is one size only
-        return ImageFont.load_default()
-
-
-def _drawable(text: str) -> str:
-    """The old bitmap font has Latin-1 letters only."""
-    if isinstance(_font(TEXT_SIZE), ImageFont.FreeTypeFont):
-        return text
-    return text.encode("latin-1", "replace").decode("latin-1")
+        pen.text((corner[0], corner[1] + number * LINE_HEIGHT), drawable(line), colour, font(TEXT_SIZE))

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from .lettering import drawable, font, wrap
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from .explain import HeatMap
     from .results import Box
-
-    Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 PANEL = 280
 COLUMNS = 4
 MARGIN, GAP = 20, 16
-TEXT_SIZE, LINE_HEIGHT = 15, 20
+TEXT_SIZE, LINE_HEIGHT, MOST_LINES = 15, 20, 4
 
 _HEAT = ((0, (60, 0, 110)), (0.35, (185, 25, 110)), (0.65, (245, 105, 30)), (1, (255, 225, 60)))
 """Support as a share of the greatest, and its colour: darker is less, for eyes that see no colours too."""
@@ -74,7 +71,7 @@ def draw_strip(image: Image.Image, maps: Sequence[HeatMap], dark: bool = False) 
         boxes = heat.boxes()
         said = f"support up to {heat.highest:.2f}" if boxes else "no support"
         overlay = draw_overlay(image, heat, boxes, PANEL, full)
-        panels.append((overlay, wrap(heat.phrase, PANEL), said))
+        panels.append((overlay, wrap(heat.phrase, PANEL, TEXT_SIZE, MOST_LINES), said))
     columns = min(COLUMNS, len(panels))
     rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     heights = [_row_height(row) for row in rows]
@@ -90,33 +87,9 @@ def draw_strip(image: Image.Image, maps: Sequence[HeatMap], dark: bool = False) 
             for line_number, line in enumerate([*lines, said]):
                 ink = palette.faint if line_number == len(lines) else palette.ink
                 place = (left, top + tallest + 8 + line_number * LINE_HEIGHT)
-                pen.text(place, _drawable(line), ink, _font(TEXT_SIZE))
+                pen.text(place, drawable(line), ink, font(TEXT_SIZE))
         top += height + GAP
     return strip
-
-
-def wrap(text: str, width: int, most_lines: int = 4) -> list[str]:
-    """`text` in lines of at most `width` pixels, cut with an ellipsis after `most_lines`; long words are broken."""
-    lines = [""]
-    for word in text.split():
-        joined = f"{lines[-1]} {word}".lstrip()
-        if _length(joined) <= width:
-            lines[-1] = joined
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word:
-            if lines[-1] and _length(lines[-1] + letter) > width:
-                lines.append("")
-            lines[-1] += letter
-        if len(lines) > most_lines:
-            break
-    if len(lines) <= most_lines:
-        return lines
-    last = lines[most_lines - 1]
-    while last and _length(f"{last}…") > width:
-        last = last[:-1]
-    return [*lines[: most_lines - 1], f"{last}…"]
 
 
 def _fitted(image: Image.Image) -> Image.Image:
@@ -140,22 +113,3 @@ def _draw_boxes(image: Image.Image, boxes: Sequence[Box], across: float, down: f
             inner = (left + inset, top + inset, max(right, left) - inset, max(bottom, top) - inset)
             if inner[0] < inner[2] and inner[1] < inner[3]:
                 pen.rectangle(inner, outline=colour, width=width)
-
-
-def _length(text: str) -> float:
-    return _font(TEXT_SIZE).getlength(_drawable(text))
-
-
-@cache
-def _font(size: int) -> Font:
-    try:
-        return ImageFont.load_default(size)
-    except TypeError:  # before Pillow 10.1 there is one size only
-        return ImageFont.load_default()
-
-
-def _drawable(text: str) -> str:
-    """The old bitmap font has Latin-1 letters only."""
-    if isinstance(_font(TEXT_SIZE), ImageFont.FreeTypeFont):
-        return text
-    return text.encode("latin-1", "replace").decode("latin-1")

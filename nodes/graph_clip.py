@@ -17,7 +17,7 @@ from ..core.clip.preprocess import Preprocess
 from ..core.clip.text_encoder import TowerEncoder
 from ..core.clip.text_tower import TextTower
 from ..core.clip.tokenizers import TransformersTokenizer
-from ..core.clip.weights import Block, TowerWeights
+from ..core.clip.weights import TowerWeights, norm_of, transformers_block
 from ..core.devices import pick_arithmetic
 from ..core.errors import ModelError
 from ..core.progress import Progress
@@ -139,8 +139,8 @@ def _tower_weights(model: Any, projection: Tensor, start: int, end: int) -> Towe
     return TowerWeights(
         model.embeddings.token_embedding.weight.detach(),
         model.embeddings.position_embedding.weight.detach(),
-        tuple(_block(layer) for layer in layers),
-        _norm(model.final_layer_norm),
+        tuple(transformers_block(layer) for layer in layers),
+        norm_of(model.final_layer_norm),
         projection,
         None,
         layers[0].self_attn.heads,
@@ -148,27 +148,6 @@ def _tower_weights(model: Any, projection: Tensor, start: int, end: int) -> Towe
         start,
         end,
     )
-
-
-def _block(layer: Any) -> Block:
-    attention, mlp = layer.self_attn, layer.mlp
-    parts = (attention.q_proj, attention.k_proj, attention.v_proj)
-    return Block(
-        _norm(layer.layer_norm1),
-        torch.cat([part.weight.detach() for part in parts]),
-        torch.cat([part.bias.detach() for part in parts]),
-        attention.out_proj.weight.detach(),
-        attention.out_proj.bias.detach(),
-        _norm(layer.layer_norm2),
-        mlp.fc1.weight.detach(),
-        mlp.fc1.bias.detach(),
-        mlp.fc2.weight.detach(),
-        mlp.fc2.bias.detach(),
-    )
-
-
-def _norm(layer: Any) -> tuple[Tensor, Tensor, float]:
-    return layer.weight.detach(), layer.bias.detach(), layer.eps
 
 
 def _is_quick_gelu(activation: Any) -> bool:

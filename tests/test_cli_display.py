@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 from unrender.cli import progress
-from unrender.cli.sheet import MARGIN, PAPER, PICTURE_SIZE, WIDTH, Card, Entry, draw_sheet, enlarge, text_length, wrap
+from unrender.cli.sheet import MARGIN, PAPER, PICTURE_SIZE, TEXT_SIZE, WIDTH, Card, Entry, draw_sheet, enlarge
+from unrender.core.lettering import text_length, wrap
 from unrender.core.progress import SILENT
 
 # Bars
@@ -69,14 +70,14 @@ def test_a_failure_leaves_no_bar_behind(terminal):
 @settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(codec="latin-1", categories=["L", "N", "P", "Zs"]), max_size=300), st.integers(40, 600))
 def test_wrapped_lines_fit_and_lose_nothing(text, width):
-    lines = wrap(text, width)
-    assert all(text_length(line) <= width or len(line) == 1 for line in lines)
+    lines = wrap(text, width, TEXT_SIZE)
+    assert all(text_length(line, TEXT_SIZE) <= width or len(line) == 1 for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
 def test_words_stay_whole_where_they_fit():
     text = "three orange triangles on white paper, a pencil sketch, by mira sol"
-    lines = wrap(text, 200)
+    lines = wrap(text, 200, TEXT_SIZE)
     assert len(lines) > 1
     assert " ".join(lines) == text
 

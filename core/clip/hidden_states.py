@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .weights import Block, Norm, TowerWeights
+from .text_tower import activated, normalise
+from .weights import Block, TowerWeights
 
 Padding = Literal["end", "zero"]
 _TEXTS_AT_ONCE = 64
@@ -71,22 +72,16 @@ def _states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer]) -> list
             break
         x = _through(weights.blocks[len(weights.blocks) - skipped], x, weights)
     return [
-        (_normalise(found[layer.skipped], weights.final_norm) if layer.normed else found[layer.skipped]).float()
+        (normalise(found[layer.skipped], weights.final_norm) if layer.normed else found[layer.skipped]).float()
         for layer in layers
     ]
 
 
 def _through(block: Block, x: Tensor, weights: TowerWeights) -> Tensor:
     texts, positions, width = x.shape
-    stacked = F.linear(_normalise(x, block.norm_1), block.qkv, block.qkv_bias)
+    stacked = F.linear(normalise(x, block.norm_1), block.qkv, block.qkv_bias)
     q, k, v = stacked.view(texts, positions, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
     attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     x = x + F.linear(attended.transpose(1, 2).reshape(texts, positions, width), block.out, block.out_bias)
-    hidden = F.linear(_normalise(x, block.norm_2), block.up, block.up_bias)
-    hidden = hidden * torch.sigmoid(1.702 * hidden) if weights.quick_gelu else F.gelu(hidden)
-    return x + F.linear(hidden, block.down, block.down_bias)
-
-
-def _normalise(x: Tensor, norm: Norm) -> Tensor:
-    weight, bias, epsilon = norm
-    return F.layer_norm(x, weight.shape, weight, bias, epsilon)
+    hidden = F.linear(normalise(x, block.norm_2), block.up, block.up_bias)
+    return x + F.linear(activated(hidden, weights.quick_gelu), block.down, block.down_bias)

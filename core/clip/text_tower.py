@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..devices import free_memory, is_out_of_memory
 from .trie import Trie
-from .weights import Block, TowerWeights
+from .weights import Block, Norm, TowerWeights
 
 # more at once are no faster, neither on a CPU nor on a GPU that this many keep busy
 MOST_NODES = 4096
@@ -157,7 +157,7 @@ class TextTower:
         q = self._project(block, x, 0, 1)[0][:, : len(trie.ends)]
         attended = _attend(q, k, v, prefix.keys[-1], prefix.values[-1], *trie.ends_by_depth())
         x = self._finish(block, x, self._padded(attended))
-        x = _normalise(x, weights.final_norm)
+        x = normalise(x, weights.final_norm)
         if weights.projection is not None:
             x = F.linear(x, weights.projection, weights.projection_bias)
         return x[trie.rows]
@@ -172,14 +172,14 @@ class TextTower:
         width = x.shape[1]
         rows = slice(first * width, last * width)
         bias = None if block.qkv_bias is None else block.qkv_bias[rows]
-        out = F.linear(_normalise(x, block.norm_1), block.qkv[rows], bias)
+        out = F.linear(normalise(x, block.norm_1), block.qkv[rows], bias)
         return out.view(len(x), last - first, self.weights.heads, -1).permute(1, 2, 0, 3).unbind(0)
 
     def _finish(self, block: Block, x: Tensor, attended: Tensor) -> Tensor:
         """The rest of a block, added to x in place."""
         _add_linear(x, attended, block.out, block.out_bias)
-        hidden = F.linear(_normalise(x, block.norm_2), block.up, block.up_bias)
-        hidden = hidden * torch.sigmoid(1.702 * hidden) if self.weights.quick_gelu else F.gelu(hidden)
+        hidden = F.linear(normalise(x, block.norm_2), block.up, block.up_bias)
+        hidden = activated(hidden, self.weights.quick_gelu)
         return _add_linear(x, hidden, block.down, block.down_bias)
 
 
@@ -234,7 +234,12 @@ def _along(path: Tensor, by_head: Tensor) -> Tensor:
     return by_head.index_select(1, path.flatten()).view(heads * len(path), -1, head_width)
 
 
-def _normalise(x: Tensor, norm: tuple[Tensor, Tensor, float]) -> Tensor:
+def activated(hidden: Tensor, quick_gelu: bool) -> Tensor:
+    """The MLP's nonlinearity: GELU, or OpenAI's approximation of it."""
+    return hidden * torch.sigmoid(1.702 * hidden) if quick_gelu else F.gelu(hidden)
+
+
+def normalise(x: Tensor, norm: Norm) -> Tensor:
     weight, bias, epsilon = norm
     return F.layer_norm(x, weight.shape, weight, bias, epsilon)
 

@@ -95,7 +95,7 @@ def from_open_clip(model: nn.Module, start_of_text: int, end_of_text: int) -> To
         text.token_embedding.weight.detach(),
         text.positional_embedding.detach(),
         tuple(_open_clip_block(block) for block in blocks),
-        _norm(text.ln_final),
+        norm_of(text.ln_final),
         projection,
         projection_bias,
         blocks[0].attn.num_heads,
@@ -118,8 +118,8 @@ def from_transformers(model: nn.Module, start_of_text: int, end_of_text: int) ->
     return TowerWeights(
         text.embeddings.token_embedding.weight.detach(),
         text.embeddings.position_embedding.weight.detach(),
-        tuple(_transformers_block(layer) for layer in text.encoder.layers),
-        _norm(text.final_layer_norm),
+        tuple(transformers_block(layer) for layer in text.encoder.layers),
+        norm_of(text.final_layer_norm),
         None if projection is None else projection.weight.detach(),
         None,
         config.num_attention_heads,
@@ -143,12 +143,12 @@ def _is_plain_open_clip_block(block: Any) -> bool:
 def _open_clip_block(block: Any) -> Block:
     attention, mlp = block.attn, block.mlp
     return Block(
-        _norm(block.ln_1),
+        norm_of(block.ln_1),
         attention.in_proj_weight.detach(),
         _detached(attention.in_proj_bias),
         attention.out_proj.weight.detach(),
         _detached(attention.out_proj.bias),
-        _norm(block.ln_2),
+        norm_of(block.ln_2),
         mlp.c_fc.weight.detach(),
         _detached(mlp.c_fc.bias),
         mlp.c_proj.weight.detach(),
@@ -156,16 +156,17 @@ def _open_clip_block(block: Any) -> Block:
     )
 
 
-def _transformers_block(layer: Any) -> Block:
+def transformers_block(layer: Any) -> Block:
+    """A layer of transformers' text tower, or of one with the same names."""
     attention, mlp = layer.self_attn, layer.mlp
     parts = (attention.q_proj, attention.k_proj, attention.v_proj)
     return Block(
-        _norm(layer.layer_norm1),
+        norm_of(layer.layer_norm1),
         torch.cat([part.weight.detach() for part in parts]),
         torch.cat([part.bias.detach() for part in parts]),
         attention.out_proj.weight.detach(),
         _detached(attention.out_proj.bias),
-        _norm(layer.layer_norm2),
+        norm_of(layer.layer_norm2),
         mlp.fc1.weight.detach(),
         _detached(mlp.fc1.bias),
         mlp.fc2.weight.detach(),
@@ -181,7 +182,8 @@ def _open_clip_projection(projection: Any) -> tuple[Tensor | None, Tensor | None
     return projection.detach().T, None
 
 
-def _norm(layer: Any) -> Norm:
+def norm_of(layer: Any) -> Norm:
+    """Of a layer normalisation."""
     return layer.weight.detach(), layer.bias.detach(), layer.eps
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError, SettingsError
+from ..together import shares
 from .embedding import PromptEmbedding
 
 Mix = Literal["mean", "spherical", "share"]
@@ -36,15 +37,15 @@ def mixed(
         raise SettingsError(f"Pictures cannot be mixed by {how!r}; choose one of {', '.join(MIXES)}.")
     if not embeddings:
         raise SettingsError("There is no picture; give one or more.")
-    shares = _shares(len(embeddings), weights)
+    factors = shares(len(embeddings), weights)
     first = embeddings[0]
     for other in embeddings[1:]:
         _check_alike(first, other)
     if len(embeddings) == 1:
         return first
     ways: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mean": _mean, "spherical": _spherical, "share": _share}
-    states = _combined([each.states for each in embeddings], shares, ways[how])
-    pooled = _combined([each.pooled for each in embeddings], shares, _mean if how == "share" else ways[how])
+    states = _combined([each.states for each in embeddings], factors, ways[how])
+    pooled = _combined([each.pooled for each in embeddings], factors, _mean if how == "share" else ways[how])
     return replace(
         first,
         states=states,
@@ -97,17 +98,6 @@ def without(
 def check_strength(strength: float) -> None:
     if not (math.isfinite(strength) and 0 <= strength <= 1):
         raise SettingsError(f"strength is {strength:g}; give a number from 0 to 1.")
-
-
-def _shares(count: int, weights: Sequence[float] | None) -> Tensor:
-    if weights is None:
-        weights = [1.0] * count
-    if len(weights) != count:
-        raise SettingsError(f"There are {len(weights)} weights for {count} pictures; give one weight for each picture.")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
-        raise SettingsError("A weight is below zero or no number, or all are zero; give numbers of zero and more.")
-    shares = torch.tensor(list(weights), dtype=torch.float64)
-    return shares / shares.sum()
 
 
 def _check_alike(first: PromptEmbedding, other: PromptEmbedding) -> None:
