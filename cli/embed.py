@@ -7,19 +7,12 @@ import sys
 from pathlib import Path
 
 from ..core.errors import SettingsError
-from ..core.presets import PRESETS
 from . import engine_options
 from .interrogate import expand
 from .pictures import read_picture
 from .streams import complain, quiet_libraries
 
-# SDXL's pooled vector lives in the joint space of its second text encoder, so that one's CLIP has to see the picture
-_CLIPS = {
-    "sd15": PRESETS["sd15"].clip,
-    "sd2": PRESETS["sd2"].clip,
-    "sdxl": "ViT-bigG-14/laion2b_s39b_b160k",
-    "micro": "micro",
-}
+_FAMILIES = ("sd15", "sd2", "sdxl", "micro")
 _EPILOG = """\
 projections
   pinv   the published closed form, at once; for sd15 and micro, and their default
@@ -52,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the file to write")
     engine_options.add_clip_to(parser)
     parser.add_argument(
-        "--for", dest="family", required=True, choices=tuple(_CLIPS), help="the family of models it is made for"
+        "--for", dest="family", required=True, choices=_FAMILIES, help="the family of models it is made for"
     )
     parser.add_argument("--projection", choices=("pinv", "ridge"), help="how (default: what suits the family)")
     parser.add_argument(
@@ -86,8 +79,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Embeds all pictures as one. Errors are raised."""
     quiet_libraries()
-    options.clip = options.clip or _CLIPS[options.family]
-    settings = engine_options.clip_settings_from(options)
 
     from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.families import family_named
@@ -95,8 +86,11 @@ def run(options: argparse.Namespace) -> int:
     from ..core.engine import Engine
     from .progress import terminal_progress
 
+    family = family_named(options.family)
+    options.clip = options.clip or family.clip
+    settings = engine_options.clip_settings_from(options)
     blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength)
-    projection = checked_choice(family_named(options.family), options.projection)
+    projection = checked_choice(family, options.projection)
     pictures = [read_picture(name) for name in expand(options.images)]
     if projection != "ridge" and (options.gap_pictures or options.prompts is not None):
         raise SettingsError("--gap-pictures and --prompts are for --projection ridge; give that too.")
