@@ -89,6 +89,15 @@ def test_the_embedding_layer_counts_as_a_layer(transformers_model):
     assert (states - model.text_model.embeddings(batch)).abs().max() < 1e-6
 
 
+def test_half_precision_is_only_how_weights_are_stored(transformers_model):
+    model, tokenizer = transformers_model
+    stored = tower_weights.from_transformers(model, SOT, EOT).to("cpu", torch.float16)
+    batch = tokenizer(["a cat"], padding="max_length", max_length=77, return_tensors="pt").input_ids
+    found = hidden_states(stored, batch, LAYERS)
+    for states, wanted in zip(found, hidden_states(stored.to("cpu", torch.float32), batch, LAYERS), strict=True):
+        assert states.dtype == torch.float32 and torch.equal(states, wanted)
+
+
 def test_ids_are_padded_as_the_tokenizers_do(transformers_model, open_clip_tokenizer):
     model, tokenizer = transformers_model
     weights = tower_weights.from_transformers(model, SOT, EOT)

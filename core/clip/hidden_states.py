@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .text_tower import activated, normalise
-from .weights import Block, TowerWeights
+from .weights import Block, TowerWeights, map_tensors
 
 Padding = Literal["end", "zero"]
 _TEXTS_AT_ONCE = 64
@@ -53,7 +53,8 @@ def padded_ids(weights: TowerWeights, texts: Sequence[Sequence[int]], padding: P
 
 @torch.no_grad()
 def hidden_states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = (LAST,)) -> tuple[Tensor, ...]:
-    """For each layer asked for the states [texts, positions, width], float32, of token ids [texts, positions].
+    """For each layer asked for the states [texts, positions, width], of token ids [texts, positions]. All is computed
+    in float32, whatever the weights are stored in.
 
     They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer).
     """
@@ -62,7 +63,8 @@ def hidden_states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = 
 
 
 def _states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
-    x = weights.embedding[ids] + weights.positions[: ids.shape[1]]
+    x = weights.embedding[ids].float() + weights.positions[: ids.shape[1]].float()
+    final_norm = _float32(weights.final_norm)
     wanted = {layer.skipped for layer in layers}
     found: dict[int, Tensor] = {}
     for skipped in range(len(weights.blocks), -1, -1):
@@ -70,11 +72,8 @@ def _states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer]) -> list
             found[skipped] = x
         if skipped == min(wanted):
             break
-        x = _through(weights.blocks[len(weights.blocks) - skipped], x, weights)
-    return [
-        (normalise(found[layer.skipped], weights.final_norm) if layer.normed else found[layer.skipped]).float()
-        for layer in layers
-    ]
+        x = _through(_float32(weights.blocks[len(weights.blocks) - skipped]), x, weights)
+    return [normalise(found[layer.skipped], final_norm) if layer.normed else found[layer.skipped] for layer in layers]
 
 
 def _through(block: Block, x: Tensor, weights: TowerWeights) -> Tensor:
@@ -85,3 +84,7 @@ def _through(block: Block, x: Tensor, weights: TowerWeights) -> Tensor:
     x = x + F.linear(attended.transpose(1, 2).reshape(texts, positions, width), block.out, block.out_bias)
     hidden = F.linear(normalise(x, block.norm_2), block.up, block.up_bias)
     return x + F.linear(activated(hidden, weights.quick_gelu), block.down, block.down_bias)
+
+
+def _float32(part: Any) -> Any:
+    return map_tensors(part, Tensor.float)
