@@ -207,6 +207,19 @@ class TestFiles:
         for name in ("family", "fingerprint", "picture", "projection", "gap_corrected"):
             assert getattr(again, name) == getattr(made, name)
         assert list(tmp_path.iterdir()) == [path]
+        assert torch.equal(PromptEmbedding.from_bytes(path.read_bytes()).states, made.states)
+
+    def test_bytes_are_refused_as_files_are(self):
+        from safetensors.torch import save
+
+        for data, match in (
+            (b"x" * 40, "a.bin cannot be read"),
+            (b"", "cannot be read"),
+            (save({"states": sequence(128)}), "no prompt embedding"),
+            (embedding().to_bytes()[:-8], "cannot be read"),
+        ):
+            with pytest.raises(EmbeddingError, match=match):
+                PromptEmbedding.from_bytes(data, "a.bin")
 
     def test_a_pooled_vector_alone(self, tmp_path):
         conditioning.flux(torch.ones(768)).save(tmp_path / "a.safetensors")

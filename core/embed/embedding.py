@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,17 +57,10 @@ class PromptEmbedding:
 
     def save(self, path: Path | str) -> None:
         """Writes one safetensors file, whole or not at all. Raises EmbeddingError where it cannot be written."""
-        from safetensors.torch import save
-
         path = Path(path).expanduser()
-        tensors = {
-            name: tensor.detach().float().cpu().contiguous()
-            for name, tensor in (("states", self.states), ("pooled", self.pooled))
-            if tensor is not None
-        }
         unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
         try:
-            unfinished.write_bytes(save(tensors, metadata=self._metadata()))
+            unfinished.write_bytes(self.to_bytes())
             unfinished.replace(path)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
@@ -80,13 +75,42 @@ class PromptEmbedding:
         try:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
-                if metadata.get("format") != _FORMAT:
-                    raise EmbeddingError(f"{path} is no prompt embedding of this program; give a file that it wrote.")
-                tensors = {name: file.get_tensor(name) for name in ("states", "pooled") if name in set(file.keys())}
+                names = set(file.keys()) & {"states", "pooled"} if metadata.get("format") == _FORMAT else set()
+                tensors = {name: file.get_tensor(name) for name in names}
         except (SafetensorError, OSError) as error:
             raise EmbeddingError(f"{path} cannot be read as a prompt embedding ({error}).") from error
+        return cls._of(metadata, tensors, str(path))
+
+    def to_bytes(self) -> bytes:
+        """What `save` writes."""
+        from safetensors.torch import save
+
+        tensors = {
+            name: tensor.detach().float().cpu().contiguous()
+            for name, tensor in (("states", self.states), ("pooled", self.pooled))
+            if tensor is not None
+        }
+        return save(tensors, metadata=self._metadata())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "The file") -> PromptEmbedding:
+        """Of a file's bytes; source: what errors call it. Raises what `load` does."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            tensors = load(data)
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise EmbeddingError(f"{source} cannot be read as a prompt embedding ({error}).") from error
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return cls._of(header.get("__metadata__") or {}, tensors, source)
+
+    @classmethod
+    def _of(cls, metadata: Mapping[str, str], tensors: Mapping[str, Tensor], source: str) -> PromptEmbedding:
+        if metadata.get("format") != _FORMAT:
+            raise EmbeddingError(f"{source} is no prompt embedding of this program; give a file that it wrote.")
         if metadata.get("version") != _VERSION:
-            raise EmbeddingError(f"{path} was written by another version of this program; update it.")
+            raise EmbeddingError(f"{source} was written by another version of this program; update it.")
         embedding = cls(
             metadata.get("family", ""),
             tensors.get("states"),
@@ -99,7 +123,7 @@ class PromptEmbedding:
         try:
             return embedding.checked()
         except EmbeddingError as error:
-            raise EmbeddingError(f"{path}: {error}") from error
+            raise EmbeddingError(f"{source}: {error}") from error
 
     def _metadata(self) -> dict[str, str]:
         return {
