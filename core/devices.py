@@ -87,3 +87,11 @@ def _seconds(dtype: torch.dtype) -> float:
         torch.mm(a, b)
         best = min(best, time.perf_counter() - started)
     return best
+
+
+def empty_device_cache() -> None:
+    """Gives back what torch keeps of a device's memory for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from .clip import Clip
     from .embed import PromptEmbedding
     from .embed.embedder import Blend, Embedder
-    from .embed.families import Projection
+    from .embed.embedders import Embedders
     from .embed.gap import GapCorrection
     from .embed.ridge import Fit
+    from .embed.text_side import TextSide
     from .explain import HeatMap
     from .hub import Hub
     from .interrogate import Interrogator
@@ -41,17 +42,29 @@ class Engine:
 
     clip: a model that is loaded already (`Clip.from_open_clip`, `Clip.from_transformers`), used for settings.clip.
     progress: hears of downloads, tables and searches, and is asked whether to go on.
+    load_clip, load_captioner: for hosts that keep models themselves: asked instead of loading what the settings name,
+    when a model is first needed and again after `unload`.
     """
 
-    def __init__(self, settings: Settings | None = None, clip: Clip | None = None, progress: Progress = SILENT) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        clip: Clip | None = None,
+        progress: Progress = SILENT,
+        *,
+        load_clip: Callable[[Progress], Clip] | None = None,
+        load_captioner: Callable[[Progress], Captioner | None] | None = None,
+    ) -> None:
         self.settings = settings or Settings()
         self.progress = progress
         self._given_clip = clip
         self._clip = clip
+        self._lend_clip = load_clip or self._clip_by_name
+        self._lend_captioner = load_captioner or self._captioner_by_name
         self._captioner: Captioner | None = None
         self._interrogator: Interrogator | None = None
         self._analyzer: Analyzer | None = None
-        self._embedders: dict[tuple[str, str, Fit | None], Embedder] = {}
+        self._embedders: Embedders | None = None
         self._lock = threading.RLock()
 
     def __enter__(self) -> Engine:
@@ -188,12 +201,17 @@ class Engine:
         blend: Blend | None = None,
         gap: GapCorrection | None = None,
         fit: Fit | None = None,
+        *,
+        encoders: Mapping[str, TextSide] | None = None,
+        text_projection: Tensor | None = None,
     ) -> PromptEmbedding:
         """One embedding of one or several pictures, in place of a prompt's (see `core.embed`).
 
         images: as for `analyze`. family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one
-        whose text encoder it listens to, for SDXL the second. projection: "pinv" or "ridge", whose first use fits a map
-        to texts and keeps it; None for the family's usual one. gap: see `measure_gap`. fit: how the map is fitted.
+        whose text encoder it listens to, for SDXL the second. projection: one of `core.embed.families.PROJECTIONS`;
+        None for the family's usual one. All but "pinv" learn from texts at their first use and keep what they learned.
+        gap: see `measure_gap`. fit: how they learn. encoders: the checkpoint's own text encoders by name, where they
+        are not the CLIP's own. text_projection: [joint width, text width] in place of the CLIP's own.
         Raises ImageError, ModelError, SettingsError, EmbeddingError, or Cancelled.
         """
         from .embed.embedder import checked_choice
@@ -203,9 +221,17 @@ class Engine:
         chosen = checked_choice(family_named(family), projection)
         pictures = _open_all(images)
         with self._lock:
-            clip = self._load_clip()
-            embedder = self._load_embedder(clip, family, chosen, fit)
-            return embedder.embed(self._encode(clip, pictures), [image_key(each) for each in pictures], blend, gap)
+            embedder = self._embedder(family, fit, encoders, text_projection)
+            features = self._encode(self._load_clip(), pictures)
+            return embedder.embed(features, [image_key(each) for each in pictures], chosen, blend, gap)
+
+    def embed_text(
+        self, text: str, family: str = "sd15", *, encoders: Mapping[str, TextSide] | None = None
+    ) -> PromptEmbedding:
+        """What the family's text encoders make of a text of any length, to be composed with pictures' embeddings (see
+        `core.embed.composing`). encoders: as for `embed`. Raises ModelError, SettingsError, or Cancelled."""
+        with self._lock:
+            return self._embedder(family, None, encoders, None).text(text)
 
     def measure_gap(self, images: Sequence[Any]) -> GapCorrection:
         """What varied pictures, about 40, say of where the CLIP's pictures are, to move them to where its texts are.
@@ -224,14 +250,16 @@ class Engine:
 
     def unload(self) -> None:
         """Frees the models' memory, on the device and in RAM. The next call loads them again."""
+        from .devices import empty_device_cache
+
         with self._lock:
             self._clip = self._given_clip
             self._captioner = None
             self._interrogator = None
             self._analyzer = None
-            self._embedders.clear()
+            self._embedders = None
             gc.collect()
-            _empty_device_cache()
+            empty_device_cache()
 
     def _analyze(
         self,
@@ -258,12 +286,15 @@ class Engine:
         return clip.encode_images([fit_image(picture, self.settings.fit) for picture in pictures])
 
     def _load_clip(self) -> Clip:
+        if self._clip is None:
+            self._clip = self._lend_clip(self.progress)
+        return self._clip
+
+    def _clip_by_name(self, progress: Progress) -> Clip:
         from .clip import Clip
 
-        if self._clip is None:
-            settings = self.settings
-            self._clip = Clip.load(settings.clip, settings.device, settings.precision, self._hub(), self.progress)
-        return self._clip
+        settings = self.settings
+        return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
 
     def _load_interrogator(self, clip: Clip) -> Interrogator:
         from . import memory
@@ -300,29 +331,20 @@ class Engine:
             self._analyzer = Analyzer(clip, load_table, self.progress)
         return self._analyzer
 
-    def _load_embedder(self, clip: Clip, family: str, projection: Projection, fit: Fit | None) -> Embedder:
+    def _embedder(
+        self, family: str, fit: Fit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
+    ) -> Embedder:
         from .clip import Clip
-        from .embed.embedder import Embedder, own_sides
+        from .embed.embedders import Embedders
         from .embed.families import family_named
 
-        settings, key = self.settings, (family, projection, fit)
-        if key not in self._embedders:
+        def load(name: str) -> Clip:
+            return Clip.load(name, self.settings.device, self.settings.precision, self._hub(), self.progress)
 
-            def load(name: str) -> Clip:
-                return Clip.load(name, settings.device, settings.precision, self._hub(), self.progress)
-
-            named = family_named(family)
-            self._embedders[key] = Embedder(
-                clip,
-                named,
-                own_sides(clip, named, load),
-                self._read_vocabulary(),
-                Path(self._hub().folder) / "embed",
-                projection,
-                fit,
-                progress=self.progress,
-            )
-        return self._embedders[key]
+        if self._embedders is None:
+            folder = Path(self._hub().folder) / "embed"
+            self._embedders = Embedders(self._load_clip(), self._read_vocabulary(), folder, load, self.progress)
+        return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
 
     def _read_vocabulary(self) -> Vocabulary:
         """The micro model knows the words of its own small world only."""
@@ -333,14 +355,15 @@ class Engine:
         return load_vocabulary(self.settings.phrases, PHRASES_FOLDER if micro else BUILT_IN_FOLDER)
 
     def _load_captioner(self) -> Captioner | None:
+        if self._captioner is None:
+            self._captioner = self._lend_captioner(self.progress)
+        return self._captioner
+
+    def _captioner_by_name(self, progress: Progress) -> Captioner | None:
         from .caption import Captioner
 
-        settings = self.settings
-        if self._captioner is None and settings.captioner is not None:
-            self._captioner = Captioner.load(
-                settings.captioner, settings.device, hub=self._hub(), progress=self.progress, wait=True
-            )
-        return self._captioner
+        name, device = self.settings.captioner, self.settings.device
+        return None if name is None else Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
 
     def _describe(self, captioner: Captioner, picture: Any) -> str:
         """Leaves the device to the search again, whose memory is the dearer one."""
@@ -369,12 +392,3 @@ def _open_all(images: Any) -> list[Image]:
     if not several:
         raise SettingsError("There is no picture; give one or more.")
     return [open_image(image) for image in several]
-
-
-def _empty_device_cache() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    elif torch.backends.mps.is_available():
-        torch.mps.empty_cache()

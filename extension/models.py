@@ -45,7 +45,7 @@ class Models:
                 weights = self._load_clip(settings, progress)
                 captioner = None if request.mode == "negative" else self._load_captioner(settings, progress)
                 needed = WORKING_MEMORY + _nbytes(weights) + (captioner.nbytes if captioner else 0)
-                with make_room(needed), _HeldEngine(settings, weights, captioner, progress) as engine:
+                with make_room(needed), _engine(settings, weights, captioner, progress) as engine:
                     return engine.interrogate(picture, request.mode)
             finally:
                 self._put_away(keeping)
@@ -88,26 +88,15 @@ class Models:
         return self._captioner[1]
 
 
-class _HeldEngine(Engine):
+def _engine(settings: Settings, weights: MovableClip, captioner: Captioner | None, progress: Progress) -> Engine:
     """An engine for one run, with models that stay when it is gone."""
+    from ..core.devices import pick_device
 
-    def __init__(
-        self, settings: Settings, weights: MovableClip, captioner: Captioner | None, progress: Progress
-    ) -> None:
-        super().__init__(settings, progress=progress)
-        self._weights = weights
-        self._held_captioner = captioner
+    def load_clip(_: Progress) -> Clip:
+        device = pick_device(settings.device)
+        return weights.to(device).clip(device)
 
-    def _load_clip(self) -> Clip:
-        from ..core.devices import pick_device
-
-        if self._clip is None:
-            device = pick_device(self.settings.device)
-            self._clip = self._weights.to(device).clip(device)
-        return self._clip
-
-    def _load_captioner(self) -> Captioner | None:
-        return self._held_captioner
+    return Engine(settings, progress=progress, load_clip=load_clip, load_captioner=lambda _: captioner)
 
 
 def _nbytes(weights: MovableClip) -> int:

@@ -73,20 +73,7 @@ class Setup:
     def engine(self, settings: Settings, progress: Progress) -> Engine:
         """An engine for one run, to be used in a `with` statement: after it nothing is left on the device but what
         ComfyUI knows of."""
-        return _GraphEngine(settings, self.source, progress)
-
-
-class _GraphEngine(Engine):
-    """An engine whose CLIP is in ComfyUI's care."""
-
-    def __init__(self, settings: Settings, source: ClipSource, progress: Progress) -> None:
-        super().__init__(settings, progress=progress)
-        self._source = source
-
-    def _load_clip(self) -> Clip:
-        if self._clip is None:
-            self._clip = self._source.clip(self.progress)
-        return self._clip
+        return Engine(settings, progress=progress, load_clip=self.source.clip)
 
 
 @dataclass

@@ -10,9 +10,10 @@ import torch
 from small_towers import Words, random_weights
 from unrender.core.clip import Clip
 from unrender.core.clip.hidden_states import LAST, SECOND_TO_LAST, hidden_states
+from unrender.core.clip.weights import TowerWeights, map_tensors
 from unrender.core.embed import PromptEmbedding
 from unrender.core.embed import embedder as embedder_module
-from unrender.core.embed.embedder import Blend, Embedder, own_sides
+from unrender.core.embed.embedder import Blend, Embedder, own_side
 from unrender.core.embed.families import SD1, SD2, SDXL
 from unrender.core.embed.gap import GapCorrection
 from unrender.core.embed.prompts import composed_prompts
@@ -159,6 +160,74 @@ def embedder(family, sides, clip, folder, **more):
     return Embedder(clip, family, sides, vocabulary, folder, fit=Fit(16, rank=8), **more)
 
 
+class TestLentEncoders:
+    """A checkpoint's own text encoders, as a host lends them."""
+
+    def test_other_weights_give_other_embeddings_and_the_same_none_twice(self, engine, photographs, monkeypatch):
+        plain = engine.embed(photographs[0], "micro")
+        own = TextSide.of(engine.clip)
+        tuned = replace(own.weights, embedding=own.weights.embedding * 1.1)
+        hashed = []
+        real = TowerWeights.fingerprint
+        monkeypatch.setattr(TowerWeights, "fingerprint", lambda weights: hashed.append(1) or real(weights))
+        lent = {"micro": TextSide(tuned, own.tokenizer)}
+        first, again = (engine.embed(photographs[0], "micro", encoders=lent) for _ in range(2))
+        assert len(hashed) == 1 and torch.equal(first.states, again.states)
+        assert first.fingerprint == real(tuned) != plain.fingerprint
+        assert not torch.equal(first.states, plain.states)
+        assert torch.equal(engine.embed(photographs[0], "micro").states, plain.states)
+
+    def test_weights_patched_in_place_are_seen(self, engine, photographs):
+        own = TextSide.of(engine.clip)
+        weights = map_tensors(own.weights, torch.Tensor.clone)
+        lent = {"micro": TextSide(weights, own.tokenizer)}
+        before = engine.embed(photographs[0], "micro", "ridge", fit=FEW, encoders=lent)
+        weights.blocks[2].up.data += 0.05 * torch.randn(weights.blocks[2].up.shape)  # unseen by torch's own counters
+        after = engine.embed(photographs[0], "micro", "ridge", fit=FEW, encoders=lent)
+        assert after.fingerprint != before.fingerprint and not torch.equal(after.states, before.states)
+
+    def test_what_a_checkpoint_holds_as_projection_is_not_used(self, engine, photographs):
+        own = TextSide.of(engine.clip)
+        for projection in (None, torch.zeros(128, 128), own.weights.projection * 1.5):
+            lent = {"micro": TextSide(replace(own.weights, projection=projection), own.tokenizer)}
+            found = engine.embed(photographs[0], "micro", encoders=lent).states
+            assert torch.allclose(found, engine.embed(photographs[0], "micro").states, atol=1e-5)
+
+    def test_another_projection_is_used(self, engine, photographs):
+        plain = engine.embed(photographs[0], "micro").states
+        turned = own_projection(engine).flip(0)
+        assert not torch.allclose(engine.embed(photographs[0], "micro", text_projection=turned).states, plain, atol=0.1)
+        for wrong, says in ((turned * 0, "zeros or garbage"), (turned * float("nan"), "NaN"), (turned[:, 1:], "shape")):
+            with pytest.raises(ModelError, match=says):
+                engine.embed(photographs[0], "micro", text_projection=wrong)
+
+    def test_a_text_alone(self, engine):
+        made = engine.embed_text("a red star", "micro")
+        assert made.projection == "text" and torch.equal(
+            made.states, TextSide.of(engine.clip).states(["a red star"])[0][0][0]
+        )
+
+
+def own_projection(engine):
+    return TextSide.of(engine.clip).weights.projection
+
+
+def test_a_host_lends_its_models_and_is_asked_again_after_unload(engine, photographs):
+    asked = []
+
+    def lend(progress):
+        asked.append(progress)
+        return engine.clip
+
+    with Engine(engine.settings, load_clip=lend) as lent:
+        for _ in range(2):
+            assert torch.equal(lent.embed(photographs[0], "micro").states, engine.embed(photographs[0], "micro").states)
+        assert len(asked) == 1
+        lent.unload()
+        lent.embed(photographs[0], "micro")
+    assert len(asked) == 2 and asked[0] is lent.progress
+
+
 class TestFamilies:
     """Towers of the real widths with two blocks."""
 
@@ -205,10 +274,8 @@ class TestFamilies:
             embedder(SD1, sides, clip, tmp_path).embed(features, ["key"])
         found = embedder(SD1, sides, clip, tmp_path, text_projection=whole.projection).embed(features, ["key"])
         assert found.states.shape == (77, 768)
-        assert embedder(SD1, sides, clip, tmp_path, projection="ridge").embed(features, ["key"]).states.shape == (
-            77,
-            768,
-        )
+        found = embedder(SD1, sides, clip, tmp_path).embed(features, ["key"], "ridge")
+        assert found.states.shape == (77, 768)
 
     def test_an_encoder_that_is_not_there(self, tmp_path):
         large = random_weights(1280, 1280, 1, 20)
@@ -222,6 +289,6 @@ class TestFamilies:
             asked.append(name)
             return clip
 
-        sides = own_sides(clip, SDXL, load)
+        sides = [own_side(clip, SDXL, encoder, load) for encoder in SDXL.encoders]
         assert asked == ["ViT-L-14/openai"]
-        assert [sides[name].padding for name in ("clip_l", "clip_g")] == ["end", "zero"]
+        assert [side.padding for side in sides] == ["end", "zero"]

@@ -64,13 +64,11 @@ class Embedder:
         sides: Mapping[str, TextSide],
         vocabulary: Vocabulary,
         folder: Path,
-        projection: Projection | None = None,
         fit: Fit | None = None,
         text_projection: Tensor | None = None,
         progress: Progress = SILENT,
     ) -> None:
         self.family = family
-        self.projection = checked_choice(family, projection)
         self._clip = clip
         self._sides = {encoder.name: _fitting(sides, encoder, family) for encoder in family.encoders}
         self._vocabulary = vocabulary
@@ -83,6 +81,7 @@ class Embedder:
         self,
         features: Tensor,
         pictures: Sequence[str],
+        projection: Projection | None = None,
         blend: Blend | None = None,
         gap: GapCorrection | None = None,
     ) -> PromptEmbedding:
@@ -90,12 +89,12 @@ class Embedder:
         gap: takes out the difference between pictures and texts; without it a map gets pictures as if they were texts.
 
         Raises SettingsError, EmbeddingError, ModelError."""
-        blend = blend or Blend()
-        edits = self.projection == "pinv" and bool(blend.text)
+        blend, chosen = blend or Blend(), checked_choice(self.family, projection)
+        edits = chosen == "pinv" and bool(blend.text)
         if blend.text and not edits and blend.strength == 1:
             raise SettingsError("A text joins the projection ridge by strength; give a strength below 1.")
         singles = [
-            replace(self._one(joint, blend if edits else None, gap), picture=picture)
+            replace(self._one(joint, chosen, blend if edits else None, gap), picture=picture)
             for joint, picture in zip(features, pictures, strict=True)
         ]
         whole = mixed(singles, blend.weights, blend.mix)
@@ -115,11 +114,13 @@ class Embedder:
     @cached_property
     def fingerprint(self) -> str:
         """Of the family's text encoders as they are, one alone or several together."""
-        each = [side.weights.fingerprint() for side in self._sides.values()]
+        each = [side.fingerprint for side in self._sides.values()]
         return each[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest()
 
-    def _one(self, joint: Tensor, edit: Blend | None, gap: GapCorrection | None) -> PromptEmbedding:
-        if self.projection == "pinv":
+    def _one(
+        self, joint: Tensor, projection: Projection, edit: Blend | None, gap: GapCorrection | None
+    ) -> PromptEmbedding:
+        if projection == "pinv":
             (encoder,) = self.family.encoders
             side = self._sides[encoder.name]
             if edit:
@@ -134,8 +135,8 @@ class Embedder:
         return replace(
             assembled(self.family, parts, pooled),
             fingerprint=self.fingerprint,
-            projection=self.projection,
-            gap_corrected=self.projection == "ridge" and gap is not None,
+            projection=projection,
+            gap_corrected=projection == "ridge" and gap is not None,
         )
 
     def _pooled(self, joint: Tensor, gap: GapCorrection | None) -> Tensor:
@@ -198,17 +199,13 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
     return "pinv"
 
 
-def own_sides(clip: Clip, family: Family, load: Callable[[str], Clip] | None = None) -> dict[str, TextSide]:
-    """The family's text encoders: the CLIP's own, and for SDXL, whose joint space is bigG's, CLIP-L's beside it.
+def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str], Clip]) -> TextSide:
+    """The CLIP's own text encoder, or for SDXL, whose joint space is bigG's, CLIP-L's beside it.
 
     load: gives the CLIP of a name for what this one does not hold.
     """
-    sides = {}
-    for encoder in family.encoders:
-        second = encoder.name == CLIP_L and len(family.encoders) > 1
-        source = load("ViT-L-14/openai") if second and load else clip
-        sides[encoder.name] = TextSide.of(source, encoder.padding)
-    return sides
+    second = encoder.name == CLIP_L and len(family.encoders) > 1
+    return TextSide.of(load("ViT-L-14/openai") if second else clip, encoder.padding)
 
 
 def _fitting(sides: Mapping[str, TextSide], encoder: Encoder, family: Family) -> TextSide:
@@ -220,4 +217,4 @@ def _fitting(sides: Mapping[str, TextSide], encoder: Encoder, family: Family) ->
             f"{family.title} listens to a text encoder {encoder.width} wide, but this one is {side.width} wide; "
             "choose the CLIP that belongs to the family."
         )
-    return replace(side, padding=encoder.padding)
+    return side if side.padding == encoder.padding else side.padded(encoder.padding)

@@ -24,7 +24,7 @@ def map_key(joint_fingerprint: str, side: TextSide, layers: Sequence[Layer], pro
     """Equal for equal fits. joint_fingerprint: of the CLIP whose embeddings are the inputs."""
     digest = hashlib.sha256(_VERSION.encode())
     names = ",".join(map(_name, layers))
-    for part in (joint_fingerprint, side.weights.fingerprint(), side.padding, names, repr(fit)):
+    for part in (joint_fingerprint, side.fingerprint, side.padding, names, repr(fit)):
         digest.update(f"\n{part}".encode())
     digest.update("\n".join(prompts).encode())
     return digest.hexdigest()

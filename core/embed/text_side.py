@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,15 +17,20 @@ from ..clip.weights import TowerWeights
 from ..errors import ModelError, SettingsError
 
 _TEXTS_AT_ONCE = 64
+_SAMPLED = 64
 
 
 @dataclass(frozen=True)
 class TextSide:
-    """The text encoder of a checkpoint, fine-tuned or patched as it is."""
+    """The text encoder of a checkpoint, fine-tuned or patched as it is.
+
+    known_fingerprint: of the weights, from whoever has it already and changes it with them.
+    """
 
     weights: TowerWeights
     tokenizer: Tokenizer
     padding: Padding = "end"
+    known_fingerprint: str = ""
 
     @classmethod
     def of(cls, clip: Clip, padding: Padding = "end") -> TextSide:
@@ -34,7 +40,26 @@ class TextSide:
                 f"{clip.name} has a text encoder that no supported diffusion model listens to; choose a CLIP such as "
                 "ViT-L-14/openai."
             )
-        return cls(clip.text.weights, clip.text.tokenizer, padding)
+        return cls(clip.text.weights, clip.text.tokenizer, padding, clip.fingerprint)
+
+    def padded(self, padding: Padding) -> TextSide:
+        """The same encoder, fed in another family's way."""
+        return replace(self, padding=padding, known_fingerprint=self.fingerprint)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of all that decides the states. Reading all weights takes up to a second, so it is done again
+        only when a sample of every block has changed, as it does when a host patches weights in place."""
+        if self.known_fingerprint:
+            return self.known_fingerprint
+        sample = _sample(self.weights)
+        if sample not in self._fingerprints:
+            self._fingerprints[sample] = self.weights.fingerprint()
+        return self._fingerprints[sample]
+
+    @cached_property
+    def _fingerprints(self) -> dict[bytes, str]:
+        return {}
 
     @property
     def width(self) -> int:
@@ -70,3 +95,13 @@ class TextSide:
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
         (states,) = hidden_states(self.weights, ids[:, : int(ends.max()) + 1])
         return states[torch.arange(len(texts), device=states.device), ends.to(states.device)]
+
+
+def _sample(weights: TowerWeights) -> bytes:
+    """Some values of each matrix, evenly spread: a fine-tuning, a merge or a LoRA changes them all."""
+    matrices = [
+        weights.embedding,
+        *(part for each in weights.blocks for part in (each.qkv, each.out, each.up, each.down)),
+    ]
+    parts = [matrix.reshape(-1)[:: max(1, matrix.numel() // _SAMPLED)] for matrix in matrices]
+    return torch.cat(parts).float().cpu().numpy().tobytes()
