@@ -209,21 +209,26 @@ class Engine:
 
         images: as for `analyze`. family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one
         whose text encoder it listens to, for SDXL the second. projection: one of `core.embed.families.PROJECTIONS`;
-        None for the family's usual one. All but "pinv" learn from texts at their first use and keep what they learned.
-        gap: see `measure_gap`. fit: how they learn. encoders: the checkpoint's own text encoders by name, where they
-        are not the CLIP's own. text_projection: [joint width, text width] in place of the CLIP's own.
+        None for the family's usual one. All but "pinv" learn from texts at their first use (fit: how) and keep it.
+        gap: see `measure_gap`; micro's is known. encoders: the checkpoint's own text encoders by name, where they are
+        not the CLIP's own. text_projection: [joint width, text width] in place of the CLIP's own.
         Raises ImageError, ModelError, SettingsError, EmbeddingError, or Cancelled.
         """
-        from .embed.embedder import checked_choice
+        from .embed.embedder import Blend, checked_choice
         from .embed.families import family_named
+        from .embed.gap import shipped_gap
         from .images import image_key
 
-        chosen = checked_choice(family_named(family), projection)
+        chosen, blend = checked_choice(family_named(family), projection), blend or Blend()
         pictures = _open_all(images)
         with self._lock:
             embedder = self._embedder(family, fit, encoders, text_projection)
-            features = self._encode(self._load_clip(), pictures)
-            return embedder.embed(features, [image_key(each) for each in pictures], chosen, blend, gap)
+            clip = self._load_clip()
+            features = self._encode(clip, pictures)
+            unknown = pictures if chosen == "anchored" and blend.anchor is None else []
+            anchors = [self.interrogate(picture, "fast").prompt for picture in unknown]
+            keys = [image_key(each) for each in pictures]
+            return embedder.embed(features, keys, chosen, blend, gap or shipped_gap(clip.name), anchors)
 
     def embed_text(
         self, text: str, family: str = "sd15", *, encoders: Mapping[str, TextSide] | None = None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +19,7 @@ from unrender.core.embed import PromptEmbedding
 from unrender.core.embed import embedder as embedder_module
 from unrender.core.embed.embedder import Blend, Embedder, own_side
 from unrender.core.embed.families import SD1, SD2, SDXL
-from unrender.core.embed.gap import GapCorrection
+from unrender.core.embed.gap import GapCorrection, shipped_gap
 from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import Fit, fit_maps
 from unrender.core.embed.text_side import TextSide
@@ -24,6 +28,7 @@ from unrender.core.errors import EmbeddingError, ModelError, SettingsError
 from unrender.core.images import image_key, open_image
 from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.phrases.vocabulary import load_vocabulary
+from unrender.core.progress import Progress
 
 FEW = Fit(200)
 
@@ -95,10 +100,13 @@ class TestMicro:
     def test_the_gap_correction_is_used_and_recorded(self, engine, photographs):
         varied = [photo.rotate(angle) for photo in photographs for angle in (0, 90)]
         gap = engine.measure_gap(varied)
-        plain = engine.embed(photographs[0], "micro", "ridge", fit=FEW)
+        shipped = engine.embed(photographs[0], "micro", "ridge", fit=FEW)
         corrected = engine.embed(photographs[0], "micro", "ridge", gap=gap, fit=FEW)
-        assert corrected.gap_corrected and not plain.gap_corrected
-        assert (corrected.states - plain.states).abs().max() > 0.05
+        assert corrected.gap_corrected and shipped.gap_corrected and not corrected.remark
+        assert (corrected.states - shipped.states).abs().max() > 0.05
+        with Engine(engine.settings, clip=renamed(engine.clip)) as unknown:
+            plain = unknown.embed(photographs[0], "micro", "ridge", fit=FEW)
+        assert not plain.gap_corrected and "40 varied pictures" in plain.remark
         # on average a corrected picture is where texts are: the map's mean
         features = engine.clip.encode_images(varied)
         spread = torch.linalg.norm(gap.centred(features, 1.0), dim=1).pow(2).mean().sqrt()
@@ -126,7 +134,7 @@ class TestMicro:
             engine.embed([], "micro")
         with pytest.raises(SettingsError, match="no model family 'sd9'"):
             engine.embed(photographs[0], "sd9")
-        with pytest.raises(SettingsError, match="choose pinv or ridge"):
+        with pytest.raises(SettingsError, match="choose one of pinv, ridge, bank, anchored"):
             engine.embed(photographs[0], "micro", "magic")
         with pytest.raises(SettingsError, match=r"pinv cannot reach what Stable Diffusion 2"):
             engine.embed(photographs[0], "sd2", "pinv")
@@ -138,7 +146,7 @@ class TestMicro:
             engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star"), fit=FEW)
         with pytest.raises(EmbeddingError, match="different lengths"):
             engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star, " * 40, strength=0.5), fit=FEW)
-        for wrong in ({"alpha": -1}, {"strength": 2}):
+        for wrong in ({"alpha": -1}, {"strength": 2}, {"correction": -1}, {"temperature": 0}):
             with pytest.raises(SettingsError):
                 Blend(**wrong)
 
@@ -158,6 +166,121 @@ class StandIn:
 def embedder(family, sides, clip, folder, **more):
     vocabulary = load_vocabulary(None, PHRASES_FOLDER)
     return Embedder(clip, family, sides, vocabulary, folder, fit=Fit(16, rank=8), **more)
+
+
+class TestBank:
+    def test_is_the_weighted_mean_of_the_nearest_prompts_states(self, engine, photographs, tmp_path):
+        """Written out over all prompts, in float64, with the whole bank's states in memory."""
+        engine.embed(photographs[0], "micro", "bank", fit=FEW)
+        clip, prompts = engine.clip, composed_prompts(load_vocabulary(None, PHRASES_FOLDER), FEW.prompts)
+        x, y = clip.encode_texts(prompts).double(), TextSide.of(clip).states(prompts)[0][0].double()
+        gap = shipped_gap("micro")
+        picture = clip.encode_images(photographs[:1])[0].double() - gap.centre.double()
+        away = x - x.mean(0)
+        cosines = torch.nn.functional.cosine_similarity(away, picture[None])
+        nearest = sorted(range(len(prompts)), key=lambda row: -float(cosines[row]))[:64]
+        weights = torch.softmax(cosines[nearest] / 0.1, dim=0)
+        expected = (weights[:, None, None] * y[nearest]).sum(0)
+        found = engine.embed(photographs[0], "micro", "bank", Blend(temperature=0.1), fit=FEW)
+        assert (found.states - expected).abs().max() < 5e-3
+        assert found.projection == "bank" and found.gap_corrected
+
+    def test_reads_no_more_than_the_neighbours(self, engine, photographs, monkeypatch):
+        import safetensors
+
+        engine.embed(photographs[0], "micro", "bank", fit=FEW)
+        read, real = [], safetensors.safe_open
+
+        class Watched:
+            def __init__(self, *arguments, **names):
+                self._file = real(*arguments, **names)
+
+            def __enter__(self):
+                self._file.__enter__()
+                return self
+
+            def __exit__(self, *error):
+                self._file.__exit__(*error)
+
+            def metadata(self):
+                return self._file.metadata()
+
+            def get_tensor(self, name):
+                return self._file.get_tensor(name)
+
+            def get_slice(self, name):
+                whole = self._file.get_slice(name)
+                return type("Rows", (), {"__getitem__": lambda _, rows: read.append(rows) or whole[rows]})()
+
+        monkeypatch.setattr(safetensors, "safe_open", Watched)
+        engine.embed(photographs[1], "micro", "bank", fit=FEW)
+        assert len(read) == 64 and all(rows.stop - rows.start == 1 for rows in read)
+
+    def test_a_cold_bank_gives_the_nearest_prompts_states(self, engine, photographs):
+        prompts = composed_prompts(load_vocabulary(None, PHRASES_FOLDER), FEW.prompts)
+        found = engine.embed(photographs[0], "micro", "bank", Blend(temperature=1e-5), fit=FEW).states
+        states = TextSide.of(engine.clip).states(prompts)[0][0]
+        assert float((states - found).abs().amax(dim=(1, 2)).min()) < 1e-2
+
+    def test_a_damaged_file_is_made_anew(self, engine, photographs):
+        made = engine.embed(photographs[0], "micro", "bank", fit=FEW)
+        for path in Path(engine.settings.cache, "embed").glob("bank-*"):
+            path.write_bytes(path.read_bytes()[:1000])
+        engine.unload()
+        assert torch.equal(engine.embed(photographs[0], "micro", "bank", fit=FEW).states, made.states)
+
+    def test_a_folder_that_cannot_be_written(self, engine, photographs, tmp_path):
+        (tmp_path / "embed").write_text("")
+        refused = pytest.raises(ModelError, match=r"bank of 200 prompts takes 4 MB and cannot be kept")
+        with Engine(replace(engine.settings, cache=tmp_path)) as other, refused:
+            other.embed(photographs[0], "micro", "bank", fit=FEW)
+
+
+class TestAnchored:
+    def test_is_the_prompt_and_what_the_map_sees_beyond_it(self, engine, photographs):
+        anchor, edit = "a red star", "a blue star"
+        h = {text: engine.embed_text(text, "micro").states for text in (anchor, edit)}
+        seen = engine.embed(photographs[0], "micro", "ridge", fit=FEW).states
+        map_of_texts = engine._embedder("micro", FEW, None, None)._maps["micro"]
+        said = map_of_texts.states(engine.clip.encode_texts([anchor])[0])
+        plain = engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor), fit=FEW)
+        assert torch.allclose(plain.states, h[anchor] + seen - said, atol=1e-4) and plain.gap_corrected
+        half = Blend(anchor=anchor, text=edit, correction=0.5)
+        found = engine.embed(photographs[0], "micro", "anchored", half, fit=FEW).states
+        assert torch.allclose(found, h[edit] + 0.5 * (seen - said), atol=1e-4)
+        none = Blend(anchor=anchor, correction=0)
+        assert torch.allclose(engine.embed(photographs[0], "micro", "anchored", none, fit=FEW).states, h[anchor])
+
+    def test_without_an_anchor_the_picture_is_interrogated(self, engine, photographs):
+        prompts = [engine.interrogate(photo, "fast").prompt for photo in photographs[:2]]
+        both = engine.embed(photographs[:2], "micro", "anchored", fit=FEW).states
+        each = [
+            engine.embed(photo, "micro", "anchored", Blend(anchor=prompt), fit=FEW).states
+            for photo, prompt in zip(photographs[:2], prompts, strict=True)
+        ]
+        assert torch.allclose(both, (each[0] + each[1]) / 2, atol=1e-5)
+
+    def test_a_long_edit(self, engine, photographs):
+        found = engine.embed(photographs[0], "micro", "anchored", Blend(anchor="", text="a red star, " * 40), fit=FEW)
+        assert len(found.states) > 77 and len(found.states) % 77 == 0
+
+
+def test_what_is_learned_is_announced_first(engine, photographs, tmp_path):
+    said = []
+
+    class Heard(Progress):
+        @contextmanager
+        def task(self, label, total=None, unit=""):
+            said.append((label, total, unit))
+            with super().task(label, total, unit) as task:
+                yield task
+
+    with Engine(replace(engine.settings, cache=tmp_path), progress=Heard()) as other:
+        other.embed(photographs[0], "micro", "ridge", fit=FEW)
+        size = next((tmp_path / "embed").iterdir()).stat().st_size
+    (first, total, _), (second, count, unit) = [each for each in said if each[0].startswith("Learning")]
+    assert f"200 texts, {size / 1e6:.0f} MB" in first and "timing the first 64" in first and total is None
+    assert re.search(r"about \d+ (s|minutes)$", second) and (count, unit) == (200, "texts")
 
 
 class TestLentEncoders:
@@ -206,6 +329,13 @@ class TestLentEncoders:
         assert made.projection == "text" and torch.equal(
             made.states, TextSide.of(engine.clip).states(["a red star"])[0][0][0]
         )
+
+
+def renamed(clip):
+    """The same CLIP, of which no statistic is known."""
+    other = copy.copy(clip)
+    other.name = "another"
+    return other
 
 
 def own_projection(engine):

@@ -90,10 +90,10 @@ def test_padding_changes_what_is_learned(side):
 
 
 def test_chunks_do_not_matter(side, monkeypatch):
-    from unrender.core.embed import ridge
+    from unrender.core.embed import learning
 
     expected = fitted(side)[LAST].states(encode(side, ["dog"]))
-    monkeypatch.setattr(ridge, "_TEXTS_AT_ONCE", 7)
+    monkeypatch.setattr(learning, "TEXTS_AT_ONCE", 7)
     assert (fitted(side)[LAST].states(encode(side, ["dog"])) - expected).abs().max() < 1e-4
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -15,27 +16,34 @@ from ..clip.hidden_states import LAST
 from ..errors import ModelError, SettingsError
 from ..phrases import Vocabulary
 from ..progress import SILENT, Progress
+from .bank import Bank, bank_bytes, load_or_make
 from .composing import Mix, blended, check_strength, mixed
 from .conditioning import assembled, projected_pooled
 from .embedding import PromptEmbedding
-from .families import CLIP_G, CLIP_L, Encoder, Family, Projection
+from .families import CLIP_G, CLIP_L, PROJECTIONS, Encoder, Family, Projection
 from .gap import GapCorrection
-from .map_files import load_or_fit, map_key
+from .learning import Chunk, chunks
+from .map_files import bank_key, load_or_fit, map_key
 from .projection import PUBLISHED_ALPHA, ClosedForm, check_alpha, closed_form, edited
 from .prompts import composed_prompts
 from .ridge import Fit, SequenceMap, fit_maps
 from .text_side import TextSide
 
 _PROMPTS_FOR_NORMS = 256
+_MOST_CORRECTION = 4.0
 
 
 @dataclass(frozen=True)
 class Blend:
     """How pictures become one embedding.
 
-    weights, mix: of several pictures (see `composing.mixed`). text: a prompt that stays in force. alpha: of the edit
-    form, which joins picture and text with "pinv". strength: from the text's own embedding (of the empty prompt where
-    there is none) at 0 to the picture's at 1.
+    weights, mix: of several pictures (see `composing.mixed`).
+    text: a prompt that stays in force: with "pinv" in the edit form with alpha, with "anchored" in the anchor's place,
+    with the others by a strength below 1.
+    strength: from the text's own embedding (of the empty prompt where there is none) at 0 to the picture's at 1.
+    anchor: with "anchored" the prompt that describes the pictures; None for the interrogated one. correction: how much
+    of what the map sees in the picture beyond the anchor is added to the prompt's own states.
+    temperature: of the weights of "bank"'s neighbours, by the cosine of their directions.
     """
 
     weights: Sequence[float] | None = None
@@ -43,10 +51,17 @@ class Blend:
     text: str = ""
     alpha: float = PUBLISHED_ALPHA
     strength: float = 1.0
+    anchor: str | None = None
+    correction: float = 1.0
+    temperature: float = 0.05
 
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         check_strength(self.strength)
+        if not (math.isfinite(self.correction) and 0 <= self.correction <= _MOST_CORRECTION):
+            raise SettingsError(f"correction is {self.correction:g}; give a number from 0 to {_MOST_CORRECTION:g}.")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise SettingsError(f"temperature is {self.temperature:g}; give a number above 0.")
 
 
 class Embedder:
@@ -84,19 +99,27 @@ class Embedder:
         projection: Projection | None = None,
         blend: Blend | None = None,
         gap: GapCorrection | None = None,
+        anchors: Sequence[str] = (),
     ) -> PromptEmbedding:
         """features: normalised joint embeddings [pictures, joint width]. pictures: their hashes (`image_key`).
-        gap: takes out the difference between pictures and texts; without it a map gets pictures as if they were texts.
+        gap: takes out the difference between pictures and texts; without it all but "pinv" get pictures as if they were
+        texts. anchors: a prompt for each picture, which "anchored" needs where the blend gives none for all.
 
         Raises SettingsError, EmbeddingError, ModelError."""
         blend, chosen = blend or Blend(), checked_choice(self.family, projection)
-        edits = chosen == "pinv" and bool(blend.text)
-        if blend.text and not edits and blend.strength == 1:
-            raise SettingsError("A text joins the projection ridge by strength; give a strength below 1.")
-        singles = [
-            replace(self._one(joint, chosen, blend if edits else None, gap), picture=picture)
-            for joint, picture in zip(features, pictures, strict=True)
-        ]
+        if blend.text and chosen in ("ridge", "bank") and blend.strength == 1:
+            raise SettingsError(f"A text joins the projection {chosen} by strength; give a strength below 1.")
+        if blend.anchor is not None:
+            anchors = [blend.anchor] * len(pictures)
+        if chosen == "anchored" and len(anchors) != len(pictures):
+            raise SettingsError("The projection anchored needs a prompt that describes each picture; give one.")
+        singles = []
+        for number, joint in enumerate(features):
+            if chosen == "anchored":
+                made = self._anchored(joint, anchors[number], blend, gap)
+            else:
+                made = self._pinv(joint, blend) if chosen == "pinv" else self._learned(joint, chosen, blend, gap)
+            singles.append(replace(made, picture=pictures[number], fingerprint=self.fingerprint, projection=chosen))
         whole = mixed(singles, blend.weights, blend.mix)
         # at full strength a text encoder's run, which takes longer than all else here, would change nothing
         return whole if blend.strength == 1 else blended(self.text(blend.text), whole, blend.strength)
@@ -117,33 +140,49 @@ class Embedder:
         each = [side.fingerprint for side in self._sides.values()]
         return each[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest()
 
-    def _one(
-        self, joint: Tensor, projection: Projection, edit: Blend | None, gap: GapCorrection | None
+    def _pinv(self, joint: Tensor, blend: Blend) -> PromptEmbedding:
+        (encoder,) = self.family.encoders
+        if not blend.text:
+            return assembled(self.family, {encoder.name: self._closed_form.variation(joint)})
+        states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer)
+        found = edited(self._closed_form.end_state(joint), states, ends, blend.alpha)
+        return assembled(self.family, {encoder.name: found})
+
+    def _learned(
+        self, joint: Tensor, projection: Projection, blend: Blend, gap: GapCorrection | None
     ) -> PromptEmbedding:
-        if projection == "pinv":
-            (encoder,) = self.family.encoders
-            side = self._sides[encoder.name]
-            if edit:
-                states, ends = side.long_states(edit.text, encoder.layer)
-                found = edited(self._closed_form.end_state(joint), states, ends, edit.alpha)
-            else:
-                found = self._closed_form.variation(joint)
-            parts = {encoder.name: found}
+        sources: Mapping[str, SequenceMap | Bank]
+        if projection == "bank":
+            sources = self._banks
+            parts = {name: bank.states(joint, blend.temperature, gap) for name, bank in self._banks.items()}
         else:
+            sources = self._maps
             parts = {name: each.states(joint, gap) for name, each in self._maps.items()}
-        pooled = self._pooled(joint, gap) if self.family.pooled_width else None
+        pooled = self._pooled(joint, sources[CLIP_G], gap) if self.family.pooled_width else None
+        return replace(assembled(self.family, parts, pooled), gap_corrected=gap is not None)
+
+    def _anchored(self, joint: Tensor, anchor: str, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
+        """H(text) + s (M(picture) - M(anchor)): a prompt's real states, and what the map M sees beyond the anchor."""
+        real = self.text(blend.text or anchor)
+        seen = self._learned(joint, "ridge", blend, gap)
+        said = self._learned(self._clip.encode_texts([anchor])[0], "ridge", blend, None)
+
+        def moved(base: Tensor | None, to: Tensor | None, origin: Tensor | None) -> Tensor | None:
+            if base is None or to is None or origin is None:
+                return base
+            difference = blend.correction * (to - origin)
+            return base + (difference if base.ndim == 1 else difference.repeat(len(base) // len(difference), 1))
+
         return replace(
-            assembled(self.family, parts, pooled),
-            fingerprint=self.fingerprint,
-            projection=projection,
-            gap_corrected=projection == "ridge" and gap is not None,
+            seen,
+            states=moved(real.states, seen.states, said.states),
+            pooled=moved(real.pooled, seen.pooled, said.pooled),
         )
 
-    def _pooled(self, joint: Tensor, gap: GapCorrection | None) -> Tensor:
+    def _pooled(self, joint: Tensor, texts: SequenceMap | Bank, gap: GapCorrection | None) -> Tensor:
         """The picture's embedding where texts are, at the texts' mean length."""
         corrected = joint
         if gap is not None:
-            texts = self._maps[CLIP_G]
             corrected = gap.centred(joint, texts.spread) + texts.centre.to(joint)
         return projected_pooled(corrected, self._pooled_norm)
 
@@ -164,6 +203,23 @@ class Embedder:
         (side,) = self._sides.values()
         prompts = self._prompts(_PROMPTS_FOR_NORMS)
         return closed_form(side, prompts, self._text_projection)
+
+    @cached_property
+    def _banks(self) -> Mapping[str, Bank]:
+        prompts = self._prompts(self._fit.prompts)
+        return {encoder.name: self._bank(encoder, prompts) for encoder in self.family.encoders}
+
+    def _bank(self, encoder: Encoder, prompts: Sequence[str]) -> Bank:
+        side, layers = self._sides[encoder.name], (encoder.layer,)
+        key = bank_key(self._clip.fingerprint, side, encoder.layer, prompts)
+        shape = (len(prompts), len(side.weights.positions), side.width)
+        joint = self._clip.encode_texts(prompts[:1]).shape[-1]
+
+        def learn() -> Iterator[Chunk]:
+            nbytes = bank_bytes(shape, joint)
+            return chunks(self._clip.encode_texts, side, layers, prompts, nbytes, self._progress)
+
+        return load_or_make(self._folder / f"bank-{key[:32]}.safetensors", key, shape, joint, learn)
 
     @cached_property
     def _maps(self) -> Mapping[str, SequenceMap]:
@@ -190,10 +246,10 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
             f"{family.title} takes only a pooled vector from a picture; make it with `conditioning.{family.name}`."
         )
     chosen = projection or family.projection
-    if chosen == "ridge":
-        return "ridge"
+    if chosen not in PROJECTIONS:
+        raise SettingsError(f"There is no projection {chosen!r}; choose one of {', '.join(PROJECTIONS)}.")
     if chosen != "pinv":
-        raise SettingsError(f"There is no projection {chosen!r}; choose pinv or ridge.")
+        return chosen
     if [encoder.layer for encoder in family.encoders] != [LAST]:
         raise SettingsError(f"pinv cannot reach what {family.title} listens to; choose the projection ridge.")
     return "pinv"

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from ..clip.hidden_states import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer, Padding
 from ..errors import SettingsError
 
-Projection = Literal["pinv", "ridge"]
+Projection = Literal["pinv", "ridge", "bank", "anchored"]
+PROJECTIONS: tuple[Projection, ...] = get_args(Projection)
 
 
 @dataclass(frozen=True)

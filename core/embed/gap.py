@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..errors import SettingsError
@@ -38,6 +40,30 @@ class GapCorrection:
             raise SettingsError("The pictures to measure the gap with are all the same; give varied ones.")
         return cls(centre, spread, len(features))
 
+    def save(self, path: Path) -> None:
+        """Writes one safetensors file."""
+        from safetensors.torch import save_file
+
+        spread = torch.tensor([self.spread], dtype=torch.float64)
+        save_file({"centre": self.centre.cpu(), "spread": spread}, str(path), {"pictures": str(self.pictures)})
+
+    @classmethod
+    def load(cls, path: Path) -> GapCorrection:
+        """Reads what `save` wrote."""
+        from safetensors import safe_open
+
+        with safe_open(str(path), framework="pt") as file:
+            pictures = int((file.metadata() or {})["pictures"])
+            return cls(file.get_tensor("centre"), float(file.get_tensor("spread")[0]), pictures)
+
     def centred(self, features: Tensor, text_spread: float) -> Tensor:
         """Embeddings about the texts' centre, which is zero here, with the texts' spread."""
         return (features - self.centre.to(features)) * (text_spread / self.spread)
+
+
+def shipped_gap(clip_name: str) -> GapCorrection | None:
+    """What is known of a CLIP without pictures of the user's: only micro's, which
+    `python -m unrender.core.micro.measure_gap` measures."""
+    from ..micro import GAP_FILE
+
+    return GapCorrection.load(GAP_FILE) if clip_name == "micro" else None

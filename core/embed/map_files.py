@@ -17,17 +17,22 @@ from .ridge import Fit, SequenceMap
 from .text_side import TextSide
 
 _log = logging.getLogger(__name__)
-_VERSION = "ridge 1"
+_VERSION, _BANK_VERSION = "ridge 1", "bank 1"
 
 
 def map_key(joint_fingerprint: str, side: TextSide, layers: Sequence[Layer], prompts: Sequence[str], fit: Fit) -> str:
     """Equal for equal fits. joint_fingerprint: of the CLIP whose embeddings are the inputs."""
-    digest = hashlib.sha256(_VERSION.encode())
     names = ",".join(map(_name, layers))
-    for part in (joint_fingerprint, side.fingerprint, side.padding, names, repr(fit)):
-        digest.update(f"\n{part}".encode())
-    digest.update("\n".join(prompts).encode())
-    return digest.hexdigest()
+    return _key(_VERSION, joint_fingerprint, side.fingerprint, side.padding, names, repr(fit), *prompts)
+
+
+def bank_key(joint_fingerprint: str, side: TextSide, layer: Layer, prompts: Sequence[str]) -> str:
+    """Equal for equal banks."""
+    return _key(_BANK_VERSION, joint_fingerprint, side.fingerprint, side.padding, _name(layer), *prompts)
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def load_or_fit(

@@ -9,7 +9,7 @@ leading eigenvectors of B BT (reduced-rank ridge regression; Mukherjee and Zhu 2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +18,10 @@ from torch import Tensor
 from ..clip.hidden_states import Layer
 from ..errors import EmbeddingError, ModelError, SettingsError
 from ..progress import SILENT, Progress
+from .embedding import CONTEXT
 from .gap import GapCorrection
+from .learning import FEWEST_TEXTS, Encode, chunks
 from .text_side import TextSide
-
-_TEXTS_AT_ONCE = 64
-_FEWEST_TEXTS = 16
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Fit:
     bytes: int = 48_000_000
 
     def __post_init__(self) -> None:
-        if self.prompts < _FEWEST_TEXTS:
-            raise SettingsError(f"The number of prompts is {self.prompts}; give {_FEWEST_TEXTS} or more.")
+        if self.prompts < FEWEST_TEXTS:
+            raise SettingsError(f"The number of prompts is {self.prompts}; give {FEWEST_TEXTS} or more.")
         if not 0 < self.strength < float("inf"):
             raise SettingsError(f"The ridge's strength is {self.strength:g}; give a number above 0.")
         if self.rank is not None and self.rank < 1:
@@ -47,6 +46,10 @@ class Fit:
         """Two bytes a value of the right factor, which is nearly all of the file, besides the means."""
         room = (self.bytes // layers - 4 * outputs) // (2 * outputs + 4 * joint)
         return max(1, min(joint, room if self.rank is None else self.rank))
+
+    def bytes_for(self, joint: int, outputs: int, layers: int) -> int:
+        """Of one encoder's file, its header aside."""
+        return layers * (self.rank_for(joint, outputs, layers) * (2 * outputs + 4 * joint) + 4 * outputs)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class SequenceMap:
 
 
 def fit_maps(
-    encode: Callable[[Sequence[str]], Tensor],
+    encode: Encode,
     side: TextSide,
     layers: Sequence[Layer],
     prompts: Sequence[str],
@@ -85,23 +88,15 @@ def fit_maps(
 ) -> Mapping[Layer, SequenceMap]:
     """One map for each layer of a text encoder.
 
-    encode: texts -> normalised joint embeddings [n, joint width], of the CLIP whose vision tower sees the pictures.
     Raises ModelError where an encoder gives NaN, SettingsError for too few prompts.
     """
-    fit = fit or Fit(max(len(prompts), _FEWEST_TEXTS))
-    if len(prompts) < _FEWEST_TEXTS:
-        raise SettingsError(f"There are {len(prompts)} prompts to fit a map with; give {_FEWEST_TEXTS} or more.")
+    fit = fit or Fit(max(len(prompts), FEWEST_TEXTS))
+    width = encode(prompts[:1]).shape[-1] if prompts else 0
+    nbytes = fit.bytes_for(width, CONTEXT * side.width, len(layers))
     sums: _Sums | None = None
-    with progress.task("Learning from text", len(prompts), "prompts") as task:
-        for start in range(0, len(prompts), _TEXTS_AT_ONCE):
-            texts = prompts[start : start + _TEXTS_AT_ONCE]
-            joint = encode(texts).float()
-            if joint.device.type == "mps":  # which has no float64
-                joint = joint.cpu()
-            states = [each.to(joint.device) for each in side.states(texts, layers)[0]]
-            sums = sums or _Sums.begin(joint, states)
-            sums.add(joint, states)
-            task.advance(len(texts))
+    for chunk in chunks(encode, side, layers, prompts, nbytes, progress):
+        sums = sums or _Sums.begin(chunk.joint, chunk.states)
+        sums.add(chunk.joint, chunk.states)
     assert sums is not None
     return dict(zip(layers, sums.solve(fit), strict=True))
 

@@ -1,0 +1,64 @@
+"""The walk over prompts from which maps and banks learn: announced first, then chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ..clip.hidden_states import Layer
+from ..errors import SettingsError
+from ..progress import SILENT, Progress
+from .text_side import TextSide
+
+FEWEST_TEXTS = 16
+TEXTS_AT_ONCE = 64
+
+Encode = Callable[[Sequence[str]], Tensor]
+"""Texts -> normalised joint embeddings [n, joint width], of the CLIP whose vision tower sees the pictures."""
+
+
+class Chunk(NamedTuple):
+    """Joint embeddings [n, joint width], and for each layer states [n, 77, width], float32 on one device."""
+
+    joint: Tensor
+    states: list[Tensor]
+
+
+def chunks(
+    encode: Encode,
+    side: TextSide,
+    layers: Sequence[Layer],
+    prompts: Sequence[str],
+    nbytes: int,
+    progress: Progress = SILENT,
+) -> Iterator[Chunk]:
+    """What two encoders make of the prompts. Says beforehand how many there are and how large the file will be, and
+    after the first chunk how long the rest takes. nbytes: of the file. Raises SettingsError for too few prompts."""
+    if len(prompts) < FEWEST_TEXTS:
+        raise SettingsError(f"There are {len(prompts)} prompts to learn from; give {FEWEST_TEXTS} or more.")
+    portions = [prompts[start : start + TEXTS_AT_ONCE] for start in range(0, len(prompts), TEXTS_AT_ONCE)]
+    plan = f"Learning from {len(prompts):,} texts, {nbytes / 1e6:,.0f} MB"
+    with progress.task(f"{plan}, timing the first {len(portions[0])}"):
+        started = time.perf_counter()
+        first = _encoded(encode, side, layers, portions[0])
+        rest = (time.perf_counter() - started) * (len(prompts) / len(portions[0]) - 1)
+    with progress.task(f"{plan}, {_duration(rest)}", len(prompts), "texts") as task:
+        for number, texts in enumerate(portions):
+            yield first if number == 0 else _encoded(encode, side, layers, texts)
+            task.advance(len(texts))
+
+
+def _encoded(encode: Encode, side: TextSide, layers: Sequence[Layer], texts: Sequence[str]) -> Chunk:
+    joint = encode(texts).float()
+    if joint.device.type == "mps":  # which has no float64
+        joint = joint.cpu()
+    return Chunk(joint, [each.to(joint.device) for each in side.states(texts, layers)[0]])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {round(seconds / 60)} minutes"
