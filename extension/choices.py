@@ -16,6 +16,9 @@ from ..core.settings import MODES, Mode, Settings
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
 
+AUTOMATIC = "automatic"
+"""As the CLIP that sees pictures for a generation: the one that belongs to the checkpoint's family."""
+
 CATEGORIES = ("artists", "mediums", "movements", "sites", "flavors")
 
 
@@ -29,6 +32,7 @@ class Preferences:
     mode: Mode = "best"
     insertion: str = REPLACE
     keeping: str = LEAVE_IN_RAM
+    seeing: str = AUTOMATIC
 
 
 @dataclass(frozen=True)

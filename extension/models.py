@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.engine import Engine
 from ..core.progress import Progress
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..core.caption import Captioner
     from ..core.clip import Clip
     from ..core.clip.movable import MovableClip
+    from ..core.embed.embedding import PromptEmbedding
+    from ..core.embed.families import Family
+    from ..core.embed.text_side import TextSide
 
 WORKING_MEMORY = 1536 * 2**20
 """Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
@@ -47,6 +50,28 @@ class Models:
                 needed = WORKING_MEMORY + _nbytes(weights) + (captioner.nbytes if captioner else 0)
                 with make_room(needed), _engine(settings, weights, captioner, progress) as engine:
                     return engine.interrogate(picture, request.mode)
+            finally:
+                self._put_away(keeping)
+
+    def embed(
+        self,
+        pictures: Sequence[Any],
+        family: Family,
+        encoders: Callable[[], Mapping[str, TextSide]],
+        settings: Settings,
+        keeping: str,
+        make_room: MakeRoom,
+        progress: Progress,
+    ) -> PromptEmbedding:
+        """encoders: gives the checkpoint's text encoders once there is room. Raises what `Engine.embed` does."""
+        from ..core.images import open_image
+
+        opened = [open_image(picture) for picture in pictures]
+        with self._lock:
+            try:
+                weights = self._load_clip(settings, progress)
+                with make_room(WORKING_MEMORY + _nbytes(weights)), _engine(settings, weights, None, progress) as engine:
+                    return engine.embed(opened, family.name, encoders=encoders())
             finally:
                 self._put_away(keeping)
 

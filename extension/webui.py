@@ -5,20 +5,21 @@ from __future__ import annotations
 import html
 import importlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modules import devices, paths, script_callbacks, shared
+from modules import devices, paths, script_callbacks, scripts, shared
 from modules.call_queue import queue_lock
 
 from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
 from ..core.results import Interrogation
-from ..core.settings import MODES
+from ..core.settings import MODES, Settings
 from .choices import (
+    AUTOMATIC,
     INSERTIONS,
     KEEPINGS,
     Preferences,
@@ -27,24 +28,34 @@ from .choices import (
     known_mode,
     vocabularies,
 )
+from .generation import TITLE, Asked, accordion, embedding_of, keys_of
 from .jobs import Job, Jobs
 from .models import Models
+from .sampling import failing, steer
 from .service import Service
 from .wording import sentence_for
+
+if TYPE_CHECKING:
+    from ..core.embed.embedding import PromptEmbedding
+    from ..core.embed.families import Family
+    from .conditioning import Steering
 
 _logger = logging.getLogger(__name__)
 _SECTION = ("unrender", "Unrender")
 _DEFAULT = Preferences()
 
 
-def register() -> None:
-    """Tells the webui what to call. Nothing optional is imported before a page is built."""
+def register() -> type[scripts.Script]:
+    """Tells the webui what to call, and returns the script that it has to find in the module it loads. Nothing optional
+    is imported before a page is built."""
     models = Models()
     pages = _Pages(models)
     script_callbacks.on_ui_settings(_add_settings)
     script_callbacks.on_after_component(pages.after_component)
     script_callbacks.on_ui_tabs(pages.tabs)
+    script_callbacks.on_cfg_denoiser(steer)
     script_callbacks.on_script_unloaded(models.unload)
+    return type("ImageAsPrompt", (_ImageAsPrompt,), {"embeddings": _Embeddings(models)})
 
 
 class _Pages:
@@ -119,6 +130,117 @@ class _Pages:
             )
 
 
+class _ImageAsPrompt(scripts.Script):
+    """The accordion in txt2img and img2img, and its part in a generation."""
+
+    embeddings: _Embeddings
+
+    def title(self) -> str:
+        return TITLE
+
+    def show(self, is_img2img: bool) -> Any:
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        try:
+            controls, self.infotext_fields = accordion("img2img" if is_img2img else "txt2img")
+            self.paste_field_names = [name for _, name in self.infotext_fields]
+            return controls
+        except Exception as error:  # noqa: BLE001  a webui without this accordion is better than none
+            _logger.warning("No %s: %s", TITLE, sentence_for(error))
+            return []
+
+    def process(self, p: Any, *values: Any) -> None:
+        p.unrender_steering = None
+        with failing(p):
+            asked = Asked.of(*values)
+            if asked:
+                p.extra_generation_params.update(asked.infotext(keys_of(asked)))
+
+    def process_batch(self, p: Any, *values: Any, **_: Any) -> None:
+        """Here and not earlier: by now this batch's LoRAs are chosen."""
+        with failing(p):
+            asked = Asked.of(*values)
+            if asked:
+                p.unrender_steering = self.embeddings.steering(p, asked)
+
+
+class _Embeddings:
+    """Makes what a generation is steered with; keeps the last embedding, which is often needed again."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._last: tuple[Any, PromptEmbedding] | None = None
+
+    def steering(self, p: Any, asked: Asked) -> Steering:
+        from .conditioning import Conditioning, Steering
+        from .text_encoders import family_of
+
+        checkpoint = p.sd_model
+        family = family_of(checkpoint, int(getattr(shared.opts, "CLIP_stop_at_last_layers", 1)))
+        # the webui changes weights for LoRAs only when it encodes the next text
+        with devices.autocast():
+            empty = checkpoint.get_learned_conditioning(_texts([""], p))
+        made = self._embedding(p, asked, family)
+        assert made.states is not None
+        return Steering(
+            Conditioning(made.states, made.pooled),
+            Conditioning.of(empty, family.pooled_width),
+            asked.way,
+            asked.strength,
+            asked.start,
+            asked.end,
+        )
+
+    def _embedding(self, p: Any, asked: Asked, family: Family) -> PromptEmbedding:
+        seeing = preferences().seeing
+        loras = [(kind, [each.items for each in chosen]) for kind, chosen in (p.extra_network_data or {}).items()]
+        key = (seeing, family.name, str(getattr(p.sd_model, "sd_checkpoint_info", "")), repr(loras), keys_of(asked))
+        if self._last is None or self._last[0] != key:
+            clip = family.clip if seeing == AUTOMATIC else seeing
+            self._last = key, embedding_of(asked, family, lambda pictures: self._embed(p, pictures, family, clip))
+        return self._last[1]
+
+    def _embed(self, p: Any, pictures: Sequence[Any], family: Family, clip: str) -> PromptEmbedding:
+        from .text_encoders import text_sides
+
+        _let_checkpoint_load()
+        device = devices.get_device_for("interrogate")
+        settings = Settings(clip=clip, captioner=None, device=str(device), cache=model_folder())
+        try:
+            return self._models.embed(
+                pictures,
+                family,
+                lambda: text_sides(p.sd_model, family, device),
+                settings,
+                preferences().keeping,
+                lambda needed: _room(device, needed),
+                _GenerationJob(_interrupted),
+            )
+        finally:
+            shared.state.textinfo = None
+
+
+class _GenerationJob(Job):
+    """Says how far it is in the progress bar of the generation it belongs to."""
+
+    @property
+    def text(self) -> str:
+        return shared.state.textinfo or ""
+
+    @text.setter
+    def text(self, text: str) -> None:
+        shared.state.textinfo = text or None
+
+
+def _texts(texts: list[str], p: Any) -> Any:
+    """As the webui's text encoders take them; SDXL's get the picture's size along."""
+    from modules import prompt_parser
+
+    conditioning = getattr(prompt_parser, "SdConditioning", None)
+    return texts if conditioning is None else conditioning(texts, width=p.width, height=p.height)
+
+
 def model_folder() -> Path:
     """Where models, tables and the person's own vocabularies are kept."""
     return Path(paths.models_path) / "unrender"
@@ -135,6 +257,7 @@ def preferences() -> Preferences:
         known_mode(option("mode")),
         option("insertion"),
         option("keeping"),
+        option("seeing").strip(),
     )
 
 
@@ -149,6 +272,10 @@ def _add_settings() -> None:
     _add_setting("vocabulary", "Vocabulary", open_list, lambda: vocabularies(model_folder()))
     _add_setting("mode", "Mode of the button in img2img", gr.Radio, lambda: MODES)
     _add_setting("insertion", "What the button does with the words in the prompt field", gr.Radio, lambda: INSERTIONS)
+    of_family = (
+        "automatic is the one that belongs to the checkpoint; its own copy, say in a folder, can be named instead"
+    )
+    _add_setting("seeing", f"CLIP that sees pictures for {TITLE}", open_list, lambda: (AUTOMATIC, *CLIPS), of_family)
     _add_setting("keeping", "Where models are kept between uses", gr.Radio, lambda: KEEPINGS)
 
 

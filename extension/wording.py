@@ -43,6 +43,13 @@ def sentence_for(error: Exception) -> str:
     return f"This failed in a way nobody foresaw ({type(error).__name__}: {_one_line(error)}); the console says where."
 
 
+def status_of(error: Exception) -> int:
+    """The HTTP status that tells of an error: the request's fault, short memory, or this program's fault."""
+    if isinstance(error, UnrenderError):
+        return 422
+    return 503 if isinstance(error, RuntimeError) and _is_out_of_memory(error) else 500
+
+
 def _in_page_terms(sentence: str) -> str:
     for option, term in _TERMS:
         sentence = sentence.replace(option, term)

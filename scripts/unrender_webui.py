@@ -14,4 +14,5 @@ assert _spec and _spec.loader
 _package = importlib.util.module_from_spec(_spec)
 sys.modules[_NAME] = _package
 _spec.loader.exec_module(_package)
-importlib.import_module(f"{_NAME}.extension.webui").register()
+# a webui takes the scripts that it finds among the names of this module
+ImageAsPrompt = importlib.import_module(f"{_NAME}.extension.webui").register()

@@ -71,6 +71,14 @@ class Server:
                 raise RuntimeError(f"The webui did not start: {self.log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.3)
 
+    def wait_for_checkpoint(self) -> None:
+        """The webui answers before it can draw, and two checkpoints that are loaded at once spoil each other."""
+        deadline = time.monotonic() + _START_SECONDS
+        while "Model loaded in" not in self.log.read_text(encoding="utf-8", errors="replace"):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"The webui loaded no checkpoint: {self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.5)
+
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)

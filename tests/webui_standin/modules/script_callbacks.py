@@ -18,3 +18,7 @@ def on_ui_tabs(callback: Callable[..., Any]) -> None:
 
 def on_script_unloaded(callback: Callable[..., Any]) -> None:
     registered.append(("script_unloaded", callback))
+
+
+def on_cfg_denoiser(callback: Callable[..., Any]) -> None:
+    registered.append(("cfg_denoiser", callback))

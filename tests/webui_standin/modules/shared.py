@@ -6,6 +6,7 @@ class State:
     def __init__(self) -> None:
         self.interrupted = self.skipped = False
         self.jobs: list[str] = []
+        self.textinfo: str | None = None
 
     def begin(self, job: str) -> None:
         self.interrupted = self.skipped = False

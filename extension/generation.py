@@ -1,0 +1,160 @@
+"""Image as prompt: what is asked of a generation in the accordion or through the API, and the accordion itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import EmbeddingError, ImageError, SettingsError
+from .choices import picture_of
+from .ways import REPLACE, WAYS
+
+if TYPE_CHECKING:
+    from ..core.embed.embedding import PromptEmbedding
+    from ..core.embed.families import Family
+
+TITLE = "Image as prompt"
+_EMBEDDING = b'{"'
+"""What a safetensors file has behind the eight bytes of its header's length."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """pictures: as `open_image` takes them. embeddings: saved ones, as the bytes of their files. For the rest see
+    `conditioning.Steering`."""
+
+    pictures: Sequence[Any] = ()
+    embeddings: Sequence[bytes] = ()
+    way: str = REPLACE
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+    @classmethod
+    def of(
+        cls,
+        picture: Any = None,
+        files: Any = None,
+        way: Any = REPLACE,
+        strength: Any = 1.0,
+        start: Any = 0.0,
+        end: Any = 1.0,
+    ) -> Asked:
+        """Of the accordion's values, or of script arguments, in which files are base64 or data URLs.
+
+        Raises SettingsError, ImageError.
+        """
+        numbers = [_number(name, value) for name, value in (("strength", strength), ("start", start), ("end", end))]
+        if way not in WAYS:
+            raise SettingsError(f"A picture cannot {way!r} the typed prompt; choose one of {', '.join(WAYS)}.")
+        if numbers[1] >= numbers[2]:
+            raise SettingsError(f"The picture starts at {numbers[1]:g} and ends at {numbers[2]:g}; end it later.")
+        given = [*_listed(files)] if picture is None else [picture, *_listed(files)]
+        contents = [content for content in map(_content, given) if content is not None]
+        saved = [each for each in contents if isinstance(each, bytes) and each[8:10] == _EMBEDDING]
+        pictures = [each for each in contents if not (isinstance(each, bytes) and each[8:10] == _EMBEDDING)]
+        return cls(pictures, saved, way, *numbers)
+
+    def __bool__(self) -> bool:
+        return bool(self.pictures or self.embeddings)
+
+    def infotext(self, keys: Sequence[str]) -> Mapping[str, Any]:
+        """What a generated picture's infotext says of it. keys: the hashes of pictures and embeddings."""
+        return {
+            TITLE: self.way,
+            f"{TITLE} strength": self.strength,
+            f"{TITLE} start": self.start,
+            f"{TITLE} end": self.end,
+            f"{TITLE} sources": " ".join(key[:10] for key in keys),
+        }
+
+
+def keys_of(asked: Asked) -> list[str]:
+    """Hashes of the pictures and embeddings. Raises ImageError."""
+    from ..core.images import image_key, open_image
+
+    saved = [hashlib.sha256(each).hexdigest() for each in asked.embeddings]
+    return [image_key(open_image(picture)) for picture in asked.pictures] + saved
+
+
+def embedding_of(asked: Asked, family: Family, embed: Callable[[Sequence[Any]], PromptEmbedding]) -> PromptEmbedding:
+    """One embedding in which each picture and each saved embedding counts alike. embed: of pictures alone.
+
+    Raises EmbeddingError where a saved one is not for the family, and what `embed` raises."""
+    from ..core.embed.composing import mixed
+    from ..core.embed.embedding import PromptEmbedding
+    from ..core.embed.families import family_named
+
+    parts = [PromptEmbedding.from_bytes(each, "The saved embedding") for each in asked.embeddings]
+    for part in parts:
+        other = family_named(part.family)
+        if (other.width, other.pooled_width) != (family.width, family.pooled_width) or part.states is None:
+            raise EmbeddingError(
+                f"The saved embedding is for {other.title}, but the checkpoint is {family.title}; load the other one."
+            )
+    weights = [1.0] * len(parts)
+    if asked.pictures:
+        parts.insert(0, embed(asked.pictures))
+        weights.insert(0, float(len(asked.pictures)))
+    return mixed(parts, weights)
+
+
+def accordion(tab: str) -> tuple[list[Any], list[tuple[Any, str]]]:
+    """Builds it; returns the controls in the order of `Asked.of`, and which of them an infotext sets by what name."""
+    import gradio as gr
+
+    from .gradio_versions import image_input
+
+    prefix = f"unrender_{tab}_image_as_prompt"
+    with gr.Accordion(TITLE, open=False, elem_id=prefix):
+        with gr.Row():
+            picture = image_input(label="Picture", elem_id=f"{prefix}_picture", height=240)
+            files = gr.File(
+                label="Further pictures, or saved embeddings",
+                file_count="multiple",
+                type="binary",
+                elem_id=f"{prefix}_files",
+            )
+        way = gr.Radio(list(WAYS), value=REPLACE, label="With the typed prompt", elem_id=f"{prefix}_way")
+        strength, start, end = (
+            gr.Slider(0, 1, value=value, step=0.05, label=label, elem_id=f"{prefix}_{name}")
+            for name, value, label in (
+                ("strength", 1, "Strength"),
+                ("start", 0, "From this part of the steps"),
+                ("end", 1, "to this part"),
+            )
+        )
+    for part in (picture, files):
+        part.do_not_save_to_config = True
+    named = [(way, TITLE), (strength, f"{TITLE} strength"), (start, f"{TITLE} start"), (end, f"{TITLE} end")]
+    return [picture, files, way, strength, start, end], named
+
+
+def _listed(files: Any) -> list[Any]:
+    return [] if files is None else list(files) if isinstance(files, list | tuple) else [files]
+
+
+def _content(given: Any) -> Any:
+    """A text is base64 or a data URL, and never taken for a file's name."""
+    if not isinstance(given, str):
+        return picture_of(given)
+    if not given:
+        return None
+    try:
+        return base64.b64decode(given.partition(",")[2] if given.startswith("data:") else given, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageError("A picture or embedding is no base64; send it as base64 or as a data URL.") from None
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"The picture's {name} is {value!r}; give a number from 0 to 1.") from None
+    if not 0 <= number <= 1:
+        raise SettingsError(f"The picture's {name} is {number:g}; give a number from 0 to 1.")
+    return number

@@ -1,0 +1,207 @@
+"""Image as prompt without a webui: the arithmetic, what is asked, the text encoders, and how it fails."""
+
+from __future__ import annotations
+
+import base64
+import io
+from types import SimpleNamespace
+
+import pytest
+import torch
+from unrender.core.clip.hidden_states import LAST, hidden_states
+from unrender.core.embed.families import Encoder, Family
+from unrender.core.errors import Cancelled, EmbeddingError, ImageError, ModelError, SettingsError
+from unrender.extension.conditioning import Conditioning, Steering
+from unrender.extension.generation import Asked, embedding_of, keys_of
+from unrender.extension.sampling import GenerationError, failing, steer
+from unrender.extension.text_encoders import family_of, text_sides
+from unrender.extension.ways import WAYS
+from unrender.extension.wording import sentence_for
+
+
+def steering(way, strength=1.0, width=8, stretches=1, pooled=None, **values):
+    generator = torch.Generator().manual_seed(1)
+    picture = Conditioning(torch.randn(77 * stretches, width, generator=generator), pooled and torch.randn(pooled))
+    empty = Conditioning(torch.randn(77, width, generator=generator), pooled and torch.randn(pooled))
+    return Steering(picture, empty, way, strength, **values)
+
+
+def attended(states):
+    """What a query gets from attending to states, which is all a diffusion model does with them."""
+    query = torch.linspace(-1, 1, states.shape[-1])
+    return torch.softmax(states @ query, dim=-1) @ states
+
+
+@pytest.mark.parametrize("stretches", [1, 2])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_typed_words_are_replaced_blended_or_joined(rows, stretches):
+    typed = torch.randn(rows, 154, 8)
+    before = typed.clone()
+    made = {way: steering(way, stretches=stretches) for way in WAYS}
+    found = {way: each.steered(typed) for way, each in made.items()}
+    for row in range(rows):
+        picture = made["replace"].picture.states
+        assert torch.allclose(attended(found["replace"][row]), attended(picture), atol=1e-5)
+        assert torch.allclose(attended(found["blend"][row]), attended(picture), atol=1e-5)
+        assert torch.equal(found["compose"][row, :154], typed[row])
+        assert torch.equal(found["compose"][row, 154:], found["replace"][row])
+    assert torch.equal(typed, before)
+    assert torch.allclose(steering("blend", 0).steered(typed), typed)
+    assert torch.equal(steering("replace", 0).steered(typed)[0], steering("replace").empty.states)
+    half = steering("blend", 0.5).steered(typed[:, :77])
+    assert torch.allclose(half, (typed[:, :77] + steering("blend").picture.states) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_of_size_and_crop_stay(way):
+    class Shaped(dict):
+        """As the webui's own, which cannot be made without knowing its shape."""
+
+        def __init__(self, values, shape):
+            super().__init__(values)
+
+    vector = torch.arange(2 * 12.0).reshape(2, 12)
+    cond = Shaped({"crossattn": torch.randn(2, 77, 8).half(), "vector": vector}, None)
+    made = steering(way, pooled=5)
+    found = made.steered(cond)
+    assert type(found) is Shaped and found["crossattn"].dtype == torch.float16
+    assert torch.equal(cond["vector"], torch.arange(2 * 12.0).reshape(2, 12))
+    assert torch.equal(found["vector"][:, 5:], vector[:, 5:])
+    expected = (vector[:, :5] + made.picture.pooled) / 2 if way == "compose" else made.picture.pooled.expand(2, -1)
+    assert torch.allclose(found["vector"][:, :5], expected)
+
+
+def test_a_picture_holds_for_its_part_of_the_steps_and_its_own_model():
+    made = steering("replace", start=0.25, end=0.5)
+    assert [step for step in range(8) if made.holds(step / 8)] == [2, 3]
+    assert steering("replace").holds(1.2)  # samplers of higher order count more steps than were announced
+    assert made.fits(torch.zeros(1, 77, 8)) and not made.fits(torch.zeros(1, 77, 9))
+    assert not made.fits({"crossattn": torch.zeros(1, 77, 8), "vector": torch.zeros(1, 9)})
+
+
+def denoised(steering, cond, step=0):
+    denoiser = SimpleNamespace(p=SimpleNamespace(unrender_steering=steering), step=step, total_steps=4)
+    params = SimpleNamespace(denoiser=denoiser, text_cond=cond, sampling_step=0, total_sampling_steps=4)
+    steer(params)
+    return params.text_cond
+
+
+def test_a_step_is_steered_only_while_the_picture_holds():
+    cond = torch.zeros(1, 77, 8)
+    made = steering("replace", end=0.5)
+    assert torch.equal(denoised(made, cond)[0], made.picture.states)
+    assert denoised(made, cond, step=2) is cond
+    assert denoised(None, cond) is cond
+    wider = torch.zeros(1, 77, 9)
+    assert denoised(made, wider) is wider
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ImageError("No picture."), 422), (RuntimeError("CUDA out of memory."), 503), (KeyError("x"), 500)],
+)
+def test_a_generation_fails_with_the_sentence(error, status):
+    p = SimpleNamespace(setup_conds=lambda: None)
+    with failing(p):
+        raise error
+    with pytest.raises(GenerationError) as told:
+        p.setup_conds()
+    assert told.value.status_code == status and told.value.detail == sentence_for(error)
+
+
+def test_a_generation_that_is_stopped_says_nothing():
+    p = SimpleNamespace(setup_conds=lambda: None)
+    with failing(p):
+        raise Cancelled("Stopped.")
+    p.setup_conds()
+
+
+def test_what_is_asked_of_a_generation(photographs):
+    from unrender.core.embed.conditioning import micro
+
+    saved = micro(torch.ones(77, 128)).to_bytes()
+    png = io.BytesIO()
+    photographs[0].resize((8, 8)).save(png, "PNG")
+    text = base64.b64encode(png.getvalue()).decode()
+    asked = Asked.of(photographs[0], [saved, png.getvalue()], "blend", 0.5)
+    assert (len(asked.pictures), len(asked.embeddings)) == (2, 1)
+    asked = Asked.of(f"data:image/png;base64,{text}", text)
+    assert asked.pictures == [png.getvalue()] * 2
+    assert not Asked.of() and not Asked.of("", []) and asked
+    for wrong in (
+        ("/etc/passwd",),
+        (None, None, "swap"),
+        (None, None, "blend", "much"),
+        (None, None, "blend", 1, 1, 1),
+    ):
+        with pytest.raises((ImageError, SettingsError), match=r"\.$"):
+            Asked.of(*wrong)
+
+
+def test_pictures_and_saved_embeddings_count_alike(photographs):
+    from unrender.core.embed.conditioning import micro, sd1
+    from unrender.core.embed.families import MICRO_FAMILY
+
+    saved = micro(torch.full((77, 128), 4.0)).to_bytes()
+    asked = Asked.of(photographs[0], [photographs[1], saved])
+    made = embedding_of(asked, MICRO_FAMILY, lambda pictures: micro(torch.ones(77, 128)))
+    assert torch.allclose(made.states, torch.full((77, 128), 2.0))
+    assert len(set(keys_of(asked))) == 3
+    with pytest.raises(EmbeddingError, match="for Stable Diffusion 1, but"):
+        embedding_of(Asked.of(None, sd1(torch.ones(77, 768)).to_bytes()), MICRO_FAMILY, micro)
+
+
+class TestTextEncoders:
+    """As a webui holds them: with a layer of its own around the words."""
+
+    class Words(torch.nn.Module):
+        def __init__(self, wrapped):
+            super().__init__()
+            self.wrapped = wrapped
+
+    def test_transformers(self):
+        import transformers
+
+        config = transformers.CLIPTextConfig(
+            hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, eos_token_id=49407
+        )
+        encoder = transformers.CLIPTextModel(config).eval()
+        ids = torch.tensor([[49406, 320, 2368, 49407, *[49407] * 73]])
+        with torch.no_grad():
+            expected = encoder(ids).last_hidden_state
+        table = getattr(encoder, "text_model", encoder).embeddings
+        table.token_embedding = self.Words(table.token_embedding)
+        tokenizer = SimpleNamespace(bos_token_id=49406, eos_token_id=49407)
+        found = self.side(SimpleNamespace(transformer=encoder, tokenizer=tokenizer), 64)
+        assert torch.allclose(hidden_states(found.weights, ids)[0], expected, atol=1e-5)
+
+    def test_open_clip(self, open_clip_model):
+        import copy
+
+        model = copy.deepcopy(open_clip_model)
+        model.token_embedding = self.Words(model.token_embedding)
+        found = self.side(SimpleNamespace(model=model), 64)
+        ids = torch.tensor([[49406, 320, 2368, 49407]])
+        end = hidden_states(found.weights, ids)[0][0, 3] @ model.text_projection
+        padded = torch.cat([ids, torch.zeros(1, 73, dtype=torch.long)], dim=1)
+        with torch.no_grad():
+            expected = open_clip_model.encode_text(padded)[0]
+        assert torch.allclose(end, expected, atol=1e-5)
+        assert found.tokenizer.encode("a cat") == (320, 2368)
+
+    def side(self, embedder, width):
+        family = Family("x", "X", (Encoder("clip", width, LAST, "end"),), "")
+        checkpoint = SimpleNamespace(cond_stage_model=SimpleNamespace(wrapped=embedder))
+        return text_sides(checkpoint, family, torch.device("cpu"))["clip"]
+
+    def test_families(self):
+        assert family_of(SimpleNamespace(is_sdxl=True), 2).name == "sdxl"
+        sd1 = SimpleNamespace(is_sd1=True, is_sdxl=False)
+        assert [family_of(sd1, skip).name for skip in (1, 2)] == ["sd15", "sd15-skip2"]
+        with pytest.raises(ModelError, match="Clip skip is 3"):
+            family_of(sd1, 3)
+        with pytest.raises(ModelError, match="no picture can speak to"):
+            family_of(SimpleNamespace(is_sd3=True), 1)
+        with pytest.raises(ModelError, match="refiner"):
+            conditioner = SimpleNamespace(embedders=[SimpleNamespace(wrapped=None)])
+            text_sides(SimpleNamespace(conditioner=conditioner), family_of(SimpleNamespace(is_sdxl=True), 1), "cpu")

@@ -1,0 +1,165 @@
+"""Image as prompt in a real webui, through its API, by the pixels of what it draws. Opt-in as test_webui is."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import subprocess
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hub_server import serving
+from PIL import Image
+from webui_server import Server
+
+WEBUI = os.environ.get("WEBUI_DIR")
+PYTHON = os.environ.get("WEBUI_PYTHON")
+
+pytestmark = pytest.mark.skipif(
+    not (WEBUI and PYTHON), reason="set WEBUI_DIR to a webui's folder and WEBUI_PYTHON to its Python"
+)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> Path:
+    assert WEBUI and PYTHON
+    folder = tmp_path_factory.mktemp("clips")
+    script = Path(__file__).parent / "webui_models.py"
+    subprocess.run([PYTHON, "-W", "ignore", str(script), WEBUI, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory, clips):
+    assert WEBUI and PYTHON
+    with serving() as hub:
+        server = Server(Path(WEBUI), Path(PYTHON), tmp_path_factory.mktemp("webui"), hub.url)
+        server.start()
+        server.wait_for_checkpoint()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(name="sd15")
+def sd15_fixture(webui, clips):
+    webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "tiny15.safetensors", "CLIP_stop_at_last_layers": 1})
+    webui.set_options(seeing=str(clips / "clip-l"))
+
+
+@pytest.fixture(scope="module")
+def pictures(photographs) -> list[str]:
+    return [base64_png(photograph.resize((96, 96))) for photograph in photographs[:2]]
+
+
+def base64_png(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def draw(webui, *args, route="txt2img", **values):
+    """The decoded pictures, and the first one's infotext. args: of the script, which is left out without any."""
+    asked = {"prompt": "a cat", "seed": 5, "steps": 4, "width": 64, "height": 64, "sampler_name": "Euler a", **values}
+    if args:
+        asked["alwayson_scripts"] = {"Image as prompt": {"args": list(args)}}
+    answer = webui.ask(f"/sdapi/v1/{route}", asked)
+    decoded = [np.asarray(Image.open(io.BytesIO(base64.b64decode(image)))) for image in answer["images"]]
+    return decoded, json.loads(answer["info"])["infotexts"][0]
+
+
+def print_of(pictures) -> str:
+    return hashlib.sha256(b"".join(picture.tobytes() for picture in pictures)).hexdigest()
+
+
+def refusal(webui, *args, **values) -> tuple[int, str]:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        draw(webui, *args, **values)
+    return refused.value.code, json.loads(refused.value.read())["detail"]
+
+
+CASES = {
+    "plain": {},
+    "two images": {"batch_size": 2},
+    "two rounds": {"n_iter": 2},
+    "AND": {"prompt": "a cat AND a dog :0.7"},
+    "hires": {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7},
+    "long prompt": {"prompt": "a cat, " * 40},
+    "emphasis": {"prompt": "(a cat:1.3) [in winter:at night:0.5]"},
+    "second order": {"sampler_name": "Heun"},
+    "timesteps": {"sampler_name": "DDIM"},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_webui_draws_another_picture_and_then_the_plain_one_again(webui, sd15, pictures, case):
+    values = CASES[case]
+    before, _ = draw(webui, **values)
+    steered, _ = draw(webui, pictures[0], **values)
+    after, infotext = draw(webui, **values)
+    again, _ = draw(webui, pictures[0], **values)
+    assert len(steered) == len(before)
+    for image, plain in zip(steered, before, strict=True):
+        assert not np.array_equal(image, plain)
+    assert print_of(after) == print_of(before), "the picture is still in the plain run"
+    assert print_of(again) == print_of(steered)
+    assert "Image as prompt" not in infotext
+
+
+def test_webui_ways_strength_and_steps(webui, sd15, pictures):
+    picture, other = pictures
+    plain = print_of(draw(webui)[0])
+    replaced = print_of(draw(webui, picture)[0])
+    assert print_of(draw(webui, picture, prompt="a dog")[0]) == replaced, "the words still count"
+    assert print_of(draw(webui, picture, None, "blend", 1)[0]) == replaced
+    assert print_of(draw(webui, picture, None, "blend", 0)[0]) == plain
+    assert print_of(draw(webui, picture, None, "replace", 0)[0]) == print_of(draw(webui, prompt="")[0])
+    composed = print_of(draw(webui, picture, None, "compose")[0])
+    assert composed != print_of(draw(webui, picture, None, "compose", prompt="a dog")[0])
+    seen = [composed, replaced, plain]
+    seen += [print_of(draw(webui, other)[0]), print_of(draw(webui, picture, [other])[0])]
+    seen += [print_of(draw(webui, picture, None, "blend", 0.5)[0])]
+    seen += [print_of(draw(webui, picture, None, "replace", 1, start, end)[0]) for start, end in ((0, 0.5), (0.5, 1))]
+    assert len(set(seen)) == len(seen)
+
+
+def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
+    _, infotext = draw(webui, pictures[0], None, "blend", 0.6, 0.25, 0.75)
+    for part in ("Image as prompt: blend", "strength: 0.6", "start: 0.25", "end: 0.75", "Image as prompt sources: "):
+        assert part in infotext
+
+
+def test_webui_img2img(webui, sd15, pictures):
+    values = {"route": "img2img", "init_images": [pictures[1]], "denoising_strength": 0.8}
+    before, _ = draw(webui, **values)
+    assert print_of(draw(webui, pictures[0], **values)[0]) != print_of(before)
+    assert print_of(draw(webui, **values)[0]) == print_of(before)
+
+
+def test_webui_says_why_it_draws_nothing(webui, sd15, pictures):
+    assert refusal(webui, "no base64!")[0] == 422
+    code, said = refusal(webui, base64.b64encode(b"no picture").decode())
+    assert code == 422 and said.endswith(".")
+    assert "replace, blend, compose" in refusal(webui, pictures[0], None, "swap")[1]
+    assert "number from 0 to 1" in refusal(webui, pictures[0], None, "replace", 3)[1]
+    assert "end it later" in refusal(webui, pictures[0], None, "replace", 1, 0.5, 0.5)[1]
+    webui.set_options(seeing="not/here")
+    code, said = refusal(webui, pictures[1])
+    assert code == 422 and "not/here" in said
+    draw(webui)
+
+
+def test_webui_takes_a_saved_embedding(webui, sd15, tmp_path):
+    import torch
+    from unrender.core.embed.conditioning import micro, sd1
+
+    states = torch.randn(77, 768, generator=torch.Generator().manual_seed(0))
+    saved = base64.b64encode(sd1(states).to_bytes()).decode()
+    webui.set_options(seeing="not/here")  # no CLIP is needed for it
+    assert print_of(draw(webui, None, [saved])[0]) != print_of(draw(webui)[0])
+    other = base64.b64encode(micro(states[:, :128]).to_bytes()).decode()
+    assert "the checkpoint is Stable Diffusion 1" in refusal(webui, None, [other])[1]

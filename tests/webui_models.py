@@ -1,0 +1,90 @@
+"""Tiny random checkpoints with text encoders of the real widths, and the CLIPs that see pictures for them.
+
+WEBUI_PYTHON tests/webui_models.py WEBUI_DIR FOLDER
+
+Beside the tiny15 that is there already the webui gets wide-xl, whose second text encoder is as wide as SDXL's. FOLDER
+gets clip-l and clip-g, in transformers' format: vision towers that are nearly nothing, for those encoders' widths.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+_BIG = "tiny-bigG-14"
+"""The name of an architecture that is added to those the webui's open_clip knows."""
+
+
+def add_architecture() -> None:
+    import open_clip
+
+    text = {"context_length": 77, "vocab_size": 49408, "width": 1280, "heads": 20, "layers": 3}
+    vision = {"image_size": 32, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16}
+    folder = Path(open_clip.__file__).parent / "model_configs"
+    config = {"embed_dim": 1280, "vision_cfg": vision, "text_cfg": text}
+    (folder / f"{_BIG}.json").write_text(json.dumps(config), encoding="utf-8")
+    open_clip.add_model_config(folder)
+
+
+def write_wide_xl(webui: Path) -> None:
+    """tinyxl with another second encoder; the rest of the weights is made anew."""
+    import torch
+    import yaml
+    from ldm.util import instantiate_from_config  # type: ignore[import-not-found]
+    from omegaconf import OmegaConf  # type: ignore[import-not-found]
+    from safetensors.torch import save_file
+
+    folder = webui / "models" / "Stable-diffusion"
+    config: Any = yaml.safe_load((folder / "tinyxl.yaml").read_text(encoding="utf-8"))
+    parts = config["model"]["params"]
+    parts["network_config"]["params"].update(context_dim=768 + 1280, adm_in_channels=1280 + 1536)
+    parts["conditioner_config"]["params"]["emb_models"][1]["params"]["arch"] = _BIG
+    (folder / "wide-xl.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    torch.manual_seed(3)
+    model = instantiate_from_config(OmegaConf.create(config).model)
+    for parameter in model.model.parameters():
+        if parameter.requires_grad and float(parameter.abs().sum()) == 0 and parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.05)
+    tensors = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
+    save_file(tensors, str(folder / "wide-xl.safetensors"))
+
+
+def write_clip(folder: Path, joint: int, webui: Path) -> None:
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(joint)
+    text = {"hidden_size": joint, "intermediate_size": 256, "num_hidden_layers": 1, "num_attention_heads": joint // 64}
+    text |= {"bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 49407}
+    vision = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision |= {"image_size": 32, "patch_size": 8}
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=joint)).save_pretrained(
+        str(folder), safe_serialization=True
+    )
+    for path in (webui / "models" / "tiny_clip_l").iterdir():
+        if "token" in path.name or path.name in ("vocab.json", "merges.txt"):
+            shutil.copy(path, folder)
+    size = {"crop_size": {"height": 32, "width": 32}, "size": {"shortest_edge": 32}}
+    steps = dict.fromkeys(("do_center_crop", "do_resize", "do_normalize", "do_rescale", "do_convert_rgb"), True)
+    colours = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28], "rescale_factor": 1 / 255}
+    settings = {"image_processor_type": "CLIPImageProcessor", "resample": 3, **steps, **size, **colours}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
+
+
+def main() -> None:
+    webui, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    repositories = webui / "repositories"
+    sys.path[:0] = [str(repositories / name) for name in ("stable-diffusion-stability-ai", "generative-models")]
+    add_architecture()
+    for name, joint in (("clip-l", 768), ("clip-g", 1280)):
+        if not (folder / name).exists():
+            write_clip(folder / name, joint, webui)
+    if not (webui / "models" / "Stable-diffusion" / "wide-xl.safetensors").exists():
+        write_wide_xl(webui)
+
+
+if __name__ == "__main__":
+    main()
