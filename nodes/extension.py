@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from . import host
+from .embedding import ImageToPromptEmbedding
+from .embedding_files import BlendPromptEmbeddings, LoadPromptEmbedding, SavePromptEmbedding
 from .interrogate import Interrogate
 from .loading import InterrogatorFromGraph, LoadInterrogator
 from .reading import ReadImagePrompt
@@ -16,6 +18,10 @@ NODES: list[type[host.io.ComfyNode]] = [
     MatchPhrases,
     Locate,
     ReadImagePrompt,
+    ImageToPromptEmbedding,
+    BlendPromptEmbeddings,
+    SavePromptEmbedding,
+    LoadPromptEmbedding,
 ]
 
 

@@ -13,6 +13,8 @@ from . import host
 _CLIP_FOLDERS = ("unrender", "clip_vision", "text_encoders")
 _DOWNLOADS = "models"
 _PHRASES = "phrases"
+EMBEDDINGS = "prompt_embeddings"
+"""The folder under models/unrender where prompt embeddings are kept."""
 _LARGEST_HEADER = 64 * 2**20
 
 # a key of the picture's and one of the text's side, in either library's layout
@@ -52,6 +54,15 @@ def vocabulary_folders() -> dict[str, Path]:
         for path in sorted((folder / _PHRASES).glob("*/")):
             if any(path.glob("*.txt")):
                 found.setdefault(f"{_PHRASES}/{path.name}", path)
+    return found
+
+
+def embedding_files() -> dict[str, Path]:
+    """The prompt embeddings under models/unrender, by their names in that folder."""
+    found: dict[str, Path] = {}
+    for folder in host.model_folders():
+        for path in sorted((folder / EMBEDDINGS).rglob("*.safetensors")):
+            found.setdefault(path.relative_to(folder / EMBEDDINGS).as_posix(), path)
     return found
 
 

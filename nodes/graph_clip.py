@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.clip import Clip
@@ -16,12 +15,11 @@ from ..core.clip.patches import transformers_patches
 from ..core.clip.preprocess import Preprocess
 from ..core.clip.text_encoder import TowerEncoder
 from ..core.clip.text_tower import TextTower
-from ..core.clip.tokenizers import TransformersTokenizer
-from ..core.clip.weights import TowerWeights, norm_of, transformers_block
 from ..core.devices import pick_arithmetic
 from ..core.errors import ModelError
 from ..core.progress import Progress
 from . import host
+from .text_encoders import bring_text_encoders, tokenizer_of, tower_weights
 from .text_projection import find_projection
 
 _FLOAT32 = 4
@@ -56,19 +54,19 @@ class GraphClip:
         self._fingerprint = ""
 
     @classmethod
-    def of(cls, clip: Any, clip_vision: Any) -> GraphClip:
-        """Raises ModelError when the two do not belong together, or lack what joins them."""
+    def of(cls, clip: Any, clip_vision: Any, part: str | None = None) -> GraphClip:
+        """part: which of the CLIP's text encoders, where the vision model must not belong to any other.
+
+        Raises ModelError when the two do not belong together, or lack what joins them."""
         encoders = host.clip_text_encoders(clip)
+        if part is not None:
+            encoders = {part: encoders[part]}
         if not encoders:
             raise ModelError("This CLIP has no CLIP text encoder; connect that of SD 1, SD 2, SDXL, SD 3 or FLUX.")
         width = _vision_width(clip_vision)
-        part = next(
-            (part for part, encoder in encoders.items() if encoder.text_projection.weight.shape[0] == width), ""
-        )
-        if not part:
+        part = next((name for name, each in encoders.items() if each.text_projection.weight.shape[0] == width), None)
+        if part is None:
             raise ModelError(_mismatch(list(encoders), width))
-        if getattr(encoders[part], "scaled_fp8", None) is not None:
-            raise ModelError("The CLIP is stored in scaled fp8, which cannot be searched with; load it in fp16.")
         projection = encoders[part].text_projection.weight.detach()
         if part == "clip_l":
             # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
@@ -83,16 +81,13 @@ class GraphClip:
     def clip(self, progress: Progress) -> Clip:
         encoder = host.clip_text_encoders(self._clip)[self._part]
         copy = _FLOAT32 * sum(parameter.numel() for parameter in encoder.parameters())
-        host.bring_patchers([self._clip.patcher, self._vision.patcher], host.WORKING_MEMORY + copy)
-        if self._clip.patcher.lowvram_patch_counter() > 0:
-            raise ModelError("LoRAs on the CLIP cannot be had as weights while ComfyUI runs with --novram.")
+        bring_text_encoders(self._clip, self._vision.patcher, working_memory=host.WORKING_MEMORY + copy)
         device = self._clip.patcher.load_device
         arithmetic = pick_arithmetic("auto", device)
-        tokenizer, start, end = host.clip_tokenizer(self._clip, self._part)
-        weights = _tower_weights(encoder.text_model, self._projection, start, end)
+        weights = tower_weights(self._clip, self._part, self._projection)
         rough = None if arithmetic.rough is None else TextTower(weights.to(device, arithmetic.rough))
         exact = weights.to(device, torch.float32)
-        text = TowerEncoder(TextTower(exact), TransformersTokenizer(tokenizer, len(exact.positions)), rough)
+        text = TowerEncoder(TextTower(exact), tokenizer_of(self._clip, self._part, exact), rough)
         # LoRAs may differ from one GraphClip to the next, but not within one
         self._fingerprint = self._fingerprint or exact.fingerprint()
         name = f"{_FAMILIES[self._part].name} of the graph"
@@ -132,25 +127,3 @@ def _vision_tower(clip_vision: Any) -> VisionTower:
 def _preprocess(clip_vision: Any) -> Preprocess:
     side = clip_vision.image_size
     return Preprocess((side, side), tuple(clip_vision.image_mean), tuple(clip_vision.image_std))
-
-
-def _tower_weights(model: Any, projection: Tensor, start: int, end: int) -> TowerWeights:
-    layers = model.encoder.layers
-    return TowerWeights(
-        model.embeddings.token_embedding.weight.detach(),
-        model.embeddings.position_embedding.weight.detach(),
-        tuple(transformers_block(layer) for layer in layers),
-        norm_of(model.final_layer_norm),
-        projection,
-        None,
-        layers[0].self_attn.heads,
-        _is_quick_gelu(layers[0].mlp.activation),
-        start,
-        end,
-    )
-
-
-def _is_quick_gelu(activation: Any) -> bool:
-    """By what it does: ComfyUI keeps the function, not its name."""
-    probe = torch.linspace(-2, 2, 9)
-    return not torch.allclose(activation(probe), F.gelu(probe), atol=1e-4)

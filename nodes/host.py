@@ -12,6 +12,8 @@ import comfy.model_management as memory
 import folder_paths
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.sd1_clip import SD1ClipModel
+from comfy.sdxl_clip import SDXLClipModel
 from comfy.utils import ProgressBar
 from comfy_api.latest import ComfyExtension as ComfyExtension
 from comfy_api.latest import io as io
@@ -90,6 +92,11 @@ class Resident:
         return self._patcher.load_device
 
 
+def as_result(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor where ComfyUI keeps what one node hands to another."""
+    return tensor.to(memory.intermediate_device())
+
+
 def bring_patchers(patchers: list[Any], working_memory: int) -> None:
     """Has models of the graph's on their devices, with room for as many bytes beside them."""
     memory.load_models_gpu(patchers, memory_required=working_memory, force_full_load=True)
@@ -104,6 +111,17 @@ def clip_text_encoders(clip: Any) -> dict[str, Any]:
         if part is not None:
             encoders[name] = part.transformer
     return encoders
+
+
+def stable_diffusion_encoders(clip: Any) -> list[str]:
+    """The names of a CLIP's text encoders where it is one of Stable Diffusion 1, 2 or XL, or made like them; other
+    models have encoders of the same names beside their own."""
+    return list(clip_text_encoders(clip)) if isinstance(clip.cond_stage_model, SD1ClipModel | SDXLClipModel) else []
+
+
+def clip_last_layer(clip: Any) -> int | None:
+    """The layer that CLIP Set Last Layer stops the text encoders at, -1 for the last; None for the model's usual."""
+    return clip.layer_idx
 
 
 def clip_tokenizer(clip: Any, part: str) -> tuple[Any, int, int]:

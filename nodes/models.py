@@ -82,7 +82,7 @@ class _Shelf:
 
     clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
     captioners: WeakValueDictionary[str, NamedCaptioner] = field(default_factory=WeakValueDictionary)
-    default: Setup | None = None
+    defaults: dict[str, Setup] = field(default_factory=dict)
 
 
 _shelf = _Shelf()
@@ -101,11 +101,11 @@ def named_captioner(name: str | None) -> NamedCaptioner | None:
     return _shelf.captioners.get(name) or _shelf.captioners.setdefault(name, NamedCaptioner(name))
 
 
-def default_setup() -> Setup:
+def default_setup(clip: str = Settings.clip) -> Setup:
     """For nodes without an INTERROGATOR. No node's result holds on to it, so it stays."""
-    if _shelf.default is None:
-        _shelf.default = named_setup(Settings(cache=host.model_folders()[0]))
-    return _shelf.default
+    if clip not in _shelf.defaults:
+        _shelf.defaults[clip] = named_setup(Settings(clip=clip, cache=host.model_folders()[0]))
+    return _shelf.defaults[clip]
 
 
 def hub() -> Hub:

@@ -23,6 +23,16 @@ CAPTIONING = {"captioner": "micro", "instruction": "", "caption_length": 32, "be
 SEARCHING = {"vocabulary": "built-in", "search": "peer", "fit": "crop"}
 MICRO = {"clip": "micro", "precision": "auto", **CAPTIONING, **SEARCHING}
 
+EMBED = {
+    "projection": "usual",
+    "strength": 1.0,
+    "text": "",
+    "alpha": 0.6,
+    "mix": "mean",
+    "weights": "",
+    "fit": "crop",
+}
+
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
     """Inputs are values, or links: a list of a node's number and its output's."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from comfyui_graphs import CAPTIONING, INTERROGATE, MICRO, SEARCHING
+from comfyui_graphs import CAPTIONING, EMBED, INTERROGATE, MICRO, SEARCHING
 from comfyui_nodes import LOCALE, ROOT, english_texts, node_schemas, use_standin
 from PIL import Image
 
@@ -25,10 +25,19 @@ import comfy.model_management as standin_memory  # noqa: E402
 import folder_paths  # noqa: E402
 from comfy.utils import ProgressBar  # noqa: E402
 from server import PromptServer  # noqa: E402
-from unrender.core.errors import Cancelled, ModelError, PhraseError, SettingsError, UnrenderError  # noqa: E402
+from unrender.core.embed import PromptEmbedding  # noqa: E402
+from unrender.core.errors import (  # noqa: E402
+    Cancelled,
+    EmbeddingError,
+    ModelError,
+    PhraseError,
+    SettingsError,
+    UnrenderError,
+)
 from unrender.core.settings import Settings  # noqa: E402
 
 STANDIN = Path(__file__).parent / "comfyui_standin"
+EMBEDDINGS = (["first", "second"], ["embedding"])
 GRAPHS = sorted((ROOT / "workflows" / "api").glob("*.json"))
 
 
@@ -100,7 +109,7 @@ def test_nodes_are_named_and_explained():
 def test_a_node_needs_nothing_but_its_picture():
     for name, schema in node_schemas().items():
         needed = [each.id for each in schema.inputs if not each.optional and not hasattr(each, "default")]
-        assert needed in ([], ["image"], ["clip", "clip_vision"]), name
+        assert needed in ([], ["image"], ["clip", "clip_vision"], ["image", "clip"], *EMBEDDINGS), name
         for each in schema.inputs:
             if hasattr(each, "options") and each.default is not None:
                 assert each.default in each.options
@@ -147,12 +156,18 @@ def test_workflows_fit_the_schemas(path):
         assert drawn[number]["widgets_values"][: len(widgets)] == widgets
 
 
+def test_every_shipped_workflow_has_both_forms():
+    assert len(GRAPHS) == 6
+    assert [path.stem for path in GRAPHS] == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+
+
 def test_the_tests_know_every_input():
     def names(node: str) -> set[str]:
         return {each.id for each in node_schemas()[node].inputs}
 
     assert names("UnrenderInterrogate") == {*INTERROGATE, "image", "caption", "interrogator"}
     assert names("UnrenderLoadInterrogator") == {*MICRO, "other_clip"}
+    assert names("UnrenderImageToPromptEmbedding") == {*EMBED, "image", "clip", "clip_vision", "interrogator"}
     assert names("UnrenderInterrogatorFromClip") == {*CAPTIONING, *SEARCHING, "clip", "clip_vision"}
 
 
@@ -401,6 +416,102 @@ def test_the_text_projection_is_that_of_the_nearest_encoder(models):
         str(folder / "fine-tuned.safetensors"),
     )
     assert torch.equal(find_projection(model), own)
+
+
+# --- prompt embeddings ---
+
+
+def some_embedding(seed: int, family: str = "sd15") -> PromptEmbedding:
+    states, pooled = {"sd15": ((77, 768), None), "sdxl": ((77, 2048), 1280)}[family]
+    generator = torch.Generator().manual_seed(seed)
+    vector = None if pooled is None else torch.randn(pooled, generator=generator)
+    return PromptEmbedding(family, torch.randn(states, generator=generator), vector, picture=f"p{seed}", projection="x")
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+def test_an_embedding_is_a_conditioning_of_comfyuis(family):
+    from unrender.nodes.conditioning import as_conditioning
+
+    embedding = some_embedding(0, family)
+    ((states, options),) = as_conditioning(embedding)
+    assert torch.equal(states, embedding.states[None])
+    if family == "sdxl":
+        assert torch.equal(options["pooled_output"], embedding.pooled[None])
+    else:
+        assert options == {}
+
+
+def test_embeddings_are_saved_loaded_and_blended(models, server):
+    from unrender.nodes.embedding_files import BlendPromptEmbeddings, LoadPromptEmbedding, SavePromptEmbedding
+    from unrender.nodes.files import embedding_files
+
+    first, second = some_embedding(1), some_embedding(2)
+    path = SavePromptEmbedding.execute(first, "mine/one").args[0]
+    assert Path(path) == models / "unrender" / "prompt_embeddings" / "mine" / "one.safetensors"
+    assert list(embedding_files()) == ["mine/one.safetensors"]
+    before = LoadPromptEmbedding.fingerprint_inputs("mine/one.safetensors")
+    conditioning, loaded = LoadPromptEmbedding.execute("mine/one.safetensors").args
+    assert torch.equal(loaded.states, first.states) and loaded.picture == "p1"
+    assert torch.equal(conditioning[0][0][0], first.states)
+    blended = BlendPromptEmbeddings.execute(first, second, 0.25, "mean").args[1]
+    assert torch.allclose(blended.states, 0.75 * first.states + 0.25 * second.states, atol=1e-6)
+    assert torch.equal(BlendPromptEmbeddings.execute(first, second, 0.0, "mean").args[1].states, first.states)
+    SavePromptEmbedding.execute(some_embedding(1, "sdxl"), "mine/one.safetensors")
+    assert LoadPromptEmbedding.fingerprint_inputs("mine/one.safetensors") != before
+    with pytest.raises(EmbeddingError, match="same family"):
+        BlendPromptEmbeddings.execute(first, some_embedding(2, "sdxl"), 0.5, "mean")
+    with pytest.raises(EmbeddingError, match="choose another"):
+        LoadPromptEmbedding.execute("gone.safetensors")
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "", "  "])
+def test_an_embedding_stays_in_its_folder(models, server, name):
+    from unrender.nodes.embedding_files import SavePromptEmbedding
+
+    with pytest.raises(EmbeddingError, match="plain"):
+        SavePromptEmbedding.execute(some_embedding(1), name)
+    assert not list(models.rglob("*.safetensors"))
+
+
+class AnyClip:
+    """A CLIP with text encoders of these names."""
+
+    def __init__(self, kind, *names: str, layer: int | None = None) -> None:
+        self.cond_stage_model = kind()
+        self.layer_idx = layer
+        for name in names:
+            encoder = torch.nn.Module()
+            encoder.transformer = torch.nn.Module()
+            setattr(self.cond_stage_model, name, encoder)
+
+
+def test_the_family_is_told_by_the_clip_itself(models):
+    from comfy.sd1_clip import SD1ClipModel
+    from comfy.sdxl_clip import SDXLClipModel
+    from unrender.nodes.text_encoders import family_of
+
+    assert family_of(AnyClip(SD1ClipModel, "clip_l")).name == "sd15"
+    assert family_of(AnyClip(SD1ClipModel, "clip_l", layer=-1)).name == "sd15"
+    assert family_of(AnyClip(SD1ClipModel, "clip_l", layer=-2)).name == "sd15-skip2"
+    assert family_of(AnyClip(SD1ClipModel, "clip_h")).name == "sd2"
+    assert family_of(AnyClip(SDXLClipModel, "clip_l", "clip_g", layer=-2)).name == "sdxl"
+    for other in (
+        AnyClip(torch.nn.Module, "clip_l", "clip_g"),  # Stable Diffusion 3
+        AnyClip(SD1ClipModel, "clip_g"),  # SDXL's refiner
+        AnyClip(SD1ClipModel, "t5xxl"),
+    ):
+        with pytest.raises(ModelError, match="Stable Diffusion 1, 2 and XL alone"):
+            family_of(other)
+    with pytest.raises(ModelError, match=r"stopped at layer -5.*set -1 or -2 in CLIP Set Last Layer"):
+        family_of(AnyClip(SD1ClipModel, "clip_l", layer=-5))
+
+
+def test_weights_are_numbers():
+    from unrender.nodes.embedding import numbers_in
+
+    assert numbers_in("") is None and numbers_in(" 2, 1 0.5") == [2, 1, 0.5]
+    with pytest.raises(SettingsError, match="a number for each picture"):
+        numbers_in("2; one")
 
 
 # --- the other nodes' functions ---

@@ -2,16 +2,20 @@
 
 import json
 import tempfile
+import time
 import types
 from pathlib import Path
+from typing import ClassVar
 
 import comfy.clip_vision
 import comfy.model_management
 import comfy.sd
 import comfy.sdxl_clip
+import comfy_execution.progress
 import folder_paths
 import torch
 from aiohttp import web
+from comfy_execution.progress import ProgressRegistry
 from safetensors.torch import load_file
 from server import PromptServer
 
@@ -120,4 +124,48 @@ class Similarity:
         return (float(torch.nn.functional.cosine_similarity(pooled, seen)[0]),)
 
 
-NODE_CLASS_MAPPINGS = {"ProbeSmallVision": SmallVision, "ProbeSimilarity": Similarity, "ProbeSmallSdxl": SmallSdxl}
+class Distance:
+    """The greatest difference between two conditionings' states."""
+
+    RETURN_TYPES = ("FLOAT",)
+    FUNCTION = "compare"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"first": ("CONDITIONING",), "second": ("CONDITIONING",)}}
+
+    def compare(self, first, second):
+        return (float((first[0][0] - second[0][0]).abs().max()),)
+
+
+class Stopwatch(ProgressRegistry):
+    """What ComfyUI itself is told of each node's begin and end."""
+
+    started: ClassVar[dict[str, float]] = {}
+    seconds: ClassVar[dict[str, float]] = {}
+
+    def start_progress(self, node_id):
+        self.started[node_id] = time.perf_counter()
+        super().start_progress(node_id)
+
+    def finish_progress(self, node_id):
+        if node_id in self.started:
+            self.seconds[node_id] = time.perf_counter() - self.started.pop(node_id)
+        super().finish_progress(node_id)
+
+
+comfy_execution.progress.ProgressRegistry = Stopwatch
+
+
+@PromptServer.instance.routes.get("/probe/seconds")
+async def seconds(_request):
+    return web.json_response(Stopwatch.seconds)
+
+
+NODE_CLASS_MAPPINGS = {
+    "ProbeDistance": Distance,
+    "ProbeSmallVision": SmallVision,
+    "ProbeSimilarity": Similarity,
+    "ProbeSmallSdxl": SmallSdxl,
+}

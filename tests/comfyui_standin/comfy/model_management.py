@@ -22,6 +22,10 @@ def unet_offload_device() -> torch.device:
     return torch.device("cpu")
 
 
+def intermediate_device() -> torch.device:
+    return torch.device("cpu")
+
+
 def load_models_gpu(models: list[Any], memory_required: int = 0, force_full_load: bool = False) -> None:
     loaded.extend(model for model in models if model not in loaded)
 

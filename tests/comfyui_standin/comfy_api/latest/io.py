@@ -77,6 +77,7 @@ Image = Custom("IMAGE")
 Mask = Custom("MASK")
 Clip = Custom("CLIP")
 ClipVision = Custom("CLIP_VISION")
+Conditioning = Custom("CONDITIONING")
 
 
 class Boolean:

@@ -1,0 +1,149 @@
+"""Image To Prompt Embedding: pictures in a prompt's place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..core.embed.composing import MIXES
+from ..core.embed.embedder import Blend
+from ..core.embed.families import Family
+from ..core.embed.projection import PUBLISHED_ALPHA
+from ..core.errors import SettingsError
+from ..core.settings import FITS, Settings
+from . import host
+from .conditioning import embedding_outputs, given
+from .host import io
+from .inputs import InterrogatorType
+from .models import Setup, default_setup
+from .text_encoders import family_of, text_sides
+
+USUAL = "usual"
+"""In the list of projections: the family's own choice."""
+
+# those that learn from texts are offered once the engine has them all
+_PROJECTIONS = (USUAL, "pinv", "ridge")
+
+
+class ImageToPromptEmbedding(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderImageToPromptEmbedding",
+            display_name="Image To Prompt Embedding",
+            category="unrender",
+            description="Puts a picture in a prompt's place, without words: its CLIP embedding becomes what the text "
+            "encoder of Stable Diffusion 1, 2 or XL would have said. With nothing but picture and checkpoint the CLIP "
+            "of that family is downloaded into models/unrender when first used.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture, or a batch of them, which become one embedding."),
+                io.Clip.Input(
+                    "clip", tooltip="The checkpoint's CLIP, of Stable Diffusion 1, 2 or XL; LoRAs on it take part."
+                ),
+                io.Combo.Input("projection", options=list(_PROJECTIONS), default=USUAL, tooltip=_PROJECTION),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="1 is the picture, 0 the text alone or an empty prompt.",
+                ),
+                io.String.Input(
+                    "text",
+                    default="",
+                    multiline=True,
+                    tooltip="Words that change the picture, without weights. With pinv they stay in force beside it; "
+                    "with ridge they need a strength below 1.",
+                ),
+                io.Float.Input(
+                    "alpha",
+                    default=PUBLISHED_ALPHA,
+                    min=0.0,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="How much the text changes the picture, with pinv.",
+                ),
+                io.Combo.Input("mix", options=list(MIXES), default=MIXES[0], tooltip=MIX_TOOLTIP),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    tooltip="How much each picture of a batch counts, between commas; equally without.",
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=list(FITS),
+                    default="crop",
+                    tooltip="What becomes of a picture that is not square: its centre is cropped, it is padded, or "
+                    "squashed.",
+                ),
+                io.ClipVision.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip="The vision model that belongs to the checkpoint's CLIP, so that nothing is downloaded: "
+                    "ViT-L for Stable Diffusion 1, ViT-H for 2, bigG for SDXL.",
+                ),
+                InterrogatorType.Input(
+                    "interrogator",
+                    optional=True,
+                    tooltip="Or a CLIP from Load Interrogator, whose vision model sees the picture.",
+                ),
+            ],
+            outputs=embedding_outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Any,
+        clip: Any,
+        projection: str,
+        strength: float,
+        text: str,
+        alpha: float,
+        mix: Any,
+        weights: str,
+        fit: Any,
+        clip_vision: Any = None,
+        interrogator: Setup | None = None,
+    ) -> io.NodeOutput:
+        with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
+            family = family_of(clip)
+            setup = _setup(clip, family, clip_vision, interrogator)
+            blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength)
+            chosen = None if projection == USUAL else projection
+            with setup.engine(replace(setup.settings, fit=fit), progress) as engine:
+                sides = text_sides(clip, family)
+                embedding = engine.embed(list(image), family.name, chosen, blend, encoders=sides)
+        return given(embedding)
+
+
+_PROJECTION = (
+    "pinv is the published closed form, at once, for Stable Diffusion 1. ridge is a map learned from text alone, for "
+    "every family; its first use takes minutes. usual: pinv where it can be, else ridge."
+)
+
+MIX_TOOLTIP = (
+    "How several become one: their mean, the mean of their directions, or the positions shared out among them."
+)
+
+
+def _setup(clip: Any, family: Family, clip_vision: Any, interrogator: Setup | None) -> Setup:
+    """Whose CLIP sees the picture: what is connected, else the family's by name."""
+    if clip_vision is None:
+        return interrogator or default_setup(family.clip)
+    if interrogator is not None:
+        raise SettingsError("Both clip_vision and interrogator can see the picture; connect one of them.")
+    from .graph_clip import GraphClip
+
+    source = GraphClip.of(clip, clip_vision, family.encoders[-1].name)
+    return Setup(Settings(captioner=None, cache=host.model_folders()[0]), source, None)
+
+
+def numbers_in(text: str) -> list[float] | None:
+    """The numbers of a text box, between commas or blanks; None where it is empty."""
+    try:
+        return [float(number) for number in text.replace(",", " ").split()] or None
+    except ValueError:
+        raise SettingsError(f"The weights are {text!r}; give a number for each picture, such as: 2, 1.") from None

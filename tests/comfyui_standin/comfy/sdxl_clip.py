@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+import torch
+
+
+class SDXLClipModel(torch.nn.Module):
+    pass
