@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import urllib.error
 from pathlib import Path
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 from hub_server import serving
 from PIL import Image
-from webui_server import Server
+from webui_server import Page, Server
 
 WEBUI = os.environ.get("WEBUI_DIR")
 PYTHON = os.environ.get("WEBUI_PYTHON")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.skipif(
     not (WEBUI and PYTHON), reason="set WEBUI_DIR to a webui's folder and WEBUI_PYTHON to its Python"
@@ -45,6 +47,15 @@ def webui(tmp_path_factory, clips):
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def browser(webui):
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield Page(browser.new_page(viewport={"width": 1400, "height": 1300}), webui.url)
+        browser.close()
+
+
 @pytest.fixture(name="sd15")
 def sd15_fixture(webui, clips):
     webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "tiny15.safetensors", "CLIP_stop_at_last_layers": 1})
@@ -62,12 +73,12 @@ def base64_png(picture: Image.Image) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def draw(webui, *args, route="txt2img", **values):
+def draw(webui, *args, route="txt2img", timeout=120, **values):
     """The decoded pictures, and the first one's infotext. args: of the script, which is left out without any."""
     asked = {"prompt": "a cat", "seed": 5, "steps": 4, "width": 64, "height": 64, "sampler_name": "Euler a", **values}
     if args:
         asked["alwayson_scripts"] = {"Image as prompt": {"args": list(args)}}
-    answer = webui.ask(f"/sdapi/v1/{route}", asked)
+    answer = webui.ask(f"/sdapi/v1/{route}", asked, timeout)
     decoded = [np.asarray(Image.open(io.BytesIO(base64.b64decode(image)))) for image in answer["images"]]
     return decoded, json.loads(answer["info"])["infotexts"][0]
 
@@ -133,6 +144,18 @@ def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
         assert part in infotext
 
 
+def test_webui_sdxl(webui, clips, pictures):
+    """The maps that SDXL needs are learned at the first use."""
+    webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
+    webui.set_options(seeing=str(clips / "clip-g"))
+    for values in ({}, {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}):
+        before, _ = draw(webui, **values)
+        steered, _ = draw(webui, pictures[0], timeout=1_200, **values)
+        assert print_of(steered) != print_of(before)
+        assert print_of(draw(webui, **values)[0]) == print_of(before)
+        assert print_of(draw(webui, pictures[0], **values)[0]) == print_of(steered)
+
+
 def test_webui_img2img(webui, sd15, pictures):
     values = {"route": "img2img", "init_images": [pictures[1]], "denoising_strength": 0.8}
     before, _ = draw(webui, **values)
@@ -163,3 +186,27 @@ def test_webui_takes_a_saved_embedding(webui, sd15, tmp_path):
     assert print_of(draw(webui, None, [saved])[0]) != print_of(draw(webui)[0])
     other = base64.b64encode(micro(states[:, :128]).to_bytes()).decode()
     assert "the checkpoint is Stable Diffusion 1" in refusal(webui, None, [other])[1]
+
+
+def test_webui_page_draws_from_a_picture_alone_and_pastes_its_settings(webui, sd15, browser, photographs, tmp_path):
+    prefix = "txt2img_image_as_prompt"
+    photographs[1].save(tmp_path / "picture.png")
+    browser.open()
+    page = browser.page
+    for name, value in (("width", "64"), ("height", "64"), ("steps", "2")):
+        page.fill(f"#txt2img_{name} input[type=number]", value)
+    page.click(f"#unrender_{prefix} > .label-wrap")
+    browser.put(f"unrender_{prefix}_picture", tmp_path / "picture.png")
+    page.click(f"#unrender_{prefix}_way label:has-text('blend')")
+    page.fill(f"#unrender_{prefix}_strength input[type=number]", "0.65")
+    page.click("#txt2img_generate")
+    page.wait_for_selector("#html_info_txt2img :text('Image as prompt: blend')", timeout=60_000)
+    infotext = page.inner_text("#html_info_txt2img")
+    assert "Image as prompt strength: 0.65" in infotext
+    browser.open()
+    browser.fill("txt2img_prompt", infotext.replace("\n\n", "\n"))
+    page.click("#paste")
+    page.wait_for_function(
+        f"document.querySelector('#unrender_{prefix}_strength input[type=number]').value === '0.65'", timeout=20_000
+    )
+    assert page.is_checked(f"#unrender_{prefix}_way label:has-text('blend') input")

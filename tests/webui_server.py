@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER_NAME = "un-render v1.0 of mine"
 """Under which the extension is put into extensions/."""
 
-_START_SECONDS = 180
+_START_SECONDS = 300
 _DECOYS = ("core", "extension", "nodes")
 
 
@@ -62,22 +61,19 @@ class Server:
             self._process = subprocess.Popen(
                 command, cwd=self.webui, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            with contextlib.suppress(OSError):
-                self.ask("/sdapi/v1/options")
-                return
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"The webui did not start: {self.log.read_text(errors='replace')[-3000:]}")
-            time.sleep(0.3)
+        # the webui listens before it has added all it has to, and a request in between spoils it
+        self._wait_for("Startup time: ")
 
     def wait_for_checkpoint(self) -> None:
         """The webui answers before it can draw, and two checkpoints that are loaded at once spoil each other."""
+        self._wait_for("Model loaded in ")
+
+    def _wait_for(self, line: str) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while "Model loaded in" not in self.log.read_text(encoding="utf-8", errors="replace"):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"The webui loaded no checkpoint: {self.log.read_text(errors='replace')[-3000:]}")
-            time.sleep(0.5)
+        while line not in (said := self.log.read_text(encoding="utf-8", errors="replace")):
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The webui did not start: {said[-3000:]}")
+            time.sleep(0.3)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -88,10 +84,10 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait(15)
 
-    def ask(self, path: str, value: Any = None) -> Any:
+    def ask(self, path: str, value: Any = None, timeout: float = 120) -> Any:
         data = None if value is None else json.dumps(value).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
             return json.loads(response.read())
 
     def set_options(self, **values: str) -> None:
