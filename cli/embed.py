@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
 from . import engine_options
@@ -12,12 +14,21 @@ from .interrogate import expand
 from .pictures import read_picture
 from .streams import complain, quiet_libraries
 
-_FAMILIES = ("sd15", "sd2", "sdxl", "micro")
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.embed import PromptEmbedding
+
+_ENDING = ".safetensors"
+_FAMILIES = ("sd15", "sd15-skip2", "sd2", "sdxl", "micro")
 _EPILOG = """\
 projections
-  pinv   the published closed form, at once; for sd15 and micro, and their default
-  ridge  a map learned from text alone, fitted at its first use, which takes minutes; for all
-         it works best with --gap-pictures: to a CLIP model pictures and texts lie in different places
+  pinv      the published closed form, at once; for sd15 and micro, and their default
+  ridge     a map learned from text alone, for all
+  bank      the mean of what the text encoder makes of the prompts nearest to the picture, for all
+  anchored  the picture's own prompt, found by a search or given with --anchor, and what the map sees beyond it; for all
+  All but pinv learn from text at their first use, which takes minutes, and work best with --gap-pictures: to a CLIP
+  model pictures and texts lie in different places.
 
 what is written
   one safetensors file: states (77 x width) and for sdxl pooled, with what they were made from as metadata
@@ -26,7 +37,12 @@ examples
   %(prog)s photo.jpg -o photo.safetensors --for sd15
   %(prog)s a.jpg b.jpg -o both.safetensors --for sd15 --weights 2,1 --mix spherical
   %(prog)s photo.jpg -o winter.safetensors --for sd15 --text "in winter" --alpha 0.9
+  %(prog)s photo.jpg -o blue.safetensors --for sd15 --projection anchored --anchor "a red boat" --text "a blue boat"
+  %(prog)s photo.jpg -o empty.safetensors --for sd15 --minus "a crowd" --mask square.png
   %(prog)s photo.jpg -o photo.safetensors --for sdxl --gap-pictures holiday/*.jpg
+  %(prog)s a.safetensors b.safetensors -o both.safetensors     mixes what is embedded already, without a model
+  %(prog)s --list *.safetensors                                says what files hold
+  An embedding does as well in the place of the negative prompt: embed what is to be avoided.
 """
 
 
@@ -34,28 +50,31 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "embed",
         help="turn pictures into a prompt embedding",
-        usage="%(prog)s IMAGE... -o FILE --for FAMILY [options]",
+        usage="%(prog)s IMAGE... -o FILE --for FAMILY [options]\n       %(prog)s --list FILE...",
         description="Turns pictures into an embedding that a diffusion model takes in a prompt's place.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         conflict_handler="resolve",  # --for means more here than the choice of a CLIP
     )
     parser.set_defaults(run=run, parser=parser, target=None)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files; - reads one from standard input")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the file to write")
-    engine_options.add_clip_to(parser)
     parser.add_argument(
-        "--for", dest="family", required=True, choices=_FAMILIES, help="the family of models it is made for"
+        "images", nargs="+", metavar="IMAGE", help="picture files (- reads one from standard input), or embeddings"
     )
-    parser.add_argument("--projection", choices=("pinv", "ridge"), help="how (default: what suits the family)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the file to write")
+    parser.add_argument("--list", action="store_true", help="say what embedding files hold, and write nothing")
+    engine_options.add_clip_to(parser)
+    parser.add_argument("--for", dest="family", choices=_FAMILIES, help="the family of models it is made for")
+    parser.add_argument(
+        "--projection", choices=("pinv", "ridge", "bank", "anchored"), help="how (default: what suits the family)"
+    )
     parser.add_argument(
         "--gap-pictures",
         nargs="+",
         default=[],
         metavar="IMAGE",
-        help="about 40 varied pictures that show where this CLIP's pictures lie, for ridge",
+        help="about 40 varied pictures that show where this CLIP's pictures lie",
     )
-    parser.add_argument("--prompts", type=int, metavar="N", help="how many prompts ridge learns from (default: 4000)")
+    parser.add_argument("--prompts", type=int, metavar="N", help="how many texts to learn from (default: 4000)")
     mixing = parser.add_argument_group("mixing")
     mixing.add_argument(
         "--mix", choices=("mean", "spherical", "share"), default="mean", help="several pictures (default: mean)"
@@ -64,6 +83,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--weights", type=engine_options.numbers, metavar="N,N,...", help="how much each picture counts"
     )
     mixing.add_argument("--text", default="", help="a prompt that changes the picture")
+    mixing.add_argument("--anchor", metavar="TEXT", help="the prompt that describes the picture, with anchored")
+    mixing.add_argument("--minus", metavar="WHAT", help="a picture file, or a text, to be taken out of the picture")
+    mixing.add_argument("--mask", metavar="IMAGE", help="white where the picture counts")
+    mixing.add_argument(
+        "--crop", type=engine_options.numbers, metavar="X,Y,W,H", help="left, top, width, height in pixels"
+    )
     mixing.add_argument(
         "--alpha", type=float, default=0.6, metavar="N", help="how much of it, with pinv (default: 0.6, published)"
     )
@@ -77,9 +102,37 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    """Embeds all pictures as one. Errors are raised."""
+    """Embeds all pictures as one, mixes embeddings, or lists them. Errors are raised."""
     quiet_libraries()
+    from ..core.embed import PromptEmbedding
+    from ..core.embed.composing import mixed
 
+    names = expand(options.images)
+    files = [PromptEmbedding.load(name) for name in names if name.endswith(_ENDING)]
+    if options.list or (files and len(files) == len(names)):
+        if len(files) < len(names):
+            raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed; leave the pictures out.")
+        if options.list:
+            for name, each in zip(names, files, strict=True):
+                sys.stdout.write(f"{name}\t{each.description}\n")
+            return 0
+        made = mixed(files, options.weights, options.mix)
+    else:
+        made = _embedded(options, names, files)
+    if options.output is None:
+        raise SettingsError("There is no file to write; name it with -o.")
+    made.save(options.output)
+    if made.remark:
+        complain(made.remark)
+    return 0
+
+
+def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence[PromptEmbedding]) -> PromptEmbedding:
+    if files:
+        raise SettingsError("Embeddings and pictures cannot be mixed at once; embed the pictures first.")
+    if options.family is None or options.output is None:
+        raise SettingsError("A picture is embedded for a family of models, into a file; give --for and -o.")
+    from ..core.embed.composing import without
     from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.families import family_named
     from ..core.embed.ridge import Fit
@@ -88,19 +141,36 @@ def run(options: argparse.Namespace) -> int:
 
     family = family_named(options.family)
     options.clip = options.clip or family.clip
-    settings = engine_options.clip_settings_from(options)
-    blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength)
+    blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, options.anchor)
     projection = checked_choice(family, options.projection)
-    pictures = [read_picture(name) for name in expand(options.images)]
-    if projection != "ridge" and (options.gap_pictures or options.prompts is not None):
-        raise SettingsError("--gap-pictures and --prompts are for --projection ridge; give that too.")
+    pictures = [_region(read_picture(name), options) for name in names]
+    if projection == "pinv" and (options.gap_pictures or options.prompts is not None):
+        raise SettingsError("--gap-pictures and --prompts are for what learns; choose --projection ridge, for example.")
     fit = None if options.prompts is None else Fit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
+    unwanted = read_picture(options.minus) if options.minus and Path(options.minus).is_file() else None
     progress = terminal_progress(quiet=not sys.stderr.isatty())
-    with Engine(settings, progress=progress) as engine:
+    with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
         gap = engine.measure_gap(varied) if varied else None
-        made = engine.embed(pictures, options.family, projection, blend, gap, fit)
-    made.save(options.output)
-    if projection == "ridge" and not made.gap_corrected:
-        complain("pictures were taken as if they were texts; --gap-pictures corrects that.")
-    return 0
+        made = engine.embed(pictures, family.name, projection, blend, gap, fit)
+        if not options.minus:
+            return made
+        if unwanted is None:
+            less = engine.embed_text(options.minus, family.name)
+        else:
+            less = engine.embed(unwanted, family.name, projection, None, gap, fit)
+        return without(made, less, engine.embed_text("", family.name))
+
+
+def _region(picture: Image, options: argparse.Namespace) -> Image:
+    from ..core.embed.region import cropped, masked
+
+    if options.mask is not None and options.crop is not None:
+        raise SettingsError("--mask and --crop both say which part of the picture counts; give one of them.")
+    if options.mask is not None:
+        return masked(picture, read_picture(options.mask))
+    if options.crop is not None:
+        if len(options.crop) != 4:
+            raise SettingsError("--crop takes left, top, width and height, such as 0,0,300,200.")
+        return cropped(picture, options.crop)
+    return picture

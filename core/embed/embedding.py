@@ -49,6 +49,17 @@ class PromptEmbedding:
             )
         return ""
 
+    @property
+    def description(self) -> str:
+        """One line for a list."""
+        parts = [f"{FAMILIES[self.family].title} ({self.family})"]
+        for name, tensor in (("states", self.states), ("pooled", self.pooled)):
+            if tensor is not None:
+                parts.append(f"{name} {' x '.join(map(str, tensor.shape))}")
+        pictures = self.picture.count("+") + 1 if self.picture else 0
+        parts.append(f"{pictures} picture{'s' * (pictures != 1)}")
+        return ", ".join([*parts, self.projection or "of unknown origin"])
+
     def checked(self, family: Family | None = None) -> PromptEmbedding:
         """Itself, on the CPU in float32. Raises EmbeddingError where a shape does not suit the family (looked up by
         name when not given), or a value is no number."""
