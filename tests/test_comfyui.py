@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_captioners
-from comfyui_graphs import CAPTIONING, SEARCHING, interrogate, micro, node, one_picture, picture
+import torch
+from comfyui_graphs import CAPTIONING, EMBED, SEARCHING, interrogate, micro, node, one_picture, picture
 from comfyui_server import FOLDER_NAME, ROOT, Server
 from hub_server import serving
 from PIL import Image
+from transformers import CLIPConfig, CLIPModel
 
 COMFYUI = os.environ.get("COMFYUI_DIR")
 PYTHON = os.environ.get("COMFYUI_PYTHON")
@@ -169,7 +171,24 @@ def test_comfyui_interrupts_a_search(comfyui):
     assert comfyui.run(one_picture("cat.png", mode="caption")).succeeded
 
 
-def test_comfyui_downloads_what_a_picture_alone_needs(comfyui, hub, transformers_folder, tmp_path):
+@pytest.fixture(scope="module")
+def clip_in_the_hub(hub, transformers_folder, tmp_path_factory):
+    """A CLIP of the real one's name and widths, with one layer and random weights, and the real tokenizer."""
+    small = {"intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(
+        text_config={**small, "hidden_size": 768, "num_attention_heads": 12, "eos_token_id": 49407},
+        vision_config={**small, "hidden_size": 32, "image_size": 64, "patch_size": 16},
+        projection_dim=768,
+    )
+    torch.manual_seed(0)
+    model, folder = CLIPModel(config), tmp_path_factory.mktemp("clip")
+    torch.nn.init.normal_(model.text_projection.weight, std=768**-0.5)
+    model.save_pretrained(folder)
+    files = [*transformers_folder.iterdir(), *folder.iterdir()]
+    hub.repos["openai/clip-vit-large-patch14"] = {path.name: path.read_bytes() for path in files}
+
+
+def test_comfyui_downloads_what_a_picture_alone_needs(comfyui, hub, clip_in_the_hub, tmp_path):
     """Only the picture is connected. The models have the real ones' names and places, and random weights."""
     graph = {"1": picture("cat.png"), "3": interrogate(["1", 0], None, mode="fast", max_phrases=4)}
     hub.status = {"/": 503}
@@ -180,11 +199,7 @@ def test_comfyui_downloads_what_a_picture_alone_needs(comfyui, hub, transformers
 
     hub.status = {}
     captioner = tiny_captioners.blip(tmp_path / "blip")
-    for repo, folder in {
-        "openai/clip-vit-large-patch14": transformers_folder,
-        "Salesforce/blip-image-captioning-large": captioner,
-    }.items():
-        hub.repos[repo] = {path.name: path.read_bytes() for path in folder.iterdir()}
+    hub.repos["Salesforce/blip-image-captioning-large"] = {path.name: path.read_bytes() for path in captioner.iterdir()}
     run = comfyui.run(graph)
     assert len(run.text("3")[0].split(", ")) >= 4
     for repo in ("openai--clip-vit-large-patch14", "Salesforce--blip-image-captioning-large"):
@@ -333,16 +348,108 @@ def shipped(name: str) -> dict:
         "KSampler": {"steps": 2},
         "UnrenderInterrogate": {"interrogator": ["100", 0]},
         "UnrenderAnalyze": {"interrogator": ["100", 0]},
+        "UnrenderImageToPromptEmbedding": {"clip_vision": ["101", 0]},
     }
     for step in graph.values():
         step["inputs"] |= replaced.get(step["class_type"], {})
-    return {**graph, "100": micro()}
+    return {**graph, "100": micro(), "101": node("ProbeSmallVision", width=768)}
 
 
 def rendered(comfyui: Server, graph: dict) -> np.ndarray:
     run = comfyui.run(graph)
     assert run.succeeded, run.error
     return np.asarray(view(comfyui, run.outputs["9"]["images"][0]))
+
+
+def embedding(clip: list, **settings) -> dict:
+    """Node 3 embeds the picture for a CLIP, seen by a small vision model of CLIP-L's width."""
+    return {
+        "1": picture("coffee.png"),
+        "2": node("CheckpointLoaderSimple", ckpt_name="random.safetensors"),
+        "101": node("ProbeSmallVision", width=768),
+        "3": node("UnrenderImageToPromptEmbedding", image=["1", 0], clip=clip, **{**EMBED, **settings}),
+    }
+
+
+def test_comfyui_varies_a_picture_without_words(comfyui, clip_in_the_hub):
+    """Only the picture and a checkpoint are there; the CLIP is downloaded, unless another test had it downloaded."""
+    graph = shipped("image-variation-without-text")
+    del graph["3"]["inputs"]["clip_vision"]
+    image = rendered(comfyui, graph)
+    assert list((comfyui.shared / "models").glob("models--openai--clip-vit-large-patch14/**/model.safetensors"))
+    again = {**graph, "3": {**graph["3"], "inputs": {**graph["3"]["inputs"], "weights": "1"}}}
+    assert (rendered(comfyui, again) == image).all()
+    without = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
+    assert (rendered(comfyui, without) != image).any()
+    other = {**graph, "2": picture("cat.png")}
+    assert (rendered(comfyui, other) != image).any()
+
+
+@pytest.mark.parametrize("name", ["image-variation-without-text", "edit-a-picture-with-words", "blend-two-pictures"])
+def test_comfyui_runs_the_workflows_with_prompt_embeddings(comfyui, name):
+    graph = shipped(name)
+    if name == "blend-two-pictures":
+        graph["4"] = picture("cat.png")
+    image = rendered(comfyui, graph)
+    changed = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
+    assert (rendered(comfyui, changed) != image).any()
+    assert (rendered(comfyui, {**graph, "1": node("CheckpointLoaderSimple", **graph["1"]["inputs"])}) == image).all()
+
+
+def test_comfyui_embeds_an_empty_prompt_as_comfyui_does(comfyui):
+    """At strength 0, LoRAs taking part, the sampler gets what it always gets."""
+    comfyui.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(1)
+    graph = embedding(["21", 1], strength=0.0, clip_vision=["101", 0]) | {
+        "21": node("LoraLoader", model=["2", 0], clip=["2", 1], lora_name="text.safetensors"),
+        "23": node("CLIPTextEncode", text="", clip=["21", 1]),
+        "24": node("ProbeDistance", first=["3", 0], second=["23", 0]),
+        "25": node("PreviewAny", source=["24", 0]),
+        "26": node("CLIPTextEncode", text="", clip=["2", 1]),
+        "27": node("ProbeDistance", first=["3", 0], second=["26", 0]),
+        "28": node("PreviewAny", source=["27", 0]),
+    }
+    graph["21"]["inputs"] |= {"strength_model": 1.0, "strength_clip": 1.0}
+    run = comfyui.run(graph)
+    assert float(run.text("25")[0]) < 2e-3 < 0.05 < float(run.text("28")[0]), "the LoRA takes part"
+    assert "UnrenderModel" not in comfyui.get("/probe/loaded")
+
+
+def test_comfyui_says_which_vision_model_belongs_to_the_checkpoint(comfyui):
+    graph = embedding(["2", 1], clip_vision=["101", 0]) | {"101": node("ProbeSmallVision", width=1024)}
+    graph["4"] = node("PreviewAny", source=["3", 0])
+    assert comfyui.run(graph).error == (
+        "The vision model is ViT-H/14 and does not belong to this CLIP; "
+        "load ViT-L/14 (clip-vit-large-patch14) with Load CLIP Vision."
+    )
+
+
+def test_comfyui_saves_and_loads_prompt_embeddings(comfyui):
+    graph = embedding(["2", 1], clip_vision=["101", 0])
+    graph["4"] = node("UnrenderSavePromptEmbedding", embedding=["3", 1], name="coffee")
+    path = Path(comfyui.run(graph).text("4")[0])
+    assert path == comfyui.shared / "prompt_embeddings" / "coffee.safetensors" and path.is_file()
+    again = embedding(["2", 1], clip_vision=["101", 0]) | {
+        "5": node("UnrenderLoadPromptEmbedding", name="coffee.safetensors"),
+        "6": node("ProbeDistance", first=["3", 0], second=["5", 0]),
+        "7": node("PreviewAny", source=["6", 0]),
+    }
+    assert float(comfyui.run(again).text("7")[0]) == 0
+
+
+def test_comfyui_embeds_a_picture_about_as_fast_as_a_prompt(comfyui):
+    """Printed beside each other, from one run with all models loaded; see it with pytest -s."""
+    graph = embedding(["2", 1], clip_vision=["101", 0]) | {
+        "4": node("CLIPTextEncode", text="a cup of coffee", clip=["2", 1]),
+        "5": node("PreviewAny", source=["3", 0]),
+        "6": node("PreviewAny", source=["4", 0]),
+    }
+    assert comfyui.run(graph).succeeded
+    graph["3"]["inputs"]["alpha"], graph["4"]["inputs"]["text"] = 0.5, "a cup of coffee, seen from above"
+    assert comfyui.run(graph).succeeded
+    seconds = comfyui.get("/probe/seconds")
+    print(f"\nImage To Prompt Embedding {seconds['3']:.3f} s, CLIP Text Encode {seconds['4']:.3f} s")  # noqa: T201
+    assert 0 < seconds["3"] < 60 and 0 < seconds["4"] < 60
 
 
 def test_comfyui_analyzes_with_a_chart(comfyui):
