@@ -21,6 +21,9 @@ _FORGE_PICTURE = "logical_image_background"
 _SELECTED_TAB = f"(...values) => [get_tab_index('mode_img2img'), ...values.slice(1, {len(_PICTURES) + 2})]"
 """JavaScript: the arguments with the number of img2img's selected tab as the first."""
 
+_COUNT_TOKENS = "() => window.update_img2img_tokens?.()"
+"""JavaScript: the counter beside the prompt field hears only of what is typed."""
+
 MakeButton = Callable[..., Any]
 
 
@@ -86,12 +89,13 @@ class Toolbar:
                 ]
 
         number = gr.Number(value=0, visible=False, elem_id="unrender_img2img_tab")
-        start.click(
+        found = start.click(
             find,
             inputs=[number, self._prompt, *pictures],
             outputs=[self._prompt, status, start, stop, key],
             **event(_SELECTED_TAB),
         )
+        found.then(None, inputs=[], outputs=[], **event(_COUNT_TOKENS))
         stop.click(self._service.jobs.stop, inputs=[key], outputs=[], queue=False, **event())
 
     def _found(self, tab: Any, pictures: Sequence[Any]) -> Generator[Report, None, None]:

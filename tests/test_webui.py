@@ -113,6 +113,9 @@ def test_webui_button_puts_the_prompt_into_the_field(browser, micro, files, expe
     assert lines[-1].endswith("s with micro.")
     assert browser.text("img2img_prompt") == expected(files[0])["prompt"]
     assert not browser.page.is_visible("#unrender_img2img_stop")
+    browser.page.wait_for_function(
+        "!['0/75', ''].includes(document.querySelector('#img2img_token_counter').innerText.trim())", timeout=10_000
+    )
 
 
 def test_webui_button_continues_the_field_if_set_so(webui, browser, micro, files, expected):

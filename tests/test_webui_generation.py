@@ -144,6 +144,21 @@ def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
         assert part in infotext
 
 
+def test_webui_sdxl_takes_a_saved_embedding(webui):
+    import torch
+    from unrender.core.embed.conditioning import sdxl
+
+    webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
+    random = torch.Generator().manual_seed(0)
+    clip_l, clip_g, pooled = (torch.randn(*shape, generator=random) for shape in ((77, 768), (77, 1280), (1280,)))
+    saved = base64.b64encode(sdxl(clip_l, clip_g, pooled).to_bytes()).decode()
+    before = print_of(draw(webui)[0])
+    found = [print_of(draw(webui, None, [saved], way)[0]) for way in ("replace", "blend", "compose")]
+    assert print_of(draw(webui)[0]) == before
+    assert found[0] == found[1] and len({before, *found}) == 3
+
+
+@pytest.mark.full
 def test_webui_sdxl(webui, clips, pictures):
     """The maps that SDXL needs are learned at the first use."""
     webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
