@@ -7,9 +7,11 @@ from typing import Any
 
 from ..core.embed.composing import MIXES
 from ..core.embed.embedder import Blend
-from ..core.embed.families import Family
+from ..core.embed.families import PROJECTIONS, Family
 from ..core.embed.projection import PUBLISHED_ALPHA
+from ..core.embed.region import masked
 from ..core.errors import SettingsError
+from ..core.images import open_image
 from ..core.settings import FITS, Settings
 from . import host
 from .conditioning import embedding_outputs, given
@@ -20,9 +22,6 @@ from .text_encoders import family_of, text_sides
 
 USUAL = "usual"
 """In the list of projections: the family's own choice."""
-
-# those that learn from texts are offered once the engine has them all
-_PROJECTIONS = (USUAL, "pinv", "ridge")
 
 
 class ImageToPromptEmbedding(io.ComfyNode):
@@ -41,7 +40,7 @@ class ImageToPromptEmbedding(io.ComfyNode):
                 io.Clip.Input(
                     "clip", tooltip="The checkpoint's CLIP, of Stable Diffusion 1, 2 or XL; LoRAs on it take part."
                 ),
-                io.Combo.Input("projection", options=list(_PROJECTIONS), default=USUAL, tooltip=_PROJECTION),
+                io.Combo.Input("projection", options=[USUAL, *PROJECTIONS], default=USUAL, tooltip=_PROJECTION),
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -54,8 +53,8 @@ class ImageToPromptEmbedding(io.ComfyNode):
                     "text",
                     default="",
                     multiline=True,
-                    tooltip="Words that change the picture, without weights. With pinv they stay in force beside it; "
-                    "with ridge they need a strength below 1.",
+                    tooltip="Words that change the picture, without weights. With pinv they stay in force beside it, "
+                    "with anchored they take its prompt's place; with ridge and bank they need a strength below 1.",
                 ),
                 io.Float.Input(
                     "alpha",
@@ -84,6 +83,7 @@ class ImageToPromptEmbedding(io.ComfyNode):
                     tooltip="The vision model that belongs to the checkpoint's CLIP, so that nothing is downloaded: "
                     "ViT-L for Stable Diffusion 1, ViT-H for 2, bigG for SDXL.",
                 ),
+                io.Mask.Input("mask", optional=True, tooltip="White where the picture counts; all else is left out."),
                 InterrogatorType.Input(
                     "interrogator",
                     optional=True,
@@ -106,6 +106,7 @@ class ImageToPromptEmbedding(io.ComfyNode):
         weights: str,
         fit: Any,
         clip_vision: Any = None,
+        mask: Any = None,
         interrogator: Setup | None = None,
     ) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
@@ -113,15 +114,18 @@ class ImageToPromptEmbedding(io.ComfyNode):
             setup = _setup(clip, family, clip_vision, interrogator)
             blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength)
             chosen = None if projection == USUAL else projection
-            with setup.engine(replace(setup.settings, fit=fit), progress) as engine:
+            pictures = list(image) if mask is None else shown_by(mask, image)
+            # the engine would load a captioner of its own, out of ComfyUI's care
+            with setup.engine(replace(setup.settings, fit=fit, captioner=None), progress) as engine:
                 sides = text_sides(clip, family)
-                embedding = engine.embed(list(image), family.name, chosen, blend, encoders=sides)
+                embedding = engine.embed(pictures, family.name, chosen, blend, encoders=sides)
         return given(embedding)
 
 
 _PROJECTION = (
-    "pinv is the published closed form, at once, for Stable Diffusion 1. ridge is a map learned from text alone, for "
-    "every family; its first use takes minutes. usual: pinv where it can be, else ridge."
+    "pinv is the published closed form, at once, for Stable Diffusion 1. The others learn from text alone, for every "
+    "family, and take minutes at their first use: ridge is a map, bank an average of prompts like the picture, "
+    "anchored the prompt it is interrogated for plus what the map sees beyond. usual: pinv where it can be, else ridge."
 )
 
 MIX_TOOLTIP = (
@@ -139,6 +143,16 @@ def _setup(clip: Any, family: Family, clip_vision: Any, interrogator: Setup | No
 
     source = GraphClip.of(clip, clip_vision, family.encoders[-1].name)
     return Setup(Settings(captioner=None, cache=host.model_folders()[0]), source, None)
+
+
+def shown_by(mask: Any, image: Any) -> list[Any]:
+    """What MASK [masks, height, width] leaves of each picture of an IMAGE: one mask for all, or one for each."""
+    if len(mask) not in (1, len(image)):
+        raise SettingsError(
+            f"There are {len(mask)} masks for {len(image)} pictures; give one for each, or one for all."
+        )
+    masks = [open_image(each) for each in mask] * (len(image) if len(mask) == 1 else 1)
+    return [masked(open_image(picture), each) for picture, each in zip(image, masks, strict=True)]
 
 
 def numbers_in(text: str) -> list[float] | None:

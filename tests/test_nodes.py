@@ -167,7 +167,10 @@ def test_the_tests_know_every_input():
 
     assert names("UnrenderInterrogate") == {*INTERROGATE, "image", "caption", "interrogator"}
     assert names("UnrenderLoadInterrogator") == {*MICRO, "other_clip"}
-    assert names("UnrenderImageToPromptEmbedding") == {*EMBED, "image", "clip", "clip_vision", "interrogator"}
+    assert names("UnrenderImageToPromptEmbedding") == {
+        *EMBED,
+        *("image", "clip", "clip_vision", "mask", "interrogator"),
+    }
     assert names("UnrenderInterrogatorFromClip") == {*CAPTIONING, *SEARCHING, "clip", "clip_vision"}
 
 
@@ -504,6 +507,19 @@ def test_the_family_is_told_by_the_clip_itself(models):
             family_of(other)
     with pytest.raises(ModelError, match=r"stopped at layer -5.*set -1 or -2 in CLIP Set Last Layer"):
         family_of(AnyClip(SD1ClipModel, "clip_l", layer=-5))
+
+
+def test_a_mask_leaves_a_part_of_each_picture():
+    from unrender.nodes.embedding import shown_by
+
+    image = torch.zeros(2, 40, 60, 3)
+    image[:, 10:20, 30:40] = 1.0
+    mask = torch.zeros(1, 40, 60)
+    mask[:, 10:20, 30:40] = 1.0
+    for part in shown_by(mask, image):
+        assert part.size == (10, 10) and part.getextrema() == ((255, 255),) * 3
+    with pytest.raises(SettingsError, match="3 masks for 2 pictures"):
+        shown_by(mask.repeat(3, 1, 1), image)
 
 
 def test_weights_are_numbers():
