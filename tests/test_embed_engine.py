@@ -243,7 +243,7 @@ class TestAnchored:
         seen = engine.embed(photographs[0], "micro", "ridge", fit=FEW).states
         map_of_texts = engine._embedder("micro", FEW, None, None)._maps["micro"]
         said = map_of_texts.states(engine.clip.encode_texts([anchor])[0])
-        plain = engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor), fit=FEW)
+        plain = engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor, correction=1), fit=FEW)
         assert torch.allclose(plain.states, h[anchor] + seen - said, atol=1e-4) and plain.gap_corrected
         half = Blend(anchor=anchor, text=edit, correction=0.5)
         found = engine.embed(photographs[0], "micro", "anchored", half, fit=FEW).states

@@ -52,7 +52,7 @@ class Blend:
     alpha: float = PUBLISHED_ALPHA
     strength: float = 1.0
     anchor: str | None = None
-    correction: float = 1.0
+    correction: float = 0.25
     temperature: float = 0.05
 
     def __post_init__(self) -> None:
