@@ -22,9 +22,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     _add_words(parser)
 
 
-def add_clip_to(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of commands that need the CLIP and nothing else."""
-    _add_clip(parser.add_argument_group("model"))
+def add_clip_to(parser: argparse.ArgumentParser, presets: bool = True) -> None:
+    """Adds the options of commands that need the CLIP and nothing else. presets: whether it can be chosen by family."""
+    _add_clip(parser.add_argument_group("model"), presets)
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +41,15 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--beams", type=int, metavar="N", help="beams of the captioner's search; 1 is greedy")
 
 
-def _add_clip(group: argparse._ArgumentGroup) -> None:
+def _add_clip(group: argparse._ArgumentGroup, presets: bool = True) -> None:
     default = Settings()
-    group.add_argument(
-        "--for",
-        dest="target",
-        choices=tuple(PRESETS),
-        help="take the CLIP and the lengths that suit this family of image models",
-    )
+    if presets:
+        group.add_argument(
+            "--for",
+            dest="target",
+            choices=tuple(PRESETS),
+            help="take the CLIP and the lengths that suit this family of image models",
+        )
     group.add_argument(
         "--clip",
         metavar="NAME",

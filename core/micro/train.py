@@ -111,7 +111,7 @@ def train_clip(pictures: Pictures, folder: Path, settings: Settings, start: Path
         model.load_state_dict(CLIPModel.from_pretrained(start).state_dict())
     model.train()
     heads = Heads().to(settings.torch_device)
-    see = _compiled(model.vision_model)
+    see = compiled(model.vision_model)
     batches = _clip_batches(pictures, tokenizer, settings)
 
     def losses_of_next_batch() -> dict[str, torch.Tensor]:
@@ -325,7 +325,7 @@ def _warm_cosine(step: int, steps: int, warm: int = 50) -> float:
     return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
-def _compiled(module: nn.Module) -> Callable[..., Any]:
+def compiled(module: nn.Module) -> Callable[..., Any]:
     """The module compiled, which trains half as fast again, or as it is where no compiler is installed."""
     return torch.compile(module) if shutil.which("g++") else module
 

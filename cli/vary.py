@@ -1,0 +1,151 @@
+"""`unrender vary`: pictures to pictures, without words or with some, through diffusers."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from ..core.errors import SettingsError, UnrenderError
+from . import engine_options
+from .interrogate import expand
+from .pictures import read_picture
+from .streams import complain, quiet_libraries
+
+_PROJECTIONS = ("pinv", "ridge", "bank", "anchored")
+_CHECKPOINT = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+_EPILOG = """\
+what is written
+  PNG files whose text holds the settings, as A1111's webui writes and reads them
+
+examples
+  %(prog)s photo.jpg -o variation.png
+  %(prog)s photo.jpg -o variations --count 4 --checkpoint dreamshaper.safetensors
+  %(prog)s photo.jpg -o winter.png --text "in winter" --alpha 0.9
+  %(prog)s a.jpg b.jpg -o both.png --weights 2,1 --mix spherical
+  %(prog)s photo.jpg -o closer.png --init photo.jpg --denoise 0.6
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "vary",
+        help="render variations of a picture, without words",
+        usage="%(prog)s IMAGE... -o OUT [options]",
+        description="Renders variations of pictures, several mixed into one, through Stable Diffusion.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser, target=None)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files; - reads one from standard input")
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="OUT", help="a .png file for one picture, or a folder"
+    )
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="how many pictures (default: 1)")
+    engine_options.add_clip_to(parser, presets=False)
+    _add_sampling(parser.add_argument_group("sampling"))
+    _add_conditioning(parser.add_argument_group("conditioning"))
+
+
+def _add_sampling(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--checkpoint",
+        default=_CHECKPOINT,
+        metavar="NAME",
+        help="hub id, folder in diffusers' format, or safetensors file of Stable Diffusion 1, 2 or XL "
+        "(default: %(default)s)",
+    )
+    group.add_argument("--steps", type=int, default=30, metavar="N", help="sampling steps (default: 30)")
+    group.add_argument("--guidance", type=float, default=7.5, metavar="N", help="guidance scale (default: 7.5)")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the first picture (default: 0)")
+    group.add_argument("--size", type=_size, metavar="WxH", help="in pixels (default: the checkpoint's)")
+    group.add_argument("--init", metavar="IMAGE", help="a picture to begin with, as in img2img")
+    group.add_argument(
+        "--denoise", type=float, default=0.6, metavar="N", help="how far --init may change, 0 to 1 (default: 0.6)"
+    )
+
+
+def _add_conditioning(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--text", default="", help="a prompt that changes the picture")
+    group.add_argument("--negative", default="", metavar="TEXT", help="a prompt to lead away from")
+    group.add_argument(
+        "--alpha", type=float, default=0.6, metavar="N", help="how much of --text, with pinv (default: 0.6, published)"
+    )
+    group.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="0 is the text alone, or an empty prompt, 1 the picture (default: 1)",
+    )
+    group.add_argument("--projection", choices=_PROJECTIONS, help="how (default: what suits the checkpoint)")
+    group.add_argument(
+        "--mix", choices=("mean", "spherical", "share"), default="mean", help="several pictures (default: mean)"
+    )
+    group.add_argument("--weights", type=engine_options.numbers, metavar="N,N,...", help="how much each picture counts")
+    group.add_argument(
+        "--gap-pictures",
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="about 40 varied pictures that show where this CLIP's pictures lie, for all but pinv",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Renders all pictures asked for, each written when it is done. Errors are raised."""
+    quiet_libraries()
+
+    from ..core.embed.embedder import Blend, checked_choice
+    from ..core.engine import Engine
+    from ..core.hub import Hub
+    from ..core.variation.checkpoint import Checkpoint
+    from ..core.variation.infotext import png_texts
+    from ..core.variation.render import Sampling
+    from ..core.variation.variations import Request, variations
+    from .progress import terminal_progress
+
+    sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
+    blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength)
+    pictures = [read_picture(name) for name in expand(options.images)]
+    init = None if options.init is None else read_picture(options.init)
+    places = _places(options.output, options.count)
+    progress = terminal_progress(quiet=not sys.stderr.isatty())
+    checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", Hub(options.cache), progress)
+    projection = checked_choice(checkpoint.family, options.projection)
+    options.clip = options.clip or checkpoint.family.clip
+    varied = [read_picture(name) for name in expand(options.gap_pictures)]
+    with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
+        gap = engine.measure_gap(varied) if varied else None
+        request = Request(pictures, projection, blend, gap, options.negative, sampling, options.count, init)
+        for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
+            try:
+                made.image.save(place, pnginfo=png_texts(made.infotext))
+            except OSError as error:
+                raise UnrenderError(f"{place} cannot be written ({error.strerror}); choose another place.") from error
+    if projection != "pinv" and not varied and checkpoint.family.name != "micro":
+        complain("pictures were taken as if they were texts; --gap-pictures corrects that.")
+    return 0
+
+
+def _places(output: Path, count: int) -> list[Path]:
+    """Where the pictures go: one file, or numbered files in a folder, past those that are there."""
+    if output.suffix.casefold() == ".png" and not output.is_dir():
+        if count != 1:
+            raise SettingsError(f"{output} is one file, but {count} pictures are asked for; give a folder with -o.")
+        return [output]
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        taken = [int(found[1]) for each in output.iterdir() if (found := re.fullmatch(r"(\d{4,})\.png", each.name))]
+    except OSError as error:
+        raise UnrenderError(f"The folder {output} cannot be made ({error.strerror}); name another with -o.") from error
+    first = max(taken, default=0) + 1
+    return [output / f"{number:04}.png" for number in range(first, first + count)]
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)x(\d+)", text.casefold())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size, such as 512x768")
+    return int(found[1]), int(found[2])

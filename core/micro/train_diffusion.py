@@ -1,0 +1,217 @@
+"""Trains the micro Stable Diffusion from nothing: `python -m unrender.core.micro.train_diffusion --out FOLDER`.
+
+First the autoencoder, then the UNet in its latents: the usual noise prediction of latent diffusion, as velocity
+(Salimans and Ho 2022, appendix D), conditioned on the micro CLIP's states of a fresh caption each time. The text tower
+stays as it is, one caption in ten is empty for guidance, and the weights kept are a running average.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..variation.checkpoint import diffusers_module
+from .captions import ALL_FACTORS, caption
+from .diffusion import new_autoencoder, new_scheduler, new_unet, text_encoder, write_pipeline
+from .pictures import Pictures, render
+from .train import compiled
+
+EMPTY_SHARE, FULL_SHARE = 0.1, 0.6  # of the captions: for guidance, and those that say all there is
+DIVERGENCE = 1e-5  # weight of the divergence from the normal distribution: just keeps the latents bounded
+LOG_EVERY, SAVE_EVERY = 50, 1000  # steps
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = 11
+    pictures: int = 60_000
+    autoencoder_minutes: float = 60
+    unet_minutes: float = 600
+    autoencoder_rate: float = 2e-3
+    unet_rate: float = 1e-3
+    autoencoder_batch: int = 32
+    unet_batch: int = 64
+    device: str = "auto"
+
+    @property
+    def torch_device(self) -> torch.device:
+        if self.device != "auto":
+            return torch.device(self.device)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def as_values(pixels: Tensor) -> Tensor:
+    """uint8 pixels to what an autoencoder takes, -1 to 1."""
+    return pixels.float() / 127.5 - 1
+
+
+class Clock:
+    """A schedule by time, since machines differ: how far a run of so many minutes is, and its learning rate."""
+
+    def __init__(self, minutes: float, rate: float, optimizer: torch.optim.Optimizer) -> None:
+        self.started = time.monotonic()
+        self._seconds, self._rate, self._optimizer = minutes * 60, rate, optimizer
+        self.step = 0
+
+    def steps(self) -> Iterator[int]:
+        while (done := (time.monotonic() - self.started) / self._seconds) < 1:
+            self.step += 1
+            warm = min(1.0, self.step / 100)
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._rate * warm * (0.5 + 0.5 * math.cos(math.pi * max(0.0, done - 0.4) / 0.6))
+            yield self.step
+
+    def report(self, **losses: float) -> None:
+        if self.step % LOG_EVERY == 0:
+            values = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+            log.info("step %d, %.0f s: %s", self.step, time.monotonic() - self.started, values)
+
+
+def train_autoencoder(pictures: Pictures, settings: Settings, file: Path) -> Any:
+    model = new_autoencoder().to(settings.torch_device)
+    encode, decode = compiled(model.encoder), compiled(model.decoder)
+    average = _average(model, 0.998)
+    optimizer = torch.optim.AdamW(model.parameters(), settings.autoencoder_rate, weight_decay=0.01)
+    clock = Clock(settings.autoencoder_minutes, settings.autoencoder_rate, optimizer)
+    pick = torch.Generator().manual_seed(settings.seed)
+    for _ in clock.steps():
+        chosen = torch.randint(len(pictures.pixels), (settings.autoencoder_batch,), generator=pick)
+        wanted = as_values(pictures.pixels[chosen].to(settings.torch_device))
+        with torch.autocast(settings.torch_device.type, torch.bfloat16):
+            mean, log_variance = model.quant_conv(encode(wanted)).float().chunk(2, 1)
+            log_variance = log_variance.clamp(-30, 20)
+            latents = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+            drawn = decode(model.post_quant_conv(latents))
+        difference = drawn.float() - wanted
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum((1, 2, 3)).mean()
+        loss = _picture_loss(difference) + DIVERGENCE * divergence
+        _step(loss, model, optimizer)
+        average.update_parameters(model)
+        clock.report(loss=loss.item(), error=difference.abs().mean().item(), divergence=divergence.item())
+    trained = average.module.eval().requires_grad_(False)
+    latents = encoded(trained, pictures.pixels[:2000])
+    trained.register_to_config(scaling_factor=round(1 / float(latents.std()), 5))
+    trained.save_pretrained(file)
+    return trained
+
+
+def _picture_loss(difference: Tensor) -> Tensor:
+    """What is drawn and where its edges are: without the second term hatching and joints are blurred away."""
+    down, right = difference.diff(dim=2), difference.diff(dim=3)
+    return difference.abs().mean() + difference.pow(2).mean() + down.abs().mean() + right.abs().mean()
+
+
+@torch.no_grad()
+def encoded(model: Any, pixels: Tensor) -> Tensor:
+    """Latents (n, 16, 8, 8) of uint8 pixels, not scaled."""
+    parts = []
+    for some in pixels.split(250):
+        with torch.autocast(model.device.type, torch.bfloat16):
+            parts.append(model.encode(as_values(some.to(model.device))).latent_dist.mode().half().cpu())
+    return torch.cat(parts)
+
+
+def train_unet(pictures: Pictures, autoencoder: Any, settings: Settings, folder: Path, start: Path | None) -> None:
+    device = settings.torch_device
+    latents = encoded(autoencoder, pictures.pixels) * autoencoder.config.scaling_factor
+    log.info("encoded the pictures; standard deviation %.3f", float(latents.float().std()))
+    model = (diffusers_module().UNet2DConditionModel.from_pretrained(start) if start else new_unet()).to(device)
+    predict, average = compiled(model), _average(model, 0.9995)
+    optimizer = torch.optim.AdamW(model.parameters(), settings.unet_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    clock = Clock(settings.unet_minutes, settings.unet_rate, optimizer)
+    scheduler, captions = new_scheduler(), _Captions(pictures, settings)
+    smooth = 1.0
+    for step in clock.steps():
+        chosen, states = captions.next_batch()
+        clean = latents[chosen].float().to(device)
+        noise = torch.randn_like(clean)
+        times = torch.randint(0, scheduler.config.num_train_timesteps, (len(clean),), device=device)
+        noisy, wanted = scheduler.add_noise(clean, noise, times), scheduler.get_velocity(clean, noise, times)
+        with torch.autocast(device.type, torch.bfloat16):
+            velocity = predict(noisy, times, encoder_hidden_states=states).sample
+        loss = F.mse_loss(velocity.float(), wanted)
+        _step(loss, model, optimizer)
+        average.update_parameters(model)
+        smooth = 0.98 * smooth + 0.02 * loss.item()
+        clock.report(loss=smooth)
+        if step % SAVE_EVERY == 0:
+            average.module.save_pretrained(folder / "unet-so-far")
+    average.module.save_pretrained(folder / "unet-so-far")
+    write_pipeline(folder / "sd", autoencoder, average.module)
+
+
+class _Captions:
+    """Random pictures by number, and the text tower's states of a fresh caption for each."""
+
+    def __init__(self, pictures: Pictures, settings: Settings) -> None:
+        self._scenes, self._count = pictures.scenes, settings.unet_batch
+        self._rng = random.Random(settings.seed)
+        self._encoder, self._tokenizer = text_encoder()
+        self._encoder.to(settings.torch_device)
+
+    @torch.no_grad()
+    def next_batch(self) -> tuple[Tensor, Tensor]:
+        chosen = [self._rng.randrange(len(self._scenes)) for _ in range(self._count)]
+        texts = [self._text(number) for number in chosen]
+        tokens = self._tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")["input_ids"]
+        tokens = tokens.to(self._encoder.device)
+        with torch.autocast(tokens.device.type, torch.bfloat16):
+            return torch.tensor(chosen), self._encoder(tokens).last_hidden_state
+
+    def _text(self, number: int) -> str:
+        draw = self._rng.random()
+        if draw < EMPTY_SHARE:
+            return ""
+        factors = ALL_FACTORS if draw < EMPTY_SHARE + FULL_SHARE else None
+        return caption(self._scenes[number], self._rng, factors).text
+
+
+def _average(model: nn.Module, decay: float) -> Any:
+    """An AveragedModel."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+
+def _step(loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the micro Stable Diffusion from nothing.")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the trained pipeline, sd/ in it")
+    parser.add_argument("--autoencoder", type=Path, help="folder of a trained autoencoder, which is then not trained")
+    parser.add_argument("--start", type=Path, help="folder of an earlier run's UNet to go on from")
+    for setting in fields(Settings):
+        option = "--" + setting.name.replace("_", "-")
+        parser.add_argument(option, type=type(setting.default), default=setting.default)
+    given = vars(parser.parse_args())
+    out, finished, start = given.pop("out"), given.pop("autoencoder"), given.pop("start")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    settings = Settings(**given)
+    torch.manual_seed(settings.seed)
+    pictures = render("train", settings.pictures)
+    if finished:
+        autoencoder = diffusers_module().AutoencoderKL.from_pretrained(finished).eval().requires_grad_(False)
+    else:
+        autoencoder = train_autoencoder(pictures, settings, out / "autoencoder")
+    train_unet(pictures, autoencoder.to(settings.torch_device), settings, out, start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From prompt embeddings to pictures, through diffusers, for those without a graph."""

@@ -1,0 +1,164 @@
+"""A diffusion model of diffusers, whatever it is loaded from, and the text encoders it listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..clip.tokenizers import TransformersTokenizer
+from ..clip.weights import TowerWeights, from_transformers
+from ..devices import pick_device
+from ..embed.families import CLIP_G, CLIP_L, MICRO_FAMILY, SD1, SD2, SDXL, Encoder, Family
+from ..embed.text_side import TextSide
+from ..errors import MissingPackageError, ModelError
+from ..hub import Hub
+from ..progress import SILENT, Progress
+from ..transformers_access import quiet_transformers
+from .download import fetch_pipeline
+
+DEFAULT_CHECKPOINT = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+_SUFFIX = ".safetensors"
+_SDXL_KEY = "conditioner.embedders.1.model.ln_final.weight"
+_BY_WIDTH = {family.width: family for family in (SD1, SD2, MICRO_FAMILY)}
+_SD2_BLOCKS = 23  # diffusers leaves out the last block, whose states nothing uses
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """pipeline: a StableDiffusionPipeline or StableDiffusionXLPipeline. encoders: its text encoders, by the names that
+    `core.embed.families` gives them."""
+
+    name: str
+    family: Family
+    pipeline: Any
+    encoders: Mapping[str, TextSide]
+
+    @classmethod
+    def load(
+        cls, name: str = DEFAULT_CHECKPOINT, device: str = "auto", hub: Hub | None = None, progress: Progress = SILENT
+    ) -> Checkpoint:
+        """A hub id, a folder in diffusers' format, or one safetensors file of any Stable Diffusion 1, 2 or XL.
+
+        Raises ModelError, MissingPackageError, SettingsError, or Cancelled.
+        """
+        where = pick_device(device)
+        diffusers = diffusers_module()
+        path, variant = Path(name).expanduser(), None
+        if not path.exists():
+            path, variant = fetch_pipeline(hub or Hub(), name, where.type != "cpu", progress)
+        options = {"torch_dtype": torch.float32 if where.type == "cpu" else torch.float16}
+        with progress.task(f"Loading {name}"), _quiet(diffusers):
+            if path.is_file():
+                pipeline = _read(name, lambda: _from_file(diffusers, path, options))
+            else:
+                pipeline = _read(name, lambda: _from_folder(diffusers, name, path, {**options, "variant": variant}))
+        return cls.of(pipeline.to(where), name)
+
+    @classmethod
+    def of(cls, pipeline: Any, name: str = "") -> Checkpoint:
+        """Of a pipeline that is loaded already. Raises ModelError for other kinds than Stable Diffusion 1, 2 and XL."""
+        family = _family(pipeline, name)
+        if family is SDXL:
+            encoders = {
+                CLIP_L: _side(pipeline.text_encoder, pipeline.tokenizer, family.encoder(CLIP_L)),
+                CLIP_G: _side(pipeline.text_encoder_2, pipeline.tokenizer_2, family.encoder(CLIP_G)),
+            }
+        else:
+            (encoder,) = family.encoders
+            encoders = {encoder.name: _side(pipeline.text_encoder, pipeline.tokenizer, encoder)}
+        return cls(name, family, pipeline, encoders)
+
+
+def _read(name: str, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except (OSError, ValueError, KeyError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
+        raise ModelError(
+            f"The checkpoint {name} cannot be loaded ({first}); give a hub id, a folder in diffusers' format or a "
+            "safetensors file."
+        ) from error
+
+
+def _from_folder(diffusers: Any, name: str, folder: Path, options: Mapping[str, Any]) -> Any:
+    kind = str(diffusers.DiffusionPipeline.load_config(folder).get("_class_name", ""))
+    if kind not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
+        raise ModelError(f"{name} is a {kind or 'model of an unknown kind'}; give Stable Diffusion 1, 2 or XL.")
+    unused = {"safety_checker": None, "requires_safety_checker": False, "feature_extractor": None}
+    if kind == "StableDiffusionXLPipeline":
+        unused = {"image_encoder": None, "feature_extractor": None}
+    return getattr(diffusers, kind).from_pretrained(folder, use_safetensors=True, **unused, **options)
+
+
+@contextmanager
+def _quiet(diffusers: Any) -> Iterator[None]:
+    """Keeps the libraries' own bars and remarks off the terminal while a pipeline is loaded."""
+    logging = diffusers.utils.logging
+    verbosity, showed_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with quiet_transformers():
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if showed_bars:
+            logging.enable_progress_bar()
+
+
+def _from_file(diffusers: Any, path: Path, options: Mapping[str, Any]) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != _SUFFIX:
+        raise ModelError(f"{path} is no safetensors file, and no other kind is opened; convert the checkpoint.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            second = _SDXL_KEY in set(file.keys())
+    except SafetensorError as error:
+        raise ModelError(f"{path} cannot be read as safetensors ({error}); download it again.") from error
+    kind = diffusers.StableDiffusionXLPipeline if second else diffusers.StableDiffusionPipeline
+    return kind.from_single_file(str(path), **options)
+
+
+def diffusers_module() -> Any:
+    """Raises MissingPackageError where diffusers is absent or broken."""
+    try:
+        import diffusers
+    except (ImportError, RuntimeError, OSError) as error:
+        raise MissingPackageError(
+            "Rendering needs the package diffusers, which is absent or cannot be imported; run `pip install diffusers`."
+        ) from error
+    return diffusers
+
+
+def _family(pipeline: Any, name: str) -> Family:
+    if getattr(pipeline, "text_encoder_2", None) is not None:
+        return SDXL
+    encoder = getattr(pipeline, "text_encoder", None)
+    width = 0 if encoder is None else encoder.config.hidden_size
+    if width not in _BY_WIDTH:
+        raise ModelError(
+            f"{name or 'The pipeline'} listens to a text encoder {width} wide, which no supported family has; give "
+            "Stable Diffusion 1, 2 or XL."
+        )
+    return _BY_WIDTH[width]
+
+
+def _side(model: Any, tokenizer: Any, encoder: Encoder) -> TextSide:
+    tokens = TransformersTokenizer(tokenizer, tokenizer.model_max_length)
+    weights = from_transformers(model, tokens.start_of_text, tokens.end_of_text)
+    if weights is None:
+        raise ModelError(f"The text encoder {encoder.name} is no CLIP text tower; give another checkpoint.")
+    if encoder in SD2.encoders and len(weights.blocks) == _SD2_BLOCKS:
+        weights = _with_block_in_place(weights)
+    return TextSide(weights, tokens, encoder.padding)
+
+
+def _with_block_in_place(weights: TowerWeights) -> TowerWeights:
+    """Counted from the end of the whole tower a layer is where the family says. The block put there is never run."""
+    return replace(weights, blocks=(*weights.blocks, weights.blocks[-1]))

@@ -1,0 +1,67 @@
+"""A pipeline in diffusers' format from a hub: only what renders, only safetensors, half precision where it is used."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from ..errors import ModelError
+from ..hub import Hub
+from ..progress import SILENT, Progress
+
+INDEX = "model_index.json"
+_NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
+_INSTEAD = "--checkpoint FOLDER"
+_SETTINGS = (".json", ".txt")
+_WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?P<half>\.fp16)?\.safetensors")
+
+
+def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT) -> tuple[Path, str | None]:
+    """A local folder with a repository's pipeline, and the variant of its weights as diffusers names it.
+
+    half: take weights in half precision where there are any. Raises ModelError or Cancelled.
+    """
+    folder = hub.fetch(repo, [INDEX], progress, instead=_INSTEAD)
+    parts = _parts(repo, folder)
+    here = [each.relative_to(folder).as_posix() for part in parts for each in (folder / part).glob("*")]
+    files = _chosen(here, parts, half)
+    if not _has_weights(files, parts):
+        files = _chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)
+        if not _has_weights(files, parts):
+            raise ModelError(f"{repo} has no complete pipeline in safetensors, and no other format is opened.")
+        folder = hub.fetch(repo, [INDEX, *files], progress, instead=_INSTEAD)
+    return folder, "fp16" if any(".fp16." in name for name in files) else None
+
+
+def _parts(repo: str, folder: Path) -> dict[str, bool]:
+    """The folders of a pipeline's parts; whether each has weights."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        named = {name: value for name, value in index.items() if isinstance(value, list) and value[-1]}
+    except (OSError, ValueError, AttributeError, IndexError) as error:
+        raise ModelError(f"{repo} has a {INDEX} that cannot be read; give another checkpoint.") from error
+    return {
+        name: not any(word in str(value[-1]) for word in ("Tokenizer", "Scheduler"))
+        for name, value in named.items()
+        if name not in _NOT_NEEDED
+    }
+
+
+def _chosen(names: Iterable[str], parts: Mapping[str, bool], half: bool) -> list[str]:
+    """The settings of all parts, and one file of weights of each part that has some."""
+    listed = [PurePosixPath(name) for name in names]
+    chosen: list[str] = []
+    for part in parts:
+        own = [path for path in listed if path.parent.as_posix() == part]
+        chosen += [str(path) for path in own if path.suffix in _SETTINGS and "index" not in path.name]
+        weights = {bool(found["half"]): str(path) for path in own if (found := _WEIGHTS.fullmatch(path.name))}
+        if weights:
+            chosen.append(weights.get(half) or next(iter(weights.values())))
+    return chosen
+
+
+def _has_weights(files: Iterable[str], parts: Mapping[str, bool]) -> bool:
+    having = {name.partition("/")[0] for name in files if name.endswith(".safetensors")}
+    return all(part in having for part, wanted in parts.items() if wanted)

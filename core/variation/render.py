@@ -1,0 +1,141 @@
+"""A prompt embedding and a checkpoint to a picture, whose file says how it was made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ..embed import PromptEmbedding
+from ..embed.families import SDXL
+from ..errors import EmbeddingError, ModelError, SettingsError
+from ..progress import SILENT, Progress, Task
+from .checkpoint import Checkpoint, diffusers_module
+
+_MULTIPLE = 8  # pixels in a latent
+_LARGEST = 4096
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a picture is sampled.
+
+    guidance: scale of classifier-free guidance (Ho and Salimans 2022); 1 is none. size: width and height in pixels,
+    multiples of 8; None for the checkpoint's usual one. denoise: with a picture to begin with, how far it may change,
+    above 0 to 1.
+    """
+
+    steps: int = 30
+    guidance: float = 7.5
+    seed: int = 0
+    size: tuple[int, int] | None = None
+    denoise: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise SettingsError(f"steps is {self.steps}; give 1 or more.")
+        if not (math.isfinite(self.guidance) and self.guidance >= 0):
+            raise SettingsError(f"guidance is {self.guidance:g}; give a number of 0 or more.")
+        if not 0 <= self.seed < 2**63:
+            raise SettingsError(f"seed is {self.seed}; give a whole number from 0 to 2^63 - 1.")
+        if not (math.isfinite(self.denoise) and 0 < self.denoise <= 1):
+            raise SettingsError(f"denoise is {self.denoise:g}; give a number above 0, 1 at most.")
+        for pixels in self.size or ():
+            if pixels % _MULTIPLE or not _MULTIPLE <= pixels <= _LARGEST:
+                raise SettingsError(
+                    f"The size has a side of {pixels} pixels; give multiples of {_MULTIPLE} up to {_LARGEST}."
+                )
+
+
+def render(
+    checkpoint: Checkpoint,
+    embedding: PromptEmbedding,
+    negative: PromptEmbedding,
+    sampling: Sampling | None = None,
+    init: Image.Image | None = None,
+    progress: Progress = SILENT,
+) -> Image.Image:
+    """One picture, the same for the same inputs on the same device.
+
+    negative: what guidance leads away from, usually an empty prompt's embedding. init: a picture to begin with, cropped
+    to the size. Raises EmbeddingError for an embedding of another family, MissingPackageError, ModelError for weights
+    that give no numbers, or Cancelled.
+    """
+    sampling = sampling or Sampling()
+    pipeline, picture = checkpoint.pipeline, None
+    width, height = sampling.size or usual_size(checkpoint)
+    options: dict[str, Any] = {"width": width, "height": height}
+    steps = sampling.steps
+    if init is not None:
+        pipeline = diffusers_module().AutoPipelineForImage2Image.from_pipe(pipeline)
+        picture = ImageOps.fit(init.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+        options = {"image": picture, "strength": sampling.denoise}
+        steps = max(1, min(steps, int(steps * sampling.denoise)))
+    pipeline.set_progress_bar_config(disable=True)
+    with progress.task("Rendering", steps, "steps") as task:
+        result = pipeline(
+            **_conditioning(checkpoint, embedding, negative),
+            **options,
+            num_inference_steps=sampling.steps,
+            guidance_scale=sampling.guidance,
+            generator=torch.Generator("cpu").manual_seed(sampling.seed),
+            callback_on_step_end=_reporting(task),
+            output_type="np",
+        )
+    pixels = torch.from_numpy(result.images[0])
+    if not bool(torch.isfinite(pixels).all()):
+        raise ModelError(f"{checkpoint.name} gave no numbers; its weights are damaged or need a higher precision.")
+    return Image.fromarray((pixels * 255).round().to(torch.uint8).numpy())
+
+
+def usual_size(checkpoint: Checkpoint) -> tuple[int, int]:
+    """The width and height in pixels that the checkpoint was made for."""
+    pipeline = checkpoint.pipeline
+    side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+    return side, side
+
+
+def _reporting(task: Task) -> Any:
+    def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        task.advance()
+        return tensors
+
+    return after_step
+
+
+def _conditioning(
+    checkpoint: Checkpoint, embedding: PromptEmbedding, negative: PromptEmbedding
+) -> dict[str, Tensor | None]:
+    for each in (embedding, negative):
+        if each.family != checkpoint.family.name or each.states is None:
+            raise EmbeddingError(
+                f"The embedding is for {each.family}, but {checkpoint.name or 'the checkpoint'} is of the family "
+                f"{checkpoint.family.name}; make it for that one."
+            )
+    states, against = _equally_long(embedding, negative)
+    pipeline = checkpoint.pipeline
+
+    def placed(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor[None].to(pipeline.device, pipeline.unet.dtype)
+
+    found = {"prompt_embeds": placed(states), "negative_prompt_embeds": placed(against)}
+    if checkpoint.family is SDXL:
+        found["pooled_prompt_embeds"] = placed(embedding.pooled)
+        found["negative_pooled_prompt_embeds"] = placed(negative.pooled)
+    return found
+
+
+def _equally_long(embedding: PromptEmbedding, negative: PromptEmbedding) -> tuple[Tensor, Tensor]:
+    """Both are whole stretches of a text encoder's context; the shorter one is repeated, as the hosts do with an empty
+    prompt beside a long one."""
+    assert embedding.states is not None and negative.states is not None
+    longest = max(len(embedding.states), len(negative.states))
+
+    def stretched(states: Tensor) -> Tensor:
+        return states.repeat(math.ceil(longest / len(states)), 1)[:longest]
+
+    return stretched(embedding.states), stretched(negative.states)

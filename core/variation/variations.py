@@ -1,0 +1,80 @@
+"""Pictures in, pictures out: the whole way of a variation without words, or with some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from PIL import Image
+
+from ..embed import PromptEmbedding
+from ..embed.embedder import Blend
+from ..embed.families import SDXL
+from ..embed.gap import GapCorrection
+from ..errors import SettingsError
+from .checkpoint import Checkpoint
+from .infotext import infotext
+from .render import Sampling, render
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+
+
+class Variation(NamedTuple):
+    """A rendered picture, its seed, and its settings as A1111 writes them."""
+
+    image: Image.Image
+    seed: int
+    infotext: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    images: pictures that are mixed into one embedding. projection: None for the family's usual one. negative: a prompt
+    that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin with.
+    """
+
+    images: Sequence[Any]
+    projection: str | None = None
+    blend: Blend = field(default_factory=Blend)
+    gap: GapCorrection | None = None
+    negative: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    count: int = 1
+    init: Image.Image | None = None
+
+
+def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iterator[Variation]:
+    """Embeds the pictures for the checkpoint's own text encoders, then renders one picture after the other.
+
+    engine: of the CLIP whose text encoder the checkpoint's family listens to (`checkpoint.family.clip`).
+    Raises what `Engine.embed` and `render` do.
+    """
+    if request.count < 1:
+        raise SettingsError(f"The number of pictures is {request.count}; give 1 or more.")
+    family, encoders = checkpoint.family.name, checkpoint.encoders
+    embedding = engine.embed(request.images, family, request.projection, request.blend, request.gap, encoders=encoders)
+    negative = engine.embed_text(request.negative, family, encoders=encoders)
+    if not request.negative and takes_zeros(checkpoint):
+        negative = _zeros_like(negative)
+    for number in range(request.count):
+        sampling = replace(request.sampling, seed=request.sampling.seed + number)
+        image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
+        text = infotext(checkpoint, embedding, request.blend, sampling, request.init is not None)
+        yield Variation(image, sampling.seed, text)
+
+
+def takes_zeros(checkpoint: Checkpoint) -> bool:
+    """Whether the checkpoint was trained with zeros in an empty prompt's place, as SDXL's base model was."""
+    return checkpoint.family is SDXL and bool(checkpoint.pipeline.config.get("force_zeros_for_empty_prompt"))
+
+
+def _zeros_like(embedding: PromptEmbedding) -> PromptEmbedding:
+    def zeros(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return None if tensor is None else torch.zeros_like(tensor)
+
+    return replace(embedding, states=zeros(embedding.states), pooled=zeros(embedding.pooled))
