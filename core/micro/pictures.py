@@ -34,17 +34,28 @@ class Pictures(NamedTuple):
 def render(split: Split, count: int) -> Pictures:
     """The first `count` pictures of a split; always the same ones."""
     rng = random.Random(f"{split} pictures")
-    scenes = [random_scene(rng, split) for _ in range(count)]
-    seeds = range(_FIRST_SEED[split], _FIRST_SEED[split] + count)
+    return drawn([random_scene(rng, split) for _ in range(count)], _FIRST_SEED[split])
+
+
+def render_for_judge(number: int, count: int) -> Pictures:
+    """Pictures of every combination, with seeds that no split and no other judge (0 or 1) draws with."""
+    rng = random.Random(f"judge {number} pictures")
+    return drawn([random_scene(rng) for _ in range(count)], (3 + number) * 10**8)
+
+
+def drawn(scenes: list[Scene], first_seed: int) -> Pictures:
+    """Each scene with a seed of its own, counted up."""
+    count = len(scenes)
+    seeds = range(first_seed, first_seed + count)
     if count < 1000:
-        drawn = [draw_arrays(scene, seed) for scene, seed in zip(scenes, seeds, strict=True)]
+        arrays = [draw_arrays(scene, seed) for scene, seed in zip(scenes, seeds, strict=True)]
     else:
         with multiprocessing.get_context("spawn").Pool() as pool:
-            drawn = pool.starmap(draw_arrays, zip(scenes, seeds, strict=True), chunksize=128)
+            arrays = pool.starmap(draw_arrays, zip(scenes, seeds, strict=True), chunksize=128)
     return Pictures(
         scenes,
-        torch.from_numpy(np.stack([picture for picture, _ in drawn])).permute(0, 3, 1, 2).contiguous(),
-        torch.from_numpy(np.stack([mask for _, mask in drawn])),
+        torch.from_numpy(np.stack([picture for picture, _ in arrays])).permute(0, 3, 1, 2).contiguous(),
+        torch.from_numpy(np.stack([mask for _, mask in arrays])),
         torch.tensor([scene.indices for scene in scenes]),
     )
 

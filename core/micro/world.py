@@ -65,9 +65,9 @@ class Scene:
                     yield self.with_value(factor, value)
 
 
-def random_scene(rng: random.Random, split: Split) -> Scene:
-    """A scene of `split`, every factor drawn evenly."""
+def random_scene(rng: random.Random, split: Split | None = None) -> Scene:
+    """A scene of `split`, or of any, every factor drawn evenly."""
     while True:
         scene = Scene(**{factor: rng.choice(values) for factor, values in FACTORS.items()})
-        if scene.split == split:
+        if split in (None, scene.split):
             return scene
