@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
+from ..core.errors import ImageError
 from ..core.settings import MODES, Mode, Settings
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
@@ -109,10 +109,20 @@ def picture_of(value: Any) -> Any:
         return next((value[name] for name in ("image", "background", "composite") if value.get(name) is not None), None)
     if not isinstance(value, str):
         return value
-    head, _, body = value.partition(",")
-    if not head.startswith("data:image/") or not head.endswith(";base64"):
+    if not value.startswith("data:image/"):
         return None
     try:
-        return io.BytesIO(base64.b64decode(body))
-    except binascii.Error:
+        return io.BytesIO(bytes_of(value))
+    except ImageError:
         return None
+
+
+def bytes_of(text: str) -> bytes:
+    """What base64 or a data URL holds; a text is never taken for a file's name. Raises ImageError."""
+    head, _, body = text.partition(",") if text.startswith("data:") else (";base64", "", text)
+    try:
+        if not head.endswith(";base64"):
+            raise ValueError(head)
+        return base64.b64decode("".join(body.split()), validate=True)
+    except ValueError:
+        raise ImageError("A picture or embedding is no base64; send it as base64 or as a data URL.") from None

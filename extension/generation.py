@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import EmbeddingError, ImageError, SettingsError
-from .choices import picture_of
+from ..core.errors import EmbeddingError, SettingsError
+from .choices import bytes_of, picture_of
 from .ways import REPLACE, WAYS
 
 if TYPE_CHECKING:
@@ -142,12 +140,7 @@ def _content(given: Any) -> Any:
     """A text is base64 or a data URL, and never taken for a file's name."""
     if not isinstance(given, str):
         return picture_of(given)
-    if not given:
-        return None
-    try:
-        return base64.b64decode(given.partition(",")[2] if given.startswith("data:") else given, validate=True)
-    except (binascii.Error, ValueError):
-        raise ImageError("A picture or embedding is no base64; send it as base64 or as a data URL.") from None
+    return bytes_of(given) if given else None
 
 
 def _number(name: str, value: Any) -> float:

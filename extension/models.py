@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.engine import Engine
 from ..core.progress import Progress
@@ -28,6 +28,14 @@ MakeRoom = Callable[[int], AbstractContextManager[None]]
 """Has that many bytes free on the device inside the `with`, and gives the host its place back after it."""
 
 
+class Loaded(NamedTuple):
+    """A model in memory. kind: "clip" or "captioner". bytes: of its weights."""
+
+    kind: str
+    name: str
+    bytes: int
+
+
 class Models:
     """One CLIP and one captioner, those used last. Uses wait for each other."""
 
@@ -43,15 +51,9 @@ class Models:
         from ..core.images import open_image
 
         picture = open_image(request.picture)
-        with self._lock:
-            try:
-                weights = self._load_clip(settings, progress)
-                captioner = None if request.mode == "negative" else self._load_captioner(settings, progress)
-                needed = WORKING_MEMORY + _nbytes(weights) + (captioner.nbytes if captioner else 0)
-                with make_room(needed), _engine(settings, weights, captioner, progress) as engine:
-                    return engine.interrogate(picture, request.mode)
-            finally:
-                self._put_away(keeping)
+        speaks = request.mode != "negative"
+        with self.engine(settings, speaks, keeping, make_room, progress) as engine:
+            return engine.interrogate(picture, request.mode)
 
     def embed(
         self,
@@ -67,13 +69,31 @@ class Models:
         from ..core.images import open_image
 
         opened = [open_image(picture) for picture in pictures]
+        with self.engine(settings, False, keeping, make_room, progress) as engine:
+            return engine.embed(opened, family.name, encoders=encoders())
+
+    @contextmanager
+    def engine(
+        self, settings: Settings, captions: bool, keeping: str, make_room: MakeRoom, progress: Progress
+    ) -> Iterator[Engine]:
+        """An engine with the models in place, for one use of them. captions: whether the captioner is needed.
+
+        Raises ModelError, MissingPackageError, Cancelled."""
         with self._lock:
             try:
                 weights = self._load_clip(settings, progress)
-                with make_room(WORKING_MEMORY + _nbytes(weights)), _engine(settings, weights, None, progress) as engine:
-                    return engine.embed(opened, family.name, encoders=encoders())
+                captioner = self._load_captioner(settings, progress) if captions else None
+                needed = WORKING_MEMORY + _nbytes(weights) + (captioner.nbytes if captioner else 0)
+                with make_room(needed), _engine(settings, weights, captioner, progress) as engine:
+                    yield engine
             finally:
                 self._put_away(keeping)
+
+    @property
+    def loaded(self) -> list[Loaded]:
+        clip, captioner = self._clip, self._captioner
+        found = [] if clip is None else [Loaded("clip", clip[0], _nbytes(clip[1]))]
+        return found if captioner is None else [*found, Loaded("captioner", captioner[0], captioner[1].nbytes)]
 
     def unload(self) -> None:
         """Frees the memory of both."""
