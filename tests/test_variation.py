@@ -238,3 +238,60 @@ def test_a_pipeline_comes_from_a_hub_without_what_is_not_needed(server, hub, tok
     wanted = render(own, *texts(engine, own, PROMPT, ""), FEW)
     for each in (loaded, again):
         assert difference(render(each, *texts(engine, each, PROMPT, ""), FEW), wanted) == 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+def test_full_size_random_weights_render_one_step(family, full_pipeline, engine, photographs):
+    """The true widths and depths of Stable Diffusion 1; SDXL's widths at a small depth."""
+    checkpoint = Checkpoint.of(full_pipeline(family), family)
+    one = Sampling(steps=1, size=(64, 64))
+    if family == "sd15":
+        made = next(variations(engine, checkpoint, Request([photographs[0]], sampling=one))).image
+        other = next(variations(engine, checkpoint, Request([photographs[1]], sampling=one))).image
+    else:
+        made, other = (render(checkpoint, *texts(engine, checkpoint, text, ""), one) for text in ("a boat", "a cat"))
+    assert made.size == (64, 64)
+    assert difference(made, other) > 0
+
+
+@pytest.fixture
+def full_pipeline(tokenizers):
+    def make(family):
+        pipeline = tiny_pipeline(family, tokenizers)
+        pipeline.register_modules(unet=full_unet(family == "sdxl"), vae=full_autoencoder())
+        return pipeline
+
+    return make
+
+
+def full_unet(sdxl):
+    from diffusers import UNet2DConditionModel
+
+    if not sdxl:
+        return UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8).eval()
+    return UNet2DConditionModel(
+        sample_size=128,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(320, 640, 1280),
+        layers_per_block=1,
+        attention_head_dim=(5, 10, 20),
+        cross_attention_dim=2048,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=1280 + 6 * 256,
+    ).eval()
+
+
+def full_autoencoder():
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        sample_size=512,
+    ).eval()
