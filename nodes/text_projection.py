@@ -1,17 +1,20 @@
-"""The text projection of a CLIP-L: checkpoints come without it, files of the text encoder alone have it."""
+"""The text projection of a CLIP-L: checkpoints come without it, files of the text encoder alone and the hub have it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..core.embed.text_projection import projection_file
 from ..core.errors import ModelError
 from . import host
+from .models import hub
 
+_ORIGINAL = "ViT-L-14/openai"
 _LARGEST_DIFFERENCE = 0.5
 """Of the positions' embeddings, relative: fine-tuning moves them by a few per cent, another training by far more."""
 
@@ -23,27 +26,40 @@ _LAYOUTS = (
 
 
 def find_projection(text_model: Any) -> Tensor:
-    """[width, width] of the file in ComfyUI's folders whose text encoder is nearest to the given one.
+    """[width, width] of the file in ComfyUI's folders whose text encoder is nearest to the given one; where none is
+    near, the original model's, which is downloaded alone.
 
-    Raises ModelError when no file there holds a projection of that encoder's.
+    Raises ModelError when it cannot be had.
     """
     positions = text_model.embeddings.position_embedding.weight.detach().float().cpu()
-    found = [(difference, projection) for difference, projection in _candidates(positions)]
-    nearest = min(found, key=lambda candidate: candidate[0], default=(float("inf"), None))
-    if nearest[1] is None or not nearest[0] <= _LARGEST_DIFFERENCE:
+    found = _nearest(positions, _files())
+    reason = ""
+    if found is None:
+        try:
+            found = _nearest(positions, [projection_file(_ORIGINAL, hub())])
+        except ModelError as error:
+            reason = f" ({str(error).rstrip('.')})"
+    if found is None:
         raise ModelError(
-            "The checkpoint's CLIP-L comes without its text projection, and no file in models/text_encoders has it; "
-            "put clip_l.safetensors (from comfyanonymous/flux_text_encoders on Hugging Face) there, "
-            "or use Load Interrogator."
+            "The checkpoint's CLIP-L comes without its text projection, no file in models/text_encoders has it, and "
+            f"the original model's cannot take its place{reason}; put clip_l.safetensors (from "
+            "comfyanonymous/flux_text_encoders on Hugging Face) there, or use Load Interrogator."
         )
-    return nearest[1]
+    return found
 
 
-def _candidates(positions: Tensor) -> Iterator[tuple[float, Tensor]]:
+def _nearest(positions: Tensor, files: Iterable[Path]) -> Tensor | None:
+    difference, projection = min(
+        _candidates(positions, files), key=lambda candidate: candidate[0], default=(float("inf"), None)
+    )
+    return projection if difference <= _LARGEST_DIFFERENCE else None
+
+
+def _candidates(positions: Tensor, files: Iterable[Path]) -> Iterator[tuple[float, Tensor]]:
     """The projection of every file that has one of the same width, with how far its encoder is from `positions`."""
     from safetensors import SafetensorError, safe_open
 
-    for path in _files():
+    for path in files:
         try:
             with safe_open(str(path), "pt") as file:
                 names = set(file.keys())

@@ -43,6 +43,7 @@ class FakeHub:
         self.needs_token = ""
         self.slowness = 0.0
         self.requests: list[tuple[str, str, str]] = []
+        self.sent: list[int] = []
         self.release = threading.Event()
         self.url = ""
 
@@ -136,8 +137,14 @@ class Handler(BaseHTTPRequestHandler):
         if stop - start > 1 and self.hub.break_after:
             stop = start + self.hub.break_after.pop(0)
             self.close_connection = True
+        self.hub.sent.append(0)
         for at in range(start, stop, 1 << 20):
-            self.wfile.write(data[at : min(at + (1 << 20), stop)])
+            try:
+                self.wfile.write(data[at : min(at + (1 << 20), stop)])
+            except (BrokenPipeError, ConnectionResetError):  # who asked wants no more
+                self.close_connection = True
+                return
+            self.hub.sent[-1] = min(at + (1 << 20), stop) - start
             time.sleep(self.hub.slowness)
 
 

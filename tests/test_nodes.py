@@ -390,10 +390,11 @@ def test_a_changed_phrase_file_changes_the_loader(models, photographs, server):
     assert setup.settings.phrases == folder and setup.captioner is None
 
 
-def test_the_text_projection_is_that_of_the_nearest_encoder(models):
+def test_the_text_projection_is_that_of_the_nearest_encoder(models, monkeypatch):
     from safetensors.torch import save_file
     from unrender.nodes.text_projection import find_projection
 
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> torch.Tensor:
@@ -411,8 +412,16 @@ def test_the_text_projection_is_that_of_the_nearest_encoder(models):
     folder = models / "text_encoders"
     folder.mkdir()
     save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(folder / "a stranger.safetensors"))
-    with pytest.raises(ModelError, match=r"clip_l\.safetensors"):
+    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*clip_l\.safetensors"):
         find_projection(model)
+    original = models / "unrender" / "embed" / "projection-ViT-L-14-openai.safetensors"
+    original.parent.mkdir(parents=True)
+    save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(original))
+    with pytest.raises(ModelError, match=r"original model's cannot take its place; put clip_l\.safetensors"):
+        find_projection(model)
+    projection = random(8, 8)
+    save_file({name: 0.9 * positions, "text_projection.weight": projection}, str(original))
+    assert torch.equal(find_projection(model), projection)
     own = random(8, 8)
     save_file(
         {"positional_embedding": positions + 0.05 * random(77, 8), "text_projection": own.T.contiguous()},

@@ -6,20 +6,30 @@ all. What comes from there ruins every embedding silently, so nothing is taken o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..clip.names import TRANSFORMERS_WEIGHTS, KnownClip, find_known
 from ..clip.weights import TowerWeights
 from ..errors import ModelError
+from ..hub import Hub
+from ..progress import SILENT, Progress
 
 _TRANSFORMERS_KEYS = ("text_projection.weight", "text_model.text_projection.weight")
+_TRANSFORMERS_PARTS = (_TRANSFORMERS_KEYS[0], "text_model.embeddings.position_embedding.weight")
 _OPEN_CLIP_KEYS = ("text_projection", "text.text_projection")
 _PLAUSIBLE_GAIN = (0.02, 50.0)
 """Root mean square singular value: 1 when CLIP begins its training, which moves it little."""
+_FINGERPRINTS: Mapping[str, str] = {}
+"""By model name what `projection_fingerprint` gives for the published weights. Where this was written no hub could be
+reached, so none is known; with one, `projection_fingerprint(projection_of("ViT-L-14/openai", Hub()))` prints it."""
 
 
 def checked_projection(projection: Tensor | None, width: int, joint: int | None = None, source: str = "") -> Tensor:
@@ -50,14 +60,68 @@ def projection_for(weights: TowerWeights, other: Tensor | None = None, joint: in
     return checked_projection(own, weights.embedding.shape[1], joint)
 
 
-def read_projection(path: Path | str, fingerprint: str | None = None) -> Tensor:
+def projection_of(name: str, hub: Hub, progress: Progress = SILENT) -> Tensor:
+    """The projection [joint width, text width] of a CLIP by name, such as ViT-L-14/openai, without loading the model.
+
+    Raises ModelError, or Cancelled when `progress` says so.
+    """
+    return read_projection(projection_file(name, hub, progress), _FINGERPRINTS.get(_known(name).name))
+
+
+def projection_file(name: str, hub: Hub, progress: Progress = SILENT) -> Path:
+    """A safetensors file, in either library's layout, with a CLIP's text projection and its positions' embeddings.
+
+    That is the whole model where it is on this disk; else these two alone are downloaded, 2.6 MB for ViT-L-14, and
+    kept in the cache folder's `embed`. Raises the errors of `projection_of`.
+    """
+    known = _known(name)
+    for repo, file in ((known.transformers_repo, TRANSFORMERS_WEIGHTS), (known.repo, known.file)):
+        folder = hub.find(repo, [file]) if file else None
+        if folder is not None:
+            return folder / file
+    kept = hub.folder / "embed" / f"projection-{known.name.replace('/', '-')}.safetensors"
+    if not kept.is_file():
+        _download(known, hub, kept, progress)
+    return kept
+
+
+def _known(name: str) -> KnownClip:
+    known = find_known(name)
+    if known is None or not known.transformers_repo:
+        raise ModelError(f"No text projection can be had by the name {name}; give a safetensors file that holds it.")
+    return known
+
+
+def _download(known: KnownClip, hub: Hub, kept: Path, progress: Progress) -> None:
+    """Checks what came before it is put where it will be found."""
+    content = hub.fetch_tensors(known.transformers_repo, TRANSFORMERS_WEIGHTS, _TRANSFORMERS_PARTS, progress)
+    unfinished = kept.with_name(f".{kept.name}.{uuid.uuid4().hex}")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        source = f"{TRANSFORMERS_WEIGHTS} of {known.transformers_repo}"
+        read_projection(unfinished, _FINGERPRINTS.get(known.name), source)
+        unfinished.replace(kept)
+    except OSError as error:
+        raise ModelError(
+            f"The text projection of {known.name} cannot be kept in {kept.parent} ({error.strerror or error}); "
+            "name another folder for downloads in UNRENDER_CACHE."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+
+
+def read_projection(path: Path | str, fingerprint: str | None = None, source: str = "") -> Tensor:
     """The projection [joint width, text width] from a safetensors file of open_clip's or transformers' layout.
 
-    fingerprint: what `projection_fingerprint` has to give for it, if known. Raises ModelError.
+    fingerprint: what `projection_fingerprint` has to give for it, if known. source: what errors call the file, its path
+    where absent. Raises ModelError.
     """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path).expanduser()
+    source = source or str(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             names = set(file.keys())
@@ -65,11 +129,11 @@ def read_projection(path: Path | str, fingerprint: str | None = None) -> Tensor:
             turned = next((name for name in _OPEN_CLIP_KEYS if name in names), None)
             found = file.get_tensor(own) if own else file.get_tensor(turned).T if turned else None
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} cannot be read as safetensors ({error}); give another file.") from error
+        raise ModelError(f"{source} cannot be read as safetensors ({error}); give another file.") from error
     width = 0 if found is None else found.shape[-1]
-    projection = checked_projection(found, width, source=str(path)).contiguous()
+    projection = checked_projection(found, width, source=source).contiguous()
     if fingerprint is not None and projection_fingerprint(projection) != fingerprint:
-        raise ModelError(f"{path} holds another text projection than the one asked for; give the original model's.")
+        raise ModelError(f"{source} holds another text projection than the one asked for; give the original model's.")
     return projection
 
 

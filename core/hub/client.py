@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import ModelError
 from ..progress import SILENT, Progress
 from .cache import MAIN, WEIGHTS_INDEX, CacheFolder, Snapshot, StoredRepo, complete_weights
+from .failures import Unreachable
 from .names import (
     CONFIG,
     PROCESSOR_FILES,
@@ -21,7 +22,8 @@ from .names import (
     listed_weights,
     shards,
 )
-from .transfer import Listing, Patience, Remote, Unreachable
+from .parts import tensors_alone
+from .transfer import Listing, Patience, Remote
 
 
 class Hub:
@@ -89,6 +91,20 @@ class Hub:
                 folder = self.fetch(repo, files, progress, revision=revision, instead=instead)
                 files = [CONFIG, *shards(repo, folder)]
         return self.fetch(repo, files, progress, PROCESSOR_FILES, revision=revision, instead=instead)
+
+    def fetch_tensors(self, repo: str, file: str, tensors: Sequence[str], progress: Progress = SILENT) -> bytes:
+        """The content of a safetensors file with some tensors of a repository's file, whose rest is not downloaded.
+
+        For small ones: nothing is kept, or taken up again.
+        """
+        check_names(repo, [file])
+        try:
+            remote = self._remote(repo, progress)
+            listing = remote.listing(MAIN)
+            check_listed(repo, [file], listing.sizes)
+            return tensors_alone(remote, listing.commit, file, tensors, progress)
+        except Unreachable as error:
+            raise self._failure(repo, f"{tensors[0]} in {file}", error) from error
 
     def find(self, repo: str, files: Sequence[str], revision: str = MAIN) -> Path | None:
         """The folder `fetch` would give if all these files are on this disk; never asks the hub."""
@@ -262,9 +278,9 @@ class Hub:
                 "make room or name another folder for downloads in UNRENDER_CACHE."
             )
 
-    def _failure(self, repo: str, wanted: str, error: Unreachable, instead: str) -> ModelError:
+    def _failure(self, repo: str, wanted: str, error: Unreachable, instead: str = "") -> ModelError:
         places = " or ".join(str(folder.root) for folder in self._folders())
-        cure = f"name a folder or file that holds a copy, or use {instead}"
+        cure = "name a folder or file that holds a copy" + (f", or use {instead}" if instead else "")
         if error.status in (401, 403):
             cure = (
                 f"check the name; for a private or gated model ask for access on its page and set HF_TOKEN; or {cure}"

@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from ..errors import Cancelled
 from ..progress import Progress, Task
+from .failures import Unreachable, is_network, reason_of, status_of
 
 T = TypeVar("T")
 
@@ -30,15 +31,6 @@ SMALL = 1 << 20
 _TICK = 0.1
 _GRACE = 1.0
 _NO_HUB = "what answers there is no Hugging Face hub"
-
-
-class Unreachable(Exception):
-    """Why the hub did not deliver, in words that fit after a colon; status is its HTTP answer, if it gave one."""
-
-    def __init__(self, reason: str, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
 
 
 class Patience:
@@ -98,7 +90,7 @@ class Remote:
                 raise Unreachable(_NO_HUB) from error
             return Listing(info.sha or "", {file.rfilename: file.size for file in info.siblings or ()})
 
-        listing = self._run(ask)
+        listing = self.run(ask)
         if not re.fullmatch(r"[0-9a-f]{7,64}", listing.commit):
             raise Unreachable(_NO_HUB)
         return listing
@@ -106,19 +98,20 @@ class Remote:
     def download(self, commit: str, name: str, size: int | None, blobs: Path, locks: Path, task: Task) -> Path:
         """Brings a file into `blobs` under its etag and returns the path; what is there already is not asked for
         again, what was broken off is continued."""
-        located = self._run(lambda _: self.locate(commit, name))
+        located = self.run(lambda _: self.locate(commit, name))
         size = located.size if size is None else size
         blob = blobs / located.etag
-        meter = _Meter(task, blob.with_name(blob.name + ".incomplete"))
+        part = blob.with_name(blob.name + ".incomplete")
+        meter = Meter(task, lambda: _size(part))
         if not blob.is_file():
             is_large = size is None or size > SMALL
             if is_large:
-                self._run(lambda _: _expect_bytes(located))
-            job = _Job(located, lambda: self.locate(commit, name), size, meter.part, blob, locks)
+                self.run(lambda _: _expect_bytes(located))
+            job = _Job(located, lambda: self.locate(commit, name), size, part, blob, locks)
             try:
-                self._run(job.run, meter, forever=is_large)
+                self.run(job.run, meter, forever=is_large)
             except Unreachable as error:
-                kept = _size(meter.part)
+                kept = _size(part)
                 if kept == 0:
                     raise
                 reason = f"{error.reason} after {kept / 1e6:.0f} MB, from which the next attempt goes on"
@@ -144,7 +137,7 @@ class Remote:
             etag = hashlib.sha256(etag.encode()).hexdigest()[:40]
         return Located(location, headers, etag, found.size)
 
-    def _run(self, work: Callable[[threading.Event], T], meter: _Meter | None = None, forever: bool = False) -> T:
+    def run(self, work: Callable[[threading.Event], T], meter: Meter | None = None, forever: bool = False) -> T:
         """Runs `work` in a thread of its own, as name resolution and connecting cannot be limited in time otherwise.
 
         The caller's progress object is only used from the caller's thread.
@@ -166,16 +159,16 @@ class Remote:
         return _result(outcome)
 
 
-class _Meter:
-    """Tells a progress bar how an unfinished file grows."""
+class Meter:
+    """Tells a progress bar how what arrives grows."""
 
-    def __init__(self, task: Task, part: Path) -> None:
-        self.part = part
+    def __init__(self, task: Task, arrived: Callable[[], int]) -> None:
         self._task = task
+        self._arrived = arrived
         self._told = 0
 
     def update(self) -> None:
-        self.reach(_size(self.part))
+        self.reach(self._arrived())
 
     def reach(self, size: int) -> None:
         if size > self._told:
@@ -213,7 +206,7 @@ class _Job:
                 lock.acquire(timeout=_TICK)
                 break
             except Timeout:
-                _check(stop)
+                check_stop(stop)
         try:
             if not self._blob.is_file():
                 self._fetch(stop)
@@ -228,7 +221,7 @@ class _Job:
             try:
                 self._receive(stop)
             except Exception as error:
-                if not _is_network(error) or stop.is_set():
+                if not is_network(error) or stop.is_set():
                     raise
                 too_long = self._size is not None and _size(self._part) > self._size
                 if not too_long and _size(self._part) <= before:
@@ -252,7 +245,7 @@ class _Job:
             have = 0
         if self._size is None or have < self._size or not self._part.is_file():
             with _PartFile(self._part, stop) as sink:
-                _get(self._located.url, sink, self._located.headers, self._size, have)
+                get_bytes(self._located.url, sink, self._located.headers, self._size, have)
         if self._size is not None and _size(self._part) != self._size:
             raise OSError(f"it ended after {_size(self._part)} of {self._size} bytes")
 
@@ -265,31 +258,31 @@ class _PartFile(io.BufferedWriter):
         self._stop = stop
 
     def write(self, buffer: bytes) -> int:  # type: ignore[override]
-        _check(self._stop)
+        check_stop(self._stop)
         return super().write(buffer)
 
 
-class _ArrivedError(Exception):
-    """Bytes do come."""
+class EnoughError(Exception):
+    """All bytes that were wanted have come; ends a transfer."""
 
 
 class _FirstByte(io.BytesIO):
     def write(self, buffer: bytes) -> int:  # type: ignore[override]
-        raise _ArrivedError
+        raise EnoughError
 
 
 def _expect_bytes(located: Located) -> None:
     """Asks for one byte: the store that holds the bytes may be out of reach when the hub is not."""
-    with suppress(_ArrivedError):
-        _get(located.url, _FirstByte(), {**located.headers, "Range": "bytes=0-0"}, 1, 0)
+    with suppress(EnoughError):
+        get_bytes(located.url, _FirstByte(), {**located.headers, "Range": "bytes=0-0"}, 1, 0)
 
 
-def _check(stop: threading.Event) -> None:
+def check_stop(stop: threading.Event) -> None:
     if stop.is_set():
         raise Cancelled("The download was stopped; asking again goes on from there.")
 
 
-def _get(url: str, sink: io.IOBase, headers: dict[str, str], size: int | None, resume_at: int) -> None:
+def get_bytes(url: str, sink: io.IOBase, headers: dict[str, str], size: int | None, resume_at: int) -> None:
     from huggingface_hub.file_download import http_get
 
     # retries are this module's, as only it knows whether the last attempt brought anything
@@ -333,48 +326,9 @@ def _result(outcome: Future[T]) -> T:
     error = outcome.exception()
     if error is None:
         return outcome.result()
-    if _is_network(error):
-        raise Unreachable(_reason(error), _status(error)) from error
+    if is_network(error):
+        raise Unreachable(reason_of(error), status_of(error)) from error
     raise error
-
-
-def _is_network(error: BaseException) -> bool:
-    packages = {base.__module__.partition(".")[0] for base in type(error).__mro__}
-    known = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub"}
-    return isinstance(error, OSError) or not packages.isdisjoint(known)
-
-
-def _status(error: BaseException) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def _reason(error: BaseException) -> str:
-    status = _status(error)
-    if status is not None:
-        return f"the hub answered {status}"
-    text = " ".join(re.sub(r"https?://\S+", "", str(error)).split())
-    for pattern, words in _REASONS:
-        if re.search(pattern, text, re.IGNORECASE):
-            return words
-    if "timeout" in type(error).__name__.lower():
-        return "it did not answer in time"
-    return (text[:160] or type(error).__name__).rstrip(".")
-
-
-_REASONS = (
-    (r"refused|WinError 10061", "the connection was refused"),
-    (
-        r"getaddrinfo|resolve|name or service|nodename|name resolution",
-        "the name of the host could not be resolved",
-    ),
-    (r"peer closed|incomplete|aborted|reset by peer|broken|disconnected", "the connection broke"),
-    (r"certificate|SSL", "no secure connection could be made"),
-    (r"proxy", "the proxy did not let it through"),
-    (r"unreachable|no route", "there is no network"),
-    (r"timed? ?out", "it did not answer in time"),
-    (r"offline", "huggingface_hub was started in offline mode"),
-    (r"no space", "the disk is full"),
-)
 
 
 def _size(path: Path) -> int:
