@@ -1,0 +1,135 @@
+"""`unrender verify`: what this project says of models, checked on yours."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import ImageError, SettingsError, UnrenderError
+from . import engine_options
+from .streams import complain, quiet_libraries
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_JUDGE = "ViT-B-32/laion2b_s34b_b79k"
+_FOR_GAP = 40
+_PROMPTS = 256
+_EPILOG = """\
+what is done
+  always              the CLIP's own text tower, its text projection, the norm of its end-of-text states
+  with --pictures     prompts searched in two precisions and in one, which have to be the same
+  with --checkpoint   padding; and with --pictures too: each picture is rendered from its caption, from the prompts
+                      found for it, and through every projection, and another CLIP says how much of it is found again
+
+examples
+  %(prog)s --clip ViT-L-14/openai
+  %(prog)s --checkpoint sd15.safetensors --pictures photographs -o report
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="check models on this machine, and which projection suits a checkpoint",
+        usage="%(prog)s [options]",
+        description="Checks models on this machine, and which projection suits a checkpoint best.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser, target=None)
+    engine_options.add_clip_to(parser, presets=False)
+    parser.add_argument("--captioner", metavar="NAME", help="for the captions to compare with (default: none)")
+    parser.add_argument("--phrases", metavar="DIR", help="the vocabulary, as for interrogate")
+    parser.add_argument("--checkpoint", metavar="NAME", help="hub id, folder, or safetensors file")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="a folder of varied photographs, about 100")
+    parser.add_argument("--judge", default=_JUDGE, metavar="NAME", help="the CLIP that judges (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=50, metavar="N", help="pictures to render from (default: 50)")
+    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="renderings of each (default: 2)")
+    parser.add_argument("--steps", type=int, default=30, metavar="N", help="sampling steps (default: 30)")
+    parser.add_argument("--guidance", type=float, default=7.5, metavar="N", help="guidance scale (default: 7.5)")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where report.json and sheet.png go")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the findings. The exit status is 1 when a check failed. Errors are raised."""
+    quiet_libraries()
+
+    from ..core.clip import Clip
+    from ..core.embed.prompts import composed_prompts
+    from ..core.engine import Engine
+    from ..core.hub import Hub
+    from ..core.phrases.vocabulary import load_vocabulary
+    from ..core.variation.checkpoint import Checkpoint
+    from ..core.variation.render import Sampling
+    from ..core.verify import report, weights
+    from ..core.verify.fidelity import measure_fidelity
+    from ..core.verify.sheet import draw_fidelity
+    from .progress import terminal_progress
+
+    if options.count < 1 or options.seeds < 1:
+        raise SettingsError("--count and --seeds are numbers of 1 or more.")
+    sampling = Sampling(options.steps, options.guidance)
+    pictures = [] if options.pictures is None else _pictures_in(options.pictures, options.count + _FOR_GAP)
+    progress, hub, fidelity = terminal_progress(quiet=not sys.stderr.isatty()), Hub(options.cache), None
+    checkpoint = None
+    if options.checkpoint is not None:
+        checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", hub, progress)
+        options.clip = options.clip or checkpoint.family.clip
+    chosen = {"captioner": options.captioner, "phrases": options.phrases}
+    settings = replace(engine_options.clip_settings_from(options), **chosen)
+    clip = Clip.load(settings.clip, settings.device, settings.precision, hub, progress)
+    with Engine(settings, progress=progress, load_clip=lambda _: clip) as engine:
+        prompts = composed_prompts(load_vocabulary(None), _PROMPTS)
+        findings = weights.check_clip(clip, prompts)
+        if checkpoint is not None:
+            findings += weights.check_padding(checkpoint)
+        shown, others = pictures[: options.count], pictures[options.count :]
+        if shown:
+            findings.append(weights.check_precisions(clip, settings, shown, progress))
+        if checkpoint is not None and shown:
+            judge = Clip.load(options.judge, settings.device, settings.precision, hub, progress)
+            gap = engine.measure_gap(others) if len(others) >= _FOR_GAP else None
+            seeds = range(options.seeds)
+            fidelity = measure_fidelity(engine, checkpoint, judge, shown, gap, sampling, seeds)
+    for line in report.as_lines(findings, fidelity):
+        sys.stdout.write(f"{line}\n")
+    if options.output is not None:
+        values = report.as_values(findings, fidelity)
+        _write(options.output, values, None if fidelity is None else draw_fidelity(shown, fidelity))
+    return int(any(each.passed is False for each in findings))
+
+
+def _pictures_in(folder: Path, most: int) -> Sequence[Image]:
+    """The first readable pictures of a folder, by name. Raises SettingsError where there is none."""
+    from .pictures import read_picture
+
+    if not folder.is_dir():
+        raise SettingsError(f"{folder} is no folder; give one with pictures.")
+    found: list[Image] = []
+    for path in sorted(folder.iterdir()):
+        if len(found) == most:
+            break
+        if path.is_file():
+            try:
+                found.append(read_picture(str(path)))
+            except ImageError as error:
+                complain(error)
+    if not found:
+        raise SettingsError(f"{folder} holds no picture that can be read; give another folder.")
+    return found
+
+
+def _write(folder: Path, values: dict, sheet: Image | None) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        if sheet is not None:
+            sheet.save(folder / "sheet.png", optimize=True)
+    except OSError as error:
+        raise UnrenderError(f"The report cannot be written to {folder} ({error.strerror}); name another.") from error

@@ -1,0 +1,1 @@
+"""Whether real weights do here what published figures and this project's tests on small models say."""

@@ -1,0 +1,160 @@
+"""Verifying models: the checks fail where something is wrong, and the statistics are scipy's or hand-made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from unrender import cli
+from unrender.core.clip import Clip
+from unrender.core.clip.text_encoder import TowerEncoder
+from unrender.core.clip.text_tower import TextTower
+from unrender.core.verify.fidelity import Way, recommended
+from unrender.core.verify.statistics import Estimate, difference, estimate, retention
+from unrender.core.verify.weights import check_clip, check_padding
+
+pytest.importorskip("diffusers", reason="rendering needs diffusers")
+PROMPTS = ("a red star", "two blue moons at night", "a picture of the sea", "by mira")
+
+
+@pytest.fixture(scope="module")
+def micro():
+    return Clip.load("micro", "cpu", "exact")
+
+
+@pytest.fixture(scope="module")
+def pipeline_folder(tmp_path_factory):
+    from unrender.core.micro.diffusion import new_autoencoder, new_unet, write_pipeline
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("pipeline") / "random"
+    write_pipeline(folder, new_autoencoder(), new_unet())
+    return folder
+
+
+def by_check(findings):
+    return {each.check: each for each in findings}
+
+
+def test_a_sound_clip_passes(micro):
+    found = by_check(check_clip(micro, PROMPTS))
+    assert found["own text tower equals the library's"].passed
+    assert found["text projection"].passed
+    assert found["norm of the end-of-text state"].passed is None  # nothing is published for micro
+
+
+def test_a_projection_that_was_never_loaded_fails(micro):
+    weights = micro.text.weights
+    damaged = Clip.load("micro", "cpu", "exact")
+    zeros = replace(weights, projection=torch.zeros_like(weights.projection))
+    damaged.text = TowerEncoder(TextTower(zeros), damaged.text.tokenizer)
+    found = by_check(check_clip(damaged, PROMPTS))["text projection"]
+    assert found.passed is False
+    assert "zeros or garbage" in found.value
+
+
+def test_padding_is_the_checkpoints_own(pipeline_folder):
+    from unrender.core.variation.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint.load(str(pipeline_folder), "cpu")
+    (found,) = check_padding(checkpoint)
+    assert found.passed
+    wrong = {name: side.padded("zero") for name, side in checkpoint.encoders.items()}
+    (found,) = check_padding(replace(checkpoint, encoders=wrong))
+    assert found.passed is False
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30))
+def test_an_interval_holds_its_mean_and_lies_within_the_values(values):
+    found = estimate(np.array(values))
+    assert min(values) - 1e-9 <= found.low <= found.high <= max(values) + 1e-9
+    assert found.mean == pytest.approx(np.mean(values))
+
+
+def test_intervals_are_those_of_the_normal_distribution_for_many_values():
+    values = np.random.default_rng(1).normal(0.3, 0.1, 400)
+    found = estimate(values)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert found.low == pytest.approx(values.mean() - half, abs=half / 5)
+    assert found.high == pytest.approx(values.mean() + half, abs=half / 5)
+
+
+def test_pairing_takes_out_what_pictures_have_in_common():
+    pictures = np.random.default_rng(2).normal(0, 1, 100)
+    found = difference(pictures + 0.1, pictures)
+    assert (found.low, found.high) == pytest.approx((0.1, 0.1))
+
+
+def test_retention_is_one_for_the_ceiling_and_zero_for_shuffled():
+    rng = np.random.default_rng(3)
+    zero, ceiling = rng.normal(0.2, 0.05, 60), rng.normal(0.6, 0.05, 60)
+    assert retention(ceiling, ceiling, zero) == pytest.approx((1, 1, 1))
+    assert retention(zero, ceiling, zero) == pytest.approx((0, 0, 0))
+    assert retention((zero + ceiling) / 2, ceiling, zero).mean == pytest.approx(0.5)
+
+
+def test_retention_below_a_ceiling_that_is_none_is_no_number():
+    flat = np.full(5, 0.4)
+    assert np.isnan(retention(flat, flat, flat).mean)
+
+
+def way(name, mean, low_over_rival):
+    over = None if low_over_rival is None else Estimate(low_over_rival + 0.01, low_over_rival, low_over_rival + 0.02)
+    return Way(name, Estimate(mean, mean - 0.01, mean + 0.01), over, None)
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        ([way("pinv", 0.5, 0), way("ridge", 0.6, 0.05), way("bank", 0.7, 0.02)], "bank"),
+        ([way("pinv", 0.5, 0), way("ridge", 0.6, -0.01), way("bank", 0.4, -0.2)], "pinv"),
+        ([way("ridge", 0.5, None), way("bank", 0.6, None)], "bank"),
+    ],
+)
+def test_only_what_surely_beats_pinv_is_recommended(ways, expected):
+    usual = "pinv" if ways[0].name == "pinv" else "ridge"
+    assert recommended({each.name: each for each in ways}, usual) == expected
+
+
+def test_the_command_runs_whole_on_micro(pipeline_folder, tmp_path, capsys):
+    from unrender.core.micro.drawing import draw
+    from unrender.core.micro.world import random_scene
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    import random
+
+    for number in range(3):
+        draw(random_scene(random.Random(number)), number).picture.save(folder / f"{number}.png")
+    (folder / "broken.jpg").write_bytes(b"broken")
+    out = tmp_path / "report"
+    arguments = ["verify", "--checkpoint", str(pipeline_folder), "--pictures", str(folder), "--judge", "micro"]
+    arguments += ["--captioner", "micro", "--seeds", "1", "--steps", "1", "--device", "cpu", "-o", str(out)]
+    assert cli.main(arguments) == 0
+    told = capsys.readouterr()
+    assert "broken.jpg" in told.err
+    values = json.loads((out / "report.json").read_text())
+    assert {"caption", "interrogated, best", "pinv", "ridge", "bank", "anchored", "shuffled", "empty prompt"} <= set(
+        values["ways"]
+    )
+    assert values["recommended"] in ("pinv", "ridge", "bank", "anchored")
+    assert f"recommended: {values['recommended']}" in told.out
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.width > 1000
+
+
+def test_a_folder_without_pictures_is_one_sentence(tmp_path, capsys):
+    assert cli.main(["verify", "--clip", "micro", "--pictures", str(tmp_path)]) == 2
+    assert "holds no picture" in capsys.readouterr().err
+
+
+def test_a_clip_alone(capsys):
+    assert cli.main(["verify", "--clip", "micro", "--device", "cpu"]) == 0
+    assert "text projection" in capsys.readouterr().out
