@@ -9,7 +9,21 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
-from . import analyze, demo, embed, interrogate, interruption, locate, match, metadata, models, streams, vary
+from . import (
+    analyze,
+    demo,
+    embed,
+    interrogate,
+    interruption,
+    locate,
+    match,
+    metadata,
+    models,
+    serve,
+    streams,
+    vary,
+    verify,
+)
 
 FAILED, BAD_USAGE, STOPPED = 1, 2, 130  # as other programs have it; argparse takes 2 as well
 
@@ -61,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (interrogate, analyze, match, locate, embed, vary, metadata, models, demo):
+    for command in (interrogate, analyze, match, locate, embed, vary, metadata, models, verify, serve, demo):
         command.add_parser(commands)
     return parser
 

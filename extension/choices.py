@@ -34,6 +34,10 @@ class Preferences:
     keeping: str = LEAVE_IN_RAM
     seeing: str = AUTOMATIC
 
+    def settings(self, folder: Path, device: str) -> Settings:
+        """As `Request.settings` makes them of a picture alone."""
+        return picture_request(None, self).settings(folder, device)
+
 
 @dataclass(frozen=True)
 class Request:

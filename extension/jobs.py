@@ -116,6 +116,11 @@ class Jobs:
         finally:
             self._running.pop(key, None)
 
+    @property
+    def lines(self) -> list[str]:
+        """What the running ones report."""
+        return [job.text for job in list(self._running.values()) if job.text]
+
     def stop(self, key: str) -> None:
         with contextlib.suppress(KeyError):
             self._running[key].stop()

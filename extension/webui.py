@@ -6,7 +6,7 @@ import html
 import importlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +18,7 @@ from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
 from ..core.results import Interrogation
 from ..core.settings import MODES, Settings
-from .choices import (
-    AUTOMATIC,
-    INSERTIONS,
-    KEEPINGS,
-    Preferences,
-    Request,
-    captioners,
-    known_mode,
-    vocabularies,
-)
+from .choices import AUTOMATIC, INSERTIONS, KEEPINGS, Preferences, Request, captioners, known_mode, vocabularies
 from .generation import TITLE, Asked, accordion, embedding_of, keys_of
 from .jobs import Job, Jobs
 from .models import Models
@@ -54,6 +45,7 @@ def register() -> type[scripts.Script]:
     script_callbacks.on_after_component(pages.after_component)
     script_callbacks.on_ui_tabs(pages.tabs)
     script_callbacks.on_cfg_denoiser(steer)
+    script_callbacks.on_app_started(partial(_add_api, models))
     script_callbacks.on_script_unloaded(models.unload)
     return type("ImageAsPrompt", (_ImageAsPrompt,), {"embeddings": _Embeddings(models)})
 
@@ -128,6 +120,24 @@ class _Pages:
             return self._models.interrogate(
                 request, settings, preferences().keeping, lambda needed: _room(device, needed), job
             )
+
+
+def _add_api(models: Models, _: Any, app: Any) -> None:
+    """With the logins of the webui's own API, or else of its page: it does not ask for them on behalf of others."""
+    from .api import router
+    from .api_host import Host
+    from .api_route import login_guard, logins_in
+
+    def settings() -> Settings:
+        return preferences().settings(model_folder(), str(devices.get_device_for("interrogate")))
+
+    def room(needed: int) -> AbstractContextManager[None]:
+        return _room(devices.get_device_for("interrogate"), needed)
+
+    of_page = getattr(_first_of("modules.initialize_util"), "get_gradio_auth_creds", dict)
+    logins = logins_in(shared.cmd_opts.api_auth) or dict(of_page())
+    host = Host(models, settings, preferences, _turn, room, _interrupted)
+    app.include_router(router(host, login_guard(logins) if logins else None))
 
 
 class _ImageAsPrompt(scripts.Script):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from ..core.errors import UnrenderError
+from ..core.errors import Cancelled, UnrenderError
 
 _logger = logging.getLogger(__name__)
 
@@ -37,17 +37,17 @@ def sentence_for(error: Exception) -> str:
             f"{name} cannot be imported ({_one_line(error)}); install it again with "
             f'"{sys.executable}" -m pip install {name}, then restart.'
         )
-    if isinstance(error, RuntimeError) and _is_out_of_memory(error):
+    if _is_out_of_memory(error):
         return "The memory is used up; choose smaller models, or unload the checkpoint first."
     _logger.error("Unrender failed in a way nobody foresaw.", exc_info=error)
     return f"This failed in a way nobody foresaw ({type(error).__name__}: {_one_line(error)}); the console says where."
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status that tells of an error: the request's fault, short memory, or this program's fault."""
-    if isinstance(error, UnrenderError):
-        return 422
-    return 503 if isinstance(error, RuntimeError) and _is_out_of_memory(error) else 500
+    """The HTTP status that tells of an error: the request's fault, short memory or a stop, or this program's fault."""
+    if isinstance(error, Cancelled) or _is_out_of_memory(error) or _is_out_of_memory(error.__cause__):
+        return 503
+    return 422 if isinstance(error, UnrenderError) else 500
 
 
 def _in_page_terms(sentence: str) -> str:
@@ -56,10 +56,10 @@ def _in_page_terms(sentence: str) -> str:
     return sentence
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def _is_out_of_memory(error: BaseException | None) -> bool:
     from ..core.devices import is_out_of_memory
 
-    return is_out_of_memory(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_out_of_memory(error))
 
 
 def _one_line(error: Exception) -> str:

@@ -275,7 +275,9 @@ def test_the_script_loads_beside_extensions_that_own_its_names(tmp_path):
     done = in_a_webui(code, paths=str(tmp_path / "decoy"))
     assert done.returncode == 0, done.stderr
     registered, packages, heavy = json.loads(done.stdout)
-    assert registered == ["after_component", "cfg_denoiser", "script_unloaded", "ui_settings", "ui_tabs"]
+    assert registered == [
+        *("after_component", "app_started", "cfg_denoiser", "script_unloaded", "ui_settings", "ui_tabs")
+    ]
     assert packages == 1 and heavy == []
 
 

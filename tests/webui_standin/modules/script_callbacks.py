@@ -22,3 +22,7 @@ def on_script_unloaded(callback: Callable[..., Any]) -> None:
 
 def on_cfg_denoiser(callback: Callable[..., Any]) -> None:
     registered.append(("cfg_denoiser", callback))
+
+
+def on_app_started(callback: Callable[..., Any]) -> None:
+    registered.append(("app_started", callback))

@@ -30,3 +30,4 @@ class Options(SimpleNamespace):
 
 state = State()
 opts = Options()
+cmd_opts = SimpleNamespace(api_auth=None)

@@ -1,0 +1,151 @@
+"""What the API's routes take and answer, for pydantic 1 and 2 alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ..core.embed.composing import Mix
+from ..core.embed.families import Projection
+from ..core.settings import Mode
+
+_PICTURE = "base64 or a data URL, of a file in any usual format"
+_CLIP = "one of GET /interrogator/models; the usual one when absent"
+_VOCABULARY = "one of those that GET /unrender/v1/status lists; the usual one when absent"
+
+
+class PeerAnalyzeRequest(BaseModel):
+    image: str = Field("", description=_PICTURE)
+    clip_model_name: str | None = Field(None, description=_CLIP)
+
+
+class PeerPromptRequest(PeerAnalyzeRequest):
+    mode: Mode = "fast"
+
+
+class PeerPrompt(BaseModel):
+    prompt: str
+
+
+class PeerAnalysis(BaseModel):
+    """Of each kind the five likeliest phrases, with their cosine similarity to the picture."""
+
+    medium: dict[str, float]
+    artist: dict[str, float]
+    movement: dict[str, float]
+    trending: dict[str, float]
+    flavor: dict[str, float]
+
+
+class InterrogateRequest(BaseModel, extra="forbid"):
+    image: str = Field(description=_PICTURE)
+    mode: Mode = "best"
+    caption: str | None = Field(None, description='in place of the captioner\'s; "" for none')
+    limits: dict[str, int] = Field({}, description="most phrases of a category, by its name; 0 leaves it out")
+    exclude: list[str] = Field([], description="phrases that are never used")
+    clip: str | None = Field(None, description=_CLIP)
+    captioner: str | None = Field(None, description="one of those that GET /unrender/v1/status lists")
+    vocabulary: str | None = Field(None, description=_VOCABULARY)
+
+
+class FoundPhrase(BaseModel):
+    text: str
+    category: str
+    gain: float = Field(description="by how much it raised the prompt's similarity")
+
+
+class InterrogateAnswer(BaseModel):
+    prompt: str = Field(description="not escaped for any program")
+    similarity: float = Field(description="cosine, from -1 to 1")
+    mode: str
+    caption: str
+    phrases: list[FoundPhrase]
+    model: str
+    seconds: float
+    risk: float = Field(description="at most so probably would float32 throughout have found another prompt")
+
+
+class AnalyzeRequest(BaseModel, extra="forbid"):
+    image: str = Field(description=_PICTURE)
+    categories: list[str] | None = Field(None, description="all of the vocabulary's when absent")
+    top: int = Field(5, ge=1, le=1000, description="phrases of each category")
+    clip: str | None = Field(None, description=_CLIP)
+    vocabulary: str | None = Field(None, description=_VOCABULARY)
+
+
+class AnalyzedPhrase(BaseModel):
+    phrase: str
+    similarity: float = Field(description="cosine, from -1 to 1")
+    likelihood: float = Field(description="its share among all of the category, from 0 to 1")
+
+
+class AnalyzedCategory(BaseModel):
+    category: str
+    phrases: int = Field(description="how many the category has")
+    top: list[AnalyzedPhrase]
+    spread: dict[str, Any] = Field(description="lowest, highest and mean similarity, and a histogram's counts")
+    note: str
+
+
+class AnalyzeAnswer(BaseModel):
+    categories: list[AnalyzedCategory]
+    model: str
+    pictures: int
+
+
+class MatchRequest(BaseModel, extra="forbid"):
+    images: list[str] = Field(description=_PICTURE)
+    phrases: list[str]
+    templates: list[str] = Field([], description="texts with {} in the phrase's place; several are averaged")
+    clip: str | None = Field(None, description=_CLIP)
+
+
+class MatchAnswer(BaseModel):
+    """Tables with a row for each picture and a column for each phrase."""
+
+    phrases: list[str]
+    templates: list[str]
+    model: str
+    similarities: list[list[float]]
+    phrase_likelihoods: list[list[float]] = Field(description="a phrase's share among the phrases; a row sums to 1")
+    image_likelihoods: list[list[float]] = Field(description="a picture's share among the pictures; a column sums to 1")
+
+
+class EmbedRequest(BaseModel, extra="forbid"):
+    images: list[str] = Field(description=_PICTURE)
+    family: str = Field("sd15", description="sd15, sd15-skip2, sd2, sdxl, sd3, flux or micro")
+    projection: Projection | None = Field(None, description="what suits the family when absent")
+    weights: list[float] | None = Field(None, description="how much each picture counts; equally when absent")
+    mix: Mix = "mean"
+    text: str = Field("", description="a prompt that stays in force")
+    alpha: float = Field(0.6, description="how much of the text stays with pinv")
+    strength: float = Field(1.0, description="from the text's embedding at 0 to the picture's at 1")
+    anchor: str | None = Field(None, description="with anchored the prompt that describes the pictures")
+    clip: str | None = Field(None, description="one of GET /interrogator/models; the family's own when absent")
+
+
+class EmbedAnswer(BaseModel):
+    embedding: str = Field(description="a safetensors file, in base64")
+    description: str
+    remark: str = Field(description="what one should know of it; empty where there is nothing to say")
+
+
+class LoadedModel(BaseModel):
+    kind: str = Field(description="clip or captioner")
+    name: str
+    bytes: int = Field(description="of its weights")
+
+
+class Status(BaseModel):
+    version: str
+    clip: str = Field(description="the usual one")
+    captioner: str = Field(description="the usual one, or none")
+    captioners: list[str]
+    vocabularies: list[str]
+    loaded: list[LoadedModel]
+    doing: list[str] = Field(description="what goes on, such as a download and how far it is")
+
+
+class Refusal(BaseModel):
+    detail: str = Field(description="one sentence: what, where, and what to do about it")
