@@ -154,7 +154,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     judge = train_judge(options.name, render_for_judge(NAMES.index(options.name), options.pictures), options.minutes)
     options.out.mkdir(parents=True, exist_ok=True)
-    half = {key: value.half() if value.is_floating_point() else value for key, value in judge.state_dict().items()}
+    half = {
+        key: value.half().contiguous() if value.is_floating_point() else value
+        for key, value in judge.state_dict().items()
+    }
     save_file(half, options.out / f"{options.name}.safetensors")
     measures = {"pictures": options.pictures, "minutes": options.minutes}
     kept = load_judge(options.name, options.out)
