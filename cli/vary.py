@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 from ..core.errors import SettingsError, UnrenderError
+from ..core.variation import DEFAULT_CHECKPOINT
 from . import engine_options
 from .interrogate import expand
 from .pictures import read_picture
 from .streams import complain, quiet_libraries
 
 _PROJECTIONS = ("pinv", "ridge", "bank", "anchored")
-_CHECKPOINT = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 _EPILOG = """\
 what is written
   PNG files whose text holds the settings, as A1111's webui writes and reads them
@@ -51,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--checkpoint",
-        default=_CHECKPOINT,
+        default=DEFAULT_CHECKPOINT,
         metavar="NAME",
         help="hub id, folder in diffusers' format, or safetensors file of Stable Diffusion 1, 2 or XL "
         "(default: %(default)s)",
@@ -119,13 +119,15 @@ def run(options: argparse.Namespace) -> int:
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
         gap = engine.measure_gap(varied) if varied else None
         request = Request(pictures, projection, blend, gap, options.negative, sampling, options.count, init)
+        remark = ""
         for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
             try:
                 made.image.save(place, pnginfo=png_texts(made.infotext))
             except OSError as error:
                 raise UnrenderError(f"{place} cannot be written ({error.strerror}); choose another place.") from error
-    if projection != "pinv" and not varied and checkpoint.family.name != "micro":
-        complain("pictures were taken as if they were texts; --gap-pictures corrects that.")
+            remark = made.remark
+    if remark:
+        complain(remark)
     return 0
 
 

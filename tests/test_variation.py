@@ -187,6 +187,9 @@ def test_a_checkpoint_folder_or_nothing(tmp_path):
     pickle.write_bytes(b"pickle")
     with pytest.raises(ModelError, match="no safetensors file"):
         Checkpoint.load(str(pickle), "cpu")
+    for name in ("micro-that-is-not-there", "gone.safetensors", "a/b/c"):
+        with pytest.raises(ModelError, match="OWNER/NAME"):
+            Checkpoint.load(name, "cpu")
     broken = tmp_path / "model.safetensors"
     broken.write_bytes(b"broken")
     with pytest.raises(ModelError, match="cannot be read as safetensors"):

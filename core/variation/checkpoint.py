@@ -19,9 +19,9 @@ from ..errors import MissingPackageError, ModelError
 from ..hub import Hub
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers
+from . import DEFAULT_CHECKPOINT
 from .download import fetch_pipeline
 
-DEFAULT_CHECKPOINT = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 _SUFFIX = ".safetensors"
 _SDXL_KEY = "conditioner.embedders.1.model.ln_final.weight"
 _BY_WIDTH = {family.width: family for family in (SD1, SD2, MICRO_FAMILY)}
@@ -50,6 +50,10 @@ class Checkpoint:
         diffusers = diffusers_module()
         path, variant = Path(name).expanduser(), None
         if not path.exists():
+            if name.count("/") != 1 or name.endswith(_SUFFIX):
+                raise ModelError(
+                    f"There is no file or folder {name}, and a hub id has the form OWNER/NAME; give either."
+                )
             path, variant = fetch_pipeline(hub or Hub(), name, where.type != "cpu", progress)
         options = {"torch_dtype": torch.float32 if where.type == "cpu" else torch.float16}
         with progress.task(f"Loading {name}"), _quiet(diffusers):

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 
 class Variation(NamedTuple):
-    """A rendered picture, its seed, and its settings as A1111 writes them."""
+    """A rendered picture, its seed, its settings as A1111 writes them, and what a person should know of the embedding
+    (see `PromptEmbedding.remark`)."""
 
     image: Image.Image
     seed: int
     infotext: str
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
         sampling = replace(request.sampling, seed=request.sampling.seed + number)
         image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
         text = infotext(checkpoint, embedding, request.blend, sampling, request.init is not None)
-        yield Variation(image, sampling.seed, text)
+        yield Variation(image, sampling.seed, text, embedding.remark)
 
 
 def takes_zeros(checkpoint: Checkpoint) -> bool:
