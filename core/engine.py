@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .embed.embedder import Blend, Embedder
     from .embed.embedders import Embedders
     from .embed.gap import GapCorrection
+    from .embed.projection import ClosedForms
     from .embed.ridge import Fit
     from .embed.text_side import TextSide
     from .explain import HeatMap
@@ -44,6 +45,7 @@ class Engine:
     progress: hears of downloads, tables and searches, and is asked whether to go on.
     load_clip, load_captioner: for hosts that keep models themselves: asked instead of loading what the settings name,
     when a model is first needed and again after `unload`.
+    closed_forms: of "pinv", for who makes an engine for every picture and need not compute them each time.
     """
 
     def __init__(
@@ -54,13 +56,16 @@ class Engine:
         *,
         load_clip: Callable[[Progress], Clip] | None = None,
         load_captioner: Callable[[Progress], Captioner | None] | None = None,
+        closed_forms: ClosedForms | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.progress = progress
         self._given_clip = clip
         self._clip = clip
         self._lend_clip = load_clip or self._clip_by_name
+        self._clip_is_lent = load_clip is not None
         self._lend_captioner = load_captioner or self._captioner_by_name
+        self._closed_forms = closed_forms
         self._captioner: Captioner | None = None
         self._interrogator: Interrogator | None = None
         self._analyzer: Analyzer | None = None
@@ -258,12 +263,15 @@ class Engine:
         from .devices import empty_device_cache
 
         with self._lock:
+            # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
+            may_hold_itself = self._captioner is not None or not self._clip_is_lent
             self._clip = self._given_clip
             self._captioner = None
             self._interrogator = None
             self._analyzer = None
             self._embedders = None
-            gc.collect()
+            if may_hold_itself:
+                gc.collect()
             empty_device_cache()
 
     def _analyze(
@@ -348,7 +356,8 @@ class Engine:
 
         if self._embedders is None:
             folder = Path(self._hub().folder) / "embed"
-            self._embedders = Embedders(self._load_clip(), self._read_vocabulary(), folder, load, self.progress)
+            vocabulary, forms = self._read_vocabulary, self._closed_forms
+            self._embedders = Embedders(self._load_clip(), vocabulary, folder, load, self.progress, forms)
         return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
 
     def _read_vocabulary(self) -> Vocabulary:

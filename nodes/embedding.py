@@ -118,7 +118,8 @@ class ImageToPromptEmbedding(io.ComfyNode):
             # the engine would load a captioner of its own, out of ComfyUI's care
             with setup.engine(replace(setup.settings, fit=fit, captioner=None), progress) as engine:
                 sides = text_sides(clip, family)
-                embedding = engine.embed(pictures, family.name, chosen, blend, encoders=sides)
+                joining = setup.source.projection
+                embedding = engine.embed(pictures, family.name, chosen, blend, encoders=sides, text_projection=joining)
         return given(embedding)
 
 

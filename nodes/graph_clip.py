@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,7 +16,9 @@ from ..core.clip.patches import transformers_patches
 from ..core.clip.preprocess import Preprocess
 from ..core.clip.text_encoder import TowerEncoder
 from ..core.clip.text_tower import TextTower
+from ..core.clip.weights import TowerWeights
 from ..core.devices import pick_arithmetic
+from ..core.embed.text_side import sampled_fingerprint
 from ..core.errors import ModelError
 from ..core.progress import Progress
 from . import host
@@ -44,14 +47,15 @@ _FAMILIES = {
 
 
 class GraphClip:
-    """Makes a Clip of a CLIP and a CLIP_VISION, each in ComfyUI's care and as patched by LoRAs."""
+    """Makes a Clip of a CLIP and a CLIP_VISION, each in ComfyUI's care and as patched by LoRAs.
+
+    projection [width, width of the text encoder]: to the space they share."""
 
     def __init__(self, clip: Any, clip_vision: Any, part: str, projection: Tensor) -> None:
         self._clip = clip
         self._vision = clip_vision
         self._part = part
-        self._projection = projection
-        self._fingerprint = ""
+        self.projection = projection
 
     @classmethod
     def of(cls, clip: Any, clip_vision: Any, part: str | None = None) -> GraphClip:
@@ -79,22 +83,40 @@ class GraphClip:
         return cls(clip, clip_vision, part, projection)
 
     def clip(self, progress: Progress) -> Clip:
+        """Its text encoder is copied when a text is first encoded: who looks at pictures alone does not wait."""
+        bring_text_encoders(self._clip, self._vision.patcher)
+        name = f"{_FAMILIES[self._part].name} of the graph"
+        scale = float(host.clip_logit_scale(self._clip, self._part))
+        seeing, device = (_vision_tower(self._vision), _preprocess(self._vision)), self._clip.patcher.load_device
+        return _ClipInPlace(self, name, *seeing, self._text_encoder, scale, device, torch.float32)
+
+    def fingerprint(self) -> str:
+        return sampled_fingerprint(self._weights())
+
+    def _weights(self) -> TowerWeights:
+        return tower_weights(self._clip, self._part, self.projection)
+
+    def _text_encoder(self) -> TowerEncoder:
         encoder = host.clip_text_encoders(self._clip)[self._part]
         copy = _FLOAT32 * sum(parameter.numel() for parameter in encoder.parameters())
         bring_text_encoders(self._clip, self._vision.patcher, working_memory=host.WORKING_MEMORY + copy)
-        device = self._clip.patcher.load_device
+        device, weights = self._clip.patcher.load_device, self._weights()
         arithmetic = pick_arithmetic("auto", device)
-        weights = tower_weights(self._clip, self._part, self._projection)
         rough = None if arithmetic.rough is None else TextTower(weights.to(device, arithmetic.rough))
         exact = weights.to(device, torch.float32)
-        text = TowerEncoder(TextTower(exact), tokenizer_of(self._clip, self._part, exact), rough)
-        # LoRAs may differ from one GraphClip to the next, but not within one
-        self._fingerprint = self._fingerprint or exact.fingerprint()
-        name = f"{_FAMILIES[self._part].name} of the graph"
-        scale = float(host.clip_logit_scale(self._clip, self._part))
-        clip = Clip(name, _vision_tower(self._vision), _preprocess(self._vision), text, scale, device, torch.float32)
-        clip.fingerprint = self._fingerprint
-        return clip
+        return TowerEncoder(TextTower(exact), tokenizer_of(self._clip, self._part, exact), rough)
+
+
+class _ClipInPlace(Clip):
+    """Known by a sample of its weights, because a graph's may have changed in every run."""
+
+    def __init__(self, source: GraphClip, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._source = source
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return self._source.fingerprint()
 
 
 def _vision_width(clip_vision: Any) -> int:

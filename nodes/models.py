@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+from torch import Tensor
+
 from ..core.caption import Captioner
 from ..core.clip import Clip
 from ..core.clip.movable import MovableClip
 from ..core.devices import pick_arithmetic
+from ..core.embed.projection import ClosedForms
 from ..core.engine import Engine
 from ..core.hub import Hub
 from ..core.progress import Progress
@@ -19,6 +22,11 @@ from . import host
 
 
 class ClipSource(Protocol):
+    """projection [joint width, text width]: where it is known without the CLIP's text encoder."""
+
+    @property
+    def projection(self) -> Tensor | None: ...
+
     def clip(self, progress: Progress) -> Clip:
         """The CLIP, on the device it computes on for as long as nothing else is brought there."""
         ...
@@ -26,6 +34,8 @@ class ClipSource(Protocol):
 
 class NamedClip:
     """A CLIP of its own, loaded when first needed."""
+
+    projection = None
 
     def __init__(self, name: str, precision: str) -> None:
         self.name = name
@@ -73,16 +83,18 @@ class Setup:
     def engine(self, settings: Settings, progress: Progress) -> Engine:
         """An engine for one run, to be used in a `with` statement: after it nothing is left on the device but what
         ComfyUI knows of."""
-        return Engine(settings, progress=progress, load_clip=self.source.clip)
+        return Engine(settings, progress=progress, load_clip=self.source.clip, closed_forms=_shelf.closed_forms)
 
 
 @dataclass
 class _Shelf:
-    """Models by name, each once, for as long as something refers to them; the default ones for good."""
+    """Models by name, each once, for as long as something refers to them; the default ones for good. And what lasts
+    longer than the engine of one run."""
 
     clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
     captioners: WeakValueDictionary[str, NamedCaptioner] = field(default_factory=WeakValueDictionary)
     defaults: dict[str, Setup] = field(default_factory=dict)
+    closed_forms: ClosedForms = field(default_factory=ClosedForms)
 
 
 _shelf = _Shelf()

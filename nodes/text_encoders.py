@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.clip.tokenizers import TransformersTokenizer
 from ..core.clip.weights import TowerWeights, norm_of, transformers_block
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Encoder, Family
-from ..core.embed.text_side import TextSide
+from ..core.embed.text_side import TextSide, sampled_fingerprint
 from ..core.errors import ModelError
 from . import host
 
@@ -86,7 +86,8 @@ def _side(clip: Any, encoder: Encoder) -> TextSide:
     # checkpoints leave CLIP-L's projection out, and ComfyUI fills the gap with whatever is in memory
     own = None if encoder.name == CLIP_L else host.clip_text_encoders(clip)[encoder.name].text_projection.weight
     weights = tower_weights(clip, encoder.name, None if own is None else own.detach())
-    return TextSide(weights, tokenizer_of(clip, encoder.name, weights), encoder.padding)
+    fingerprint = sampled_fingerprint(weights)
+    return TextSide(weights, tokenizer_of(clip, encoder.name, weights), encoder.padding, fingerprint)
 
 
 def _is_quick_gelu(activation: Any) -> bool:

@@ -17,12 +17,14 @@ from unrender.core.clip.hidden_states import LAST, SECOND_TO_LAST, hidden_states
 from unrender.core.clip.weights import TowerWeights, map_tensors
 from unrender.core.embed import PromptEmbedding
 from unrender.core.embed import embedder as embedder_module
+from unrender.core.embed import projection as projection_module
 from unrender.core.embed.embedder import Blend, Embedder, own_side
 from unrender.core.embed.families import SD1, SD2, SDXL
 from unrender.core.embed.gap import GapCorrection, shipped_gap
+from unrender.core.embed.projection import ClosedForms
 from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import Fit, fit_maps
-from unrender.core.embed.text_side import TextSide
+from unrender.core.embed.text_side import TextSide, sampled_fingerprint
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import EmbeddingError, ModelError, SettingsError
 from unrender.core.images import image_key, open_image
@@ -165,7 +167,7 @@ class StandIn:
 
 def embedder(family, sides, clip, folder, **more):
     vocabulary = load_vocabulary(None, PHRASES_FOLDER)
-    return Embedder(clip, family, sides, vocabulary, folder, fit=Fit(16, rank=8), **more)
+    return Embedder(clip, family, sides, lambda: vocabulary, folder, fit=Fit(16, rank=8), **more)
 
 
 class TestBank:
@@ -290,13 +292,10 @@ class TestLentEncoders:
         plain = engine.embed(photographs[0], "micro")
         own = TextSide.of(engine.clip)
         tuned = replace(own.weights, embedding=own.weights.embedding * 1.1)
-        hashed = []
-        real = TowerWeights.fingerprint
-        monkeypatch.setattr(TowerWeights, "fingerprint", lambda weights: hashed.append(1) or real(weights))
+        monkeypatch.setattr(TowerWeights, "fingerprint", lambda _: pytest.fail("all weights were read"))
         lent = {"micro": TextSide(tuned, own.tokenizer)}
         first, again = (engine.embed(photographs[0], "micro", encoders=lent) for _ in range(2))
-        assert len(hashed) == 1 and torch.equal(first.states, again.states)
-        assert first.fingerprint == real(tuned) != plain.fingerprint
+        assert torch.equal(first.states, again.states) and first.fingerprint != plain.fingerprint
         assert not torch.equal(first.states, plain.states)
         assert torch.equal(engine.embed(photographs[0], "micro").states, plain.states)
 
@@ -308,6 +307,51 @@ class TestLentEncoders:
         weights.blocks[2].up.data += 0.05 * torch.randn(weights.blocks[2].up.shape)  # unseen by torch's own counters
         after = engine.embed(photographs[0], "micro", "ridge", fit=FEW, encoders=lent)
         assert after.fingerprint != before.fingerprint and not torch.equal(after.states, before.states)
+
+    def test_every_kind_of_change_is_seen(self, engine):
+        own = TextSide.of(engine.clip).weights
+        plain = sampled_fingerprint(own)
+        assert sampled_fingerprint(map_tensors(own, torch.Tensor.clone)) == plain
+        stored = own.to("cpu", torch.float16)
+        assert sampled_fingerprint(stored) == sampled_fingerprint(stored.to("cpu", torch.float32))
+        found = {plain}
+
+        def change(weights, tensor, where):
+            before = tensor.clone()
+            tensor[where] += 0.01
+            found.add(sampled_fingerprint(weights))
+            tensor.copy_(before)
+
+        weights = map_tensors(own, torch.Tensor.clone)
+        block = weights.blocks[1]
+        row, column = torch.tensor([5]), torch.tensor([7])
+        for tensor in (block.qkv, block.out, block.up, block.down, weights.embedding, weights.positions):
+            change(weights, tensor, row)  # such as one token's embedding
+            change(weights, tensor, (slice(None), column))
+        change(weights, block.norm_1[0], row)
+        change(weights, block.up_bias, row)
+        assert len(found) == 15 and sampled_fingerprint(weights) == plain
+
+    def test_the_closed_form_is_made_once_for_all_engines_that_share_it(self, engine, photographs, monkeypatch):
+        forms = ClosedForms()
+        own = TextSide.of(engine.clip)
+        weights = map_tensors(own.weights, torch.Tensor.clone)
+        lent = {"micro": TextSide(weights, own.tokenizer)}
+        expected = engine.embed(photographs[0], "micro", encoders=lent)
+
+        def embedded(**more):
+            with Engine(engine.settings, load_clip=lambda _: engine.clip, closed_forms=forms) as other:
+                return other.embed(photographs[0], "micro", encoders=lent, **more)
+
+        assert torch.equal(embedded().states, expected.states)
+        with monkeypatch.context() as patched:
+            patched.setattr(projection_module, "closed_form", lambda *_: pytest.fail("made again"))
+            assert torch.equal(embedded().states, expected.states)
+        assert not torch.equal(embedded(text_projection=own_projection(engine).flip(0)).states, expected.states)
+        weights.blocks[2].up.mul_(1.5)  # as a LoRA does, in place
+        changed = embedded()
+        assert torch.equal(changed.states, engine.embed(photographs[0], "micro", encoders=lent).states)
+        assert not torch.equal(changed.states, expected.states)
 
     def test_what_a_checkpoint_holds_as_projection_is_not_used(self, engine, photographs):
         own = TextSide.of(engine.clip)

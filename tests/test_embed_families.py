@@ -56,7 +56,7 @@ def side(model, tokenizer):
 
 
 def text(family, sides, prompt, tmp_path):
-    return Embedder(None, family, sides, WORDS, tmp_path).text(prompt)  # type: ignore[arg-type]
+    return Embedder(None, family, sides, lambda: WORDS, tmp_path).text(prompt)  # type: ignore[arg-type]
 
 
 def pipeline(model, tokenizer):

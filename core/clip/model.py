@@ -40,6 +40,7 @@ class Clip:
     """A CLIP model's two encoders. Features are float32, normalised, on the model's device.
 
     Make one with `Clip.load`, `Clip.from_open_clip` or `Clip.from_transformers`.
+    text: or what makes it when it is first needed, where that takes time.
     """
 
     def __init__(
@@ -47,16 +48,16 @@ class Clip:
         name: str,
         vision: VisionTower,
         preprocess: Callable[[Image.Image], Tensor],
-        text: TextEncoder,
+        text: TextEncoder | Callable[[], TextEncoder],
         logit_scale: float,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         self.name = name
-        self.text = text
         self.logit_scale = logit_scale
         self.device = device
         self.dtype = dtype
+        self._text = text
         self._vision = vision
         self._preprocess = preprocess
 
@@ -113,6 +114,10 @@ class Clip:
         settings = getattr(processor, "image_processor", processor).to_dict()
         preprocess = Preprocess.from_transformers(settings)
         return from_transformers(model, processor.tokenizer, preprocess, name, placement_of(model, device, precision))
+
+    @cached_property
+    def text(self) -> TextEncoder:
+        return self._text() if callable(self._text) else self._text
 
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:

@@ -24,7 +24,7 @@ from .families import CLIP_G, CLIP_L, PROJECTIONS, Encoder, Family, Projection
 from .gap import GapCorrection
 from .learning import Chunk, chunks
 from .map_files import bank_key, load_or_fit, map_key
-from .projection import PUBLISHED_ALPHA, ClosedForm, check_alpha, closed_form, edited
+from .projection import PUBLISHED_ALPHA, ClosedForm, ClosedForms, check_alpha, edited, is_published_model
 from .prompts import composed_prompts
 from .ridge import Fit, SequenceMap, fit_maps
 from .text_side import TextSide
@@ -68,8 +68,9 @@ class Embedder:
     """Makes embeddings for one family from what one CLIP sees.
 
     clip: whose vision tower sees the picture, and whose text tower the inputs of a fit come from.
-    sides: the family's text encoders by name. folder: where fitted maps are kept.
-    text_projection: in place of the encoder's own, for checkpoints that have none.
+    sides: the family's text encoders by name. vocabulary: gives the words of the prompts to learn from.
+    folder: where fitted maps are kept. text_projection: in place of the encoder's own, for checkpoints that have none.
+    closed_forms: that are made already, and where more are kept.
     """
 
     def __init__(
@@ -77,11 +78,12 @@ class Embedder:
         clip: Clip,
         family: Family,
         sides: Mapping[str, TextSide],
-        vocabulary: Vocabulary,
+        vocabulary: Callable[[], Vocabulary],
         folder: Path,
         fit: Fit | None = None,
         text_projection: Tensor | None = None,
         progress: Progress = SILENT,
+        closed_forms: ClosedForms | None = None,
     ) -> None:
         self.family = family
         self._clip = clip
@@ -91,6 +93,7 @@ class Embedder:
         self._fit = fit or Fit()
         self._text_projection = text_projection
         self._progress = progress
+        self._closed_forms = closed_forms or ClosedForms()
 
     def embed(
         self,
@@ -201,8 +204,8 @@ class Embedder:
     @cached_property
     def _closed_form(self) -> ClosedForm:
         (side,) = self._sides.values()
-        prompts = self._prompts(_PROMPTS_FOR_NORMS)
-        return closed_form(side, prompts, self._text_projection)
+        prompts = () if is_published_model(side.weights) else self._prompts(_PROMPTS_FOR_NORMS)
+        return self._closed_forms.of(side, prompts, self._text_projection)
 
     @cached_property
     def _banks(self) -> Mapping[str, Bank]:
@@ -236,7 +239,7 @@ class Embedder:
         return load_or_fit(self._folder, key, layers, fit)[encoder.layer]
 
     def _prompts(self, count: int) -> tuple[str, ...]:
-        return composed_prompts(self._vocabulary, count)
+        return composed_prompts(self._vocabulary(), count)
 
 
 def checked_choice(family: Family, projection: str | None = None) -> Projection:

@@ -13,6 +13,7 @@ from ..phrases import Vocabulary
 from ..progress import SILENT, Progress
 from .embedder import Embedder, own_side
 from .families import Encoder, Family
+from .projection import ClosedForms
 from .ridge import Fit
 from .text_side import TextSide
 
@@ -22,21 +23,23 @@ _KEPT = 4
 
 class Embedders:
     """clip: see `Embedder`. folder: where what is learned is kept. load: gives the CLIP of a name, for what `clip` does
-    not hold."""
+    not hold. closed_forms: see `Embedder`."""
 
     def __init__(
         self,
         clip: Clip,
-        vocabulary: Vocabulary,
+        vocabulary: Callable[[], Vocabulary],
         folder: Path,
         load: Callable[[str], Clip],
         progress: Progress = SILENT,
+        closed_forms: ClosedForms | None = None,
     ) -> None:
         self._clip = clip
         self._vocabulary = vocabulary
         self._folder = folder
         self._load = load
         self._progress = progress
+        self._closed_forms = closed_forms or ClosedForms()
         self._own: dict[Encoder, TextSide] = {}
         self._made: dict[tuple, Embedder] = {}
 
@@ -67,6 +70,7 @@ class Embedders:
                 fit,
                 self._own_projection() if text_projection is None else text_projection,
                 self._progress,
+                self._closed_forms,
             )
         self._made[key] = embedder
         if len(self._made) > _KEPT:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ PUBLISHED_CUT = 0.3
 PUBLISHED_NORM = 27.5
 PUBLISHED_ALPHA = 0.6
 _LARGEST_ALPHA = 10.0
+_KEPT = 8
+"""Of a few MB each."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def closed_form(
     """
     weights = side.weights
     matrix = projection_for(weights, projection, joint).cpu().double()
-    singular = torch.linalg.svdvals(matrix)
+    left, singular, right = torch.linalg.svd(matrix, full_matrices=False)
     cut = default_cut(weights, matrix) if cut is None else cut
     if not (math.isfinite(cut) and 0 <= cut < float(singular[0])):
         raise SettingsError(f"The cut is {cut:g}; give 0 or more, and less than {float(singular[0]):.3g}.")
@@ -80,9 +83,30 @@ def closed_form(
         norm = PUBLISHED_NORM if is_published_model(weights) else side.mean_norms(prompts)[0]
     if not (math.isfinite(norm) and norm > 0):
         raise SettingsError(f"The norm is {norm:g}; give a number above 0.")
-    (states,), _ = side.states([""])
-    inverse = torch.linalg.pinv(matrix, atol=cut, rtol=0.0).float()
-    return ClosedForm(inverse, norm, states[0, 0].to(inverse.device))
+    kept = singular > cut
+    inverse = (right[kept].T / singular[kept]) @ left[:, kept].T
+    return ClosedForm(inverse.float(), norm, side.start_state().cpu())
+
+
+class ClosedForms:
+    """Those of the last few text encoders: to make one takes far longer than to use it on a picture."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple, ClosedForm] = {}
+
+    def of(self, side: TextSide, prompts: Sequence[str] = (), projection: Tensor | None = None) -> ClosedForm:
+        """What `closed_form` gives, and raises."""
+        key = (side.fingerprint, None if projection is None else _digest(projection), tuple(prompts))
+        form = self._made.pop(key, None) or closed_form(side, prompts, projection)
+        self._made[key] = form
+        if len(self._made) > _KEPT:
+            del self._made[next(iter(self._made))]
+        return form
+
+
+def _digest(projection: Tensor) -> bytes:
+    values = projection.detach().cpu().float().contiguous()
+    return sha256(repr(tuple(values.shape)).encode() + values.numpy().tobytes()).digest()
 
 
 def is_published_model(weights: TowerWeights) -> bool:

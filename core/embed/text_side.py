@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from hashlib import sha256
 
 import torch
 from torch import Tensor
@@ -13,11 +13,10 @@ from ..clip import Clip
 from ..clip.hidden_states import LAST, Layer, Padding, hidden_states, padded_ids
 from ..clip.text_encoder import TowerEncoder
 from ..clip.tokenizers import Tokenizer
-from ..clip.weights import TowerWeights
+from ..clip.weights import TowerWeights, map_tensors
 from ..errors import ModelError, SettingsError
 
 _TEXTS_AT_ONCE = 64
-_SAMPLED = 64
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,9 @@ class TextSide:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 in hex of all that decides the states. Reading all weights takes up to a second, so it is done again
-        only when a sample of every block has changed, as it does when a host patches weights in place."""
-        if self.known_fingerprint:
-            return self.known_fingerprint
-        sample = _sample(self.weights)
-        if sample not in self._fingerprints:
-            self._fingerprints[sample] = self.weights.fingerprint()
-        return self._fingerprints[sample]
-
-    @cached_property
-    def _fingerprints(self) -> dict[bytes, str]:
-        return {}
+        """Changes when a host patches the weights in place, so it is read from them each time (see
+        `sampled_fingerprint`)."""
+        return self.known_fingerprint or sampled_fingerprint(self.weights)
 
     @property
     def width(self) -> int:
@@ -69,6 +59,11 @@ class TextSide:
         """For each layer states [texts, 77, width], float32; and [texts] the position of each text's end."""
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
         return hidden_states(self.weights, ids, layers), ends
+
+    def start_state(self) -> Tensor:
+        """[width], float32: the state of start-of-text in the last layer, which is the same whatever follows."""
+        (states,) = hidden_states(self.weights, torch.tensor([[self.weights.start_of_text]]))
+        return states[0, 0]
 
     def long_states(self, text: str, layer: Layer = LAST) -> tuple[Tensor, Tensor]:
         """A text of any length in stretches of 75 tokens each with a start and an end, as the hosts split it: states
@@ -97,11 +92,21 @@ class TextSide:
         return states[torch.arange(len(texts), device=states.device), ends.to(states.device)]
 
 
-def _sample(weights: TowerWeights) -> bytes:
-    """Some values of each matrix, evenly spread: a fine-tuning, a merge or a LoRA changes them all."""
-    matrices = [
-        weights.embedding,
-        *(part for each in weights.blocks for part in (each.qkv, each.out, each.up, each.down)),
-    ]
-    parts = [matrix.reshape(-1)[:: max(1, matrix.numel() // _SAMPLED)] for matrix in matrices]
-    return torch.cat(parts).float().cpu().numpy().tobytes()
+def sampled_fingerprint(weights: TowerWeights) -> str:
+    """SHA-256 in hex of one value in each row of every matrix, of every value of norms and biases, and of what else
+    decides the states: a fine-tuning, a merge, a LoRA or a new word changes some of them. Takes milliseconds, where
+    reading all weights takes a second. The same wherever the weights are, and in whichever precision they are held."""
+    digest = sha256(repr((weights.heads, weights.quick_gelu, weights.start_of_text, weights.end_of_text)).encode())
+    samples: list[Tensor] = []
+
+    def take(tensor: Tensor) -> Tensor:
+        digest.update(repr(tuple(tensor.shape)).encode())
+        # one more than a row is long: from row to row another column
+        step = tensor.shape[1] + 1 if tensor.ndim == 2 else 1
+        samples.append(tensor.detach().reshape(-1)[::step].to(weights.device, torch.float32))
+        return tensor
+
+    map_tensors(weights, take)
+    # together, because each copy waits for the device
+    digest.update(torch.cat(samples).cpu().numpy().data)
+    return digest.hexdigest()
