@@ -63,6 +63,30 @@ class SmallVision:
         return (vision,)
 
 
+class LargeVision:
+    """A CLIP_VISION of ViT-L/14's architecture with random weights."""
+
+    RETURN_TYPES = ("CLIP_VISION",)
+    FUNCTION = "make"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def make(self):
+        vision = comfy.clip_vision.ClipVisionModel(
+            str(Path(comfy.clip_vision.__file__).with_name("clip_vision_config_vitl.json"))
+        )
+        generator = torch.Generator().manual_seed(0)
+        state = {
+            name: torch.randn(tensor.shape, generator=generator) * 0.02 + (tensor.ndim == 1 and name.endswith("weight"))
+            for name, tensor in vision.get_sd().items()
+        }
+        vision.load_sd(state)
+        return (vision,)
+
+
 class SmallSdxl:
     """A CLIP as SDXL's checkpoints have it, both text encoders of three layers with random weights: clip_g of the given
     width, clip_l twice as wide."""
@@ -165,6 +189,7 @@ async def seconds(_request):
 
 NODE_CLASS_MAPPINGS = {
     "ProbeDistance": Distance,
+    "ProbeLargeVision": LargeVision,
     "ProbeSmallVision": SmallVision,
     "ProbeSimilarity": Similarity,
     "ProbeSmallSdxl": SmallSdxl,
