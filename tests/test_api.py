@@ -21,6 +21,7 @@ from PIL import Image
 from unrender.core.embed.embedder import Blend
 from unrender.core.embed.embedding import PromptEmbedding
 from unrender.core.engine import Engine
+from unrender.core.errors import ModelError
 from unrender.core.settings import Settings
 
 pytest.importorskip("fastapi", reason="pip install fastapi httpx uvicorn")
@@ -231,7 +232,13 @@ def test_no_refusal_repeats_the_picture(client, image):
     assert image[:50] not in refused(client.post(f"{OWN}/interrogate", json={"image": image, "mode": image}))
 
 
-@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory."), MemoryError()])
+def told_of_memory() -> ModelError:
+    error = ModelError("The captioner runs out of memory on cuda; choose a smaller one.")
+    error.__cause__ = RuntimeError("CUDA out of memory.")
+    return error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory."), MemoryError(), told_of_memory()])
 def test_short_memory_is_no_fault_of_the_request(client, image, monkeypatch, error):
     def fail(*_):
         raise error
