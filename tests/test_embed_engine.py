@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import re
 import sys
+import weakref
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -466,3 +468,19 @@ class TestFamilies:
         sides = [own_side(clip, SDXL, encoder, load) for encoder in SDXL.encoders]
         assert asked == ["ViT-L-14/openai"]
         assert [side.padding for side in sides] == ["end", "zero"]
+
+
+def test_nothing_of_a_lent_clip_stays_behind(engine, photographs, monkeypatch):
+    """At once, without looking for circles among all of a host's objects."""
+    monkeypatch.setattr(gc, "collect", lambda *_: pytest.fail("all objects were looked through"))
+    seen = []
+
+    def lend(_progress):
+        clip = renamed(engine.clip)
+        seen.append(weakref.ref(clip))
+        return clip
+
+    with Engine(engine.settings, load_clip=lend) as other:
+        other.embed(photographs[0], "micro")
+        other.embed(photographs[0], "micro", "ridge", fit=FEW)
+    assert len(seen) == 1 and seen[0]() is None
