@@ -18,11 +18,12 @@ from unrender.core.clip.preprocess import Preprocess, Region
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError, SettingsError
 from unrender.core.explain import HeatMap, heat_maps
+from unrender.core.lettering import text_length, wrap
 from unrender.core.micro import CLIP_FOLDER
 from unrender.core.micro.pictures import render
 from unrender.core.micro.wordings import WORDS
 from unrender.core.micro.world import FACTORS
-from unrender.core.overlay import GAP, MARGIN, PANEL, draw_overlay, draw_strip, wrap
+from unrender.core.overlay import GAP, MARGIN, PANEL, draw_overlay, draw_strip
 
 
 @pytest.fixture(scope="module")
@@ -344,11 +345,9 @@ def test_nothing_on_the_strip_runs_into_its_neighbour():
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=200))
 def test_wrapped_lines_are_no_wider_than_asked(text):
-    from unrender.core.overlay import _length
-
-    lines = wrap(text, 150)
+    lines = wrap(text, 150, 15, 4)
     assert len(lines) <= 4
-    assert all(_length(line) <= 150 for line in lines)
+    assert all(text_length(line, 15) <= 150 for line in lines)
 
 
 # The command
