@@ -61,6 +61,13 @@ _SIZES = [len(values) for values in FACTORS.values()]
 log = logging.getLogger(__name__)
 
 
+def training_device(name: str) -> torch.device:
+    """The named device; for "auto" a GPU of NVIDIA's, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @dataclass(frozen=True)
 class Settings:
     seed: int = 1
@@ -73,9 +80,7 @@ class Settings:
 
     @property
     def torch_device(self) -> torch.device:
-        if self.device != "auto":
-            return torch.device(self.device)
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return training_device(self.device)
 
 
 class Heads(nn.Module):

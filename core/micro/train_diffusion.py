@@ -26,7 +26,7 @@ from ..variation.checkpoint import diffusers_module
 from .captions import ALL_FACTORS, caption
 from .diffusion import new_autoencoder, new_scheduler, new_unet, text_encoder, write_pipeline
 from .pictures import Pictures, render
-from .train import compiled
+from .train import compiled, training_device
 
 EMPTY_SHARE, FULL_SHARE = 0.1, 0.6  # of the captions: for guidance, and those that say all there is
 DIVERGENCE = 1e-5  # weight of the divergence from the normal distribution: just keeps the latents bounded
@@ -49,9 +49,7 @@ class Settings:
 
     @property
     def torch_device(self) -> torch.device:
-        if self.device != "auto":
-            return torch.device(self.device)
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return training_device(self.device)
 
 
 def as_values(pixels: Tensor) -> Tensor:
