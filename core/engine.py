@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from .embed.gap import GapCorrection
     from .embed.projection import ClosedForms
     from .embed.ridge import Fit
+    from .embed.seen import Seen
     from .embed.text_side import TextSide
     from .explain import HeatMap
     from .hub import Hub
-    from .interrogate import Interrogator
+    from .interrogate import Interrogator, Subject
     from .match import Match
     from .phrases import Category, Vocabulary
 
@@ -100,37 +101,39 @@ class Engine:
         caption: "" for none; when absent the one of the pictures' captions that suits all of them best.
         weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
         """
-        from .interrogate import Subject, framed
+        from .interrogate import Subject
         from .together import shared_caption, shared_features
 
-        if mode not in MODES:
-            raise SettingsError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
         pictures = _open_all(images)
         with self._lock:
-            clip = self._load_clip()
-            interrogator = self._load_interrogator(clip)
-            interrogator.prepare(mode)
-            captioner = self._load_captioner() if caption is None and mode != "negative" else None
+            clip = self._prepare(mode)
             started = time.perf_counter()
-            captions = [] if captioner is None else [self._describe(captioner, picture) for picture in pictures]
+            captions = self._captions(pictures, mode) if caption is None else [caption]
             features = shared_features(self._encode(clip, pictures), weights)
-            if captions:
-                caption = shared_caption(clip, captions, features)
-            trail = interrogator.run(mode, Subject(features, (caption or "").strip()))
-            prompt, similarity = trail.prompt, trail.similarity
-            if mode != "negative" and framed(prompt, self.settings) != prompt:
-                prompt = framed(prompt, self.settings)
-                similarity = float(clip.encode_texts([prompt])[0] @ features)
-            return Interrogation(
-                prompt,
-                similarity,
-                mode,
-                (caption or "").strip(),
-                trail.phrases,
-                clip.name,
-                time.perf_counter() - started,
-                trail.risk,
-            )
+            caption = shared_caption(clip, captions, features) if any(captions) else ""
+            return self._in_words(mode, Subject(features, caption.strip()), started)
+
+    def interrogate_each(
+        self, images: Sequence[Any], mode: Mode = "best", captions: Sequence[str] | None = None
+    ) -> Iterator[Interrogation]:
+        """A prompt for each of several pictures, in their order, each given when it is found. All captions come first,
+        then all the CLIP sees, so that no model waits for another.
+
+        captions: one for each picture in the captioner's place, "" for none. Raises what `interrogate` does.
+        """
+        from .interrogate import Subject
+
+        pictures = _open_all(images)
+        with self._lock:
+            clip = self._prepare(mode)
+            started = time.perf_counter()
+            texts = self._captions(pictures, mode) if captions is None else captions
+            features = self._encode(clip, pictures)
+            share = (time.perf_counter() - started) / len(pictures)
+        for text, seen in zip(texts, features, strict=True):
+            with self._lock:  # not while the caller has the prompt
+                found = self._in_words(mode, Subject(seen, text.strip()), time.perf_counter() - share)
+            yield found
 
     def worth(self, image: Any, prompt: str) -> tuple[PhraseGain, ...]:
         """What each comma-separated part of a finished prompt is worth: by how much its similarity to the picture
@@ -212,8 +215,9 @@ class Engine:
     ) -> PromptEmbedding:
         """One embedding of one or several pictures, in place of a prompt's (see `core.embed`).
 
-        images: as for `analyze`. family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one
-        whose text encoder it listens to, for SDXL the second. projection: one of `core.embed.families.PROJECTIONS`;
+        images: as for `analyze`, or what the engine's CLIP has seen of them already (`core.embed.seen.Seen`).
+        family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one whose text encoder it
+        listens to, for SDXL the second. projection: one of `core.embed.families.PROJECTIONS`;
         None for the family's usual one. All but "pinv" learn from texts at their first use (fit: how) and keep it.
         gap: see `measure_gap`; micro's is known. encoders: the checkpoint's own text encoders by name, where they are
         not the CLIP's own. text_projection: [joint width, text width] in place of the CLIP's own.
@@ -222,18 +226,16 @@ class Engine:
         from .embed.embedder import Blend, checked_choice
         from .embed.families import family_named
         from .embed.gap import shipped_gap
-        from .images import image_key
 
         chosen, blend = checked_choice(family_named(family), projection), blend or Blend()
-        pictures = _open_all(images)
+        look, pictures = self._looking_at(images)
         with self._lock:
             embedder = self._embedder(family, fit, encoders, text_projection)
             clip = self._load_clip()
-            features = self._encode(clip, pictures)
+            seen = look(clip)
             unknown = pictures if chosen == "anchored" and blend.anchor is None else []
             anchors = [self.interrogate(picture, "fast").prompt for picture in unknown]
-            keys = [image_key(each) for each in pictures]
-            return embedder.embed(features, keys, chosen, blend, gap or shipped_gap(clip.name), anchors)
+            return embedder.embed(seen.features, seen.keys, chosen, blend, gap or shipped_gap(clip.name), anchors)
 
     def embed_text(
         self, text: str, family: str = "sd15", *, encoders: Mapping[str, TextSide] | None = None
@@ -243,15 +245,16 @@ class Engine:
         with self._lock:
             return self._embedder(family, None, encoders, None).text(text)
 
-    def measure_gap(self, images: Sequence[Any]) -> GapCorrection:
-        """What varied pictures, about 40, say of where the CLIP's pictures are, to move them to where its texts are.
+    def measure_gap(self, images: Any) -> GapCorrection:
+        """What varied pictures (as for `embed`), about 40, say of where the CLIP's pictures are, to move them to where
+        its texts are.
 
         Raises ImageError, ModelError, SettingsError, or Cancelled."""
         from .embed.gap import GapCorrection
 
-        pictures = _open_all(images)
+        look, _ = self._looking_at(images)
         with self._lock:
-            return GapCorrection.measured(self._encode(self._load_clip(), pictures))
+            return GapCorrection.measured(look(self._load_clip()).features)
 
     @property
     def clip(self) -> Clip | None:
@@ -297,6 +300,36 @@ class Engine:
         from .images import fit_image
 
         return clip.encode_images([fit_image(picture, self.settings.fit) for picture in pictures])
+
+    def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image]]:
+        """What gives a CLIP's view of pictures, and those that are at hand, opened before a CLIP is loaded."""
+        from .embed.seen import Seen
+        from .images import image_key
+
+        if isinstance(images, Seen):
+            return lambda _: images, []
+        pictures = _open_all(images)
+        return lambda clip: Seen(self._encode(clip, pictures), tuple(map(image_key, pictures))), pictures
+
+    def _prepare(self, mode: Mode) -> Clip:
+        """Loads what the mode needs, the captioner excepted."""
+        if mode not in MODES:
+            raise SettingsError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
+        clip = self._load_clip()
+        self._load_interrogator(clip).prepare(mode)
+        return clip
+
+    def _in_words(self, mode: Mode, subject: Subject, started: float) -> Interrogation:
+        from .interrogate import framed
+
+        clip = self._load_clip()
+        trail = self._load_interrogator(clip).run(mode, subject)
+        prompt, similarity = trail.prompt, trail.similarity
+        if mode != "negative" and framed(prompt, self.settings) != prompt:
+            prompt = framed(prompt, self.settings)
+            similarity = float(clip.encode_texts([prompt])[0] @ subject.features)
+        seconds = time.perf_counter() - started
+        return Interrogation(prompt, similarity, mode, subject.caption, trail.phrases, clip.name, seconds, trail.risk)
 
     def _load_clip(self) -> Clip:
         if self._clip is None:
@@ -379,19 +412,22 @@ class Engine:
         name, device = self.settings.captioner, self.settings.device
         return None if name is None else Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
 
-    def _describe(self, captioner: Captioner, picture: Any) -> str:
+    def _captions(self, pictures: Sequence[Image], mode: Mode) -> list[str]:
         """Leaves the device to the search again, whose memory is the dearer one."""
         from .devices import pick_device
 
+        captioner = None if mode == "negative" else self._load_captioner()
+        if captioner is None:
+            return [""] * len(pictures)
         device, budget = pick_device(self.settings.device), self.settings.memory
         held = 0 if self._clip is None else self._clip.nbytes
         if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):
             captioner.to(device)
-        text = captioner.caption([picture], self.settings.captioning)[0]
+        texts = captioner.caption(pictures, self.settings.captioning)
         captioner.to("cpu")
         if device.type == "cpu" and budget is not None:
             self._captioner = None
-        return text
+        return texts
 
     def _hub(self) -> Hub:
         from .hub import Hub

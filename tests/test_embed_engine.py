@@ -26,6 +26,7 @@ from unrender.core.embed.gap import GapCorrection, shipped_gap
 from unrender.core.embed.projection import ClosedForms
 from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import Fit, fit_maps
+from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide, sampled_fingerprint
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import EmbeddingError, ModelError, SettingsError
@@ -153,6 +154,24 @@ class TestMicro:
         for wrong in ({"alpha": -1}, {"strength": 2}, {"correction": -1}, {"temperature": 0}):
             with pytest.raises(SettingsError):
                 Blend(**wrong)
+
+
+def test_what_was_seen_elsewhere_is_as_good_as_the_picture(engine, photographs):
+    seen = Seen.of(3 * engine.clip.encode_images([open_image(each) for each in photographs[:2]]))
+    known = GapCorrection(torch.full((len(seen.features[0]),), 0.01), 0.5, 40)
+    for projection in ("pinv", "ridge"):
+        expected = engine.embed(photographs[:2], "micro", projection, gap=known, fit=FEW)
+        made = engine.embed(seen, "micro", projection, gap=known, fit=FEW)
+        assert torch.allclose(made.states, expected.states, atol=1e-4)
+        assert len(set(made.picture.split("+"))) == 2
+    with pytest.raises(SettingsError, match="anchored needs a prompt"):
+        engine.embed(seen, "micro", "anchored", fit=FEW)
+    assert engine.embed(seen, "micro", "anchored", Blend(anchor="a red disc"), fit=FEW).projection == "anchored"
+    with pytest.raises(SettingsError, match="2 pictures to measure the gap"):
+        engine.measure_gap(seen)
+    for nothing in (torch.zeros(2, 4), torch.full((1, 4), float("nan")), torch.empty(0, 4)):
+        with pytest.raises(EmbeddingError, match="see them again"):
+            Seen.of(nothing)
 
 
 class StandIn:

@@ -1,0 +1,31 @@
+"""Pictures as a CLIP has seen them already, for hosts that pass on what their vision model gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import torch
+from torch import Tensor
+
+from ..errors import EmbeddingError
+
+
+@dataclass(frozen=True)
+class Seen:
+    """features: joint embeddings [pictures, joint width], float32 and normalised. keys: a hash for each picture."""
+
+    features: Tensor
+    keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, embeddings: Tensor) -> Seen:
+        """From joint embeddings [pictures, joint width] of any length; their hashes stand for those of the pictures.
+
+        Raises EmbeddingError where there are none, or one points nowhere."""
+        lengths = embeddings.float().norm(dim=-1, keepdim=True)
+        if embeddings.ndim != 2 or not len(embeddings) or not bool(((lengths > 0) & lengths.isfinite()).all()):
+            raise EmbeddingError("What was seen of the pictures is no embedding of them; let a CLIP see them again.")
+        features = embeddings.float() / lengths
+        rows = features.cpu().contiguous()
+        return cls(features, tuple(sha256(row.numpy().tobytes()).hexdigest() for row in torch.unbind(rows)))
