@@ -317,11 +317,11 @@ ROOM = """
     import sys
     from modules import devices, sd_models
     from unrender.core import devices as ours
-    from unrender.extension import webui
+    from unrender.extension import webui_host
     sd_models.model_data.sd_model = "checkpoint"
     ours.free_memory = lambda device: {free}
     try:
-        with webui._room("cuda", 2_000):
+        with webui_host.room("cuda", 2_000):
             assert sd_models.moves == {away}, sd_models.moves
             raise ValueError("the search failed")
     except ValueError:
@@ -353,8 +353,8 @@ def test_a_memory_manager_is_asked_for_room_instead(tmp_path):
     code = """
         from backend import memory_management
         from modules import sd_models
-        from unrender.extension import webui
-        with webui._room("cuda", 5):
+        from unrender.extension import webui_host
+        with webui_host.room("cuda", 5):
             assert memory_management.asked == [(5, "cuda")]
         assert memory_management.asked[1:] == ["given back"] and not sd_models.moves
     """

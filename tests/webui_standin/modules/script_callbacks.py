@@ -26,3 +26,8 @@ def on_cfg_denoiser(callback: Callable[..., Any]) -> None:
 
 def on_app_started(callback: Callable[..., Any]) -> None:
     registered.append(("app_started", callback))
+
+
+class CFGDenoiserParams:
+    def __init__(self, x: Any, denoiser: Any = None) -> None:
+        self.x, self.denoiser = x, denoiser

@@ -1,0 +1,224 @@
+"""All that touches a webui itself: settings, queue, memory, folders and scripts. Made for AUTOMATIC1111's, its forks
+and SD.Next; what only some of them have is looked for."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from modules import devices, paths, script_callbacks, scripts, shared
+from modules.call_queue import queue_lock
+
+from .choices import Preferences, known_mode
+from .jobs import Job
+
+_SECTION = ("unrender", "Unrender")
+_DEFAULT = Preferences()
+
+Script = scripts.Script
+ALWAYS_VISIBLE = scripts.AlwaysVisible
+
+
+def listen(**callbacks: Callable[..., Any]) -> None:
+    """Has them called by the webui. The names are those of the webui's events: ui_tabs, app_started, ..."""
+    for event, callback in callbacks.items():
+        getattr(script_callbacks, f"on_{event}")(callback)
+
+
+def model_folder() -> Path:
+    """Where models, tables and the person's own vocabularies are kept."""
+    return Path(paths.models_path) / "unrender"
+
+
+def device() -> Any:
+    """On which the webui would look at pictures itself."""
+    of_webui: Any = devices
+    if hasattr(of_webui, "get_device_for"):
+        return of_webui.get_device_for("interrogate")
+    return of_webui.device
+
+
+# --- settings
+
+
+def preferences() -> Preferences:
+    def option(name: str) -> str:
+        return str(getattr(shared.opts, f"unrender_{name}", None) or getattr(_DEFAULT, name))
+
+    return Preferences(
+        option("clip"),
+        option("captioner"),
+        option("vocabulary"),
+        known_mode(option("mode")),
+        option("insertion"),
+        option("keeping"),
+        option("seeing").strip(),
+    )
+
+
+def add_setting(name: str, label: str, component: Any, choices: Callable[[], Iterable[str]], note: str = "") -> None:
+    """choices: called whenever the settings page is built, since folders may have come."""
+    info: Any = shared.OptionInfo(getattr(_DEFAULT, name), label, component, lambda: {"choices": list(choices())})
+    if note and hasattr(info, "info"):
+        info = info.info(note)
+    info.section = _SECTION
+    shared.opts.add_option(f"unrender_{name}", info)
+
+
+def logins() -> str:
+    """The webui's own, as "name:password,name:password": its API's, or else its page's, in the words of either kind
+    of webui."""
+    options = shared.cmd_opts
+    found = [text for text in (getattr(options, "api_auth", None), getattr(options, "auth", None)) if text]
+    if found:
+        return str(found[0])
+    of_page = getattr(first_of("modules.initialize_util"), "get_gradio_auth_creds", tuple)
+    of_page = [f"{name}:{password}" for name, password in of_page()]
+    file = getattr(options, "auth_file", None)
+    return ",".join([*of_page, *(Path(file).read_text(encoding="utf-8").split() if file else ())])
+
+
+# --- taking turns
+
+
+def interrupted() -> bool:
+    return bool(shared.state.interrupted or shared.state.skipped)
+
+
+@contextmanager
+def turn(job: Job) -> Iterator[None]:
+    """The webui does one thing at a time, and while this one lasts Interrupt and Skip are meant for it."""
+    with queue_lock:
+        let_checkpoint_load()
+        shared.state.begin("unrender")
+        try:
+            job.check()
+            yield
+        finally:
+            shared.state.end()
+            shared.state.interrupted = shared.state.skipped = False
+
+
+def let_checkpoint_load() -> None:
+    """While one loads, the webui has parts of transformers replaced."""
+    from modules import sd_models
+
+    lock = getattr(getattr(sd_models, "model_data", None), "lock", None)
+    if lock is not None:
+        with lock:
+            return
+
+
+class GenerationJob(Job):
+    """Says how far it is in the progress bar of the generation it belongs to."""
+
+    @property
+    def text(self) -> str:
+        return shared.state.textinfo or ""
+
+    @text.setter
+    def text(self, text: str) -> None:
+        shared.state.textinfo = text or None
+
+
+# --- memory
+
+
+@contextmanager
+def room(device: Any, needed: int) -> Iterator[None]:
+    """At least so many free bytes on the device, by the webui's own means; afterwards it has its place again."""
+    manager = _memory_manager()
+    if manager is not None:
+        manager.free_memory(needed, device)  # what it put away it brings back by itself
+        try:
+            yield
+        finally:
+            manager.soft_empty_cache()
+        return
+    moved = _send_checkpoint_away(device, needed)
+    try:
+        yield
+    finally:
+        devices.torch_gc()
+        if moved is not None:
+            from modules import sd_models
+
+            sd_models.send_model_to_device(moved)
+
+
+def _memory_manager() -> Any:
+    """Forge's or reForge's; None in webuis without one."""
+    found = first_of("backend.memory_management", "ldm_patched.modules.model_management")
+    return found if hasattr(found, "free_memory") else None
+
+
+def _send_checkpoint_away(device: Any, needed: int) -> Any:
+    """The checkpoint if it was moved and has to come back, otherwise None."""
+    from modules import sd_models
+
+    from ..core.devices import free_memory
+
+    lowvram = first_of("modules.lowvram")
+    if hasattr(lowvram, "send_everything_to_cpu"):
+        lowvram.send_everything_to_cpu()
+    devices.torch_gc()
+    free = free_memory(device)
+    checkpoint = getattr(getattr(sd_models, "model_data", None), "sd_model", None)
+    if free is None or free >= needed or checkpoint is None or not hasattr(sd_models, "send_model_to_cpu"):
+        return None
+    sd_models.send_model_to_cpu(checkpoint)
+    return checkpoint
+
+
+# --- generations
+
+
+def calls_at_each_step() -> bool:
+    """Whether the sampler asks extensions at each step, and lets them know for which generation. SD.Next does not."""
+    parameters = inspect.signature(script_callbacks.CFGDenoiserParams.__init__).parameters
+    return "denoiser" in parameters
+
+
+def clip_skip() -> int:
+    return int(getattr(shared.opts, "CLIP_stop_at_last_layers", 1))
+
+
+def encoded(checkpoint: Any, text: str, width: int, height: int) -> Any:
+    """What the checkpoint's text encoders make of a text; SDXL's get the picture's size along."""
+    from modules import prompt_parser
+
+    conditioning = getattr(prompt_parser, "SdConditioning", None)
+    texts = [text] if conditioning is None else conditioning([text], width=width, height=height)
+    with devices.autocast():
+        return checkpoint.get_learned_conditioning(texts)
+
+
+# --- the page
+
+
+def paste_parameters() -> Any:
+    """The module that sends parameters from tab to tab; it has moved in the course of time."""
+    found = first_of("modules.infotext_utils", "modules.generation_parameters_copypaste")
+    if hasattr(found, "ParamBinding"):
+        return found
+    return importlib.import_module("modules.generation_parameters_copypaste")
+
+
+def tool_button() -> Any:
+    from modules.ui_components import ToolButton
+
+    return ToolButton
+
+
+def first_of(*names: str) -> Any:
+    """The first of the modules that this webui has, or None."""
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
