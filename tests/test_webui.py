@@ -1,11 +1,9 @@
-"""The extension in a real webui and browser. Opt-in: WEBUI_DIR is a webui's folder, WEBUI_PYTHON its Python; Chromium
-is looked for on the PATH, or named in CHROMIUM."""
+"""The extension in a real webui and browser, which webui_server tells how to name."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +11,9 @@ from pathlib import Path
 import pytest
 import tiny_captioners
 from hub_server import serving
-from webui_server import Page, Server
+from webui_server import needs_webui, opened, started
 
-WEBUI = os.environ.get("WEBUI_DIR")
-PYTHON = os.environ.get("WEBUI_PYTHON")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(
-    not (WEBUI and PYTHON), reason="set WEBUI_DIR to a webui's folder and WEBUI_PYTHON to its Python"
-)
+pytestmark = needs_webui
 
 MICRO = {"clip": "micro", "captioner": "micro", "vocabulary": "built-in", "insertion": "replace", "mode": "best"}
 PICTURES = ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base")
@@ -36,20 +28,14 @@ def hub():
 
 @pytest.fixture(scope="module")
 def webui(tmp_path_factory, hub):
-    assert WEBUI and PYTHON
-    server = Server(Path(WEBUI), Path(PYTHON), tmp_path_factory.mktemp("webui"), hub.url)
-    server.start()
-    yield server
-    server.stop()
+    with started(tmp_path_factory.mktemp("webui"), hub.url) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def browser(webui):
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield Page(browser.new_page(viewport={"width": 1400, "height": 1000}), webui.url)
-        browser.close()
+    with opened(webui) as page:
+        yield page
 
 
 @pytest.fixture(name="micro")

@@ -1,4 +1,4 @@
-"""Image as prompt in a real webui, through its API, by the pixels of what it draws. Opt-in as test_webui is."""
+"""Image as prompt in a real webui, through its API, by the pixels of what it draws."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import base64
 import hashlib
 import io
 import json
-import os
-import shutil
 import subprocess
 import urllib.error
 from pathlib import Path
@@ -16,15 +14,9 @@ import numpy as np
 import pytest
 from hub_server import serving
 from PIL import Image
-from webui_server import Page, Server
+from webui_server import PYTHON, WEBUI, needs_webui, opened, started
 
-WEBUI = os.environ.get("WEBUI_DIR")
-PYTHON = os.environ.get("WEBUI_PYTHON")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(
-    not (WEBUI and PYTHON), reason="set WEBUI_DIR to a webui's folder and WEBUI_PYTHON to its Python"
-)
+pytestmark = needs_webui
 
 
 @pytest.fixture(scope="module")
@@ -38,22 +30,15 @@ def clips(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def webui(tmp_path_factory, clips):
-    assert WEBUI and PYTHON
-    with serving() as hub:
-        server = Server(Path(WEBUI), Path(PYTHON), tmp_path_factory.mktemp("webui"), hub.url)
-        server.start()
+    with serving() as hub, started(tmp_path_factory.mktemp("webui"), hub.url) as server:
         server.wait_for_checkpoint()
         yield server
-        server.stop()
 
 
 @pytest.fixture(scope="module")
 def browser(webui):
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield Page(browser.new_page(viewport={"width": 1400, "height": 1300}), webui.url)
-        browser.close()
+    with opened(webui, height=1300) as page:
+        yield page
 
 
 @pytest.fixture(name="sd15")

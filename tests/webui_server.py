@@ -1,16 +1,32 @@
-"""A real webui on this machine, started for a test session, and its page in a real browser."""
+"""A real webui on this machine, started for a test session, and its page in a real browser. Opt-in: WEBUI_DIR is a
+webui's folder, WEBUI_PYTHON its Python; Chromium is looked for on the PATH, or named in CHROMIUM."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+WEBUI = os.environ.get("WEBUI_DIR")
+PYTHON = os.environ.get("WEBUI_PYTHON")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+needs_webui = pytest.mark.skipif(
+    not (WEBUI and PYTHON), reason="set WEBUI_DIR to a webui's folder and WEBUI_PYTHON to its Python"
+)
 
 ROOT = Path(__file__).parents[1]
 FOLDER_NAME = "un-render v1.0 of mine"
@@ -22,10 +38,14 @@ _DECOYS = ("core", "extension", "nodes")
 
 class Server:
     """base: a data folder of its own, beside a decoy extension that owns the names of this one's packages; hub: the
-    address that stands for Hugging Face's."""
+    address that stands for Hugging Face's. flags: further ones of the webui's. login: name and password for its API.
+    """
 
-    def __init__(self, webui: Path, python: Path, base: Path, hub: str) -> None:
-        self.webui, self.python, self.base, self._hub = webui, python, base, hub
+    def __init__(self, base: Path, hub: str, flags: Sequence[str] = (), login: tuple[str, str] | None = None) -> None:
+        assert WEBUI and PYTHON
+        self.webui, self.python, self.base, self._hub = Path(WEBUI), Path(PYTHON), base, hub
+        self._flags, self._login = [*flags, *(["--api-auth", ":".join(login)] if login else [])], login
+        self.is_forge = (self.webui / "modules_forge").exists()
         self.log = base / "log.txt"
         self.models = base / "models" / "unrender"
         self.models.mkdir(parents=True)
@@ -45,9 +65,10 @@ class Server:
         subprocess.run([self.python, self.base / "extensions" / FOLDER_NAME / "install.py"], check=True)
         command = [
             *(str(self.python), "-W", "ignore", "launch.py", "--skip-prepare-environment", "--skip-torch-cuda-test"),
-            *("--skip-version-check", "--no-half", "--use-cpu", "all", "--no-download-sd-model", "--api"),
+            *("--skip-version-check", "--no-download-sd-model", "--api"),
+            *(("--always-cpu", "--no-hashing") if self.is_forge else ("--no-half", "--use-cpu", "all")),
             *("--do-not-download-clip", "--port", str(port), "--data-dir", str(self.base)),
-            *("--ckpt-dir", str(self.webui / "models" / "Stable-diffusion")),
+            *("--ckpt-dir", str(self.webui / "models" / "Stable-diffusion"), *self._flags),
         ]
         own = {
             "HF_ENDPOINT": self._hub,
@@ -63,6 +84,7 @@ class Server:
             )
         # the webui listens before it has added all it has to, and a request in between spoils it
         self._wait_for("Startup time: ")
+        self._wait_until_it_answers()
 
     def wait_for_checkpoint(self) -> None:
         """The webui answers before it can draw, and two checkpoints that are loaded at once spoil each other."""
@@ -75,6 +97,17 @@ class Server:
                 raise RuntimeError(f"The webui did not start: {said[-3000:]}")
             time.sleep(0.3)
 
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                self.ask("/sdapi/v1/options")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.3)
+            else:
+                return
+        raise RuntimeError("The webui does not answer.")
+
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
@@ -86,13 +119,26 @@ class Server:
 
     def ask(self, path: str, value: Any = None, timeout: float = 120) -> Any:
         data = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        if self._login is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(self._login).encode()).decode()
+        request = urllib.request.Request(self.url + path, data, headers)
         with urllib.request.urlopen(request, timeout=timeout) as response:
             return json.loads(response.read())
 
     def set_options(self, **values: str) -> None:
         """By their names without unrender_."""
         self.ask("/sdapi/v1/options", {f"unrender_{name}": value for name, value in values.items()})
+
+
+@contextmanager
+def started(base: Path, hub: str, *flags: str, login: tuple[str, str] | None = None) -> Iterator[Server]:
+    server = Server(base, hub, flags, login)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def _write_decoy(folder: Path) -> None:
@@ -159,3 +205,13 @@ class Page:
         given = {"selector": f"#{elem_id} textarea", "text": text}
         same = "given => document.querySelector(given.selector).value === given.text"
         self.page.wait_for_function(same, arg=given, timeout=10_000)
+
+
+@contextmanager
+def opened(server: Server, height: int = 1000) -> Iterator[Page]:
+    """The server's page in a browser of that height."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield Page(browser.new_page(viewport={"width": 1400, "height": height}), server.url)
+        browser.close()
