@@ -21,6 +21,7 @@ from . import (
     models,
     serve,
     streams,
+    ui,
     vary,
     verify,
 )
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (interrogate, analyze, match, locate, embed, vary, metadata, models, verify, serve, demo):
+    for command in (interrogate, analyze, match, locate, embed, vary, metadata, models, verify, serve, ui, demo):
         command.add_parser(commands)
     return parser
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ..core.errors import MissingPackageError, SettingsError
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_TOKEN = "UNRENDER_TOKEN"
+TOKEN = "UNRENDER_TOKEN"
 _EPILOG = f"""\
 routes
   /unrender/v1/interrogate, analyze, match, embed, status, unload, described at /docs
@@ -26,11 +25,11 @@ routes
 
 who may use it
   this machine alone, unless --host says otherwise, for instance 0.0.0.0; then with a token: --token, or better
-  {_TOKEN} in the environment, where other users of the machine do not see it
+  {TOKEN} in the environment, where other users of the machine do not see it
 
 examples
   %(prog)s --clip ViT-L-14/openai
-  {_TOKEN}=secret %(prog)s --host 0.0.0.0 --port 8000
+  {TOKEN}=secret %(prog)s --host 0.0.0.0 --port 8000
 """
 
 
@@ -53,9 +52,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Serves until it is stopped. Raises SettingsError, MissingPackageError."""
     settings = engine_options.settings_from(options)
-    token = options.token or os.environ.get(_TOKEN)
+    token = options.token or os.environ.get(TOKEN)
     if options.host not in LOOPBACK and not token:
-        raise SettingsError(f"On {options.host} anyone could use this machine; give --token, or {_TOKEN}.")
+        raise SettingsError(f"On {options.host} anyone could use this machine; give --token, or {TOKEN}.")
     if not 0 <= options.port < 2**16:
         raise SettingsError(f"--port is {options.port}; give a number from 0 to 65535.")
     quiet_libraries()
@@ -78,15 +77,9 @@ def application(settings: Settings, token: str | None, stopped: Callable[[], boo
 
     from .. import __version__
     from ..extension.api import router
-    from ..extension.api_host import Host
+    from ..extension.api_host import alone
     from ..extension.api_route import bearer_guard
-    from ..extension.choices import LEAVE_ON_DEVICE, Preferences
-    from ..extension.models import Models
 
-    preferences = Preferences(keeping=LEAVE_ON_DEVICE)
-    host = Host(
-        Models(), lambda: settings, lambda: preferences, lambda _: nullcontext(), lambda _: nullcontext(), stopped
-    )
     app = FastAPI(title="Unrender", version=__version__)
-    app.include_router(router(host, bearer_guard(token) if token else None))
+    app.include_router(router(alone(settings, stopped), bearer_guard(token) if token else None))
     return app

@@ -23,3 +23,9 @@ CLIPS = (
 
 VOCABULARIES = {BUILT_IN: None, "extended": "extended", "clip-interrogator": "peer", "clip-gaze": "clip-gaze"}
 """The vocabularies that are no folders, as Settings calls them."""
+
+FURTHER_CATEGORIES = (
+    *("painting materials", "printing techniques", "sculpture materials", "surfaces", "tools", "qualities"),
+    *("lenses", "film stocks", "light", "decades", "ages", "emotions", "colours", "palettes", "camera angles"),
+)
+"""The categories that can be analysed besides a vocabulary's own."""

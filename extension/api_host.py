@@ -1,15 +1,15 @@
-"""The program that the API is part of: whose models it uses, when, and with what settings."""
+"""The program that page and API are part of: whose models they use, when, and with what settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..core.engine import Engine
 from ..core.settings import Settings
-from .choices import AUTOMATIC, Preferences
+from .choices import AUTOMATIC, LEAVE_ON_DEVICE, Preferences
 from .jobs import Job, Jobs
 from .models import MakeRoom, Models
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Host:
-    """What the API asks of the program it is part of.
+    """What page and API ask of the program they are part of.
 
     settings, preferences: what holds where a request says nothing else. turn: waits until nothing else is done.
     interrupted: whether the program was told to stop.
@@ -35,16 +35,32 @@ class Host:
 
     @contextmanager
     def engine(self, settings: Settings, captions: bool) -> Iterator[Engine]:
-        """Lends one while it is the request's turn. captions: whether a captioner is wanted.
+        """`lent` to a job of its own."""
+        job = self.job()
+        with self.jobs.running(job), self.lent(job, settings, captions) as engine:
+            yield engine
+
+    @contextmanager
+    def lent(self, job: Job, settings: Settings, captions: bool) -> Iterator[Engine]:
+        """An engine while it is the job's turn. captions: whether a captioner is wanted.
 
         Raises ModelError, MissingPackageError, Cancelled."""
-        job = Job(self.interrupted)
-        with self.jobs.running(job), self.turn(job):
-            keeping = self.preferences().keeping
-            with self.models.engine(settings, captions, keeping, self.make_room, job) as engine:
-                yield engine
+        keeping = self.preferences().keeping
+        with self.turn(job), self.models.engine(settings, captions, keeping, self.make_room, job) as engine:
+            yield engine
+
+    def job(self) -> Job:
+        return Job(self.interrupted)
 
     def seeing(self, family: Family) -> str:
         """The CLIP that sees pictures for a family."""
         chosen = self.preferences().seeing
         return family.clip if chosen == AUTOMATIC else chosen
+
+
+def alone(settings: Settings, stopped: Callable[[], bool] = lambda: False) -> Host:
+    """For a program of its own, which has the device to itself. stopped: whether it is about to end."""
+    preferences = Preferences.of(settings, LEAVE_ON_DEVICE)
+    return Host(
+        Models(), lambda: settings, lambda: preferences, lambda _: nullcontext(), lambda _: nullcontext(), stopped
+    )

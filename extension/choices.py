@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,8 @@ LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GP
 
 AUTOMATIC = "automatic"
 """As the CLIP that sees pictures for a generation: the one that belongs to the checkpoint's family."""
+
+NO_PICTURE = "There is no picture; put one in first."
 
 CATEGORIES = ("artists", "mediums", "movements", "sites", "flavors")
 
@@ -34,9 +36,14 @@ class Preferences:
     keeping: str = LEAVE_IN_RAM
     seeing: str = AUTOMATIC
 
+    @classmethod
+    def of(cls, settings: Settings, keeping: str) -> Preferences:
+        phrases = BUILT_IN if settings.phrases is None else str(settings.phrases)
+        return cls(settings.clip, settings.captioner or NONE, phrases, keeping=keeping)
+
     def settings(self, folder: Path, device: str) -> Settings:
         """As `Request.settings` makes them of a picture alone."""
-        return picture_request(None, self).settings(folder, device)
+        return picture_request(None, self).settings(Settings(device=device, cache=folder))
 
 
 @dataclass(frozen=True)
@@ -54,19 +61,31 @@ class Request:
     categories: Sequence[str] = CATEGORIES
     exclude: str = ""
 
-    def settings(self, folder: Path, device: str) -> Settings:
-        """folder: where models, tables and the person's own vocabularies are kept."""
-        own = vocabulary_folders(folder).get(self.vocabulary)
+    def settings(self, usual: Settings) -> Settings:
+        """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
         captioner = self.captioner.strip()
-        return Settings(
+        return replace(
+            usual,
             clip=self.clip.strip(),
             captioner=None if captioner in ("", NONE) else captioner,
-            phrases=own or VOCABULARIES.get(self.vocabulary, self.vocabulary),
-            device=device,
-            limits={name: 0 for name in CATEGORIES if name not in self.categories},
-            exclude=tuple(phrases_in(self.exclude)),
-            cache=folder,
+            phrases=phrases_named(self.vocabulary, usual),
+            limits={**usual.limits, **{name: 0 for name in CATEGORIES if name not in self.categories}},
+            exclude=(*usual.exclude, *phrases_in(self.exclude)),
         )
+
+
+@dataclass(frozen=True)
+class Study:
+    """A picture to be looked at without writing a prompt."""
+
+    picture: Any
+    clip: str
+    vocabulary: str = BUILT_IN
+
+    def settings(self, usual: Settings) -> Settings:
+        """As `Request.settings`."""
+        phrases = phrases_named(self.vocabulary, usual)
+        return replace(usual, clip=self.clip.strip(), captioner=None, phrases=phrases)
 
 
 def captioners() -> list[str]:
@@ -83,6 +102,12 @@ def vocabulary_folders(folder: Path) -> Mapping[str, Path]:
     """The folders of phrase files under `folder`/phrases, by name."""
     found = sorted((folder / "phrases").glob("*/"))
     return {f"phrases/{path.name}": path for path in found if any(path.glob("*.txt"))}
+
+
+def phrases_named(vocabulary: str, settings: Settings) -> str | Path | None:
+    """A vocabulary as `Settings.phrases` names it: a folder of the cache's, one of the known names, or any other."""
+    own = vocabulary_folders(Path(settings.cache)) if settings.cache else {}
+    return own.get(vocabulary) or VOCABULARIES.get(vocabulary, vocabulary)
 
 
 def phrases_in(text: str) -> list[str]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.engine import Engine
 from ..core.progress import Progress
-from ..core.results import Interrogation
 from ..core.settings import Settings
-from .choices import LEAVE_ON_DEVICE, UNLOAD, Request
+from .choices import LEAVE_ON_DEVICE, UNLOAD
 
 if TYPE_CHECKING:
     from ..core.caption import Captioner
@@ -43,17 +42,6 @@ class Models:
         self._clip: tuple[str, MovableClip] | None = None
         self._captioner: tuple[str, Captioner] | None = None
         self._lock = threading.Lock()
-
-    def interrogate(
-        self, request: Request, settings: Settings, keeping: str, make_room: MakeRoom, progress: Progress
-    ) -> Interrogation:
-        """Raises what `Engine.interrogate` does, before anything is loaded where the picture cannot be read."""
-        from ..core.images import open_image
-
-        picture = open_image(request.picture)
-        speaks = request.mode != "negative"
-        with self.engine(settings, speaks, keeping, make_room, progress) as engine:
-            return engine.interrogate(picture, request.mode)
 
     def embed(
         self,

@@ -1,16 +1,21 @@
-"""What a page asks of its host, and what it shows of a run."""
+"""What a page asks of its host, and what it shows of a piece of work."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..core.errors import Cancelled
 from ..core.results import Interrogation
-from .choices import Preferences, Request
+from .api_host import Host
+from .choices import NO_PICTURE, Preferences, Request
 from .jobs import Job, Jobs, reports
 from .wording import sentence_for
+from .work import interrogation
+
+T = TypeVar("T")
 
 WAIT, DONE, FAULT = "wait", "done", "fault"
 
@@ -19,52 +24,65 @@ WAIT, DONE, FAULT = "wait", "done", "fault"
 class Service:
     """What a page asks of its host.
 
-    interrogate: finds a prompt, on behalf of a job. job: a new one. written: a prompt as the host's prompt fields take
-    it. preferences: what is set now.
+    host: whose models do the work. written: a prompt as the host's prompt fields take it.
     """
 
-    interrogate: Callable[[Request, Job], Interrogation]
-    job: Callable[[], Job]
+    host: Host
     written: Callable[[str], str]
-    preferences: Callable[[], Preferences]
     captioners: Sequence[str]
     vocabularies: Sequence[str]
-    jobs: Jobs
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.host.jobs
+
+    def preferences(self) -> Preferences:
+        return self.host.preferences()
 
 
 @dataclass(frozen=True)
-class Report:
-    """One message of a run: text to show and what kind it is; key: the job's while it runs; found: at the end."""
+class Report(Generic[T]):
+    """One message of a piece of work: text to show and what kind it is; key: the job's while it runs; found: at the
+    end."""
 
     text: str
     kind: str
     key: str = ""
-    found: Interrogation | None = None
+    found: T | None = None
 
     @property
     def line(self) -> str:
         return f'<p class="unrender-{self.kind}" role="status">{html.escape(self.text)}</p>' if self.text else ""
 
 
-def run(service: Service, request: Request) -> Generator[Report, None, None]:
+def run(service: Service, request: Request) -> Generator[Report[Interrogation], None, None]:
     """Interrogates and reports; errors become reports."""
-    job = service.job()
     if request.picture is None:
-        yield Report("There is no picture; put one in first.", FAULT)
+        yield Report(NO_PICTURE, FAULT)
         return
+    yield from follow(service, lambda job: interrogation(service.host, request, job), told_of)
+
+
+def told_of(found: Interrogation) -> str:
+    """The last line of an interrogation."""
+    return f"{found.seconds:.1f} s with {found.model}."
+
+
+def follow(service: Service, work: Callable[[Job], T], said: Callable[[T], str]) -> Generator[Report[T], None, None]:
+    """Does the work and reports; errors become reports. said: the last line, of what the work returned."""
+    job = service.host.job()
     with service.jobs.running(job) as key:
         yield Report("Starting …", WAIT, key)
         try:
-            work = reports(job, lambda job: service.interrogate(request, job))
-            found = yield from _relayed(work, key)
-            yield Report(f"{found.seconds:.1f} s with {found.model}.", DONE, found=found)
+            found = yield from _relayed(reports(job, work), key)
+            yield Report(said(found), DONE, found=found)
         except Cancelled:
             yield Report("Stopped.", DONE)
         except Exception as error:  # noqa: BLE001  whatever it is, the person is told
             yield Report(sentence_for(error), FAULT)
 
 
-def _relayed(work: Generator[str, None, Interrogation], key: str) -> Generator[Report, None, Interrogation]:
+def _relayed(work: Generator[str, None, T], key: str) -> Generator[Report[T], None, T]:
     while True:
         try:
             text = next(work)

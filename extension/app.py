@@ -1,0 +1,32 @@
+"""The pages alone, for people without a webui."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.settings import Settings
+from .choices import captioners, vocabularies
+
+_STYLE = Path(__file__).parents[1] / "style.css"
+_MOST_UPLOADED = "200mb"
+USER = "unrender"
+
+
+def launch(settings: Settings, address: str, port: int, password: str | None, open_browser: bool) -> str:
+    """Serves the pages in a thread of its own and returns where; settings.cache has to be a folder.
+
+    password: what the page asks for, with the name `USER`; None for nothing.
+    Raises ImportError without gradio, OSError where the port is taken.
+    """
+    from .api_host import alone
+    from .gradio_versions import Alone
+    from .pages import build
+    from .service import Service
+
+    assert settings.cache is not None
+    service = Service(alone(settings), str, captioners(), vocabularies(Path(settings.cache)))
+    app = Alone("Unrender", _STYLE.read_text(encoding="utf-8"))
+    with app.blocks:
+        build(service)
+    login = (USER, password) if password else None
+    return app.launch(address, port, login, open_browser, _MOST_UPLOADED)

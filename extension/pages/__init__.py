@@ -1,0 +1,23 @@
+"""The pages of the tab: one builder for gradio 3.41 to 6, inside a webui and alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gradio as gr
+
+from ..service import Service
+from .analyze import analyze_page
+from .prompt import PromptPage, prompt_page
+
+__all__ = ["PromptPage", "build"]
+
+
+def build(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
+    """Builds all pages into the gradio context it is called in. send_to: names of tabs that take a prompt or a picture."""
+    with gr.Tabs(elem_id="unrender_pages"):
+        with gr.Tab("Prompt", elem_id="unrender_page_prompt"):
+            page = prompt_page(service, send_to)
+        with gr.Tab("Analyze", elem_id="unrender_page_analyze"):
+            analyze_page(service)
+    return page

@@ -1,0 +1,106 @@
+"""The page Analyze: what a picture is made of, which of a person's own phrases suits it, and where a phrase is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ...core.choices import FURTHER_CATEGORIES
+from ..bars import analysis_bars, match_bars
+from ..choices import CATEGORIES, Study
+from ..gradio_versions import image_output
+from ..jobs import Job
+from ..service import Service
+from ..work import Analysed, Located, analysis, location, matched
+from .controls import clip_list, never_saved, picture_input, vocabulary_list
+from .runner import Runner
+
+_IN_DARK = "(...values) => [document.body.classList.contains('dark'), ...values.slice(1)]"
+"""JavaScript: the arguments with whether the page is a dark one as the first."""
+
+
+def analyze_page(service: Service) -> None:
+    """Builds the page into the gradio context it is called in."""
+    with gr.Row(elem_id="unrender_analyze_page"):
+        with gr.Column(variant="panel"):
+            picture = picture_input("unrender_analyze_picture")
+            with gr.Row():
+                clip = clip_list(service, "unrender_analyze_clip")
+                vocabulary = vocabulary_list(service, "unrender_analyze_vocabulary")
+        with gr.Column(variant="panel"), gr.Tabs(elem_id="unrender_analyze_ways"):
+            study = [picture, clip, vocabulary]
+            with gr.Tab("Categories", elem_id="unrender_analyze_way_categories"):
+                _categories(service, study)
+            with gr.Tab("Own phrases", elem_id="unrender_analyze_way_match"):
+                _own_phrases(service, study)
+            with gr.Tab("Heat map", elem_id="unrender_analyze_way_locate"):
+                _heat_map(service, study)
+    never_saved(*study)
+
+
+def _categories(service: Service, study: list[Any]) -> None:
+    chosen = gr.Dropdown(
+        [*CATEGORIES, *FURTHER_CATEGORIES],
+        value=[],
+        multiselect=True,
+        label="Categories; none are all of the vocabulary",
+        elem_id="unrender_analyze_categories",
+    )
+    runner = Runner(service, "unrender_analyze", "Analyze")
+    labels = gr.HTML(elem_id="unrender_analyze_labels")
+    chart = image_output(label="Chart", elem_id="unrender_analyze_chart")
+    dark = gr.Checkbox(False, visible=False, elem_id="unrender_analyze_dark")
+
+    def work(job: Job, dark: bool, chosen: Any, *study: Any) -> Analysed:
+        return analysis(service.host, _study(*study), list(chosen or []), bool(dark), job)
+
+    def shown(found: Analysed) -> list[Any]:
+        return [analysis_bars(found.analysis), found.chart]
+
+    def said(found: Analysed) -> str:
+        return found.remark or f"Seen by {found.analysis.model}."
+
+    runner.connect(work, [dark, chosen, *study], [labels, chart], shown, said, _IN_DARK)
+    never_saved(chosen, dark)
+
+
+def _own_phrases(service: Service, study: list[Any]) -> None:
+    phrases = gr.Textbox(
+        label="Phrases, one a line", placeholder="a cat\na dog", lines=5, elem_id="unrender_match_phrases"
+    )
+    template = gr.Textbox(
+        label="Template", placeholder="a photo of {}; may be empty", lines=1, elem_id="unrender_match_template"
+    )
+    runner = Runner(service, "unrender_match", "Match")
+    labels = gr.HTML(elem_id="unrender_match_labels")
+
+    def work(job: Job, phrases: str, template: str, *study: Any) -> Any:
+        return matched(service.host, _study(*study), phrases or "", template or "", job)
+
+    runner.connect(
+        work,
+        [phrases, template, *study],
+        [labels],
+        lambda found: [match_bars(found)],
+        lambda found: (
+            f"Seen by {found.model}. The likelihood says which of these phrases suits best, not what is true."
+        ),
+    )
+    never_saved(phrases, template)
+
+
+def _heat_map(service: Service, study: list[Any]) -> None:
+    phrase = gr.Textbox(label="Phrase", placeholder="a red boat", lines=1, elem_id="unrender_locate_phrase")
+    runner = Runner(service, "unrender_locate", "Look for it")
+    heat = image_output(label="Where the phrase finds its support", elem_id="unrender_locate_heat")
+
+    def work(job: Job, phrase: str, *study: Any) -> Located:
+        return location(service.host, _study(*study), phrase or "", job)
+
+    runner.connect(work, [phrase, *study], [heat], lambda found: [found.heat], lambda found: found.summary)
+    never_saved(phrase)
+
+
+def _study(picture: Any, clip: Any, vocabulary: Any) -> Study:
+    return Study(picture, clip or "", vocabulary)
