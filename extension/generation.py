@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..core.embed.families import Family
 
 TITLE = "Image as prompt"
+NUMBERS = ("strength", "start", "end")
+"""What of it an X/Y/Z plot can vary."""
+
 _EMBEDDING = b'{"'
 """What a safetensors file has behind the eight bytes of its header's length."""
 
@@ -23,7 +26,7 @@ _EMBEDDING = b'{"'
 @dataclass(frozen=True)
 class Asked:
     """pictures: as `open_image` takes them. embeddings: saved ones, as the bytes of their files. For the rest see
-    `conditioning.Steering`."""
+    `conditioning.Steering`. Raises SettingsError where that has no sense."""
 
     pictures: Sequence[Any] = ()
     embeddings: Sequence[bytes] = ()
@@ -46,16 +49,20 @@ class Asked:
 
         Raises SettingsError, ImageError.
         """
-        numbers = [_number(name, value) for name, value in (("strength", strength), ("start", start), ("end", end))]
-        if way not in WAYS:
-            raise SettingsError(f"A picture cannot {way!r} the typed prompt; choose one of {', '.join(WAYS)}.")
-        if numbers[1] >= numbers[2]:
-            raise SettingsError(f"The picture starts at {numbers[1]:g} and ends at {numbers[2]:g}; end it later.")
         given = [*_listed(files)] if picture is None else [picture, *_listed(files)]
         contents = [content for content in map(_content, given) if content is not None]
         saved = [each for each in contents if isinstance(each, bytes) and each[8:10] == _EMBEDDING]
         pictures = [each for each in contents if not (isinstance(each, bytes) and each[8:10] == _EMBEDDING)]
-        return cls(pictures, saved, way, *numbers)
+        numbers = {name: _number(name, value) for name, value in zip(NUMBERS, (strength, start, end), strict=True)}
+        return cls(pictures, saved, way, **numbers)
+
+    def __post_init__(self) -> None:
+        if self.way not in WAYS:
+            raise SettingsError(f"A picture cannot {self.way!r} the typed prompt; choose one of {', '.join(WAYS)}.")
+        for name in NUMBERS:
+            check_number(name, getattr(self, name))
+        if self.start >= self.end:
+            raise SettingsError(f"The picture starts at {self.start:g} and ends at {self.end:g}; end it later.")
 
     def __bool__(self) -> bool:
         return bool(self.pictures or self.embeddings)
@@ -143,11 +150,14 @@ def _content(given: Any) -> Any:
     return bytes_of(given) if given else None
 
 
+def check_number(name: str, value: float) -> None:
+    """Raises SettingsError."""
+    if not 0 <= value <= 1:
+        raise SettingsError(f"The picture's {name} is {value:g}; give a number from 0 to 1.")
+
+
 def _number(name: str, value: Any) -> float:
     try:
-        number = float(value)
+        return float(value)
     except (TypeError, ValueError):
         raise SettingsError(f"The picture's {name} is {value!r}; give a number from 0 to 1.") from None
-    if not 0 <= number <= 1:
-        raise SettingsError(f"The picture's {name} is {number:g}; give a number from 0 to 1.")
-    return number

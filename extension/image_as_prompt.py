@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import SettingsError
 from ..core.settings import Settings
 from . import webui_host
 from .choices import AUTOMATIC
-from .generation import TITLE, Asked, accordion, embedding_of, keys_of
+from .generation import NUMBERS, TITLE, Asked, accordion, check_number, embedding_of, keys_of
 from .models import Models
-from .sampling import failing
+from .sampling import failing, told
 from .wording import sentence_for
 
 if TYPE_CHECKING:
@@ -45,16 +47,46 @@ class ImageAsPrompt(webui_host.Script):
     def process(self, p: Any, *values: Any) -> None:
         p.unrender_steering = None
         with failing(p):
-            asked = Asked.of(*values)
+            asked = _asked(p, values)
             if asked:
                 p.extra_generation_params.update(asked.infotext(keys_of(asked)))
 
     def process_batch(self, p: Any, *values: Any, **_: Any) -> None:
         """Here and not earlier: by now this batch's LoRAs are chosen."""
         with failing(p):
-            asked = Asked.of(*values)
+            asked = _asked(p, values)
             if asked:
                 p.unrender_steering = self.embeddings.steering(p, asked)
+
+
+def add_axes() -> None:
+    """Lets an X/Y/Z plot vary the picture's part."""
+    for name in NUMBERS:
+        webui_host.add_axis(f"{TITLE} {name}", _vary(name), _check(name))
+
+
+def _vary(name: str) -> Callable[[Any, float, Any], None]:
+    def vary(p: Any, value: float, _: Any) -> None:
+        # the plot's copies of `p` share whatever it holds
+        p.unrender_numbers = {**getattr(p, "unrender_numbers", {}), name: value}
+
+    return vary
+
+
+def _check(name: str) -> Callable[[Any, Sequence[float]], None]:
+    def check(_: Any, values: Sequence[float]) -> None:
+        try:
+            for value in values:
+                check_number(name, value)
+        except SettingsError as error:
+            raise told(error) from error
+
+    return check
+
+
+def _asked(p: Any, values: Sequence[Any]) -> Asked:
+    """values: of the section, or a script's arguments; a plot's numbers go before theirs."""
+    return replace(Asked.of(*values), **getattr(p, "unrender_numbers", {}))
 
 
 class Embeddings:

@@ -18,6 +18,11 @@ class GenerationError(UnrenderError):
         self.detail, self.status_code = sentence, status_code
 
 
+def told(error: Exception) -> GenerationError:
+    """An error in the terms of a page and of the API."""
+    return GenerationError(sentence_for(error), status_of(error))
+
+
 @contextmanager
 def failing(p: Any) -> Iterator[None]:
     """The webui goes on when a script fails; a picture without what was asked for would look as if it had it. So the
@@ -27,10 +32,10 @@ def failing(p: Any) -> Iterator[None]:
     except Cancelled:
         pass  # the webui is about to end the generation itself
     except Exception as error:  # noqa: BLE001  whatever it is, the person is told
-        told = GenerationError(sentence_for(error), status_of(error))
+        failure = told(error)
 
         def fail() -> None:
-            raise told
+            raise failure
 
         p.setup_conds = fail
 

@@ -16,7 +16,7 @@ from . import webui_host
 from .api_host import Host
 from .choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, vocabularies
 from .generation import TITLE
-from .image_as_prompt import Embeddings, ImageAsPrompt
+from .image_as_prompt import Embeddings, ImageAsPrompt, add_axes
 from .models import Models
 from .sampling import steer
 from .service import Service
@@ -33,6 +33,7 @@ def register() -> type[ImageAsPrompt]:
     pages = _Pages(host)
     webui_host.listen(
         ui_settings=_add_settings,
+        before_ui=add_axes,
         after_component=pages.after_component,
         ui_tabs=pages.tabs,
         cfg_denoiser=steer,

@@ -92,8 +92,10 @@ def interrupted() -> bool:
 @contextmanager
 def turn(job: Job) -> Iterator[None]:
     """The webui does one thing at a time, and while this one lasts Interrupt and Skip are meant for it."""
+    job.text = "Waiting for the webui to finish what it does"
     with queue_lock:
         let_checkpoint_load()
+        job.text = ""
         shared.state.begin("unrender")
         try:
             job.check()
@@ -195,6 +197,18 @@ def encoded(checkpoint: Any, text: str, width: int, height: int) -> Any:
     texts = [text] if conditioning is None else conditioning([text], width=width, height=height)
     with devices.autocast():
         return checkpoint.get_learned_conditioning(texts)
+
+
+def add_axis(label: str, vary: Callable[[Any, float, Any], None], check: Callable[[Any, Any], None]) -> None:
+    """Offers numbers to vary in an X/Y/Z plot, where this webui has such a script.
+
+    vary: gets a generation, one number, and all of them. check: gets a generation and all numbers.
+    """
+    for data in getattr(scripts, "scripts_data", ()):
+        if Path(data.path).name == "xyz_grid.py" and hasattr(data.module, "AxisOption"):
+            option = data.module.AxisOption(label, float, vary, confirm=check)
+            data.module.axis_options.append(option)
+            return
 
 
 # --- the page

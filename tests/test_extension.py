@@ -10,10 +10,11 @@ import subprocess
 import sys
 import textwrap
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+import unrender.extension.service
 from PIL import Image
 from unrender.core.engine import Engine
 from unrender.core.errors import Cancelled, ImageError, ModelError
@@ -21,11 +22,13 @@ from unrender.core.prompt_syntax import escape
 from unrender.core.results import Interrogation
 from unrender.core.settings import Settings
 from unrender.extension import choices
+from unrender.extension.api_host import Host, alone
 from unrender.extension.choices import Preferences, Request, inserted, known_mode, picture_of, vocabularies
 from unrender.extension.jobs import Job, Jobs, reports
 from unrender.extension.models import WORKING_MEMORY, Models
 from unrender.extension.service import Service, run
 from unrender.extension.wording import sentence_for
+from unrender.extension.work import interrogation
 
 ROOT = Path(__file__).parents[1]
 STANDIN = Path(__file__).parent / "webui_standin"
@@ -36,8 +39,10 @@ def request(picture=None, **values):
     return Request(picture, **{"mode": "fast", "clip": "micro", "captioner": "micro", **values})
 
 
-def service(interrogate, job=Job):
-    return Service(interrogate, job, lambda prompt: escape(prompt, "webui"), Preferences, [], [], Jobs())
+def service(monkeypatch, interrogate):
+    """One whose interrogation is the given one."""
+    monkeypatch.setattr(unrender.extension.service, "interrogation", lambda host, request, job: interrogate(request))
+    return Service(alone(Settings()), lambda prompt: escape(prompt, "webui"), [], [])
 
 
 # --- jobs
@@ -103,10 +108,9 @@ def test_a_job_stops_at_its_next_step(by):
 # --- what a run tells the person
 
 
-def test_a_run_ends_with_what_was_found(photographs):
-    kinds = [report.kind for report in run(service(lambda request, job: FOUND), request(photographs[0]))]
-    last = list(run(service(lambda request, job: FOUND), request(photographs[0])))[-1]
-    assert set(kinds[:-1]) == {"wait"}
+def test_a_run_ends_with_what_was_found(monkeypatch, photographs):
+    *before, last = run(service(monkeypatch, lambda request: FOUND), request(photographs[0]))
+    assert {report.kind for report in before} == {"wait"}
     assert (last.kind, last.found) == ("done", FOUND)
 
 
@@ -120,18 +124,18 @@ def test_a_run_ends_with_what_was_found(photographs):
         (KeyError("<b>"), "fault", "KeyError: '<b>'"),
     ],
 )
-def test_errors_are_told_and_never_found(photographs, error, kind, text):
-    def interrogate(request, job):
+def test_errors_are_told_and_never_found(monkeypatch, photographs, error, kind, text):
+    def interrogate(request):
         raise error
 
-    last = list(run(service(interrogate), request(photographs[0])))[-1]
+    last = list(run(service(monkeypatch, interrogate), request(photographs[0])))[-1]
     assert (last.kind, last.found) == (kind, None)
     assert text in last.text
     assert "<b>" not in last.line
 
 
-def test_a_run_without_a_picture_says_so():
-    (report,) = run(service(lambda request, job: FOUND), request(None))
+def test_a_run_without_a_picture_says_so(monkeypatch):
+    (report,) = run(service(monkeypatch, lambda request: FOUND), request(None))
     assert report.kind == "fault" and "no picture" in report.text
 
 
@@ -153,12 +157,12 @@ def test_a_request_becomes_settings(tmp_path):
     asked = request(
         vocabulary="phrases/mine", categories=["flavors", "mediums"], exclude="grainy, Ada\nBob ", clip=" a "
     )
-    made = asked.settings(tmp_path, "cpu")
+    made = asked.settings(Settings(device="cpu", cache=tmp_path, limits={"sites": 3}, exclude=("rain",)))
     assert made.phrases == tmp_path / "phrases" / "mine"
     assert made.limits == {"artists": 0, "movements": 0, "sites": 0}
-    assert made.exclude == ("grainy", "Ada", "Bob")
+    assert made.exclude == ("rain", "grainy", "Ada", "Bob")
     assert (made.clip, made.device, made.cache) == ("a", "cpu", tmp_path)
-    assert request(captioner="none").settings(tmp_path, "cpu").captioner is None
+    assert request(captioner="none").settings(Settings()).captioner is None
     assert vocabularies(tmp_path) == [*choices.VOCABULARIES, "phrases/mine"]
 
 
@@ -205,26 +209,32 @@ def asked_room(log, needed):
 
 def test_models_find_what_the_engine_finds_and_leave_the_device(tmp_path, photographs):
     models, log = Models(), []
-    settings = request(photographs[0]).settings(tmp_path, "cpu")
-    found = models.interrogate(
-        request(photographs[0]), settings, choices.LEAVE_IN_RAM, lambda needed: asked_room(log, needed), Job()
+    keeping = [choices.LEAVE_IN_RAM]
+    usual = Settings(device="cpu", cache=tmp_path)
+    host = Host(
+        models,
+        lambda: usual,
+        lambda: Preferences(keeping=keeping[0]),
+        lambda job: nullcontext(),
+        lambda needed: asked_room(log, needed),
+        lambda: False,
     )
-    with Engine(settings) as engine:
+    found = interrogation(host, request(photographs[0]), Job())
+    with Engine(request(photographs[0]).settings(usual)) as engine:
         expected = engine.interrogate(photographs[0], "fast")
     assert (found.prompt, found.similarity) == (expected.prompt, pytest.approx(expected.similarity, abs=1e-6))
     assert log[0] > WORKING_MEMORY and log[1:] == ["given back"]
     kept = models._clip
-    models.interrogate(request(photographs[1]), settings, choices.UNLOAD, lambda needed: asked_room([], needed), Job())
+    keeping[0] = choices.UNLOAD
+    interrogation(host, request(photographs[1]), Job())
     assert kept is not None and models._clip is None and models._captioner is None
 
 
 def test_no_model_is_loaded_for_a_picture_that_cannot_be_read(tmp_path):
-    def no_room(needed):
-        raise AssertionError("room was asked for")
-
-    broken = request(io.BytesIO(b"no picture"), clip="not/there")
-    with pytest.raises(ImageError):
-        Models().interrogate(broken, broken.settings(tmp_path, "cpu"), choices.LEAVE_IN_RAM, no_room, Job())
+    host = alone(Settings(device="cpu", cache=tmp_path))
+    for broken in (io.BytesIO(b"no picture"), b"no picture", None):
+        with pytest.raises(ImageError):
+            interrogation(host, request(broken, clip="not/there"), Job())
 
 
 # --- what a webui loads
@@ -276,7 +286,7 @@ def test_the_script_loads_beside_extensions_that_own_its_names(tmp_path):
     assert done.returncode == 0, done.stderr
     registered, packages, heavy = json.loads(done.stdout)
     assert registered == [
-        *("after_component", "app_started", "cfg_denoiser", "script_unloaded", "ui_settings", "ui_tabs")
+        *("after_component", "app_started", "before_ui", "cfg_denoiser", "script_unloaded", "ui_settings", "ui_tabs")
     ]
     assert packages == 1 and heavy == []
 
@@ -386,5 +396,5 @@ def test_the_page_is_built_by_gradio(python):
     assert button["outputs"][0] == "img2img_prompt"
     assert "get_tab_index('mode_img2img')" in button["js"]
     stops = [event for event in page["events"] if "stop" in str(event["on"])]
-    assert [event["inputs"] for event in stops] == [["state"], ["state"]]
+    assert stops and all(event["inputs"] == ["state"] for event in stops)
     assert page["values"]["unrender_clip_model"] == "micro"

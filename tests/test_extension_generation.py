@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -136,6 +139,49 @@ def test_what_is_asked_of_a_generation(photographs):
     ):
         with pytest.raises((ImageError, SettingsError), match=r"\.$"):
             Asked.of(*wrong)
+
+
+@pytest.fixture
+def webui(monkeypatch):
+    """The stand-in for a webui, beside which nothing of a real one is imported."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "webui_standin"))
+    before = set(sys.modules)
+    from modules import scripts
+    from unrender.extension import image_as_prompt
+
+    yield SimpleNamespace(scripts=scripts, image_as_prompt=image_as_prompt)
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "modules" or name.endswith((".webui_host", ".image_as_prompt")):
+            del sys.modules[name]
+
+
+def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
+    def option(label, type, apply, confirm):
+        return SimpleNamespace(label=label, type=type, apply=apply, confirm=confirm)
+
+    plot = SimpleNamespace(AxisOption=option, axis_options=[])
+    webui.scripts.scripts_data[:] = [
+        SimpleNamespace(path="scripts/loopback.py", module=SimpleNamespace()),
+        SimpleNamespace(path="scripts/xyz_grid.py", module=plot),
+    ]
+    webui.image_as_prompt.add_axes()
+    axes = {axis.label: axis for axis in plot.axis_options}
+    assert list(axes) == [f"Image as prompt {name}" for name in ("strength", "start", "end")]
+    assert {axis.type for axis in plot.axis_options} == {float}
+
+    p = SimpleNamespace()
+    axes["Image as prompt strength"].apply(p, 0.25, [0.25, 0.5])
+    one = copy.copy(p)
+    axes["Image as prompt start"].apply(one, 0.75, [0.75])
+    asked = webui.image_as_prompt._asked(one, (None, None, "blend", 1, 0.5, 1))
+    assert (asked.way, asked.strength, asked.start, asked.end) == ("blend", 0.25, 0.75, 1)
+    assert webui.image_as_prompt._asked(p, ()).start == 0
+    with pytest.raises(SettingsError, match="end it later"):
+        webui.image_as_prompt._asked(one, (None, None, "blend", 1, 0, 0.5))
+    axes["Image as prompt end"].confirm(p, [0, 1])
+    with pytest.raises(GenerationError, match="The picture's end is") as refused:
+        axes["Image as prompt end"].confirm(p, [0.5, 1.5])
+    assert refused.value.status_code == 422
 
 
 def test_pictures_and_saved_embeddings_count_alike(photographs):

@@ -123,6 +123,34 @@ def test_webui_ways_strength_and_steps(webui, sd15, pictures):
     assert len(set(seen)) == len(seen)
 
 
+def plotted(webui, picture, x, y, *numbers):
+    """The pictures of an X/Y/Z plot without its grid. x, y: of each a label and its values as text."""
+    script = webui.ask("/sdapi/v1/script-info")
+    plot = next(each for each in script if each["name"] == "x/y/z plot" and not each["is_img2img"])
+    labels = plot["args"][0]["choices"]
+    axes = [value for label, values in (x, y, ("Nothing", "")) for value in (labels.index(label), values, [])]
+    flags = {"draw_legend": False, "lone_images": True, "sub_grids": False, "no_fixed_seeds": False}
+    args = [*axes, *flags.values(), False, False, False, 0, True]
+    found, _ = draw(webui, picture, *numbers, script_name="x/y/z plot", script_args=args)
+    return found[1:]
+
+
+def test_webui_plots_strengths_and_steps(webui, sd15, pictures):
+    picture = pictures[0]
+    strengths = plotted(webui, picture, ("Image as prompt strength", "0, 0.5, 1"), ("Nothing", ""), None, "blend")
+    expected = [draw(webui, picture, None, "blend", strength)[0][0] for strength in (0, 0.5, 1)]
+    assert [print_of([each]) for each in strengths] == [print_of([each]) for each in expected]
+    parts = plotted(webui, picture, ("Image as prompt start", "0, 0.5"), ("Image as prompt end", "0.75, 1"))
+    expected = [
+        draw(webui, picture, None, "replace", 1, *part)[0][0] for part in ((0, 0.75), (0.5, 0.75), (0, 1), (0.5, 1))
+    ]
+    assert [print_of([each]) for each in parts] == [print_of([each]) for each in expected]
+    assert len({print_of([each]) for each in [*strengths, *parts]}) >= 5
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        plotted(webui, picture, ("Image as prompt end", "0.5, 2"), ("Nothing", ""))
+    assert refused.value.code == 422
+
+
 def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
     _, infotext = draw(webui, pictures[0], None, "blend", 0.6, 0.25, 0.75)
     for part in ("Image as prompt: blend", "strength: 0.6", "start: 0.25", "end: 0.75", "Image as prompt sources: "):

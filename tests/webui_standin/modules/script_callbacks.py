@@ -24,6 +24,10 @@ def on_cfg_denoiser(callback: Callable[..., Any]) -> None:
     registered.append(("cfg_denoiser", callback))
 
 
+def on_before_ui(callback: Callable[..., Any]) -> None:
+    registered.append(("before_ui", callback))
+
+
 def on_app_started(callback: Callable[..., Any]) -> None:
     registered.append(("app_started", callback))
 

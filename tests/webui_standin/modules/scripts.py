@@ -1,6 +1,7 @@
 from typing import Any
 
 AlwaysVisible = object()
+scripts_data: list[Any] = []
 
 
 class Script:
