@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .analyze import Analysis, Analyzer
+    from .batch import Batch, Shard, Sink, Source
     from .caption import Captioner
     from .clip import Clip
     from .embed import PromptEmbedding
@@ -101,10 +102,11 @@ class Engine:
         caption: "" for none; when absent the one of the pictures' captions that suits all of them best.
         weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
         """
+        from .images import open_images
         from .interrogate import Subject
         from .together import shared_caption, shared_features
 
-        pictures = _open_all(images)
+        pictures = open_images(images)
         with self._lock:
             clip = self._prepare(mode)
             started = time.perf_counter()
@@ -121,9 +123,10 @@ class Engine:
 
         captions: one for each picture in the captioner's place, "" for none. Raises what `interrogate` does.
         """
+        from .images import open_images
         from .interrogate import Subject
 
-        pictures = _open_all(images)
+        pictures = open_images(images)
         with self._lock:
             clip = self._prepare(mode)
             started = time.perf_counter()
@@ -134,6 +137,29 @@ class Engine:
             with self._lock:  # not while the caller has the prompt
                 found = self._in_words(mode, Subject(seen, text.strip()), time.perf_counter() - share)
             yield found
+
+    def batch(
+        self,
+        source: Source,
+        sink: Sink,
+        mode: Mode = "best",
+        *,
+        resume: bool = False,
+        dry_run: bool = False,
+        shard: Shard | None = None,
+        jobs: int | None = None,
+    ) -> Batch:
+        """Iterating over what it returns describes a source's pictures, hands each outcome to the sink and then gives
+        it; `core.batch` has sources and sinks.
+
+        resume: goes on with an earlier run of the same sink. dry_run: writes nothing. shard: the part that is this
+        machine's. jobs: threads that decode; what suits the machine when absent.
+        Raises, while iterating, BatchError, ModelError, PhraseError, SettingsError, or Cancelled, all results until
+        then being kept. A picture that cannot be read or written is an outcome.
+        """
+        from .batch import Batch, Shard
+
+        return Batch(self, source, sink, mode, resume=resume, dry_run=dry_run, shard=shard or Shard(), jobs=jobs)
 
     def worth(self, image: Any, prompt: str) -> tuple[PhraseGain, ...]:
         """What each comma-separated part of a finished prompt is worth: by how much its similarity to the picture
@@ -174,10 +200,11 @@ class Engine:
         images: as for `analyze`. templates: texts with {} in the phrase's place; several are averaged.
         Raises ImageError, ModelError, SettingsError (no phrases, a template without {}), or Cancelled.
         """
+        from .images import open_images
         from .match import check_question, match
 
         check_question(phrases, templates)
-        pictures = _open_all(images)
+        pictures = open_images(images)
         with self._lock:
             clip = self._load_clip()
             return match(clip, self._encode(clip, pictures), phrases, templates)
@@ -286,11 +313,12 @@ class Engine:
         weights: Sequence[float] | None = None,
     ) -> tuple[Analysis, ...]:
         from .analyze import analyse, check_top
+        from .images import open_images
         from .phrases.vocabulary import select_categories
 
         check_top(top)
         chosen = select_categories(self._read_vocabulary(), categories)
-        pictures = _open_all(images)
+        pictures = open_images(images)
         with self._lock:
             clip = self._load_clip()
             analyzer = self._load_analyzer(clip)
@@ -304,11 +332,11 @@ class Engine:
     def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image]]:
         """What gives a CLIP's view of pictures, and those that are at hand, opened before a CLIP is loaded."""
         from .embed.seen import Seen
-        from .images import image_key
+        from .images import image_key, open_images
 
         if isinstance(images, Seen):
             return lambda _: images, []
-        pictures = _open_all(images)
+        pictures = open_images(images)
         return lambda clip: Seen(self._encode(clip, pictures), tuple(map(image_key, pictures))), pictures
 
     def _prepare(self, mode: Mode) -> Clip:
@@ -433,12 +461,3 @@ class Engine:
         from .hub import Hub
 
         return Hub(self.settings.cache)
-
-
-def _open_all(images: Any) -> list[Image]:
-    from .images import open_image
-
-    several = images if isinstance(images, list | tuple) else [images]
-    if not several:
-        raise SettingsError("There is no picture; give one or more.")
-    return [open_image(image) for image in several]

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import ImageError
+from ..errors import ImageError, SettingsError
 from . import formats
 from .pixels import array_to_image, tensor_to_array, to_rgb
 
@@ -41,6 +41,15 @@ _ORIENTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def open_images(sources: Any) -> list[Image.Image]:
+    """A list or tuple of pictures, or one picture, as `open_image` takes them. Raises SettingsError where there is
+    none, and ImageError."""
+    several = sources if isinstance(sources, list | tuple) else [sources]
+    if not several:
+        raise SettingsError("There is no picture; give one or more.")
+    return [open_image(source) for source in several]
 
 
 def open_image(source: Any, name: str | None = None) -> Image.Image:
