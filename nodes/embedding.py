@@ -9,14 +9,14 @@ from ..core.embed.composing import MIXES
 from ..core.embed.embedder import Blend
 from ..core.embed.families import PROJECTIONS, Family
 from ..core.embed.projection import PUBLISHED_ALPHA
-from ..core.embed.region import masked
+from ..core.embed.seen import Seen
 from ..core.errors import SettingsError
-from ..core.images import open_image
 from ..core.settings import FITS, Settings
 from . import host
 from .conditioning import embedding_outputs, given
 from .host import io
 from .inputs import InterrogatorType
+from .looks import PICTURES, looked_at
 from .models import Setup, default_setup
 from .text_encoders import family_of, text_sides
 
@@ -35,61 +35,7 @@ class ImageToPromptEmbedding(io.ComfyNode):
             "encoder of Stable Diffusion 1, 2 or XL would have said. With nothing but picture and checkpoint the CLIP "
             "of that family is downloaded into models/unrender when first used.",
             hidden=[io.Hidden.unique_id],
-            inputs=[
-                io.Image.Input("image", tooltip="The picture, or a batch of them, which become one embedding."),
-                io.Clip.Input(
-                    "clip", tooltip="The checkpoint's CLIP, of Stable Diffusion 1, 2 or XL; LoRAs on it take part."
-                ),
-                io.Combo.Input("projection", options=[USUAL, *PROJECTIONS], default=USUAL, tooltip=_PROJECTION),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="1 is the picture, 0 the text alone or an empty prompt.",
-                ),
-                io.String.Input(
-                    "text",
-                    default="",
-                    multiline=True,
-                    tooltip="Words that change the picture, without weights. With pinv they stay in force beside it, "
-                    "with anchored they take its prompt's place; with ridge and bank they need a strength below 1.",
-                ),
-                io.Float.Input(
-                    "alpha",
-                    default=PUBLISHED_ALPHA,
-                    min=0.0,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="How much the text changes the picture, with pinv.",
-                ),
-                io.Combo.Input("mix", options=list(MIXES), default=MIXES[0], tooltip=MIX_TOOLTIP),
-                io.String.Input(
-                    "weights",
-                    default="",
-                    tooltip="How much each picture of a batch counts, between commas; equally without.",
-                ),
-                io.Combo.Input(
-                    "fit",
-                    options=list(FITS),
-                    default="crop",
-                    tooltip="What becomes of a picture that is not square: its centre is cropped, it is padded, or "
-                    "squashed.",
-                ),
-                io.ClipVision.Input(
-                    "clip_vision",
-                    optional=True,
-                    tooltip="The vision model that belongs to the checkpoint's CLIP, so that nothing is downloaded: "
-                    "ViT-L for Stable Diffusion 1, ViT-H for 2, bigG for SDXL.",
-                ),
-                io.Mask.Input("mask", optional=True, tooltip="White where the picture counts; all else is left out."),
-                InterrogatorType.Input(
-                    "interrogator",
-                    optional=True,
-                    tooltip="Or a CLIP from Load Interrogator, whose vision model sees the picture.",
-                ),
-            ],
+            inputs=[*_main_inputs(), *_settings(), *_optional_inputs()],
             outputs=embedding_outputs(),
         )
 
@@ -108,19 +54,129 @@ class ImageToPromptEmbedding(io.ComfyNode):
         clip_vision: Any = None,
         mask: Any = None,
         interrogator: Setup | None = None,
+        gap_pictures: Any = None,
+        anchor: str = "",
+        correction: float = Blend.correction,
+        temperature: float = Blend.temperature,
     ) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
-            setup = _setup(clip, family, clip_vision, interrogator)
-            blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength)
+            pictures = looked_at(image, mask)
+            setup = _setup(clip, family, pictures, clip_vision, interrogator)
+            described = anchor.strip() or None
+            blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength, described, correction, temperature)
             chosen = None if projection == USUAL else projection
-            pictures = list(image) if mask is None else shown_by(mask, image)
             # the engine would load a captioner of its own, out of ComfyUI's care
             with setup.engine(replace(setup.settings, fit=fit, captioner=None), progress) as engine:
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
-                embedding = engine.embed(pictures, family.name, chosen, blend, encoders=sides, text_projection=joining)
+                gap = None if gap_pictures is None else engine.measure_gap(looked_at(gap_pictures))
+                embedding = engine.embed(
+                    pictures, family.name, chosen, blend, gap, encoders=sides, text_projection=joining
+                )
         return given(embedding)
+
+
+def _main_inputs() -> list[Any]:
+    return [
+        io.MultiType.Input(
+            "image",
+            PICTURES,
+            tooltip="The picture, or a batch of them, which become one embedding; or what CLIP Vision Encode "
+            "makes of them.",
+        ),
+        io.Clip.Input("clip", tooltip="The checkpoint's CLIP, of Stable Diffusion 1, 2 or XL; LoRAs on it take part."),
+    ]
+
+
+def _settings() -> list[Any]:
+    return [
+        io.Combo.Input("projection", options=[USUAL, *PROJECTIONS], default=USUAL, tooltip=_PROJECTION),
+        io.Float.Input(
+            "strength",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            tooltip="1 is the picture, 0 the text alone or an empty prompt.",
+        ),
+        io.String.Input(
+            "text",
+            default="",
+            multiline=True,
+            tooltip="Words that change the picture, without weights. With pinv they stay in force beside it, "
+            "with anchored they take its prompt's place; with ridge and bank they need a strength below 1.",
+        ),
+        io.Float.Input(
+            "alpha",
+            default=PUBLISHED_ALPHA,
+            min=0.0,
+            max=10.0,
+            step=0.05,
+            tooltip="How much the text changes the picture, with pinv.",
+        ),
+        io.Combo.Input("mix", options=list(MIXES), default=MIXES[0], tooltip=MIX_TOOLTIP),
+        io.String.Input(
+            "weights",
+            default="",
+            tooltip="How much each picture of a batch counts, between commas; equally without.",
+        ),
+        io.Combo.Input(
+            "fit",
+            options=list(FITS),
+            default="crop",
+            tooltip="What becomes of a picture that is not square: its centre is cropped, it is padded, or squashed.",
+        ),
+    ]
+
+
+def _optional_inputs() -> list[Any]:
+    return [
+        io.ClipVision.Input(
+            "clip_vision",
+            optional=True,
+            tooltip="The vision model that belongs to the checkpoint's CLIP, so that nothing is downloaded: "
+            "ViT-L for Stable Diffusion 1, ViT-H for 2, bigG for SDXL.",
+        ),
+        io.Mask.Input("mask", optional=True, tooltip="White where the picture counts; all else is left out."),
+        InterrogatorType.Input(
+            "interrogator",
+            optional=True,
+            tooltip="Or a CLIP from Load Interrogator, whose vision model sees the picture.",
+        ),
+        io.MultiType.Input(
+            "gap_pictures",
+            PICTURES,
+            optional=True,
+            tooltip="About 40 varied pictures, as a batch, by which ridge, bank and anchored tell what all "
+            "pictures have in common from what this one shows; or what CLIP Vision Encode makes of them.",
+        ),
+        io.String.Input(
+            "anchor",
+            optional=True,
+            force_input=True,
+            tooltip="For anchored: a prompt that describes the picture, from Interrogate Picture or any other "
+            "node. Without it the picture is interrogated quickly.",
+        ),
+        io.Float.Input(
+            "correction",
+            optional=True,
+            default=Blend.correction,
+            min=0.0,
+            max=4.0,
+            step=0.05,
+            tooltip="For anchored: how much of what is seen beyond the prompt is added to it.",
+        ),
+        io.Float.Input(
+            "temperature",
+            optional=True,
+            default=Blend.temperature,
+            min=0.01,
+            max=1.0,
+            step=0.01,
+            tooltip="For bank: the lower, the more the prompts most like the picture count.",
+        ),
+    ]
 
 
 _PROJECTION = (
@@ -134,26 +190,22 @@ MIX_TOOLTIP = (
 )
 
 
-def _setup(clip: Any, family: Family, clip_vision: Any, interrogator: Setup | None) -> Setup:
-    """Whose CLIP sees the picture: what is connected, else the family's by name."""
-    if clip_vision is None:
-        return interrogator or default_setup(family.clip)
-    if interrogator is not None:
+def _setup(clip: Any, family: Family, pictures: Any, clip_vision: Any, interrogator: Setup | None) -> Setup:
+    """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""
+    if clip_vision is not None and interrogator is not None:
         raise SettingsError("Both clip_vision and interrogator can see the picture; connect one of them.")
+    if interrogator is not None:
+        return interrogator
     from .graph_clip import GraphClip
 
-    source = GraphClip.of(clip, clip_vision, family.encoders[-1].name)
+    part = family.encoders[-1].name
+    if clip_vision is not None:
+        source = GraphClip.of(clip, clip_vision, part)
+    elif isinstance(pictures, Seen):
+        source = GraphClip.without_vision(clip, pictures.features.shape[-1], part)
+    else:
+        return default_setup(family.clip)
     return Setup(Settings(captioner=None, cache=host.model_folders()[0]), source, None)
-
-
-def shown_by(mask: Any, image: Any) -> list[Any]:
-    """What MASK [masks, height, width] leaves of each picture of an IMAGE: one mask for all, or one for each."""
-    if len(mask) not in (1, len(image)):
-        raise SettingsError(
-            f"There are {len(mask)} masks for {len(image)} pictures; give one for each, or one for all."
-        )
-    masks = [open_image(each) for each in mask] * (len(image) if len(mask) == 1 else 1)
-    return [masked(open_image(picture), each) for picture, each in zip(image, masks, strict=True)]
 
 
 def numbers_in(text: str) -> list[float] | None:

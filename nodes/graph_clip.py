@@ -51,7 +51,7 @@ class GraphClip:
 
     projection [width, width of the text encoder]: to the space they share."""
 
-    def __init__(self, clip: Any, clip_vision: Any, part: str, projection: Tensor) -> None:
+    def __init__(self, clip: Any, clip_vision: Any | None, part: str, projection: Tensor) -> None:
         self._clip = clip
         self._vision = clip_vision
         self._part = part
@@ -62,36 +62,27 @@ class GraphClip:
         """part: which of the CLIP's text encoders, where the vision model must not belong to any other.
 
         Raises ModelError when the two do not belong together, or lack what joins them."""
-        encoders = host.clip_text_encoders(clip)
-        if part is not None:
-            encoders = {part: encoders[part]}
-        if not encoders:
-            raise ModelError("This CLIP has no CLIP text encoder; connect that of SD 1, SD 2, SDXL, SD 3 or FLUX.")
-        width = _vision_width(clip_vision)
-        part = next((name for name, each in encoders.items() if each.text_projection.weight.shape[0] == width), None)
-        if part is None:
-            raise ModelError(_mismatch(list(encoders), width))
-        projection = encoders[part].text_projection.weight.detach()
-        if part == "clip_l":
-            # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
-            projection = find_projection(encoders[part].text_model)
-        elif not bool(projection.isfinite().all()) or not bool(projection.any()):
-            raise ModelError(
-                f"The checkpoint holds no text projection for its {_FAMILIES[part].name}; "
-                "load the CLIP from a file that has one."
-            )
-        return cls(clip, clip_vision, part, projection)
+        return cls(clip, clip_vision, *_joined(clip, _vision_width(clip_vision), part))
+
+    @classmethod
+    def without_vision(cls, clip: Any, width: int, part: str | None = None) -> GraphClip:
+        """For pictures that a vision model of that width has seen already. Raises what `of` does."""
+        return cls(clip, None, *_joined(clip, width, part))
 
     def clip(self, progress: Progress) -> Clip:
         """Its text encoder is copied when a text is first encoded: who looks at pictures alone does not wait."""
-        bring_text_encoders(self._clip, self._vision.patcher)
+        bring_text_encoders(self._clip, *self._beside())
         name = f"{_FAMILIES[self._part].name} of the graph"
         scale = float(host.clip_logit_scale(self._clip, self._part))
-        seeing, device = (_vision_tower(self._vision), _preprocess(self._vision)), self._clip.patcher.load_device
+        seeing = _BLIND if self._vision is None else (_vision_tower(self._vision), _preprocess(self._vision))
+        device = self._clip.patcher.load_device
         return _ClipInPlace(self, name, *seeing, self._text_encoder, scale, device, torch.float32)
 
     def fingerprint(self) -> str:
         return sampled_fingerprint(self._weights())
+
+    def _beside(self) -> list[Any]:
+        return [] if self._vision is None else [self._vision.patcher]
 
     def _weights(self) -> TowerWeights:
         return tower_weights(self._clip, self._part, self.projection)
@@ -99,7 +90,7 @@ class GraphClip:
     def _text_encoder(self) -> TowerEncoder:
         encoder = host.clip_text_encoders(self._clip)[self._part]
         copy = _FLOAT32 * sum(parameter.numel() for parameter in encoder.parameters())
-        bring_text_encoders(self._clip, self._vision.patcher, working_memory=host.WORKING_MEMORY + copy)
+        bring_text_encoders(self._clip, *self._beside(), working_memory=host.WORKING_MEMORY + copy)
         device, weights = self._clip.patcher.load_device, self._weights()
         arithmetic = pick_arithmetic("auto", device)
         rough = None if arithmetic.rough is None else TextTower(weights.to(device, arithmetic.rough))
@@ -117,6 +108,38 @@ class _ClipInPlace(Clip):
     @cached_property
     def fingerprint(self) -> str:
         return self._source.fingerprint()
+
+
+def _refuse(_: Any) -> Tensor:
+    raise ModelError(
+        "What is connected to image has been seen already, so no vision model is at hand for other pictures; connect "
+        "one to clip_vision, or let CLIP Vision Encode see them too."
+    )
+
+
+_BLIND = (VisionTower(_refuse, torch.nn.Module()), _refuse)
+
+
+def _joined(clip: Any, width: int, part: str | None) -> tuple[str, Tensor]:
+    """The name of the text encoder that a vision model of that width belongs to, and the projection that joins them."""
+    encoders = host.clip_text_encoders(clip)
+    if part is not None:
+        encoders = {part: encoders[part]}
+    if not encoders:
+        raise ModelError("This CLIP has no CLIP text encoder; connect that of SD 1, SD 2, SDXL, SD 3 or FLUX.")
+    part = next((name for name, each in encoders.items() if each.text_projection.weight.shape[0] == width), None)
+    if part is None:
+        raise ModelError(_mismatch(list(encoders), width))
+    if part == "clip_l":
+        # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
+        return part, find_projection(encoders[part].text_model)
+    projection = encoders[part].text_projection.weight.detach()
+    if not bool(projection.isfinite().all()) or not bool(projection.any()):
+        raise ModelError(
+            f"The checkpoint holds no text projection for its {_FAMILIES[part].name}; "
+            "load the CLIP from a file that has one."
+        )
+    return part, projection
 
 
 def _vision_width(clip_vision: Any) -> int:

@@ -136,6 +136,11 @@ def clip_logit_scale(clip: Any, part: str) -> float:
     return 100.0 if scale is None else float(scale.detach().float().exp())
 
 
+def seen_embeddings(value: Any) -> torch.Tensor | None:
+    """The joint embeddings [pictures, width] of a CLIP_VISION_OUTPUT; None for an IMAGE."""
+    return None if isinstance(value, torch.Tensor) else value["image_embeds"]
+
+
 @contextmanager
 def reporting(node_id: str | None) -> Iterator[NodeProgress]:
     """The progress of a node's run. Errors leave in a node's words, a cancelled run as ComfyUI's own interruption."""

@@ -31,6 +31,8 @@ EMBED = {
     "mix": "mean",
     "weights": "",
     "fit": "crop",
+    "correction": 0.25,
+    "temperature": 0.05,
 }
 
 

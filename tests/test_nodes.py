@@ -169,7 +169,7 @@ def test_the_tests_know_every_input():
     assert names("UnrenderLoadInterrogator") == {*MICRO, "other_clip"}
     assert names("UnrenderImageToPromptEmbedding") == {
         *EMBED,
-        *("image", "clip", "clip_vision", "mask", "interrogator"),
+        *("image", "clip", "clip_vision", "mask", "interrogator", "gap_pictures", "anchor"),
     }
     assert names("UnrenderInterrogatorFromClip") == {*CAPTIONING, *SEARCHING, "clip", "clip_vision"}
 
@@ -519,7 +519,7 @@ def test_the_family_is_told_by_the_clip_itself(models):
 
 
 def test_a_mask_leaves_a_part_of_each_picture():
-    from unrender.nodes.embedding import shown_by
+    from unrender.nodes.looks import shown_by
 
     image = torch.zeros(2, 40, 60, 3)
     image[:, 10:20, 30:40] = 1.0
@@ -529,6 +529,19 @@ def test_a_mask_leaves_a_part_of_each_picture():
         assert part.size == (10, 10) and part.getextrema() == ((255, 255),) * 3
     with pytest.raises(SettingsError, match="3 masks for 2 pictures"):
         shown_by(mask.repeat(3, 1, 1), image)
+
+
+def test_what_clip_vision_encode_saw_is_taken_as_seen():
+    from unrender.core.embed.seen import Seen
+    from unrender.nodes.looks import looked_at
+
+    output = {"image_embeds": torch.tensor([[3.0, 4.0], [0.0, 2.0]])}
+    seen = looked_at(output)
+    assert isinstance(seen, Seen) and torch.allclose(seen.features, torch.tensor([[0.6, 0.8], [0.0, 1.0]]))
+    pictures = torch.rand(2, 4, 4, 3)
+    assert all(torch.equal(*pair) for pair in zip(looked_at(pictures), pictures, strict=True))
+    with pytest.raises(SettingsError, match="connect the picture itself"):
+        looked_at(output, torch.ones(1, 4, 4))
 
 
 def test_weights_are_numbers():

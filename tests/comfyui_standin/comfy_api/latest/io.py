@@ -77,7 +77,17 @@ Image = Custom("IMAGE")
 Mask = Custom("MASK")
 Clip = Custom("CLIP")
 ClipVision = Custom("CLIP_VISION")
+ClipVisionOutput = Custom("CLIP_VISION_OUTPUT")
 Conditioning = Custom("CONDITIONING")
+
+
+class MultiType:
+    class Input(Input):
+        def __init__(
+            self, id: str, types: list[type[ComfyType]], optional: bool = False, tooltip: str | None = None
+        ) -> None:
+            super().__init__(id, optional=optional, tooltip=tooltip)
+            self.kind = ",".join(each.Input.kind for each in types)
 
 
 class Boolean:
