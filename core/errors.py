@@ -29,6 +29,10 @@ class EmbeddingError(UnrenderError):
     """A prompt embedding has a shape its family cannot take, holds values that are no numbers, or is no such file."""
 
 
+class BatchError(UnrenderError):
+    """A run over many pictures cannot begin or go on; what it has written stays as it is."""
+
+
 class MissingPackageError(UnrenderError):
     """An optional package is absent or broken; the message holds the command that installs it."""
 

@@ -1,0 +1,87 @@
+"""Files that only grow, and files that change all at once: what is written stays whole whenever a run ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import BatchError
+
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+CONCERNS_ALL = (*DISK_IS_FULL, errno.EROFS, errno.EIO)
+"""What keeps one file from being written and would keep the next one too."""
+
+HIDDEN = ".unrender"
+"""The folder that a run's notes are kept in, beside what it writes."""
+
+
+class AppendFile:
+    """A file that is appended to and brought to the disk on request. Whatever cannot be appended whole leaves it as it
+    was. Raises BatchError."""
+
+    def __init__(self, path: Path, anew: bool) -> None:
+        self.path = path
+        with writing(path):
+            self._file = io.FileIO(path, "w" if anew else "r+")
+            self.size = self._file.seek(0, os.SEEK_END)
+
+    def append(self, data: bytes) -> None:
+        with writing(self.path):
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._file.write(rest) or 0 :]
+            except BaseException:
+                self.truncate(self.size)
+                raise
+        self.size += len(data)
+
+    def truncate(self, size: int) -> None:
+        """Drops all that was appended past `size` bytes."""
+        with writing(self.path):
+            self._file.truncate(size)
+            self._file.seek(size)
+        self.size = size
+
+    def sync(self) -> None:
+        with writing(self.path):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """The file holds `data`, or what it held before, at any instant. Raises OSError."""
+    # always the same name: what a killed run leaves is overwritten when the next one repeats its last step
+    unfinished = path.with_name(f"{HIDDEN}-{path.suffix.lstrip('.')[:8]}.part")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what may happen to a file while it is written into a sentence. Raises BatchError."""
+    try:
+        yield
+    except OSError as error:
+        raise BatchError(_sentence(path, error)) from error
+
+
+def _sentence(path: Path, error: OSError) -> str:
+    if error.errno in DISK_IS_FULL:
+        return f"The disk is full at {path}; make room and go on with --resume, all earlier results are kept."
+    reason = error.strerror or type(error).__name__
+    return f"{path} cannot be written ({reason}); see to it and go on with --resume, all earlier results are kept."

@@ -1,0 +1,187 @@
+"""A run over many pictures: chunk by chunk through the models, and every outcome safe before the next."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ImageError, SettingsError
+from ..settings import Mode, Settings
+from .ahead import CHUNK, chunked, opened, usual_jobs
+from .append import CONCERNS_ALL, writing
+from .failures import FailureList
+from .folders import Source
+from .items import Item, Outcome
+from .journal import Journal, Past, past_to_go_on_from
+from .lock import folder_lock
+from .shards import WHOLE, Shard
+from .sinks import Sink
+from .todo import Todo, todo
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from .ahead import Opened
+
+_SEARCHING: tuple[Mode, ...] = ("best", "negative")
+"""The modes that take so long for a picture that its outcome is written before the next is begun."""
+
+_NO_PART_OF_PROMPTS = ("device", "memory", "cache")
+
+
+class Batch:
+    """Iterating over it does the work and gives each picture's outcome when it is written; see `Engine.batch`.
+
+    total, skipped: pictures to do, and those that need no prompt, known once iterating has begun.
+    written, failed: so far. errors: the list of failures, None without one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        source: Source,
+        sink: Sink,
+        mode: Mode = "best",
+        *,
+        resume: bool = False,
+        dry_run: bool = False,
+        shard: Shard = WHOLE,
+        jobs: int | None = None,
+    ) -> None:
+        if jobs is not None and jobs < 1:
+            raise SettingsError(f"jobs is {jobs}; give 1 or more.")
+        self._engine = engine
+        self._source = source
+        self._sink = sink
+        self._mode: Mode = mode
+        self._resume = resume
+        self._dry_run = dry_run
+        self._shard = shard
+        self._jobs = jobs or usual_jobs()
+        self.total = self.skipped = self.written = self.failed = 0
+        self.errors: Path | None = None
+
+    def __iter__(self) -> Iterator[Outcome]:
+        if self._dry_run:
+            work = self._todo(Past())
+            yield from self._counted(outcome for chunk in self._chunks(work) for _, outcome in self._planned(chunk))
+            return
+        with folder_lock(self._sink.place, self._shard.label), contextlib.closing(self._sink):
+            yield from self._written()
+
+    def _written(self) -> Iterator[Outcome]:
+        asked = self._asked()
+        past = past_to_go_on_from(self._sink, asked, self._resume)
+        work = self._todo(past)
+        if past.asked is None:
+            self._sink.make_way(work.remaining)
+        label = self._shard.label
+        failures = FailureList(self._sink.place / f"errors{'-' if label else ''}{label}.csv", past.failures)
+        with contextlib.closing(Journal(self._sink.journal, asked, past)) as journal:
+            self._begin(past, work, journal)
+            for outcome in self._counted(self._recorded(work, journal)):
+                failures.take(outcome)
+                self.errors = failures.path if len(failures) else None
+                yield outcome
+            failures.tidy()
+            self._sink.finish()
+            journal.mark(self._sink.state(), finished=True)
+        self.errors = failures.path if len(failures) else None
+
+    def _todo(self, past: Past) -> Todo:
+        work = todo(self._source, self._sink, self._shard, past)
+        self.total, self.skipped = work.total, work.skipped
+        return work
+
+    def _begin(self, past: Past, work: Todo, journal: Journal) -> None:
+        """After a kill, does once more what may have been left half done."""
+        if past.marked:
+            self._sink.restore(past.state)
+        else:
+            self._sink.start()
+            journal.mark(self._sink.state())
+        for item in work.pending:
+            outcome = past.pending[item.name]
+            if outcome.result is not None:
+                self._put(item, outcome, journal)
+
+    def _chunks(self, work: Todo) -> Iterator[list[Opened]]:
+        """A chunk that was begun holds the same pictures again: what a model makes of one depends, in the last bits, on
+        those beside it."""
+        begun = [*work.pending, *islice(work.remaining, max(0, CHUNK - len(work.pending)))] if work.pending else []
+        later = islice(work.remaining, max(0, len(begun) - len(work.pending)), None)
+        chunks = chain([begun] if begun else [], chunked(later), chunked(work.failed_before))
+        return opened(chunks, self._jobs)
+
+    def _recorded(self, work: Todo, journal: Journal) -> Iterator[Outcome]:
+        known = {item.name for item in work.pending}
+        size = 1 if self._mode in _SEARCHING else CHUNK
+        for chunk in self._chunks(work):
+            found = iter(self._planned(chunk, known))
+            while portion := list(islice(found, size)):
+                journal.add(outcome for _, outcome in portion)
+                for item, outcome in portion:
+                    yield self._put(item, outcome, journal)
+            journal.mark(self._sink.state())
+
+    def _planned(self, chunk: Sequence[Opened], known: Iterable[str] = ()) -> Iterator[tuple[Item, Outcome]]:
+        for item, outcome in self._found(chunk):
+            if item.name in known:
+                continue
+            yield item, outcome if outcome.result is None else replace(outcome, plan=self._sink.plan(item, outcome))
+
+    def _found(self, chunk: Sequence[Opened]) -> Iterator[tuple[Item, Outcome]]:
+        pictures = [picture for _, picture in chunk if not isinstance(picture, ImageError)]
+        results = iter(self._engine.interrogate_each(pictures, self._mode) if pictures else ())
+        for item, picture in chunk:
+            if isinstance(picture, ImageError):
+                yield item, Outcome(item.name, None, str(picture))
+            else:
+                yield item, Outcome(item.name, next(results))
+
+    def _put(self, item: Item, outcome: Outcome, journal: Journal) -> Outcome:
+        """Writes what was found; where this one cannot be written it is a failure, and the others are still done."""
+        if outcome.result is None:
+            return outcome
+        try:
+            self._sink.write(item, outcome)
+        except OSError as error:
+            with writing(self._sink.place):
+                if error.errno in CONCERNS_ALL:
+                    raise
+            reason = f'What was found for "{item.name}" cannot be written ({error.strerror or error}).'
+            outcome = Outcome(item.name, None, reason)
+            journal.add([outcome])
+        return outcome
+
+    def _counted(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        with self._engine.progress.task("Describing pictures", self.total, "pictures") as task:
+            for outcome in outcomes:
+                if outcome.result is None:
+                    self.failed += 1
+                else:
+                    self.written += 1
+                yield outcome
+                task.advance()
+
+    def _asked(self) -> dict[str, Any]:
+        """What a run that goes on has to have in common with the one it goes on from."""
+        settings = {name: value for name, value in _values(self._engine.settings) if name not in _NO_PART_OF_PROMPTS}
+        run = {"mode": self._mode, "shard": self._shard.label, "chunk": CHUNK}
+        return {**run, "output": {"kind": self._sink.label, **self._sink.asked}, "settings": settings}
+
+
+def _values(settings: Settings) -> Iterator[tuple[str, Any]]:
+    for name in settings.__dataclass_fields__:
+        value = getattr(settings, name)
+        if name == "captioning":
+            yield name, asdict(value)
+        elif name == "limits":
+            yield name, dict(value)
+        elif name == "exclude":
+            yield name, list(value)
+        else:
+            yield name, value if value is None or isinstance(value, int) else str(value)

@@ -1,0 +1,74 @@
+"""Where outcomes go. A sink is a small class of this shape; the others are in modules of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from .append import HIDDEN
+from .items import Item, Outcome
+
+Existing = Literal["skip", "overwrite", "prepend", "append"]
+EXISTING: tuple[Existing, ...] = get_args(Existing)
+
+
+class Sink:
+    """Writes outcomes so that a run killed at any instant can be gone on with.
+
+    First `plan` tells what `write` will do; that is in the journal before `write` is called, which may happen again
+    for the same outcome after a kill, and then has to leave what one call leaves.
+
+    place: the folder that belongs to one run at a time. label: what the run's notes there are called.
+    anew_is_harmless: whether a run may begin anew where an earlier one did not finish, as nothing is then done twice.
+    """
+
+    anew_is_harmless = False
+
+    def __init__(self, place: Path, label: str) -> None:
+        self.place = place
+        self.label = label
+
+    @property
+    def journal(self) -> Path:
+        return self.place / HIDDEN / f"{self.label}.jsonl"
+
+    def skips(self, item: Item) -> bool:
+        """Whether the picture needs no prompt, because of what is there already."""
+        return False
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        """What a run that goes on has to have in common with the one it goes on from, in JSON's types."""
+        return {}
+
+    def target(self, item: Item) -> Path | None:
+        """The file that is the picture's alone; None where its name is chosen when it is planned, or there is none."""
+        return None
+
+    def make_way(self, items: Sequence[Item]) -> None:
+        """Before a fresh run over the items. Raises SettingsError or BatchError where something is in its way."""
+
+    def start(self) -> None:
+        """Begins, replacing what an unfinished start left. Raises BatchError."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what `state` returned. Raises BatchError."""
+
+    def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
+        """What `write` is going to do, in JSON's types. "moved" names the picture's path within `place` after it."""
+        return {}
+
+    def write(self, item: Item, outcome: Outcome) -> None:
+        """Raises OSError where this picture's part cannot be written, BatchError where that concerns all."""
+        raise NotImplementedError
+
+    def state(self) -> Mapping[str, Any]:
+        """What `restore` needs, with all that was written on the disk. Raises BatchError."""
+        return {}
+
+    def finish(self) -> None:
+        """After the last picture. Raises BatchError."""
+
+    def close(self) -> None:
+        """However the run ends."""

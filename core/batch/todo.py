@@ -1,0 +1,89 @@
+"""Which pictures of a source are left to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ImageError
+from .folders import Source
+from .items import Item, Outcome
+from .journal import Past
+from .shards import Shard
+from .sinks import Sink
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Todo:
+    """In a source's order. pending: of the chunk that was begun, with outcomes in the journal. remaining: not looked at
+    yet. failed_before: in earlier chunks, tried once more. skipped: how many need no prompt."""
+
+    pending: list[Item]
+    remaining: list[Item]
+    failed_before: list[Item]
+    skipped: int
+
+    @property
+    def total(self) -> int:
+        return len(self.remaining) + len(self.failed_before)
+
+
+def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
+    """Raises what the source raises."""
+    known: dict[str, Item] = {}
+    remaining: list[Item] = []
+    failed: list[Item] = []
+    skipped = 0
+    for item in _told_apart(source, sink, past):
+        if not shard.holds(item.name):
+            continue
+        known[item.name] = item
+        if item.name in past.pending or item.name in past.done:
+            continue
+        if item.name in past.failures:
+            failed.append(item)
+        elif sink.skips(item):
+            skipped += 1
+        else:
+            remaining.append(item)
+    pending = [known.get(name) or _as_noted(past.pending[name], source.root, sink.place) for name in past.pending]
+    return Todo(pending, remaining, failed, skipped)
+
+
+def _told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
+    """Each name once, nothing that an earlier run has moved here, and none for what is another's already."""
+    names: set[str] = set()
+    moved = {_plain(sink.place / name) for name in past.moved}
+    owners: dict[Path, str] = {}
+    for item in source:
+        if item.name in names or (item.path is not None and _plain(item.path) in moved):
+            continue
+        names.add(item.name)
+        target = sink.target(item)
+        owner = item.name if target is None else owners.setdefault(target, item.name)
+        yield item if owner == item.name else _SecondOwner(item.name, item.path, f"{target} belongs to {owner}")
+
+
+def _plain(path: Path) -> str:
+    """Absolute and without "..", links left as they are: two links to one file are two pictures."""
+    return os.path.normpath(path.absolute())
+
+
+def _as_noted(outcome: Outcome, root: Path, place: Path) -> Item:
+    """A picture that the source does not list any more, since it was moved, or is gone."""
+    moved = outcome.plan.get("moved")
+    return Item(outcome.name, root / outcome.name if moved is None else place / moved)
+
+
+@dataclass(frozen=True)
+class _SecondOwner(Item):
+    reason: str = ""
+
+    def open(self) -> Image:
+        raise ImageError(f'"{self.name}" gets nothing because {self.reason}; give it another name.')
