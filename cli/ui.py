@@ -14,8 +14,9 @@ from .streams import complain, quiet_libraries
 
 _EPILOG = f"""\
 who may use it
-  this machine alone, unless --host says otherwise, for instance 0.0.0.0; then with a token, which the page asks for as
-  the password of unrender: --token, or better {TOKEN} in the environment, where other users of the machine do not see it
+  this machine alone, unless --host says otherwise, for instance 0.0.0.0; then with a token: --token, or better
+  {TOKEN} in the environment, where other users of the machine do not see it; the page asks for it as the
+  password, and for unrender as the name
 
 examples
   %(prog)s

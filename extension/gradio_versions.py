@@ -13,8 +13,8 @@ _MAJOR = int(gr.__version__.partition(".")[0])
 
 
 def image_input(**options: Any) -> Any:
-    """A picture to be dropped in, given to handlers as PIL's; what gradio cannot decode comes as bytes, since the engine
-    says in a sentence what is wrong with it."""
+    """A picture to be dropped in, given to handlers as PIL's; what gradio cannot decode is given as it is, since the
+    engine says in a sentence what is wrong with it."""
     source: dict[str, Any] = {"source": "upload"} if _MAJOR < 4 else {"sources": ["upload", "clipboard"]}
     picture = gr.Image(type="pil", **source, **options)
     decode = picture.preprocess

@@ -28,21 +28,10 @@ def load(name: str) -> Any:
 def build() -> dict[str, Any]:
     import gradio as gr
 
-    service, page, toolbar, jobs = load("service"), load("page"), load("toolbar"), load("jobs")
-    preferences = load("choices").Preferences
-
-    def interrogate(request: Any, job: Any) -> Any:
-        raise RuntimeError(f"nobody asked for {request.mode}")
-
-    made = service.Service(
-        interrogate,
-        jobs.Job,
-        str,
-        lambda: preferences(clip="micro"),
-        ["blip-large", "micro"],
-        ["built-in"],
-        jobs.Jobs(),
-    )
+    service, pages, toolbar, api_host = load("service"), load("pages"), load("toolbar"), load("api_host")
+    settings = importlib.import_module("page_under_test.core.settings").Settings
+    host = api_host.alone(settings(clip="micro"))
+    made = service.Service(host, str, ["blip-large", "micro"], ["built-in"])
     with gr.Blocks() as blocks:
         bar = toolbar.Toolbar(
             made, lambda value, elem_id, tooltip, visible=True: gr.Button(value, elem_id=elem_id, visible=visible)
@@ -51,7 +40,7 @@ def build() -> dict[str, Any]:
         bar.after_component(gr.Button("deepbooru", elem_id="deepbooru"), elem_id="deepbooru")
         for name in ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"):
             bar.after_component(gr.Image(elem_id=name), elem_id=name)
-        page.prompt_page(made, ["txt2img", "img2img"])
+        pages.build(made, ["txt2img", "img2img"])
     config = blocks.get_config_file()
     ids = {block["id"]: block["props"].get("elem_id") or block["type"] for block in config["components"]}
     events = [

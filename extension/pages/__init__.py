@@ -14,7 +14,9 @@ __all__ = ["PromptPage", "build"]
 
 
 def build(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
-    """Builds all pages into the gradio context it is called in. send_to: names of tabs that take a prompt or a picture."""
+    """Builds all pages into the gradio context it is called in.
+
+    send_to: names of tabs that take a prompt or a picture."""
     with gr.Tabs(elem_id="unrender_pages"):
         with gr.Tab("Prompt", elem_id="unrender_page_prompt"):
             page = prompt_page(service, send_to)

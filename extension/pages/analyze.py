@@ -1,4 +1,4 @@
-"""The page Analyze: what a picture is made of, which of a person's own phrases suits it, and where a phrase is in it."""
+"""The page Analyze: what a picture is made of, which of one's own phrases suits it, and where a phrase is in it."""
 
 from __future__ import annotations
 
