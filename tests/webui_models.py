@@ -2,8 +2,9 @@
 
 WEBUI_PYTHON tests/webui_models.py WEBUI_DIR FOLDER
 
-Beside the tiny15 that is there already the webui gets wide-xl, whose second text encoder is as wide as SDXL's. FOLDER
-gets clip-l and clip-g, in transformers' format: vision towers that are nearly nothing, for those encoders' widths.
+Beside the tiny15 that is there already the webui gets wide-xl, whose second text encoder is as wide as SDXL's. Forge,
+which knows checkpoints by their shapes, gets a tiny15 that is as small as it accepts. FOLDER gets clip-l and clip-g, in
+transformers' format: vision towers that are nearly nothing, for those encoders' widths.
 """
 
 from __future__ import annotations
@@ -52,7 +53,33 @@ def write_wide_xl(webui: Path) -> None:
     save_file(tensors, str(folder / "wide-xl.safetensors"))
 
 
-def write_clip(folder: Path, joint: int, webui: Path) -> None:
+def write_forge15(webui: Path) -> None:
+    """The text encoder and the VAE have their real size, the UNet its real width but few layers."""
+    import torch
+    from backend.nn.unet import IntegratedUNet2DConditionModel  # type: ignore[import-not-found]
+    from backend.nn.vae import IntegratedAutoencoderKL  # type: ignore[import-not-found]
+    from safetensors.torch import save_file
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(0)
+    configs = webui / "backend" / "huggingface" / "runwayml" / "stable-diffusion-v1-5"
+    unet = {"in_channels": 4, "out_channels": 4, "model_channels": 320, "context_dim": 768, "num_heads": 8}
+    unet |= {"num_res_blocks": [1, 1], "channel_mult": [1, 1], "use_spatial_transformer": True}
+    unet |= {"transformer_depth": [1, 1], "transformer_depth_output": [1, 1, 1, 1], "transformer_depth_middle": 1}
+    models = {
+        "model.diffusion_model.": IntegratedUNet2DConditionModel(**unet),
+        "first_stage_model.": IntegratedAutoencoderKL.from_config(IntegratedAutoencoderKL.load_config(configs / "vae")),
+        "cond_stage_model.transformer.": CLIPTextModel(CLIPTextConfig.from_pretrained(configs / "text_encoder")),
+    }
+    tensors = {
+        prefix + name: tensor.half().contiguous()
+        for prefix, model in models.items()
+        for name, tensor in model.state_dict().items()
+    }
+    save_file(tensors, str(webui / "models" / "Stable-diffusion" / "tiny15.safetensors"))
+
+
+def write_clip(folder: Path, joint: int, tokenizer: Path) -> None:
     import torch
     from transformers import CLIPConfig, CLIPModel
 
@@ -64,7 +91,7 @@ def write_clip(folder: Path, joint: int, webui: Path) -> None:
     CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=joint)).save_pretrained(
         str(folder), safe_serialization=True
     )
-    for path in (webui / "models" / "tiny_clip_l").iterdir():
+    for path in tokenizer.iterdir():
         if "token" in path.name or path.name in ("vocab.json", "merges.txt"):
             shutil.copy(path, folder)
     size = {"crop_size": {"height": 32, "width": 32}, "size": {"shortest_edge": 32}}
@@ -76,14 +103,22 @@ def write_clip(folder: Path, joint: int, webui: Path) -> None:
 
 def main() -> None:
     webui, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    repositories = webui / "repositories"
-    sys.path[:0] = [str(repositories / name) for name in ("stable-diffusion-stability-ai", "generative-models")]
-    add_architecture()
+    is_forge = (webui / "modules_forge").exists()
+    if is_forge:
+        sys.argv[1:] = ["--always-cpu"]
+        sys.path[:0] = [str(webui / name) for name in (".", "packages_3rdparty", "repositories/huggingface_guess")]
+        tokenizer = webui / "backend" / "huggingface" / "runwayml" / "stable-diffusion-v1-5" / "tokenizer"
+    else:
+        repositories = webui / "repositories"
+        sys.path[:0] = [str(repositories / name) for name in ("stable-diffusion-stability-ai", "generative-models")]
+        tokenizer = webui / "models" / "tiny_clip_l"
+        add_architecture()
     for name, joint in (("clip-l", 768), ("clip-g", 1280)):
         if not (folder / name).exists():
-            write_clip(folder / name, joint, webui)
-    if not (webui / "models" / "Stable-diffusion" / "wide-xl.safetensors").exists():
-        write_wide_xl(webui)
+            write_clip(folder / name, joint, tokenizer)
+    name, write = ("tiny15", write_forge15) if is_forge else ("wide-xl", write_wide_xl)
+    if not (webui / "models" / "Stable-diffusion" / f"{name}.safetensors").exists():
+        write(webui)
 
 
 if __name__ == "__main__":
