@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import ModelError, UnrenderError
+from ..core.errors import UnrenderError
 from .streams import quiet_libraries
 
 if TYPE_CHECKING:
+    from ..core.catalogue import Named
     from ..core.hub import Hub
-    from ..core.progress import Progress
-
-MICRO = "micro"
-_MICRO_NOTE = "a toy that is part of the package"
-_PICKLE_NOTE = "only in a format that is never opened"
-
-
-@dataclass(frozen=True)
-class Named:
-    """A model that can be named.
-
-    repos: where the hub has it, the one that is loaded first. safetensors: whether it can be loaded at all.
-    on_disk: whether a repository of it has files on this disk. bytes: of its download, where that is known
-    without asking.
-    """
-
-    name: str
-    repos: tuple[str, ...]
-    safetensors: bool = True
-    on_disk: bool = False
-    bytes: int | None = None
-    note: str = ""
-    revision: str = "main"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a download takes: these files of a repository, or a whole model in transformers format (files None)."""
-
-    repo: str
-    files: tuple[str, ...] | None
-    revision: str = "main"
-
-    def missing(self, hub: Hub) -> dict[str, int]:
-        """What is not on this disk yet: file name to bytes."""
-        if self.files is None:
-            return hub.missing_model_files(self.repo, self.revision)
-        return hub.missing_files(self.repo, self.files, revision=self.revision)
-
-    def fetch(self, hub: Hub, progress: Progress) -> Path:
-        if self.files is None:
-            return hub.fetch_model(self.repo, progress, revision=self.revision)
-        return hub.fetch(self.repo, self.files, progress, revision=self.revision)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -118,30 +75,33 @@ def run_list(options: argparse.Namespace) -> int:
 
 
 def run_download(options: argparse.Namespace) -> int:
+    from ..core.catalogue import MICRO, wanted
     from .progress import terminal_progress
 
     if options.name.casefold() == MICRO:
         sys.stdout.write("micro is part of the package: there is nothing to download.\n")
         return 0
     hub, clips, captioners = _survey(options)
-    wanted = _wanted(options.name, [*clips, *captioners], hub)
-    missing = wanted.missing(hub)
+    chosen = wanted(options.name, [*clips, *captioners], hub)
+    missing = chosen.missing(hub)
     if not missing:
         sys.stdout.write(f"{options.name} is on this disk already.\n")
         return 0
     total = _size(sum(missing.values()))
-    if not _agreed(f"Download {total} of {wanted.repo} to {hub.folder}?", options.yes):
+    if not _agreed(f"Download {total} of {chosen.repo} to {hub.folder}?", options.yes):
         return 1
-    folder = wanted.fetch(hub, terminal_progress())
+    folder = chosen.fetch(hub, terminal_progress())
     sys.stdout.write(f"{options.name} is in {folder} ({total}).\n")
     return 0
 
 
 def run_remove(options: argparse.Namespace) -> int:
+    from ..core.catalogue import MICRO, find
+
     if options.name.casefold() == MICRO:
         raise UnrenderError("micro is part of the package and goes with it.")
     hub, clips, captioners = _survey(options)
-    known = _find(options.name, [*clips, *captioners])
+    known = find(options.name, [*clips, *captioners])
     repos = known.repos if known else (options.name,)
     stored = [one for one in hub.on_disk() if one.repo in repos and not one.shared]
     if not stored:
@@ -161,60 +121,11 @@ def _survey(options: argparse.Namespace) -> tuple[Hub, list[Named], list[Named]]
     from .progress import terminal_progress
 
     with terminal_progress(quiet=getattr(options, "json", False)).task("Reading the names"):
-        from ..core.caption import KNOWN_CAPTIONERS
-        from ..core.clip.names import known_models
+        from ..core.catalogue import survey
         from ..core.hub import Hub
 
         hub = Hub(options.cache)
-        stored = {one.repo for one in hub.on_disk() if one.usable}
-        clips = [Named(MICRO, (), on_disk=True, note=_MICRO_NOTE)]
-        for known in known_models():
-            repos = _first_loaded_first(known.repo if known.file else "", known.transformers_repo, known.settings)
-            note = "" if known.safetensors else _PICKLE_NOTE
-            clips.append(Named(known.name, repos, known.safetensors, not stored.isdisjoint(repos), note=note))
-        captioners = [Named(MICRO, (), on_disk=True, note=_MICRO_NOTE)]
-        for one in KNOWN_CAPTIONERS.values():
-            here = one.repo in stored
-            captioners.append(Named(one.name, (one.repo,), True, here, one.bytes, one.summary, one.revision))
-    return hub, clips, captioners
-
-
-def _first_loaded_first(open_clip_repo: str, transformers_repo: str, settings: object) -> tuple[str, ...]:
-    """open_clip's files are loaded where open_clip works, which shows in its entry for the name."""
-    repos = (open_clip_repo, transformers_repo) if settings else (transformers_repo, open_clip_repo)
-    return tuple(repo for repo in repos if repo)
-
-
-def _find(name: str, models: Iterable[Named]) -> Named | None:
-    return next((model for model in models if model.name.casefold() == name.casefold()), None)
-
-
-def _wanted(name: str, models: list[Named], hub: Hub) -> Wanted:
-    from ..core.clip.names import OPEN_CLIP_WEIGHTS, find_known
-
-    known = _find(name, models)
-    if known is None and not _may_be_a_repo(name, models):
-        usable = {model.name.casefold(): model.name for model in models if model.safetensors}
-        nearest = [usable[match] for match in difflib.get_close_matches(name.casefold(), usable, 4, 0.5)]
-        hint = f"the nearest names are {', '.join(nearest)}" if nearest else "`unrender models` lists the names"
-        raise ModelError(f"There is no model {name}; {hint}.")
-    if known is not None and not known.safetensors:
-        raise ModelError(f"{known.name} exists {_PICKLE_NOTE}; choose another that `unrender models` lists.")
-    repo = known.repos[0] if known else name
-    clip = find_known(name)
-    if clip is not None and clip.repo == repo and clip.file:
-        return Wanted(repo, (clip.file,))
-    if known is None and hub.find_model(repo) is None:
-        files = hub.list_files(repo)
-        if OPEN_CLIP_WEIGHTS in files and not any(file.startswith("model.safetensors") for file in files):
-            return Wanted(repo, ("open_clip_config.json", OPEN_CLIP_WEIGHTS))
-    return Wanted(repo, None, known.revision if known else "main")
-
-
-def _may_be_a_repo(name: str, models: list[Named]) -> bool:
-    """owner/name, where the owner is none of the architectures that open_clip's names begin with."""
-    owner, slash, _ = name.casefold().partition("/")
-    return bool(slash) and all(owner != model.name.casefold().partition("/")[0] for model in models)
+        return hub, *survey(hub)
 
 
 def _agreed(question: str, yes: bool) -> bool:
