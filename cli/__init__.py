@@ -11,6 +11,7 @@ from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
 from . import (
     analyze,
+    batch,
     demo,
     embed,
     interrogate,
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (interrogate, analyze, match, locate, embed, vary, metadata, models, verify, serve, ui, demo):
+    for command in (interrogate, batch, analyze, match, locate, embed, vary, metadata, models, verify, serve, ui, demo):
         command.add_parser(commands)
     return parser
 

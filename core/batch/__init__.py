@@ -3,6 +3,8 @@
 from .folder_captions import Captioned, caption_folder
 from .folders import FilesSource, FolderSource, JoinedSource, Source
 from .items import Item, Outcome
+from .kinds import sink_named, source_named
+from .renaming import undo
 from .run import Batch
 from .shards import Shard
 from .sinks import Existing, Sink
@@ -24,4 +26,7 @@ __all__ = [
     "Template",
     "TextSink",
     "caption_folder",
+    "sink_named",
+    "source_named",
+    "undo",
 ]

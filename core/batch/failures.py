@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import BatchError
 from .append import AppendFile, replace_file, writing
+from .csv_lines import csv_lines
 from .items import Outcome
 
 _HEADER = ("image", "error")
@@ -50,10 +49,3 @@ class FailureList:
                 replace_file(self.path, csv_lines([_HEADER, *self._standing.items()]))
             else:
                 self.path.unlink(missing_ok=True)
-
-
-def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
-    """CSV as the whole world reads it; file names keep bytes that are no UTF-8."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode(errors="surrogateescape")

@@ -53,6 +53,8 @@ class Batch:
     ) -> None:
         if jobs is not None and jobs < 1:
             raise SettingsError(f"jobs is {jobs}; give 1 or more.")
+        if shard.count > 1 and sink.changes_names:
+            raise SettingsError("A picture's shard follows from its name, which renaming changes; leave out --shard.")
         self._engine = engine
         self._source = source
         self._sink = sink

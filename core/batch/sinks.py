@@ -21,9 +21,12 @@ class Sink:
 
     place: the folder that belongs to one run at a time. label: what the run's notes there are called.
     anew_is_harmless: whether a run may begin anew where an earlier one did not finish, as nothing is then done twice.
+    changes_names: of the pictures themselves. produces: the folder that gets pictures, which are no sources.
     """
 
     anew_is_harmless = False
+    changes_names = False
+    produces: Path | None = None
 
     def __init__(self, place: Path, label: str) -> None:
         self.place = place
@@ -58,6 +61,11 @@ class Sink:
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         """What `write` is going to do, in JSON's types. "moved" names the picture's path within `place` after it."""
         return {}
+
+    def shown(self, outcome: Outcome) -> str:
+        """What a planned outcome with a result would become, for a dry run."""
+        assert outcome.result is not None
+        return outcome.plan.get("text", outcome.result.prompt)
 
     def write(self, item: Item, outcome: Outcome) -> None:
         """Raises OSError where this picture's part cannot be written, BatchError where that concerns all."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ImageError
+from ..errors import ImageError, SettingsError
 from .folders import Source
 from .items import Item, Outcome
 from .journal import Past
@@ -58,11 +58,15 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
 
 def _told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
     """Each name once, nothing that an earlier run has moved here, and none for what is another's already."""
+    made = None if sink.produces is None else Path(_plain(sink.produces))
+    if made is not None and (root := Path(_plain(source.root))).is_relative_to(made):
+        raise SettingsError(f"{made} holds the pictures themselves ({root}); name another folder with -o.")
     names: set[str] = set()
-    moved = {_plain(sink.place / name) for name in past.moved}
+    moved = {Path(_plain(sink.place / name)) for name in past.moved}
     owners: dict[Path, str] = {}
     for item in source:
-        if item.name in names or (item.path is not None and _plain(item.path) in moved):
+        path = None if item.path is None else Path(_plain(item.path))
+        if item.name in names or path in moved or (path and made and path.is_relative_to(made)):
             continue
         names.add(item.name)
         target = sink.target(item)

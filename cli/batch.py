@@ -1,0 +1,154 @@
+"""`unrender batch`: many pictures, safe against any end of the process."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+from ..core.batch import Batch, Shard, Sink, Template, sink_named, source_named, undo
+from ..core.batch.kinds import OUTPUTS
+from ..core.batch.sinks import EXISTING
+from ..core.errors import Cancelled, SettingsError
+from ..core.settings import MODES
+from . import engine_options
+from .streams import complain, quiet_libraries
+
+_EPILOG = """\
+output
+  txt      PICTURE.txt beside each picture, as trainers read captions (default)
+  csv      one desc.csv with image and prompt; jsonl and parquet with all that was found
+  rename   the pictures get their prompts as names, and what belongs to them by name too; --undo takes it back
+  copy     copies under such names in the folder -o
+  xmp      copies under their own names in the folder -o, the prompt inside as the description
+  tar      a WebDataset tar file with the prompts added
+
+Results are written as they come. However a run ends, the same command with --resume goes on where it was. A picture
+that fails does not stop the others: errors.csv lists it with the reason, and --resume tries it once more.
+
+exit status
+  0, or 1 when a picture failed
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "batch",
+        help="describe whole folders, lists and data sets of pictures",
+        usage="%(prog)s SOURCE... [options]",
+        description="Describes many pictures.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="folders, pictures, patterns; a CSV, JSONL or Parquet file with paths; WebDataset tar files",
+    )
+    parser.add_argument("--mode", choices=MODES, default="best", help="as for interrogate (default: best)")
+    _add_sources(parser.add_argument_group("which pictures"))
+    _add_outputs(parser.add_argument_group("output"))
+    engine_options.add_to(parser)
+
+
+def _add_sources(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--recursive", action="store_true", help="also those in the folders' folders")
+    group.add_argument("--glob", default="*", metavar="PATTERN", help='of a folder only these, such as "*.jpg"')
+    group.add_argument(
+        "--shard", type=_shard, metavar="I/N", help="only the I-th of N parts, for N machines; a part for each name"
+    )
+    group.add_argument("--jobs", type=int, metavar="N", help="threads that decode pictures (default: what suits)")
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--output", choices=OUTPUTS, default="txt", help="see below (default: txt)")
+    group.add_argument("-o", dest="place", type=Path, metavar="WHERE", help="the file or folder that is written")
+    group.add_argument("--existing", choices=EXISTING, help="what to do with what is there (default: skip, or refuse)")
+    group.add_argument(
+        "--template",
+        default="{prompt}",
+        metavar="TEXT",
+        help="what is written, with {prompt}, {caption} and {name} (default: {prompt})",
+    )
+    group.add_argument("--resume", action="store_true", help="go on with a run that was ended, or got new pictures")
+    group.add_argument("--dry-run", action="store_true", help="find the prompts and show what would be written")
+    group.add_argument("--undo", type=Path, metavar="FILE", help="give renamed pictures their names back, nothing else")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Does the run, or undoes one. Returns 1 when a picture failed. Errors that concern all pictures are raised."""
+    if options.undo is not None:
+        return _undo(options)
+    if not options.sources:
+        raise SettingsError("There is no source; name a folder, a list, a tar file or pictures.")
+    quiet_libraries()
+
+    from ..core.engine import Engine
+    from .progress import terminal_progress
+
+    shard = options.shard or Shard()
+    source = source_named(options.sources, options.recursive, options.glob)
+    sink = sink_named(options.output, source.root, options.place, options.existing, Template(options.template), shard)
+    started = time.perf_counter()
+    with Engine(engine_options.settings_from(options), progress=terminal_progress()) as engine:
+        batch = engine.batch(
+            source,
+            sink,
+            options.mode,
+            resume=options.resume,
+            dry_run=options.dry_run,
+            shard=shard,
+            jobs=options.jobs,
+        )
+        _show(batch, sink, options.dry_run)
+    _sum_up(batch, time.perf_counter() - started)
+    return 1 if batch.failed else 0
+
+
+def _show(batch: Batch, sink: Sink, dry_run: bool) -> None:
+    try:
+        for outcome in batch:
+            if outcome.result is None:
+                complain(outcome.error)
+            elif dry_run:
+                sys.stdout.write(f"{outcome.name}\t{sink.shown(outcome)}\n")
+                sys.stdout.flush()
+    except (KeyboardInterrupt, Cancelled):
+        if not dry_run:
+            complain(f"{batch.written:,} pictures are done and kept; go on with --resume.")
+        raise
+
+
+def _sum_up(batch: Batch, seconds: float) -> None:
+    if not batch.total and not batch.skipped:
+        complain("no pictures are left to do.")
+        return
+    rate = (batch.written + batch.failed) / seconds
+    facts = [f"{batch.written:,} pictures in {seconds:,.0f} s, {rate:,.2f} a second"]
+    if batch.skipped:
+        facts.append(f"{batch.skipped:,} skipped because their prompt is there")
+    if batch.errors is not None:
+        facts.append(f"{batch.failed:,} failed, see {batch.errors}")
+    complain("; ".join(facts) + ".")
+
+
+def _undo(options: argparse.Namespace) -> int:
+    count, complaints = undo(options.undo)
+    for complaint in complaints:
+        complain(complaint)
+    complain(f"{count:,} files have their names back.")
+    return 1 if complaints else 0
+
+
+def _shard(text: str) -> Shard:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form I/N, such as 1/4")
+    try:
+        return Shard(int(found[1]), int(found[2]))
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

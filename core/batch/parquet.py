@@ -1,0 +1,70 @@
+"""Rows in a Parquet file. The only module that knows pyarrow."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import BatchError, MissingPackageError
+from .append import HIDDEN, writing
+
+_ROWS_AT_ONCE = 1000
+
+
+def check_package() -> None:
+    """Raises MissingPackageError where Parquet cannot be read and written."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError("Parquet files need pyarrow; run `pip install pyarrow`.") from error
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Complete from the moment it appears, whatever was there before. Raises BatchError."""
+    import pyarrow
+    from pyarrow import parquet
+
+    schema = _schema(pyarrow)
+    unfinished = path.with_name(f"{HIDDEN}-{path.name}.part")
+    with writing(path):
+        with parquet.ParquetWriter(unfinished, schema) as writer:
+            rest = iter(rows)
+            while part := list(itertools.islice(rest, _ROWS_AT_ONCE)):
+                writer.write_table(pyarrow.Table.from_pylist([_encodable(row) for row in part], schema=schema))
+        unfinished.replace(path)
+
+
+def read_column(path: Path, names: Iterable[str]) -> Iterator[str]:
+    """The texts of the first of these columns that there is. Raises BatchError."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise BatchError(f"{path} cannot be read as a Parquet file ({error}).") from error
+    with file:
+        column = next((name for name in names if name in file.schema_arrow.names), None)
+        if column is None:
+            raise BatchError(f"{path} has no column named {' or '.join(names)}; rename the one with the paths.")
+        for batch in file.iter_batches(columns=[column]):
+            yield from (str(value) for value in batch.column(0).to_pylist() if value)
+
+
+def _schema(pyarrow: Any) -> Any:
+    text = pyarrow.string()
+    phrase = pyarrow.struct([("text", text), ("category", text), ("gain", pyarrow.float64())])
+    return pyarrow.schema(
+        [
+            *((name, text) for name in ("image", "prompt", "mode", "caption", "model")),
+            ("similarity", pyarrow.float64()),
+            ("phrases", pyarrow.list_(phrase)),
+        ]
+    )
+
+
+def _encodable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Parquet's texts are UTF-8, which some file names are not."""
+    return {**row, "image": row["image"].encode(errors="backslashreplace").decode()}

@@ -1,0 +1,103 @@
+"""Prompts inside copies of the pictures, as programs that manage pictures read descriptions: XMP, and PNG's own text.
+
+Copies are the picture's bytes with the description put in, never encoded anew. What has no place for one, or an XMP
+packet already, which may hold more than is known here, gets a file beside the copy: PICTURE.png.xmp.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.sax.saxutils import escape
+
+from ..printable import printable
+from .append import replace_file
+from .items import Item, Outcome
+from .sinks import Existing, Sink
+from .template import Template
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_HEADER_END = 33  # signature, and the chunk IHDR, which is always first and 25 bytes long
+_PNG_XMP = b"XML:com.adobe.xmp"
+_JPEG = b"\xff\xd8"
+_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_PACKET = """\
+<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt>\
+<rdf:li xml:lang="x-default">{text}</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+
+
+class DescribedCopySink(Sink):
+    """Copies each picture into a folder, under its own name, with the prompt as its description."""
+
+    def __init__(self, folder: Path, existing: Existing = "skip", template: Template | None = None) -> None:
+        super().__init__(folder, "xmp")
+        self.produces = folder
+        self._existing = existing
+        self._template = template or Template()
+        self.anew_is_harmless = True
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        return {"existing": self._existing, "template": self._template.text}
+
+    def target(self, item: Item) -> Path:
+        return self.place / _inside(item.name)
+
+    def skips(self, item: Item) -> bool:
+        return self._existing == "skip" and self.target(item).exists()
+
+    def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
+        return {"text": self._template.fill(outcome)}
+
+    def write(self, item: Item, outcome: Outcome) -> None:
+        target = self.target(item)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        data = item.read()
+        described = with_description(data, outcome.plan["text"])
+        if described is None:
+            replace_file(target.with_name(f"{target.name}.xmp"), xmp_packet(outcome.plan["text"]))
+        replace_file(target, described or data)
+
+
+def xmp_packet(text: str) -> bytes:
+    """A whole XMP packet that says `text` describes the picture."""
+    return _PACKET.format(text=escape(printable(text))).encode()
+
+
+def with_description(data: bytes, text: str) -> bytes | None:
+    """The file with a description in it; None where its kind has no place for one, or holds an XMP packet already."""
+    if data.startswith(_PNG) and _PNG_XMP not in data:
+        texts = _png_text(b"Description", text.encode()) + _png_text(_PNG_XMP, xmp_packet(text))
+        return data[:_PNG_HEADER_END] + texts + data[_PNG_HEADER_END:]
+    if data.startswith(_JPEG) and _JPEG_XMP not in data:
+        packet = _JPEG_XMP + xmp_packet(text)
+        if len(packet) <= 0xFFFD:
+            place = _after_first_segments(data)
+            return data[:place] + b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet + data[place:]
+    return None
+
+
+def _png_text(keyword: bytes, text: bytes) -> bytes:
+    """An international text chunk, not compressed, of no named language."""
+    content = b"iTXt" + keyword + b"\0\0\0\0\0" + text
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+
+
+def _after_first_segments(data: bytes) -> int:
+    """Past JFIF's and Exif's segments, which readers want first."""
+    place = len(_JPEG)
+    while data[place : place + 2] in (b"\xff\xe0", b"\xff\xe1"):
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return place
+
+
+def _inside(name: str) -> PurePosixPath:
+    """A name without what leads out of a folder."""
+    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
+    return PurePosixPath(*(part.replace(":", "_") for part in parts))
