@@ -125,20 +125,24 @@ class Embeddings:
         return self._last[1]
 
     def _embed(self, p: Any, pictures: Sequence[Any], family: Family, clip: str) -> PromptEmbedding:
+        import torch
+
         from .text_encoders import text_sides
 
         webui_host.let_checkpoint_load()
         device, job = webui_host.device(), webui_host.GenerationJob(webui_host.interrupted)
         settings = Settings(clip=clip, captioner=None, device=str(device), cache=webui_host.model_folder())
         try:
-            return self._models.embed(
-                pictures,
-                family,
-                lambda: text_sides(p.sd_model, family, device),
-                settings,
-                webui_host.preferences().keeping,
-                lambda needed: webui_host.room(device, needed),
-                job,
-            )
+            # Forge draws in inference mode, and models that are loaded in it could not be moved outside of it
+            with torch.inference_mode(False), torch.no_grad():
+                return self._models.embed(
+                    pictures,
+                    family,
+                    lambda: text_sides(p.sd_model, family, device),
+                    settings,
+                    webui_host.preferences().keeping,
+                    lambda needed: webui_host.room(device, needed),
+                    job,
+                )
         finally:
             job.text = ""

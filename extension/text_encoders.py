@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ..core.clip.tokenizers import TransformersTokenizer
 from ..core.clip.weights import TowerWeights, from_open_clip, from_transformers
-from ..core.embed.families import SD1, SD1_CLIP_SKIP, SD2, SDXL, Family
-from ..core.embed.text_side import TextSide
+from ..core.embed.families import CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Family
+from ..core.embed.text_side import TextSide, whole_tower
 from ..core.errors import ModelError
 
 _START, _END = 49406, 49407
 _CONTEXT = 77
+_FORGE_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
 def family_of(checkpoint: Any, clip_skip: int) -> Family:
@@ -39,31 +42,40 @@ def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[st
 
     Raises ModelError where they are not those of the family, as a refiner's are not.
     """
-    embedders = [each for each in _embedders(checkpoint) if hasattr(each, "wrapped")]
-    if len(embedders) != len(family.encoders):
+    found = _encoders(checkpoint)
+    if len(found) != len(family.encoders):
         raise ModelError(
-            f"The checkpoint has {len(embedders)} of the text encoders of {family.title}, which has "
+            f"The checkpoint has {len(found)} of the text encoders of {family.title}, which has "
             f"{len(family.encoders)}; a refiner, for one, cannot begin with a picture."
         )
-    tokenizer = _clip_tokenizer(embedders)
+    tokenizer = _clip_tokenizer([own for _, own in found])
     sides = {}
-    for encoder, embedder in zip(family.encoders, embedders, strict=True):
-        weights = _weights(embedder.wrapped)
+    for encoder, (module, _) in zip(family.encoders, found, strict=True):
+        weights = _weights(module)
         if weights is None:
             raise ModelError(f"The checkpoint's {encoder.name} is of a kind that is not known; take the picture out.")
-        sides[encoder.name] = TextSide(weights.to(device, _dtype(weights, device)), tokenizer, encoder.padding)
+        if encoder.name == CLIP_L:
+            # checkpoints leave it out, and Forge fills the gap with whatever is in memory
+            weights = replace(weights, projection=None)
+        weights = whole_tower(weights.to(device, _dtype(weights, device)), encoder)
+        sides[encoder.name] = TextSide(weights, tokenizer, encoder.padding)
     return sides
 
 
-def _embedders(checkpoint: Any) -> list[Any]:
+def _encoders(checkpoint: Any) -> list[tuple[Any, Any]]:
+    """Each text encoder, and its tokenizer where it has one in transformers' form."""
+    engines = [getattr(checkpoint, name) for name in _FORGE_ENGINES if hasattr(checkpoint, name)]
+    if engines:
+        return [(engine.text_encoder, engine.tokenizer) for engine in engines]
     conditioner = getattr(checkpoint, "conditioner", None)
-    return [checkpoint.cond_stage_model] if conditioner is None else list(conditioner.embedders)
+    embedders = [checkpoint.cond_stage_model] if conditioner is None else conditioner.embedders
+    wrapped = [embedder.wrapped for embedder in embedders if hasattr(embedder, "wrapped")]
+    return [(each, getattr(each, "tokenizer", None)) for each in wrapped]
 
 
-def _clip_tokenizer(embedders: list[Any]) -> Any:
+def _clip_tokenizer(tokenizers: Sequence[Any]) -> Any:
     """All CLIPs have the same: the webui's own in transformers' form, or where it has none open_clip's."""
-    for embedder in embedders:
-        own = getattr(embedder.wrapped, "tokenizer", None)
+    for own in tokenizers:
         if getattr(own, "bos_token_id", None) == _START:
             return TransformersTokenizer(own, _CONTEXT)
     import open_clip
@@ -73,11 +85,11 @@ def _clip_tokenizer(embedders: list[Any]) -> Any:
     return OpenClipTokenizer.of(open_clip.tokenize)
 
 
-def _weights(embedder: Any) -> TowerWeights | None:
+def _weights(encoder: Any) -> TowerWeights | None:
     """Webuis put a layer of their own around the table of words, for textual inversion."""
-    transformer = getattr(embedder, "transformer", None)
+    transformer = getattr(encoder, "transformer", None)
     if transformer is None:
-        model = embedder.model
+        model = encoder.model
         table = getattr(model.token_embedding, "wrapped", model.token_embedding)
         return from_open_clip(_Changed(model, token_embedding=table), _START, _END)  # type: ignore[arg-type]
     text = getattr(transformer, "text_model", transformer)
@@ -87,8 +99,9 @@ def _weights(embedder: Any) -> TowerWeights | None:
 
 
 def _dtype(weights: TowerWeights, device: torch.device) -> torch.dtype:
-    """Half precision is slow on a CPU, and eight bits are only a way of storing."""
-    own = weights.embedding.dtype
+    """Half precision is slow on a CPU, and eight bits are only a way of storing. Forge keeps the table of words in full
+    precision, whatever the rest is in."""
+    own = weights.blocks[0].out.dtype
     return torch.float32 if device.type == "cpu" else own if own.itemsize > 1 else torch.float16
 
 

@@ -196,6 +196,8 @@ def encoded(checkpoint: Any, text: str, width: int, height: int) -> Any:
     conditioning = getattr(prompt_parser, "SdConditioning", None)
     texts = [text] if conditioning is None else conditioning([text], width=width, height=height)
     with devices.autocast():
+        if hasattr(checkpoint, "set_clip_skip"):
+            checkpoint.set_clip_skip(clip_skip())  # Forge's holds until another is set
         return checkpoint.get_learned_conditioning(texts)
 
 

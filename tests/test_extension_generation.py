@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from unrender.core.clip.hidden_states import LAST, hidden_states
-from unrender.core.embed.families import Encoder, Family
+from unrender.core.embed.families import SD2, Encoder, Family
 from unrender.core.errors import Cancelled, EmbeddingError, ImageError, ModelError, SettingsError
 from unrender.extension.conditioning import Conditioning, Steering
 from unrender.extension.generation import Asked, embedding_of, keys_of
@@ -205,21 +205,53 @@ class TestTextEncoders:
             super().__init__()
             self.wrapped = wrapped
 
-    def test_transformers(self):
+    IDS = torch.tensor([[49406, 320, 2368, 49407, *[49407] * 73]])
+    TOKENIZER = SimpleNamespace(bos_token_id=49406, eos_token_id=49407)
+
+    def encoder(self, layers=2):
+        """transformers' own, with the states it makes of `IDS`: of every layer, the last one normalised."""
         import transformers
 
         config = transformers.CLIPTextConfig(
-            hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, eos_token_id=49407
+            hidden_size=64, intermediate_size=128, num_hidden_layers=layers, num_attention_heads=2, eos_token_id=49407
         )
         encoder = transformers.CLIPTextModel(config).eval()
-        ids = torch.tensor([[49406, 320, 2368, 49407, *[49407] * 73]])
         with torch.no_grad():
-            expected = encoder(ids).last_hidden_state
+            found = encoder(self.IDS, output_hidden_states=True)
         table = getattr(encoder, "text_model", encoder).embeddings
         table.token_embedding = self.Words(table.token_embedding)
-        tokenizer = SimpleNamespace(bos_token_id=49406, eos_token_id=49407)
-        found = self.side(SimpleNamespace(transformer=encoder, tokenizer=tokenizer), 64)
-        assert torch.allclose(hidden_states(found.weights, ids)[0], expected, atol=1e-5)
+        return encoder, (*found.hidden_states[:-1], found.last_hidden_state)
+
+    def test_transformers(self):
+        encoder, expected = self.encoder()
+        found = self.side(SimpleNamespace(transformer=encoder, tokenizer=self.TOKENIZER), 64)
+        assert torch.allclose(hidden_states(found.weights, self.IDS)[0], expected[-1], atol=1e-5)
+
+    def test_forge(self):
+        """It has an engine for each encoder, and CLIP-L's projection is whatever was in memory."""
+        encoders = [self.encoder() for _ in range(2)]
+        for encoder, _ in encoders:
+            encoder.text_projection = torch.nn.Linear(64, 64, bias=False)
+        engines = [
+            SimpleNamespace(text_encoder=SimpleNamespace(transformer=encoder), tokenizer=self.TOKENIZER)
+            for encoder, _ in encoders
+        ]
+        names = ("text_processing_engine_l", "text_processing_engine_g")
+        checkpoint = SimpleNamespace(cond_stage_model=None, **dict(zip(names, engines, strict=True)))
+        family = Family("x", "X", tuple(Encoder(name, 64, LAST, "end") for name in ("clip_l", "clip_g")), "")
+        sides = text_sides(checkpoint, family, torch.device("cpu"))
+        for side, (_, expected) in zip(sides.values(), encoders, strict=True):
+            assert torch.allclose(hidden_states(side.weights, self.IDS)[0], expected[-1], atol=1e-5)
+        assert sides["clip_l"].weights.projection is None
+        assert torch.equal(sides["clip_g"].weights.projection, encoders[1][0].text_projection.weight)
+
+    def test_forges_sd2_lacks_the_last_layer(self):
+        encoder, expected = self.encoder(layers=23)
+        engine = SimpleNamespace(text_encoder=SimpleNamespace(transformer=encoder), tokenizer=self.TOKENIZER)
+        checkpoint = SimpleNamespace(text_processing_engine=engine)
+        side = text_sides(checkpoint, SD2, torch.device("cpu"))["clip_h"]
+        found = hidden_states(side.weights, self.IDS, (SD2.encoders[0].layer,))[0]
+        assert torch.allclose(found, expected[-1], atol=1e-4)
 
     def test_open_clip(self, open_clip_model):
         import copy

@@ -15,8 +15,10 @@ from ..clip.text_encoder import TowerEncoder
 from ..clip.tokenizers import Tokenizer
 from ..clip.weights import TowerWeights, map_tensors
 from ..errors import ModelError, SettingsError
+from .families import CLIP_H, Encoder
 
 _TEXTS_AT_ONCE = 64
+_SD2_BLOCKS = 23
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,14 @@ class TextSide:
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
         (states,) = hidden_states(self.weights, ids[:, : int(ends.max()) + 1])
         return states[torch.arange(len(texts), device=states.device), ends.to(states.device)]
+
+
+def whole_tower(weights: TowerWeights, encoder: Encoder) -> TowerWeights:
+    """With a block in the place of the last one of SD2's encoder, which diffusers leaves out, since nothing uses its
+    states: counted from the end a layer then is where the family says. The block put there is never run."""
+    if encoder.name != CLIP_H or len(weights.blocks) != _SD2_BLOCKS:
+        return weights
+    return replace(weights, blocks=(*weights.blocks, weights.blocks[-1]))
 
 
 def sampled_fingerprint(weights: TowerWeights) -> str:

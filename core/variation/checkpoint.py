@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..clip.tokenizers import TransformersTokenizer
-from ..clip.weights import TowerWeights, from_transformers
+from ..clip.weights import from_transformers
 from ..devices import pick_device
 from ..embed.families import CLIP_G, CLIP_L, MICRO_FAMILY, SD1, SD2, SDXL, Encoder, Family
-from ..embed.text_side import TextSide
+from ..embed.text_side import TextSide, whole_tower
 from ..errors import MissingPackageError, ModelError
 from ..hub import Hub
 from ..progress import SILENT, Progress
@@ -25,7 +25,6 @@ from .download import fetch_pipeline
 _SUFFIX = ".safetensors"
 _SDXL_KEY = "conditioner.embedders.1.model.ln_final.weight"
 _BY_WIDTH = {family.width: family for family in (SD1, SD2, MICRO_FAMILY)}
-_SD2_BLOCKS = 23  # diffusers leaves out the last block, whose states nothing uses
 
 
 @dataclass(frozen=True)
@@ -158,11 +157,4 @@ def _side(model: Any, tokenizer: Any, encoder: Encoder) -> TextSide:
     weights = from_transformers(model, tokens.start_of_text, tokens.end_of_text)
     if weights is None:
         raise ModelError(f"The text encoder {encoder.name} is no CLIP text tower; give another checkpoint.")
-    if encoder in SD2.encoders and len(weights.blocks) == _SD2_BLOCKS:
-        weights = _with_block_in_place(weights)
-    return TextSide(weights, tokens, encoder.padding)
-
-
-def _with_block_in_place(weights: TowerWeights) -> TowerWeights:
-    """Counted from the end of the whole tower a layer is where the family says. The block put there is never run."""
-    return replace(weights, blocks=(*weights.blocks, weights.blocks[-1]))
+    return TextSide(whole_tower(weights, encoder), tokens, encoder.padding)
