@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
-import json
-import subprocess
 import urllib.error
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hub_server import serving
-from PIL import Image
-from webui_server import PYTHON, WEBUI, needs_webui, opened, started
+from safetensors.torch import save_file
+from webui_drawing import base64_png, draw, drawn, print_of, refusal, write_models
+from webui_server import needs_webui, opened, started
 
 pytestmark = needs_webui
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory) -> Path:
-    assert WEBUI and PYTHON
-    folder = tmp_path_factory.mktemp("clips")
-    script = Path(__file__).parent / "webui_models.py"
-    subprocess.run([PYTHON, "-W", "ignore", str(script), WEBUI, str(folder)], check=True, capture_output=True)
-    return folder
+    return write_models(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="module")
@@ -50,32 +44,6 @@ def sd15_fixture(webui, clips):
 @pytest.fixture(scope="module")
 def pictures(photographs) -> list[str]:
     return [base64_png(photograph.resize((96, 96))) for photograph in photographs[:2]]
-
-
-def base64_png(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def draw(webui, *args, route="txt2img", timeout=120, **values):
-    """The decoded pictures, and the first one's infotext. args: of the script, which is left out without any."""
-    asked = {"prompt": "a cat", "seed": 5, "steps": 4, "width": 64, "height": 64, "sampler_name": "Euler a", **values}
-    if args:
-        asked["alwayson_scripts"] = {"Image as prompt": {"args": list(args)}}
-    answer = webui.ask(f"/sdapi/v1/{route}", asked, timeout)
-    decoded = [np.asarray(Image.open(io.BytesIO(base64.b64decode(image)))) for image in answer["images"]]
-    return decoded, json.loads(answer["info"])["infotexts"][0]
-
-
-def print_of(pictures) -> str:
-    return hashlib.sha256(b"".join(picture.tobytes() for picture in pictures)).hexdigest()
-
-
-def refusal(webui, *args, **values) -> tuple[int, str]:
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        draw(webui, *args, **values)
-    return refused.value.code, json.loads(refused.value.read())["detail"]
 
 
 CASES = {
@@ -108,18 +76,18 @@ def test_webui_draws_another_picture_and_then_the_plain_one_again(webui, sd15, p
 
 def test_webui_ways_strength_and_steps(webui, sd15, pictures):
     picture, other = pictures
-    plain = print_of(draw(webui)[0])
-    replaced = print_of(draw(webui, picture)[0])
-    assert print_of(draw(webui, picture, prompt="a dog")[0]) == replaced, "the words still count"
-    assert print_of(draw(webui, picture, None, "blend", 1)[0]) == replaced
-    assert print_of(draw(webui, picture, None, "blend", 0)[0]) == plain
-    assert print_of(draw(webui, picture, None, "replace", 0)[0]) == print_of(draw(webui, prompt="")[0])
-    composed = print_of(draw(webui, picture, None, "compose")[0])
-    assert composed != print_of(draw(webui, picture, None, "compose", prompt="a dog")[0])
+    plain = drawn(webui)
+    replaced = drawn(webui, picture)
+    assert drawn(webui, picture, prompt="a dog") == replaced, "the words still count"
+    assert drawn(webui, picture, None, "blend", 1) == replaced
+    assert drawn(webui, picture, None, "blend", 0) == plain
+    assert drawn(webui, picture, None, "replace", 0) == drawn(webui, prompt="")
+    composed = drawn(webui, picture, None, "compose")
+    assert composed != drawn(webui, picture, None, "compose", prompt="a dog")
     seen = [composed, replaced, plain]
-    seen += [print_of(draw(webui, other)[0]), print_of(draw(webui, picture, [other])[0])]
-    seen += [print_of(draw(webui, picture, None, "blend", 0.5)[0])]
-    seen += [print_of(draw(webui, picture, None, "replace", 1, start, end)[0]) for start, end in ((0, 0.5), (0.5, 1))]
+    seen += [drawn(webui, other), drawn(webui, picture, [other])]
+    seen += [drawn(webui, picture, None, "blend", 0.5)]
+    seen += [drawn(webui, picture, None, "replace", 1, start, end) for start, end in ((0, 0.5), (0.5, 1))]
     assert len(set(seen)) == len(seen)
 
 
@@ -151,6 +119,46 @@ def test_webui_plots_strengths_and_steps(webui, sd15, pictures):
     assert refused.value.code == 422
 
 
+@pytest.fixture(scope="module")
+def lora(webui) -> str:
+    """A prompt's word for a LoRA that changes the text encoder alone."""
+    random = torch.Generator().manual_seed(0)
+    tensors = {}
+    for layer in range(2):
+        name = f"lora_te_text_model_encoder_layers_{layer}_self_attn_out_proj"
+        tensors[f"{name}.lora_down.weight"] = torch.randn(4, 768, generator=random) * 0.1
+        tensors[f"{name}.lora_up.weight"] = torch.randn(768, 4, generator=random) * 0.1
+        tensors[f"{name}.alpha"] = torch.tensor(4.0)
+    folder = webui.base / "models" / "Lora"
+    folder.mkdir(exist_ok=True)
+    save_file(tensors, str(folder / "tiny.safetensors"))
+    return "<lora:tiny:1>"
+
+
+def test_webui_embeds_with_the_text_encoder_as_loras_have_changed_it(webui, sd15, pictures, lora):
+    plain, steered = drawn(webui), drawn(webui, pictures[0])
+    assert drawn(webui, prompt=f"a cat {lora}") != plain
+    changed = drawn(webui, pictures[0], prompt=f"a cat {lora}")
+    assert changed != steered
+    assert drawn(webui, pictures[0]) == steered and drawn(webui) == plain, "the LoRA is still in it"
+    assert drawn(webui, pictures[0], prompt=f"a dog {lora}") == changed
+
+
+@pytest.mark.full
+def test_webui_clip_skip(webui, sd15, pictures):
+    """The map that it needs is learned at the first use."""
+    steered = drawn(webui, pictures[0])
+    webui.ask("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 2})
+    plain, empty = drawn(webui), drawn(webui, prompt="")
+    skipping = drawn(webui, pictures[0], timeout=2_400)
+    assert len({plain, empty, skipping, steered}) == 4
+    assert drawn(webui) == plain and drawn(webui, pictures[0]) == skipping
+    assert drawn(webui, pictures[0], None, "replace", 0) == empty
+    webui.ask("/sdapi/v1/options", {"CLIP_stop_at_last_layers": 3})
+    code, said = refusal(webui, pictures[0])
+    assert code == 422 and "Clip skip is 3" in said
+
+
 def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
     _, infotext = draw(webui, pictures[0], None, "blend", 0.6, 0.25, 0.75)
     for part in ("Image as prompt: blend", "strength: 0.6", "start: 0.25", "end: 0.75", "Image as prompt sources: "):
@@ -158,37 +166,37 @@ def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
 
 
 def test_webui_sdxl_takes_a_saved_embedding(webui):
-    import torch
     from unrender.core.embed.conditioning import sdxl
 
     webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
     random = torch.Generator().manual_seed(0)
     clip_l, clip_g, pooled = (torch.randn(*shape, generator=random) for shape in ((77, 768), (77, 1280), (1280,)))
     saved = base64.b64encode(sdxl(clip_l, clip_g, pooled).to_bytes()).decode()
-    before = print_of(draw(webui)[0])
-    found = [print_of(draw(webui, None, [saved], way)[0]) for way in ("replace", "blend", "compose")]
-    assert print_of(draw(webui)[0]) == before
+    before = drawn(webui)
+    found = [drawn(webui, None, [saved], way) for way in ("replace", "blend", "compose")]
+    assert drawn(webui) == before
     assert found[0] == found[1] and len({before, *found}) == 3
 
 
 @pytest.mark.full
-def test_webui_sdxl(webui, clips, pictures):
+def test_webui_sdxl_takes_a_picture(webui, clips, pictures):
     """The maps that SDXL needs are learned at the first use."""
     webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
     webui.set_options(seeing=str(clips / "clip-g"))
     for values in ({}, {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}):
         before, _ = draw(webui, **values)
-        steered, _ = draw(webui, pictures[0], timeout=1_200, **values)
+        steered, _ = draw(webui, pictures[0], timeout=2_400, **values)
         assert print_of(steered) != print_of(before)
-        assert print_of(draw(webui, **values)[0]) == print_of(before)
-        assert print_of(draw(webui, pictures[0], **values)[0]) == print_of(steered)
+        assert drawn(webui, **values) == print_of(before)
+        assert drawn(webui, pictures[0], **values) == print_of(steered)
 
 
 def test_webui_img2img(webui, sd15, pictures):
     values = {"route": "img2img", "init_images": [pictures[1]], "denoising_strength": 0.8}
+    draw(webui, **values)  # the webui encodes the picture with the random numbers that follow the last generation's
     before, _ = draw(webui, **values)
-    assert print_of(draw(webui, pictures[0], **values)[0]) != print_of(before)
-    assert print_of(draw(webui, **values)[0]) == print_of(before)
+    assert drawn(webui, pictures[0], **values) != print_of(before)
+    assert drawn(webui, **values) == print_of(before)
 
 
 def test_webui_says_why_it_draws_nothing(webui, sd15, pictures):
@@ -205,13 +213,12 @@ def test_webui_says_why_it_draws_nothing(webui, sd15, pictures):
 
 
 def test_webui_takes_a_saved_embedding(webui, sd15, tmp_path):
-    import torch
     from unrender.core.embed.conditioning import micro, sd1
 
     states = torch.randn(77, 768, generator=torch.Generator().manual_seed(0))
     saved = base64.b64encode(sd1(states).to_bytes()).decode()
     webui.set_options(seeing="not/here")  # no CLIP is needed for it
-    assert print_of(draw(webui, None, [saved])[0]) != print_of(draw(webui)[0])
+    assert drawn(webui, None, [saved]) != drawn(webui)
     other = base64.b64encode(micro(states[:, :128]).to_bytes()).decode()
     assert "the checkpoint is Stable Diffusion 1" in refusal(webui, None, [other])[1]
 

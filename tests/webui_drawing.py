@@ -1,0 +1,61 @@
+"""What a real webui draws through its API, and the tiny models it draws with."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import subprocess
+import urllib.error
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from webui_server import PYTHON, WEBUI, Server
+
+TITLE = "Image as prompt"
+
+
+def write_models(folder: Path) -> Path:
+    """Checkpoints into the webui, and CLIPs that see pictures for them into the folder, which is returned."""
+    assert WEBUI and PYTHON
+    script = Path(__file__).parent / "webui_models.py"
+    subprocess.run([PYTHON, "-W", "ignore", str(script), WEBUI, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+def base64_png(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def draw(
+    webui: Server, *args: Any, route: str = "txt2img", timeout: float = 120, **values: Any
+) -> tuple[list[np.ndarray], str]:
+    """The decoded pictures, and the first one's infotext. args: of the script, which is left out without any."""
+    asked = {"prompt": "a cat", "seed": 5, "steps": 4, "width": 64, "height": 64, "sampler_name": "Euler a", **values}
+    if args:
+        asked["alwayson_scripts"] = {TITLE: {"args": list(args)}}
+    answer = webui.ask(f"/sdapi/v1/{route}", asked, timeout)
+    decoded = [np.asarray(Image.open(io.BytesIO(base64.b64decode(image)))) for image in answer["images"]]
+    return decoded, json.loads(answer["info"])["infotexts"][0]
+
+
+def print_of(pictures: Sequence[np.ndarray]) -> str:
+    return hashlib.sha256(b"".join(picture.tobytes() for picture in pictures)).hexdigest()
+
+
+def drawn(webui: Server, *args: Any, **values: Any) -> str:
+    """`print_of` what is drawn."""
+    return print_of(draw(webui, *args, **values)[0])
+
+
+def refusal(webui: Server, *args: Any, **values: Any) -> tuple[int, str]:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        draw(webui, *args, **values)
+    return refused.value.code, json.loads(refused.value.read())["detail"]
