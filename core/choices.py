@@ -29,3 +29,10 @@ FURTHER_CATEGORIES = (
     *("lenses", "film stocks", "light", "decades", "ages", "emotions", "colours", "palettes", "camera angles"),
 )
 """The categories that can be analysed besides a vocabulary's own."""
+
+EMBEDDING_FAMILIES = ("sd15", "sd15-skip2", "sd2", "sdxl", "micro")
+"""The families of diffusion models that take an embedding in a whole prompt's place."""
+
+USUAL = "usual"
+PROJECTIONS = (USUAL, "pinv", "ridge", "bank", "anchored")
+"""How a picture becomes a prompt's embedding; the first is the family's usual way."""

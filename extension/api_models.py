@@ -135,6 +135,7 @@ class LoadedModel(BaseModel):
     kind: str = Field(description="clip or captioner")
     name: str
     bytes: int = Field(description="of its weights")
+    device: str = Field(description="where they are, such as cpu or cuda:0")
 
 
 class Status(BaseModel):

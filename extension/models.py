@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,8 @@ from ..core.settings import Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from ..core.caption import Captioner
     from ..core.clip import Clip
     from ..core.clip.movable import MovableClip
@@ -28,11 +31,12 @@ MakeRoom = Callable[[int], AbstractContextManager[None]]
 
 
 class Loaded(NamedTuple):
-    """A model in memory. kind: "clip" or "captioner". bytes: of its weights."""
+    """A model in memory. kind: "clip" or "captioner". bytes: of its weights. device: where they are, such as "cpu"."""
 
     kind: str
     name: str
     bytes: int
+    device: str
 
 
 class Models:
@@ -80,13 +84,21 @@ class Models:
     @property
     def loaded(self) -> list[Loaded]:
         clip, captioner = self._clip, self._captioner
-        found = [] if clip is None else [Loaded("clip", clip[0], _nbytes(clip[1]))]
-        return found if captioner is None else [*found, Loaded("captioner", captioner[0], captioner[1].nbytes)]
+        found = []
+        if clip is not None:
+            found.append(Loaded("clip", clip[0], _nbytes(clip[1]), _device(clip[1])))
+        if captioner is not None:
+            found.append(Loaded("captioner", captioner[0], captioner[1].nbytes, _device(captioner[1].module)))
+        return found
 
     def unload(self) -> None:
-        """Frees the memory of both."""
+        """Frees the memory of both, on the device and in RAM."""
+        from ..core.devices import empty_device_cache
+
         with self._lock:
             self._put_away(UNLOAD)
+        gc.collect()
+        empty_device_cache()
 
     def _put_away(self, keeping: str) -> None:
         if keeping == UNLOAD:
@@ -130,6 +142,10 @@ def _engine(settings: Settings, weights: MovableClip, captioner: Captioner | Non
         return weights.to(device).clip(device)
 
     return Engine(settings, progress=progress, load_clip=load_clip, load_captioner=lambda _: captioner)
+
+
+def _device(module: Module) -> str:
+    return str(next(module.parameters()).device)
 
 
 def _nbytes(weights: MovableClip) -> int:

@@ -60,14 +60,18 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
         raise SettingsError(f"The number of pictures is {request.count}; give 1 or more.")
     family, encoders = checkpoint.family.name, checkpoint.encoders
     embedding = engine.embed(request.images, family, request.projection, request.blend, request.gap, encoders=encoders)
-    negative = engine.embed_text(request.negative, family, encoders=encoders)
-    if not request.negative and takes_zeros(checkpoint):
-        negative = _zeros_like(negative)
+    negative = negative_embedding(engine, checkpoint, request.negative)
     for number in range(request.count):
         sampling = replace(request.sampling, seed=request.sampling.seed + number)
         image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
         text = infotext(checkpoint, embedding, request.blend, sampling, request.init is not None)
         yield Variation(image, sampling.seed, text, embedding.remark)
+
+
+def negative_embedding(engine: Engine, checkpoint: Checkpoint, text: str = "") -> PromptEmbedding:
+    """What guidance leads away from. Raises what `Engine.embed_text` does."""
+    embedding = engine.embed_text(text, checkpoint.family.name, encoders=checkpoint.encoders)
+    return _zeros_like(embedding) if not text and takes_zeros(checkpoint) else embedding
 
 
 def takes_zeros(checkpoint: Checkpoint) -> bool:

@@ -8,6 +8,8 @@ import gradio as gr
 
 from ..service import Service
 from .analyze import analyze_page
+from .embedding import embedding_page
+from .models import models_page
 from .prompt import PromptPage, prompt_page
 
 __all__ = ["PromptPage", "build"]
@@ -22,4 +24,8 @@ def build(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
             page = prompt_page(service, send_to)
         with gr.Tab("Analyze", elem_id="unrender_page_analyze"):
             analyze_page(service)
+        with gr.Tab("Embedding", elem_id="unrender_page_embedding") as tab:
+            embedding_page(service, tab)
+        with gr.Tab("Models", elem_id="unrender_page_models") as tab:
+            models_page(service, tab)
     return page

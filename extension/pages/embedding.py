@@ -1,0 +1,155 @@
+"""The page Embedding: pictures, and perhaps words, as what a diffusion model takes in a prompt's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from ...core.choices import EMBEDDING_FAMILIES, PROJECTIONS
+from ..bars import analysis_bars
+from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, load, previewed, save, saved
+from ..gradio_versions import event, image_input, image_output
+from ..jobs import Job
+from ..service import DONE, FAULT, Report, Service
+from ..wording import sentence_for
+from .controls import never_saved
+from .runner import Runner
+
+_PICTURES = 4
+
+
+def embedding_page(service: Service, tab: Any) -> None:
+    """Builds the page into the gradio context it is called in. tab: its own, whose choice lists what is saved."""
+    kept = gr.State(None)
+    with gr.Row(elem_id="unrender_embedding_page"):
+        with gr.Column(variant="panel"):
+            controls = [*_pictures(), *_controls()]
+        with gr.Column(variant="panel"):
+            runner = Runner(service, "unrender_embedding", "Make the embedding")
+            summary = gr.HTML(elem_id="unrender_embedding_summary")
+            _files(service, kept, summary, tab)
+            _preview(service, kept)
+
+    def work(job: Job, *values: Any) -> Kept:
+        return embedded(service.host, _request(*values), job)
+
+    runner.connect(
+        work,
+        controls,
+        [kept, summary],
+        lambda made: [made, _told(made)],
+        lambda made: "Made; save or preview it below.",
+    )
+    never_saved(*controls)
+
+
+def _pictures() -> list[Any]:
+    """Each followed by its weight."""
+    parts: list[Any] = []
+    for first in range(1, _PICTURES + 1, 2):
+        with gr.Row():
+            for number in (first, first + 1):
+                with gr.Column(min_width=160):
+                    name = f"unrender_embedding_picture{number}"
+                    parts.append(image_input(label=f"Picture {number}", elem_id=name, height=200))
+                    parts.append(gr.Slider(0, 1, 1, step=0.05, label="Weight", elem_id=f"{name}_weight"))
+    return parts
+
+
+def _controls() -> list[Any]:
+    """In the order of `_request`, behind the pictures."""
+    with gr.Row():
+        family = gr.Dropdown(
+            list(EMBEDDING_FAMILIES),
+            value=EMBEDDING_FAMILIES[0],
+            label="For models of the family",
+            elem_id="unrender_embedding_family",
+        )
+        projection = gr.Dropdown(
+            list(PROJECTIONS), value=PROJECTIONS[0], label="Projection", elem_id="unrender_embedding_projection"
+        )
+    text = gr.Textbox(label="Words that change the picture", lines=2, elem_id="unrender_embedding_text")
+    alpha = gr.Slider(
+        0, 1, 0.6, step=0.05, label="Alpha: how much of the words, with pinv", elem_id="unrender_embedding_alpha"
+    )
+    strength = gr.Slider(
+        0,
+        1,
+        1,
+        step=0.05,
+        label="Strength: 0 is the words alone, or an empty prompt, 1 the picture",
+        elem_id="unrender_embedding_strength",
+    )
+    return [family, projection, text, alpha, strength]
+
+
+def _request(*values: Any) -> EmbeddingRequest:
+    pictures = [Weighted(values[at], float(values[at + 1])) for at in range(0, 2 * _PICTURES, 2)]
+    family, projection, text, alpha, strength = values[2 * _PICTURES :]
+    return EmbeddingRequest(pictures, family, projection, text or "", float(alpha), float(strength))
+
+
+def _files(service: Service, kept: Any, summary: Any, tab: Any) -> None:
+    with gr.Row():
+        name = gr.Textbox(label="Name", value="picture", lines=1, elem_id="unrender_embedding_name")
+        keep = gr.Button("Save", elem_id="unrender_embedding_save")
+    with gr.Row():
+        chosen = gr.Dropdown([], label="Saved", elem_id="unrender_embedding_saved")
+        take = gr.Button("Load", elem_id="unrender_embedding_load")
+    line = gr.HTML(elem_id="unrender_embedding_files_status")
+
+    def names() -> Any:
+        return gr.update(choices=saved(service.host))
+
+    def write(kept: Kept | None, name: str) -> list[Any]:
+        return [_line(lambda: f"Saved as {save(service.host, kept, name or '')}."), names()]
+
+    def read(name: str | None) -> list[Any]:
+        try:
+            found = load(service.host, name or "")
+        except Exception as error:  # noqa: BLE001  whatever it is, the person is told
+            return [gr.update(), gr.update(), Report[None](sentence_for(error), FAULT).line]
+        return [found, _told(found), Report[None]("Loaded.", DONE).line]
+
+    keep.click(write, inputs=[kept, name], outputs=[line, chosen], queue=False, **event())
+    take.click(read, inputs=[chosen], outputs=[kept, summary, line], queue=False, **event())
+    tab.select(names, inputs=[], outputs=[chosen], queue=False, **event())
+    never_saved(name, chosen)
+
+
+def _preview(service: Service, kept: Any) -> None:
+    checkpoint = gr.Textbox(
+        label="Checkpoint to preview with",
+        placeholder="a safetensors file, a folder or a hub id; empty for the phrases nearest to the pictures",
+        lines=1,
+        elem_id="unrender_preview_checkpoint",
+    )
+    runner = Runner(service, "unrender_preview", "Preview")
+    image = image_output(label="Rendered", visible=False, elem_id="unrender_preview_image")
+    nearest = gr.HTML(elem_id="unrender_preview_nearest")
+
+    def work(job: Job, kept: Kept | None, checkpoint: str) -> Preview:
+        return previewed(service.host, kept, checkpoint or "", job)
+
+    def shown(found: Preview) -> list[Any]:
+        words = "" if found.nearest is None else analysis_bars(found.nearest)
+        return [gr.update(value=found.image, visible=found.image is not None), words]
+
+    def said(found: Preview) -> str:
+        return "Rendered." if found.nearest is None else f"The nearest phrases, as {found.nearest.model} sees them."
+
+    runner.connect(work, [kept, checkpoint], [image, nearest], shown, said)
+    never_saved(checkpoint)
+
+
+def _told(kept: Kept) -> str:
+    return Report[None](kept.summary, DONE).line
+
+
+def _line(done: Callable[[], str]) -> str:
+    try:
+        return Report[None](done(), DONE).line
+    except Exception as error:  # noqa: BLE001  whatever it is, the person is told
+        return Report[None](sentence_for(error), FAULT).line
