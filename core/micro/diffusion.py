@@ -32,7 +32,8 @@ def new_autoencoder() -> Any:
         up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=_PICTURE_CHANNELS,
         latent_channels=LATENT_CHANNELS,
-        norm_num_groups=8,
+        norm_num_groups=2,
+        scaling_factor=1.0,  # the encoder gives its latents a deviation of 1
     )
 
 

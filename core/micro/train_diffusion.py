@@ -1,6 +1,7 @@
 """Trains the micro Stable Diffusion from nothing: `python -m unrender.core.micro.train_diffusion --out FOLDER`.
 
-First the autoencoder, then the UNet in its latents: the usual noise prediction of latent diffusion, as velocity
+The encoder is set, not trained (patch_latents), so its decoder and the UNet are trained side by side, each in its own
+process: the decoder to draw the picture again, the UNet in the usual noise prediction of latent diffusion, as velocity
 (Salimans and Ho 2022, appendix D), conditioned on the micro CLIP's states of a fresh caption each time. The text tower
 stays as it is, one caption in ten is empty for guidance, and the weights kept are a running average.
 """
@@ -8,6 +9,7 @@ stays as it is, one caption in ten is empty for guidance, and the weights kept a
 from __future__ import annotations
 
 import argparse
+import copy
 import logging
 import math
 import random
@@ -25,11 +27,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..variation.checkpoint import diffusers_module
 from .captions import ALL_FACTORS, caption
 from .diffusion import new_autoencoder, new_scheduler, new_unet, text_encoder, write_pipeline
+from .patch_latents import POSTERIOR_DEVIATION, set_encoder, start_decoder
 from .pictures import Pictures, render
 from .train import compiled, training_device
 
-EMPTY_SHARE, FULL_SHARE = 0.1, 0.6  # of the captions: for guidance, and those that say all there is
-DIVERGENCE = 1e-5  # weight of the divergence from the normal distribution: just keeps the latents bounded
+EMPTY_SHARE, FULL_SHARE = 0.1, 0.7  # of the captions: for guidance, and those that say all there is
+FOR_COMPONENTS = 4000  # pictures
 LOG_EVERY, SAVE_EVERY = 50, 1000  # steps
 
 log = logging.getLogger(__name__)
@@ -39,11 +42,11 @@ log = logging.getLogger(__name__)
 class Settings:
     seed: int = 11
     pictures: int = 60_000
-    autoencoder_minutes: float = 60
-    unet_minutes: float = 600
-    autoencoder_rate: float = 2e-3
+    decoder_minutes: float = 60
+    unet_minutes: float = 120
+    decoder_rate: float = 2e-3
     unet_rate: float = 1e-3
-    autoencoder_batch: int = 32
+    decoder_batch: int = 8
     unet_batch: int = 64
     device: str = "auto"
 
@@ -79,32 +82,40 @@ class Clock:
             log.info("step %d, %.0f s: %s", self.step, time.monotonic() - self.started, values)
 
 
-def train_autoencoder(pictures: Pictures, settings: Settings, file: Path) -> Any:
-    model = new_autoencoder().to(settings.torch_device)
-    encode, decode = compiled(model.encoder), compiled(model.decoder)
-    average = _average(model, 0.998)
-    optimizer = torch.optim.AdamW(model.parameters(), settings.autoencoder_rate, weight_decay=0.01)
-    clock = Clock(settings.autoencoder_minutes, settings.autoencoder_rate, optimizer)
+def set_autoencoder(pictures: Pictures, folder: Path) -> None:
+    """Writes an autoencoder with its final encoder and a decoder to be trained."""
+    model = new_autoencoder()
+    set_encoder(model, as_values(pictures.pixels[:FOR_COMPONENTS]))
+    start_decoder(model)
+    model.save_pretrained(folder)
+
+
+def train_decoder(pictures: Pictures, latents: Tensor, autoencoder: Any, settings: Settings, folder: Path) -> None:
+    device = settings.torch_device
+    model = nn.Sequential(autoencoder.post_quant_conv, autoencoder.decoder).to(device).train().requires_grad_(True)
+    decode, average = compiled(model), _average(model, 0.998)
+    optimizer = torch.optim.AdamW(model.parameters(), settings.decoder_rate, weight_decay=0.01)
+    clock = Clock(settings.decoder_minutes, settings.decoder_rate, optimizer)
     pick = torch.Generator().manual_seed(settings.seed)
-    for _ in clock.steps():
-        chosen = torch.randint(len(pictures.pixels), (settings.autoencoder_batch,), generator=pick)
-        wanted = as_values(pictures.pixels[chosen].to(settings.torch_device))
-        with torch.autocast(settings.torch_device.type, torch.bfloat16):
-            mean, log_variance = model.quant_conv(encode(wanted)).float().chunk(2, 1)
-            log_variance = log_variance.clamp(-30, 20)
-            latents = mean + torch.randn_like(mean) * (log_variance / 2).exp()
-            drawn = decode(model.post_quant_conv(latents))
+    for step in clock.steps():
+        chosen = torch.randint(len(latents), (settings.decoder_batch,), generator=pick)
+        wanted, clean = as_values(pictures.pixels[chosen].to(device)), latents[chosen].float().to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            drawn = decode(clean + POSTERIOR_DEVIATION * torch.randn_like(clean))
         difference = drawn.float() - wanted
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum((1, 2, 3)).mean()
-        loss = _picture_loss(difference) + DIVERGENCE * divergence
+        loss = _picture_loss(difference)
         _step(loss, model, optimizer)
         average.update_parameters(model)
-        clock.report(loss=loss.item(), error=difference.abs().mean().item(), divergence=divergence.item())
-    trained = average.module.eval().requires_grad_(False)
-    latents = encoded(trained, pictures.pixels[:2000])
-    trained.register_to_config(scaling_factor=round(1 / float(latents.std()), 5))
-    trained.save_pretrained(file)
-    return trained
+        clock.report(loss=loss.item(), error=difference.abs().mean().item(), square=difference.square().mean().item())
+        if step % SAVE_EVERY == 0:
+            _save_decoder(average.module, autoencoder, folder)
+    _save_decoder(average.module, autoencoder, folder)
+
+
+def _save_decoder(trained: Any, autoencoder: Any, folder: Path) -> None:
+    saved = copy.deepcopy(autoencoder)
+    saved.post_quant_conv, saved.decoder = trained[0], trained[1]
+    saved.save_pretrained(folder)
 
 
 def _picture_loss(difference: Tensor) -> Tensor:
@@ -115,7 +126,7 @@ def _picture_loss(difference: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encoded(model: Any, pixels: Tensor) -> Tensor:
-    """Latents (n, 16, 8, 8) of uint8 pixels, not scaled."""
+    """Latents (n, 16, 8, 8) of uint8 pixels; their deviation is 1, so nothing scales them."""
     parts = []
     for some in pixels.split(250):
         with torch.autocast(model.device.type, torch.bfloat16):
@@ -123,10 +134,8 @@ def encoded(model: Any, pixels: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def train_unet(pictures: Pictures, autoencoder: Any, settings: Settings, folder: Path, start: Path | None) -> None:
+def train_unet(pictures: Pictures, latents: Tensor, settings: Settings, folder: Path, start: Path | None) -> None:
     device = settings.torch_device
-    latents = encoded(autoencoder, pictures.pixels) * autoencoder.config.scaling_factor
-    log.info("encoded the pictures; standard deviation %.3f", float(latents.float().std()))
     model = (diffusers_module().UNet2DConditionModel.from_pretrained(start) if start else new_unet()).to(device)
     predict, average = compiled(model), _average(model, 0.9995)
     optimizer = torch.optim.AdamW(model.parameters(), settings.unet_rate, betas=(0.9, 0.99), weight_decay=0.01)
@@ -137,7 +146,7 @@ def train_unet(pictures: Pictures, autoencoder: Any, settings: Settings, folder:
         chosen, states = captions.next_batch()
         clean = latents[chosen].float().to(device)
         noise = torch.randn_like(clean)
-        times = torch.randint(0, scheduler.config.num_train_timesteps, (len(clean),), device=device)
+        times = _random_times(len(clean), scheduler.config.num_train_timesteps).to(device)
         noisy, wanted = scheduler.add_noise(clean, noise, times), scheduler.get_velocity(clean, noise, times)
         with torch.autocast(device.type, torch.bfloat16):
             velocity = predict(noisy, times, encoder_hidden_states=states).sample
@@ -147,9 +156,15 @@ def train_unet(pictures: Pictures, autoencoder: Any, settings: Settings, folder:
         smooth = 0.98 * smooth + 0.02 * loss.item()
         clock.report(loss=smooth)
         if step % SAVE_EVERY == 0:
-            average.module.save_pretrained(folder / "unet-so-far")
-    average.module.save_pretrained(folder / "unet-so-far")
-    write_pipeline(folder / "sd", autoencoder, average.module)
+            average.module.save_pretrained(folder / "unet")
+    average.module.save_pretrained(folder / "unet")
+
+
+def _random_times(count: int, steps: int) -> Tensor:
+    """More of the middle, where a picture is decided, than of either end: a normal variable through the logistic
+    function (Esser et al. 2024, section 3.1), one in five uniform."""
+    normal, uniform = torch.randn(count).sigmoid(), torch.rand(count)
+    return (torch.where(torch.rand(count) < 0.2, uniform, normal) * steps).long().clamp(max=steps - 1)
 
 
 class _Captions:
@@ -167,8 +182,7 @@ class _Captions:
         texts = [self._text(number) for number in chosen]
         tokens = self._tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")["input_ids"]
         tokens = tokens.to(self._encoder.device)
-        with torch.autocast(tokens.device.type, torch.bfloat16):
-            return torch.tensor(chosen), self._encoder(tokens).last_hidden_state
+        return torch.tensor(chosen), self._encoder(tokens).last_hidden_state
 
     def _text(self, number: int) -> str:
         draw = self._rng.random()
@@ -192,23 +206,34 @@ def _step(loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the micro Stable Diffusion from nothing.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the trained pipeline, sd/ in it")
-    parser.add_argument("--autoencoder", type=Path, help="folder of a trained autoencoder, which is then not trained")
+    parser.add_argument("part", choices=("decoder", "unet", "pipeline"), help="pipeline: both, trained, into OUT/sd")
+    parser.add_argument("--out", type=Path, required=True, help="folder that all parts share")
     parser.add_argument("--start", type=Path, help="folder of an earlier run's UNet to go on from")
     for setting in fields(Settings):
         option = "--" + setting.name.replace("_", "-")
         parser.add_argument(option, type=type(setting.default), default=setting.default)
     given = vars(parser.parse_args())
-    out, finished, start = given.pop("out"), given.pop("autoencoder"), given.pop("start")
+    part, out, start = given.pop("part"), given.pop("out"), given.pop("start")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    settings = Settings(**given)
+    train(part, out, start, Settings(**given))
+
+
+def train(part: str, out: Path, start: Path | None, settings: Settings) -> None:
     torch.manual_seed(settings.seed)
+    kinds = diffusers_module()
+    folder = out / "autoencoder"
+    if part == "pipeline":
+        unet = kinds.UNet2DConditionModel.from_pretrained(out / "unet")
+        return write_pipeline(out / "sd", kinds.AutoencoderKL.from_pretrained(folder), unet)
     pictures = render("train", settings.pictures)
-    if finished:
-        autoencoder = diffusers_module().AutoencoderKL.from_pretrained(finished).eval().requires_grad_(False)
+    if not folder.exists():
+        set_autoencoder(pictures, folder)
+    autoencoder = kinds.AutoencoderKL.from_pretrained(folder).requires_grad_(False).to(settings.torch_device)
+    latents = encoded(autoencoder, pictures.pixels)
+    if part == "decoder":
+        train_decoder(pictures, latents, autoencoder, settings, folder)
     else:
-        autoencoder = train_autoencoder(pictures, settings, out / "autoencoder")
-    train_unet(pictures, autoencoder.to(settings.torch_device), settings, out, start)
+        train_unet(pictures, latents, settings, out, start)
 
 
 if __name__ == "__main__":
