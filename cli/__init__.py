@@ -14,12 +14,14 @@ from . import (
     batch,
     demo,
     embed,
+    index,
     interrogate,
     interruption,
     locate,
     match,
     metadata,
     models,
+    search,
     serve,
     streams,
     ui,
@@ -77,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (interrogate, batch, analyze, match, locate, embed, vary, metadata, models, verify, serve, ui, demo):
+    describing = (interrogate, batch, analyze, match, locate, embed, vary, metadata)
+    for command in (*describing, index, search, models, verify, serve, ui, demo):
         command.add_parser(commands)
     return parser
 

@@ -272,6 +272,22 @@ class Engine:
         with self._lock:
             return self._embedder(family, None, encoders, None).text(text)
 
+    def picture_features(self, images: Any) -> Tensor:
+        """What the CLIP sees in each picture: [pictures, joint width], float32, normalised, in main memory.
+
+        images: as for `analyze`. Raises ImageError, ModelError, SettingsError, or Cancelled."""
+        from .images import open_images
+
+        pictures = open_images(images)
+        with self._lock:
+            return self._encode(self._load_clip(), pictures).cpu()
+
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """Each text where `picture_features` has the pictures it describes: [texts, joint width], as there. Texts are
+        cut to the CLIP's context. Raises ModelError, SettingsError, or Cancelled."""
+        with self._lock:
+            return self._load_clip().encode_texts(list(texts)).cpu()
+
     def measure_gap(self, images: Any) -> GapCorrection:
         """What varied pictures (as for `embed`), about 40, say of where the CLIP's pictures are, to move them to where
         its texts are.

@@ -33,6 +33,10 @@ class BatchError(UnrenderError):
     """A run over many pictures cannot begin or go on; what it has written stays as it is."""
 
 
+class IndexFileError(UnrenderError):
+    """An index of pictures is absent, damaged, made with another model, or cannot be written."""
+
+
 class MissingPackageError(UnrenderError):
     """An optional package is absent or broken; the message holds the command that installs it."""
 

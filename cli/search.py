@@ -1,0 +1,118 @@
+"""`unrender search`: the pictures of an index that are nearest to words or to a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import SettingsError
+from . import engine_options
+from .match import pictures_and_phrases
+from .pictures import read_picture, readable_pictures
+from .streams import quiet_libraries
+from .tables import write_csv
+
+if TYPE_CHECKING:
+    from ..core.index import Found, PictureIndex
+    from ..core.settings import Settings
+
+_EPILOG = """\
+examples
+  %(prog)s photographs "a red boat in a harbour"
+  %(prog)s photographs sketch.png --top 30 --sheet found.png
+  %(prog)s photographs "a cat" --json | ...
+
+what is printed
+  a line for each picture: its cosine similarity, a tab and its path, the nearest first
+  --json: an object a line with image and similarity; --csv: a table of them
+  The words should say all that counts, as a caption would; the similarity is no probability.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "search",
+        help="find pictures of an indexed folder by words or by a picture",
+        usage="%(prog)s INDEX QUERY [options]",
+        description="Finds the pictures of an indexed folder that are nearest to words, or to a picture.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("index", metavar="INDEX", help="a folder that `unrender index` has been through, or its index")
+    parser.add_argument("query", metavar="QUERY", help="words, or a picture file; - reads one from standard input")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="pictures to find (default: 10)")
+    engine_options.add_clip_to(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--sheet", type=Path, metavar="FILE", help="a contact sheet of them, such as found.png")
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="an object a line, and no progress bars")
+    form.add_argument("--csv", action="store_true", help="a table for a spreadsheet, and no progress bars")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Searches once. Errors are raised."""
+    quiet_libraries()
+    if options.top < 1:
+        raise SettingsError(f"--top is {options.top}; give 1 or more.")
+    if not options.query.strip():
+        raise SettingsError("There is nothing to search; give words or a picture.")
+
+    from ..core.engine import Engine
+    from ..core.index import read_index, search
+    from ..core.index.file import refuse_empty
+    from .progress import terminal_progress
+
+    index = read_index(options.index)
+    refuse_empty(index)
+    pictures, texts = pictures_and_phrases([options.query])
+    progress = terminal_progress(quiet=options.json or options.csv)
+    with Engine(settings_of(index, options), progress=progress) as engine, progress.task("Searching"):
+        index.check(engine)
+        asked = engine.text_features(texts) if texts else engine.picture_features(read_picture(pictures[0]))
+        found = search(index, asked[0].numpy(), options.top)
+    _show(found, options)
+    if options.sheet is not None:
+        _draw(options.query, index.model, found, options.sheet)
+    return 0
+
+
+def settings_of(index: PictureIndex, options: argparse.Namespace) -> Settings:
+    """The index's own model and fit where the options name no other."""
+    settings = engine_options.clip_settings_from(options)
+    if options.clip is None and options.target is None:
+        settings = replace(settings, clip=index.model)
+    return settings if options.fit is not None else replace(settings, fit=index.fit)
+
+
+def _show(found: Sequence[Found], options: argparse.Namespace) -> None:
+    rows = [(str(each.path), round(each.similarity, 4)) for each in found]
+    if options.csv:
+        write_csv([("image", "similarity"), *rows])
+        return
+    for path, similarity in rows:
+        if options.json:
+            sys.stdout.write(json.dumps({"image": path, "similarity": similarity}) + "\n")
+        else:
+            sys.stdout.write(f"{similarity:.3f}\t{path}\n")
+
+
+def _draw(query: str, model: str, found: Sequence[Found], path: Path) -> None:
+    from .sheet import Card, Entry, draw_sheet
+
+    cards = []
+    ranks = {str(each.path): (rank, each) for rank, each in enumerate(found, 1)}
+    for name, picture in readable_pictures(list(ranks)):
+        rank, each = ranks[name]
+        entries = (Entry(f"{rank}.", each.path.name, accented=True), Entry("", f"{each.similarity:.3f}"))
+        cards.append(Card(picture, (*entries, Entry("", str(each.path.parent)))))
+    title = " ".join(query.split())
+    try:
+        draw_sheet(title if len(title) < 60 else f"{title[:59]}…", f"searched with {model}", cards).save(path)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--sheet cannot be written to {path} ({error}); give a path such as found.png.") from error
