@@ -235,7 +235,7 @@ def test_webui_page_draws_from_a_picture_alone_and_pastes_its_settings(webui, sd
     page.click(f"#unrender_{prefix}_way label:has-text('blend')")
     page.fill(f"#unrender_{prefix}_strength input[type=number]", "0.65")
     page.click("#txt2img_generate")
-    page.wait_for_selector("#html_info_txt2img :text('Image as prompt: blend')", timeout=60_000)
+    page.wait_for_selector("#html_info_txt2img :text('Image as prompt: blend')")
     infotext = page.inner_text("#html_info_txt2img")
     assert "Image as prompt strength: 0.65" in infotext
     browser.open()

@@ -213,5 +213,7 @@ def opened(server: Server, height: int = 1000) -> Iterator[Page]:
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield Page(browser.new_page(viewport={"width": 1400, "height": height}), server.url)
+        page = browser.new_page(viewport={"width": 1400, "height": height})
+        page.set_default_timeout(90_000)
+        yield Page(page, server.url)
         browser.close()
