@@ -6,7 +6,7 @@ import contextlib
 import errno
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import BatchError
@@ -56,19 +56,37 @@ class AppendFile:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """The file holds `data`, or what it held before, at any instant. Raises OSError."""
+    """The file holds `data`, or what it held before, whenever the process ends; power may fail only after `sync`.
+    Raises OSError."""
     # always the same name: what a killed run leaves is overwritten when the next one repeats its last step
     unfinished = path.with_name(f"{HIDDEN}-{path.suffix.lstrip('.')[:8]}.part")
     try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        unfinished.write_bytes(data)
         unfinished.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
+
+
+def sync(paths: Iterable[Path]) -> None:
+    """Brings files, and their names, to the disk. Raises OSError."""
+    folders: set[Path] = set()
+    for path in paths:
+        _sync(path)
+        folders.add(path.parent)
+    for folder in folders:
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt":  # which takes only files opened for writing, and no folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ class Item:
         """The picture, RGB and upright. Raises ImageError."""
         from ..images import open_image
 
-        return open_image(self.file)
+        return open_image(self.file, self.name)
 
     def read(self) -> bytes:
         """Its bytes as they are. Raises OSError."""

@@ -8,17 +8,19 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..errors import BatchError
-from .append import replace_file, writing
+from .append import writing
 from .folders import is_picture
 from .items import Item, Outcome
+from .journal import outcomes
+from .lock import folder_lock
 from .names import numbered, same_name
-from .sinks import Sink
+from .sinks import FilesSink
 from .template import Template
 
 UNDO_NAME = "unrender-undo.jsonl"
 
 
-class RenameSink(Sink):
+class RenameSink(FilesSink):
     """Renames each picture, in its folder, and what belongs to it by name: PICTURE.txt, PICTURE.json and the like.
 
     The run's journal says what was called how and is what `undo` takes; it is never removed.
@@ -41,12 +43,13 @@ class RenameSink(Sink):
 
     def make_way(self, items: Sequence[Item]) -> None:
         """What an earlier run can be undone with keeps its place under a number."""
+        if not self.journal.exists() or not any(outcome.plan for outcome in outcomes(self.journal)):
+            return
         number = 1
         while (kept := self.journal.with_stem(f"{self.journal.stem}-{number}")).exists():
             number += 1
-        if self.journal.exists():
-            with writing(kept):
-                self.journal.rename(kept)
+        with writing(kept):
+            self.journal.rename(kept)
 
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         path = item.file
@@ -71,6 +74,7 @@ class RenameSink(Sink):
     def write(self, item: Item, outcome: Outcome) -> None:
         for old, new in outcome.plan["moves"]:
             _move(self.place / old, self.place / new)
+            self.moved(self.place / new)
 
     def _told(self, path: Path) -> str:
         """Relative to the journal, so that both can be moved together."""
@@ -107,7 +111,7 @@ class FolderNames:
             self._held.add(same_name(new.name))
 
 
-class CopySink(Sink):
+class CopySink(FilesSink):
     """Copies each picture into a folder, under its prompt's name."""
 
     def __init__(self, folder: Path, template: Template | None = None) -> None:
@@ -130,7 +134,7 @@ class CopySink(Sink):
         return outcome.plan["copy"]
 
     def write(self, item: Item, outcome: Outcome) -> None:
-        replace_file(self.place / outcome.plan["copy"], item.read())
+        self.put(self.place / outcome.plan["copy"], item.read())
 
 
 def undo(journal: Path) -> tuple[int, list[str]]:
@@ -139,9 +143,6 @@ def undo(journal: Path) -> tuple[int, list[str]]:
     Returns how many files have their name back, and a sentence for each that has not; without any, the journal goes.
     Raises BatchError where the file is no such journal or another run is at work there.
     """
-    from .journal import outcomes
-    from .lock import folder_lock
-
     if not journal.is_file():
         raise BatchError(f"There is no file {journal}; give the {UNDO_NAME} that a run with --output rename wrote.")
     place = journal.parent

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from .append import HIDDEN
+from .append import HIDDEN, replace_file, sync, writing
 from .items import Item, Outcome
 
 Existing = Literal["skip", "overwrite", "prepend", "append"]
@@ -80,3 +80,27 @@ class Sink:
 
     def close(self) -> None:
         """However the run ends."""
+
+
+class FilesSink(Sink):
+    """One that writes files of their own, through `put`."""
+
+    def __init__(self, place: Path, label: str) -> None:
+        super().__init__(place, label)
+        self._unsynced: list[Path] = []
+
+    def put(self, path: Path, data: bytes) -> None:
+        """Raises OSError."""
+        replace_file(path, data)
+        self._unsynced.append(path)
+
+    def moved(self, path: Path) -> None:
+        """Notes that a file has this name now."""
+        self._unsynced.append(path)
+
+    def state(self) -> Mapping[str, Any]:
+        with writing(self.place):
+            # what somebody else has removed since is not missed
+            sync(path for path in self._unsynced if path.exists())
+        self._unsynced.clear()
+        return {}

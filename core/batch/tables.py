@@ -11,6 +11,7 @@ from ..errors import BatchError
 from .append import AppendFile
 from .csv_lines import csv_lines
 from .items import Item, Outcome
+from .journal import outcomes
 from .sinks import Sink
 from .template import Template
 
@@ -108,7 +109,6 @@ class ParquetSink(Sink):
 
     def finish(self) -> None:
         from . import parquet
-        from .journal import outcomes
 
         parquet.write(self.path, (row_values(outcome) for outcome in outcomes(self.journal) if outcome.result))
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from .append import replace_file
 from .items import Item, Outcome
-from .sinks import EXISTING, Existing, Sink
+from .sinks import EXISTING, Existing, FilesSink
 from .template import Template
 
 
-class TextSink(Sink):
+class TextSink(FilesSink):
     """PICTURE.txt beside PICTURE.png. root: the folder the run is about."""
 
     def __init__(self, root: Path, existing: Existing = "skip", template: Template | None = None) -> None:
@@ -44,7 +43,7 @@ class TextSink(Sink):
         return {"text": text}
 
     def write(self, item: Item, outcome: Outcome) -> None:
-        replace_file(text_path(item), outcome.plan["text"].encode(errors="surrogateescape"))
+        self.put(text_path(item), outcome.plan["text"].encode(errors="surrogateescape"))
 
 
 def text_path(item: Item) -> Path:

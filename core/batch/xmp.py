@@ -14,9 +14,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from ..printable import printable
-from .append import replace_file
 from .items import Item, Outcome
-from .sinks import Existing, Sink
+from .sinks import Existing, FilesSink
 from .template import Template
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -32,7 +31,7 @@ _PACKET = """\
 <?xpacket end="w"?>"""
 
 
-class DescribedCopySink(Sink):
+class DescribedCopySink(FilesSink):
     """Copies each picture into a folder, under its own name, with the prompt as its description."""
 
     def __init__(self, folder: Path, existing: Existing = "skip", template: Template | None = None) -> None:
@@ -61,8 +60,8 @@ class DescribedCopySink(Sink):
         data = item.read()
         described = with_description(data, outcome.plan["text"])
         if described is None:
-            replace_file(target.with_name(f"{target.name}.xmp"), xmp_packet(outcome.plan["text"]))
-        replace_file(target, described or data)
+            self.put(target.with_name(f"{target.name}.xmp"), xmp_packet(outcome.plan["text"]))
+        self.put(target, described or data)
 
 
 def xmp_packet(text: str) -> bytes:

@@ -1,0 +1,73 @@
+"""What the tests of batches share: pictures, an engine that answers at once, and folders to compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from unrender.core.batch import Batch, Sink, Source, sink_named, source_named
+from unrender.core.batch.renaming import UNDO_NAME
+from unrender.core.progress import SILENT, Progress
+from unrender.core.results import Interrogation, PhraseGain
+from unrender.core.settings import Mode, Settings
+
+IN_FOLDERS = ("copy", "xmp")
+
+
+class QuickEngine:
+    """Tells a picture's colour in words, after `delay` seconds; as an engine does, it gives one at a time.
+
+    What it says of a picture also tells how many others were looked at with it, as rounding does in a real model."""
+
+    def __init__(self, delay: float = 0.0, progress: Progress = SILENT, words: str = "a square, number {}") -> None:
+        self.settings = Settings()
+        self.progress = progress
+        self.seen: list[int] = []
+        self._delay = delay
+        self._words = words
+
+    def interrogate_each(
+        self, images: Sequence[Any], mode: Mode = "best", captions: Sequence[str] | None = None
+    ) -> Iterator[Interrogation]:
+        self.seen.append(len(images))
+        for image in images:
+            time.sleep(self._delay)
+            number = image.getpixel((0, 0))[0]
+            phrases = (PhraseGain("a square", "caption", 0.25),)
+            similarity = number / 256 + len(images) / 2**40
+            yield Interrogation(self._words.format(number % 5), similarity, mode, "a square", phrases, "quick", 0.1)
+
+
+def draw(folder: Path, count: int, broken: int = 0, suffix: str = ".png") -> Path:
+    """So many pictures, every third one in a folder below, some with texts beside them, and files that are none."""
+    (folder / "below").mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        place = folder / "below" if number % 3 == 0 else folder
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(place / f"{number:04}{suffix}")
+        if number % 4 == 0:
+            (place / f"{number:04}.txt").write_text("an old text", encoding="utf-8")
+            (place / f"{number:04}.json").write_text("{}", encoding="utf-8")
+    for number in range(broken):
+        (folder / f"broken{number}.png").write_bytes(b"no picture")
+    return folder
+
+
+def batch(engine: QuickEngine, folder: Path, output: str = "txt", mode: Mode = "fast", **more: Any) -> Batch:
+    """A run over a folder and those below it, with its output in the folder "made" beside it where it needs one."""
+    source: Source = source_named([str(folder)], recursive=True)
+    place = folder.parent / "made" if output in IN_FOLDERS else None
+    options = {name: more.pop(name) for name in ("existing", "template") if name in more}
+    sink: Sink = sink_named(output, source.root, place, **options)  # pyright: ignore[reportArgumentType]
+    return Batch(engine, source, sink, mode, **more)  # pyright: ignore[reportArgumentType]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file that is no note of a run's own, by its path. How often a failure was noted is no part of the result."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".unrender" not in path.parts and path.name != UNDO_NAME
+    }

@@ -1,0 +1,179 @@
+"""A run killed at any instant and gone on with leaves what an undisturbed one leaves, to the byte."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from batch_runs import QuickEngine, batch, contents, draw
+from unrender.core.batch import undo
+from unrender.core.batch.append import AppendFile
+from unrender.core.batch.renaming import UNDO_NAME
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills are tried on processes that were forked")
+
+KINDS = {
+    "txt": {"existing": "overwrite"},
+    "txt-append": {"existing": "append"},
+    "txt-prepend": {"existing": "prepend"},
+    "txt-skip": {"existing": "skip"},
+    "csv": {},
+    "jsonl": {},
+    "parquet": {},
+    "rename": {},
+    "copy": {},
+    "xmp": {},
+    "tar": {},
+}
+PICTURES = 40
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return draw(tmp_path / "input" / "pictures", PICTURES, broken=2)
+
+
+def undisturbed(folder, kind, mode):
+    """What a run leaves that nothing happens to, and how long it takes."""
+    twin = folder.parent.with_name("undisturbed") / folder.name
+    shutil.copytree(folder, twin)
+    started = time.perf_counter()
+    child = start(twin, kind, mode)
+    assert os.waitpid(child, 0)[1] == 0
+    return contents(twin.parent), time.perf_counter() - started
+
+
+def start(folder, kind, mode):
+    """The process of a run that goes on with what is there."""
+    child = os.fork()
+    if not child:
+        start_here(folder, kind, mode)
+    return child
+
+
+def start_here(folder, kind, mode):
+    """The same in this process, which it ends."""
+    status = 1
+    try:
+        for _ in batch(QuickEngine(0.0005), folder, kind.split("-")[0], mode, resume=True, **KINDS[kind]):
+            pass
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def run_with_kills(folder, kind, mode, kills, longest):
+    """Goes on until a run ends by itself; returns how many were killed before."""
+    instants = random.Random(f"{kind} {mode} {folder.parent.parent.name}")
+    for killed in range(kills + 1):
+        child = start(folder, kind, mode)
+        if killed < kills:
+            time.sleep(instants.uniform(0.0, longest))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0
+            return killed
+    raise AssertionError("a run that nobody killed did not end")
+
+
+def assert_all_as_expected(folder, kind, expected, names):
+    assert contents(folder.parent) == expected
+    if kind == "rename":
+        undo(folder / UNDO_NAME)
+        assert set(contents(folder.parent)) - {"pictures/errors.csv"} == names
+
+
+def compare(folder, kind, mode, kills):
+    names = set(contents(folder.parent))
+    expected, seconds = undisturbed(folder, kind, mode)
+    assert any(name.endswith("errors.csv") for name in expected)
+    killed = run_with_kills(folder, kind, mode, kills, seconds / 2)
+    assert_all_as_expected(folder, kind, expected, names)
+    return killed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_run_goes_on(folder, kind):
+    assert compare(folder, kind, "fast", 3) > 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mode", ["fast", "best"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_runs_killed_many_times_go_on(folder, kind, mode):
+    killed = sum(compare(folder, kind, mode, 6) for folder in _copies(folder, 3))
+    assert killed > 6
+
+
+STEPS = ((AppendFile, "append"), (Path, "write_bytes"), (Path, "replace"), (Path, "rename"), (os, "fsync"))
+
+
+class EndsAtStep:
+    """Ends the process at one of the calls that change the disk: half done where it writes, else before it."""
+
+    def __init__(self, patch, step):
+        self._left = step
+        for owner, name in STEPS:
+            patch.setattr(owner, name, self._ending(getattr(owner, name)))
+
+    def _ending(self, original):
+        def call(*arguments):
+            self._left -= 1
+            if self._left == 0:
+                if original.__name__ in ("append", "write_bytes"):
+                    file, data = arguments
+                    original(file, data[: len(data) // 2])
+                os._exit(9)
+            return original(*arguments)
+
+        return call
+
+
+def ended_at(step, folder, kind):
+    """Whether a run came as far as this step, where its process ended."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            EndsAtStep(patch, step)
+            start_here(folder, kind, "fast")
+    finally:
+        os._exit(1)
+
+
+OFTEN = ("rename",)
+
+
+@pytest.mark.parametrize(
+    "kind", [*OFTEN, *(pytest.param(kind, marks=pytest.mark.full) for kind in KINDS if kind not in OFTEN)]
+)
+def test_a_run_may_end_at_any_step(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # a process's end takes nothing from the system's memory
+    monkeypatch.setattr("unrender.core.batch.ahead.CHUNK", 2)
+    monkeypatch.setattr("unrender.core.batch.run.CHUNK", 2)
+    folder = draw(tmp_path / "input" / "pictures", 3, broken=1)
+    names = set(contents(folder.parent))
+    expected, _ = undisturbed(folder, kind, "fast")
+    for step in range(1, 1000):
+        twin = tmp_path / f"step{step}" / folder.name
+        shutil.copytree(folder, twin)
+        if not ended_at(step, twin, kind):
+            break
+        ended_at(step // 2, twin, kind)  # the run that goes on is ended too
+        assert run_with_kills(twin, kind, "fast", 0, 0.0) == 0
+        assert_all_as_expected(twin, kind, expected, names)
+    assert step > 20
+
+
+def _copies(folder, count):
+    for number in range(count):
+        twin = folder.parent / f"round{number}" / "input" / folder.name
+        shutil.copytree(folder, twin)
+        yield twin
