@@ -37,8 +37,9 @@ def _bars(rows: Iterable[tuple[str, float, float]], heading: str = "", beside_he
 
 
 def _bar(phrase: str, similarity: float, likelihood: float) -> str:
+    share = f"{likelihood:.1%}" if likelihood >= 0.0005 else "< 0.1%"
     return (
         f'<li title="cosine similarity {similarity:.4f}"><span class="unrender-phrase">{escape(phrase)}</span>'
-        f'<span class="unrender-share">{likelihood:.1%}</span>'
+        f'<span class="unrender-share">{escape(share)}</span>'
         f'<span class="unrender-bar"><span style="width: {100 * likelihood:.2f}%"></span></span></li>'
     )

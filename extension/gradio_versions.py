@@ -36,6 +36,11 @@ def image_output(**options: Any) -> Any:
     return gr.Image(type="pil", interactive=False, **form, **options)
 
 
+def html_output(**options: Any) -> Any:
+    padding: dict[str, Any] = {} if _MAJOR < 5 else {"padding": False}
+    return gr.HTML(**padding, **options)
+
+
 def copyable_textbox(**options: Any) -> Any:
     button: dict[str, Any] = {"buttons": ["copy"]} if _MAJOR >= 6 else {"show_copy_button": True}
     return gr.Textbox(**button, **options)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import unrender.extension.service
+from page_server import gradio_pythons
 from PIL import Image
 from unrender.core.engine import Engine
 from unrender.core.errors import Cancelled, ImageError, ModelError
@@ -370,14 +371,6 @@ def test_a_memory_manager_is_asked_for_room_instead(tmp_path):
     """
     done = in_a_webui(code, paths=str(tmp_path))
     assert done.returncode == 0, done.stderr
-
-
-def gradio_pythons() -> list[str]:
-    """This Python if it has gradio, and those named in UNRENDER_GRADIO_PYTHONS."""
-    import importlib.util
-
-    own = [sys.executable] if importlib.util.find_spec("gradio") else []
-    return own + [python for python in os.environ.get("UNRENDER_GRADIO_PYTHONS", "").split(os.pathsep) if python]
 
 
 @pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it in UNRENDER_GRADIO_PYTHONS")

@@ -9,7 +9,7 @@ import gradio as gr
 from ...core.choices import FURTHER_CATEGORIES
 from ..bars import analysis_bars, match_bars
 from ..choices import CATEGORIES, Study
-from ..gradio_versions import image_output
+from ..gradio_versions import html_output, image_output
 from ..jobs import Job
 from ..service import Service
 from ..work import Analysed, Located, analysis, location, matched
@@ -48,7 +48,7 @@ def _categories(service: Service, study: list[Any]) -> None:
         elem_id="unrender_analyze_categories",
     )
     runner = Runner(service, "unrender_analyze", "Analyze")
-    labels = gr.HTML(elem_id="unrender_analyze_labels")
+    labels = html_output(elem_id="unrender_analyze_labels")
     chart = image_output(label="Chart", elem_id="unrender_analyze_chart")
     dark = gr.Checkbox(False, visible=False, elem_id="unrender_analyze_dark")
 
@@ -73,7 +73,7 @@ def _own_phrases(service: Service, study: list[Any]) -> None:
         label="Template", placeholder="a photo of {}; may be empty", lines=1, elem_id="unrender_match_template"
     )
     runner = Runner(service, "unrender_match", "Match")
-    labels = gr.HTML(elem_id="unrender_match_labels")
+    labels = html_output(elem_id="unrender_match_labels")
 
     def work(job: Job, phrases: str, template: str, *study: Any) -> Any:
         return matched(service.host, _study(*study), phrases or "", template or "", job)

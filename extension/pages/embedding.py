@@ -10,7 +10,7 @@ import gradio as gr
 from ...core.choices import EMBEDDING_FAMILIES, PROJECTIONS
 from ..bars import analysis_bars
 from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, load, previewed, save, saved
-from ..gradio_versions import event, image_input, image_output
+from ..gradio_versions import event, html_output, image_input, image_output
 from ..jobs import Job
 from ..service import DONE, FAULT, Report, Service
 from ..wording import sentence_for
@@ -28,7 +28,7 @@ def embedding_page(service: Service, tab: Any) -> None:
             controls = [*_pictures(), *_controls()]
         with gr.Column(variant="panel"):
             runner = Runner(service, "unrender_embedding", "Make the embedding")
-            summary = gr.HTML(elem_id="unrender_embedding_summary")
+            summary = html_output(elem_id="unrender_embedding_summary")
             _files(service, kept, summary, tab)
             _preview(service, kept)
 
@@ -92,13 +92,13 @@ def _request(*values: Any) -> EmbeddingRequest:
 
 
 def _files(service: Service, kept: Any, summary: Any, tab: Any) -> None:
-    with gr.Row():
-        name = gr.Textbox(label="Name", value="picture", lines=1, elem_id="unrender_embedding_name")
-        keep = gr.Button("Save", elem_id="unrender_embedding_save")
-    with gr.Row():
-        chosen = gr.Dropdown([], label="Saved", elem_id="unrender_embedding_saved")
-        take = gr.Button("Load", elem_id="unrender_embedding_load")
-    line = gr.HTML(elem_id="unrender_embedding_files_status")
+    with gr.Row(equal_height=True):
+        name = gr.Textbox(label="Name", value="picture", lines=1, scale=4, elem_id="unrender_embedding_name")
+        keep = gr.Button("Save", scale=1, min_width=100, elem_id="unrender_embedding_save")
+    with gr.Row(equal_height=True):
+        chosen = gr.Dropdown([], label="Saved", scale=4, elem_id="unrender_embedding_saved")
+        take = gr.Button("Load", scale=1, min_width=100, elem_id="unrender_embedding_load")
+    line = html_output(elem_id="unrender_embedding_files_status")
 
     def names() -> Any:
         return gr.update(choices=saved(service.host))
@@ -128,7 +128,7 @@ def _preview(service: Service, kept: Any) -> None:
     )
     runner = Runner(service, "unrender_preview", "Preview")
     image = image_output(label="Rendered", visible=False, elem_id="unrender_preview_image")
-    nearest = gr.HTML(elem_id="unrender_preview_nearest")
+    nearest = html_output(elem_id="unrender_preview_nearest")
 
     def work(job: Job, kept: Kept | None, checkpoint: str) -> Preview:
         return previewed(service.host, kept, checkpoint or "", job)

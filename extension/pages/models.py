@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ...core.choices import CLIPS, NONE
-from ..gradio_versions import event
+from ..gradio_versions import event, html_output
 from ..jobs import Job
 from ..service import DONE, FAULT, Report, Service
 from ..stores import disk_table, downloaded, memory_table, vocabulary_table
@@ -20,15 +20,15 @@ def models_page(service: Service, tab: Any) -> None:
     """Builds the page into the gradio context it is called in. tab: its own, whose choice brings it up to date."""
     with gr.Row(elem_id="unrender_models_page"):
         with gr.Column(variant="panel"):
-            memory = gr.HTML(elem_id="unrender_models_memory")
+            memory = html_output(elem_id="unrender_models_memory")
             unload = gr.Button("Unload all", elem_id="unrender_models_unload")
-            unloaded = gr.HTML(elem_id="unrender_models_unloaded")
-            vocabularies = gr.HTML(elem_id="unrender_models_vocabularies")
+            unloaded = html_output(elem_id="unrender_models_unloaded")
+            vocabularies = html_output(elem_id="unrender_models_vocabularies")
         with gr.Column(variant="panel"):
             names = [name for name in (*CLIPS, *service.captioners) if name not in ("micro", NONE)]
             name = open_list(names, None, "Model, or OWNER/NAME on the hub", "unrender_models_name")
             runner = Runner(service, "unrender_models_download", "Download")
-            disk = gr.HTML(elem_id="unrender_models_disk")
+            disk = html_output(elem_id="unrender_models_disk")
 
     def look() -> list[str]:
         return [memory_table(service.host), disk_table(service.host), vocabulary_table(service.host)]

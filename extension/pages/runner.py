@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from ..gradio_versions import event
+from ..gradio_versions import event, html_output
 from ..service import WAIT, Service, follow
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ class Runner:
         with gr.Row():
             self._start = gr.Button(label, variant="primary", elem_id=f"{name}_start")
             self._stop = gr.Button("Stop", variant="stop", visible=False, elem_id=f"{name}_stop")
-        self._status = gr.HTML(elem_id=f"{name}_status")
+        self._status = html_output(elem_id=f"{name}_status")
         self._key = gr.State("")
 
     def connect(

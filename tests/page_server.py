@@ -1,0 +1,130 @@
+"""The page alone, as `unrender ui` serves it by any Python, and that page in a real browser.
+
+This Python is taken if it has gradio, and those named in UNRENDER_GRADIO_PYTHONS. Chromium is looked for on the PATH,
+or named in CHROMIUM.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+_START_SECONDS = 180
+
+
+def gradio_pythons() -> list[str]:
+    own = [sys.executable] if importlib.util.find_spec("gradio") else []
+    return own + [python for python in os.environ.get("UNRENDER_GRADIO_PYTHONS", "").split(os.pathsep) if python]
+
+
+def can_browse() -> bool:
+    return CHROMIUM is not None and importlib.util.find_spec("playwright") is not None
+
+
+class PageServer:
+    """base: for the cache and the log."""
+
+    def __init__(self, python: str, base: Path) -> None:
+        self.cache, self._log = base / "cache", base / "log.txt"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        own = {
+            "OMP_NUM_THREADS": "1",  # as the tests themselves: other work shares the cores
+            "BROWSER": "true",  # instead of one that would open
+            "GRADIO_TEMP_DIR": str(base / "uploads"),
+        }
+        command = [python, "-W", "ignore", "-m", "unrender", "ui", "--clip", "micro", "--port", str(port)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*command, "--cache", str(self.cache)], env={**os.environ, **own}, cwd=base, stdout=log, stderr=log
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while "has the page" not in self.log:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The page did not start: {self.log[-3000:]}")
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(15)
+
+
+class Browser:
+    """The page, as a person uses it."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self._url = page, url
+        page.set_default_timeout(30_000)
+
+    def open(self, tab: str = "Prompt") -> None:
+        self.page.goto(self._url, timeout=60_000)
+        self.page.wait_for_selector("#unrender_start", timeout=60_000)
+        self.choose_tab(tab)
+
+    def choose_tab(self, name: str) -> None:
+        """In gradio 3 a tab is a button of that class; newer ones have a hidden copy of each."""
+        tabs = self.page.locator(f"button[role=tab]:text-is('{name}'), .tab-nav > button:text-is('{name}')")
+        tabs.first.click()
+
+    def put(self, elem_id: str, file: Path, shown: bool = True) -> None:
+        self.page.set_input_files(f"#{elem_id} input[type=file]", str(file))
+        if shown:
+            self.page.wait_for_selector(f"#{elem_id} img")
+        self.page.wait_for_timeout(1_000)
+
+    def fill(self, elem_id: str, text: str) -> None:
+        self.page.fill(f"#{elem_id} textarea, #{elem_id} input", text)
+
+    def choose(self, elem_id: str, name: str) -> None:
+        """In a list."""
+        self.page.click(f"#{elem_id} input")
+        self.page.locator(f"[role=option]:has-text('{name}'), ul.options li:has-text('{name}')").first.click()
+
+    def press(self, name: str) -> str:
+        """Presses the button that starts a piece of work and returns the last line of its status."""
+        old = self._status(name)
+        self.page.click(f"#{name}_start")
+        deadline = time.monotonic() + 120
+        line = changed = ""
+        while time.monotonic() < deadline:
+            line = self._status(name)
+            changed = changed or (line if line != old else "")
+            if changed and line and not line.endswith("…"):
+                return line
+            self.page.wait_for_timeout(30)
+        raise TimeoutError(f"The status of {name} stayed {line!r}.")
+
+    def _status(self, name: str) -> str:
+        """gradio writes a time of its own beside it."""
+        return self.text(f"{name}_status p")
+
+    def text(self, elem_id: str) -> str:
+        return self.page.evaluate(f"document.querySelector('#{elem_id}')?.innerText || ''").strip()
+
+    def value(self, elem_id: str) -> str:
+        return self.page.input_value(f"#{elem_id} textarea, #{elem_id} input")
+
+    def wait_for_text(self, elem_id: str, text: str) -> None:
+        given = {"selector": f"#{elem_id}", "text": text}
+        has = "given => document.querySelector(given.selector)?.innerText.includes(given.text)"
+        self.page.wait_for_function(has, arg=given)

@@ -1,0 +1,144 @@
+"""The page alone, in a real browser, under every gradio there is (see `page_server`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from page_server import CHROMIUM, Browser, PageServer, can_browse, gradio_pythons
+from unrender.core.embed import PromptEmbedding
+from unrender.core.engine import Engine, Settings
+
+pytestmark = [
+    pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
+    pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
+]
+
+
+@pytest.fixture(scope="module", params=gradio_pythons())
+def server(request, tmp_path_factory):
+    server = PageServer(request.param, tmp_path_factory.mktemp("page"))
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(server):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield Browser(browser.new_page(viewport={"width": 1400, "height": 1000}), server.url)
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory, photographs) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "coffee.png"
+    photographs[1].save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "broken.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n and nothing that belongs there")
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with Engine(Settings(clip="micro", captioner="micro")) as engine:
+        yield engine
+
+
+def test_a_photograph_becomes_a_prompt(browser, photograph, engine):
+    browser.open()
+    browser.put("unrender_picture", photograph)
+    browser.page.locator("#unrender_mode label", has_text="fast").click()
+    assert browser.press("unrender").endswith("s with micro.")
+    found = engine.interrogate(photograph, "fast")
+    assert browser.value("unrender_prompt") == found.prompt
+    assert float(browser.value("unrender_similarity")) == pytest.approx(found.similarity, abs=2e-4)
+
+
+def test_no_picture_and_a_broken_one_are_told_in_a_sentence(browser, broken):
+    browser.open()
+    assert "There is no picture" in browser.press("unrender")
+    browser.put("unrender_picture", broken, shown=False)
+    line = browser.press("unrender")
+    assert "is damaged" in line and line.endswith("."), line
+    assert browser.value("unrender_prompt") == ""
+    assert browser.page.is_visible("#unrender_status .unrender-fault")
+
+
+def test_a_photograph_is_analyzed(browser, photograph, engine):
+    browser.open("Analyze")
+    browser.put("unrender_analyze_picture", photograph)
+    assert browser.press("unrender_analyze") == "Seen by micro."
+    labels = browser.text("unrender_analyze_labels")
+    for found in engine.analyze(photograph)[0].categories:
+        assert found.category in labels and found.top[0].phrase in labels
+        assert f"{found.top[0].likelihood:.1%}" in labels
+    browser.page.wait_for_selector("#unrender_analyze_chart img")
+    full = browser.page.locator("#unrender_analyze_labels .unrender-bar").first.bounding_box()["width"]
+    share = browser.page.locator("#unrender_analyze_labels .unrender-bar span").first.bounding_box()["width"] / full
+    assert share == pytest.approx(engine.analyze(photograph)[0].categories[0].top[0].likelihood, abs=0.01)
+
+
+def test_own_phrases_are_matched_and_looked_for(browser, photograph, engine):
+    browser.open("Analyze")
+    browser.put("unrender_analyze_picture", photograph)
+    browser.choose_tab("Own phrases")
+    assert "no phrases" in browser.press("unrender_match")
+    phrases = ["a blue square", "a red circle, seen from above", "two green stars"]
+    browser.fill("unrender_match_phrases", "\n".join(phrases))
+    assert browser.press("unrender_match").startswith("Seen by micro.")
+    best = phrases[engine.match(photograph, phrases).ranked_phrases(0)[0].index]
+    assert browser.text("unrender_match_labels").startswith(best)
+    browser.choose_tab("Heat map")
+    browser.fill("unrender_locate_phrase", "a red circle")
+    assert "as micro sees it" in browser.press("unrender_locate")
+    browser.page.wait_for_selector("#unrender_locate_heat img")
+
+
+def test_pictures_become_an_embedding_that_is_saved_and_loaded(browser, server, photograph, engine):
+    browser.open("Embedding")
+    browser.put("unrender_embedding_picture1", photograph)
+    browser.choose("unrender_embedding_family", "micro")
+    assert browser.press("unrender_embedding").startswith("Made")
+    assert "1 picture, pinv" in browser.text("unrender_embedding_summary")
+    assert "nearest" in browser.press("unrender_preview")
+    browser.fill("unrender_embedding_name", "../../coffee")
+    browser.page.click("#unrender_embedding_save")
+    browser.wait_for_text("unrender_embedding_files_status", "is no name")
+    browser.fill("unrender_embedding_name", "coffee")
+    browser.page.click("#unrender_embedding_save")
+    browser.wait_for_text("unrender_embedding_files_status", "Saved as")
+    saved = PromptEmbedding.load(server.cache / "prompt_embeddings" / "coffee.safetensors")
+    expected = engine.embed(photograph, "micro")
+    assert saved.states is not None and expected.states is not None
+    assert (saved.states - expected.states).abs().max() < 1e-3 * expected.states.abs().max()
+    browser.open("Embedding")
+    browser.choose("unrender_embedding_saved", "coffee")
+    browser.page.click("#unrender_embedding_load")
+    browser.wait_for_text("unrender_embedding_summary", "1 picture, pinv")
+    assert "name a checkpoint" in browser.press("unrender_preview")
+
+
+def test_models_are_shown_and_unloaded(browser, photograph):
+    browser.open("Analyze")
+    browser.put("unrender_analyze_picture", photograph)
+    browser.press("unrender_analyze")
+    browser.choose_tab("Models")
+    browser.wait_for_text("unrender_models_memory", "micro")
+    assert "MB" in browser.text("unrender_models_memory")
+    assert "phrases" in browser.text("unrender_models_vocabularies")
+    browser.fill("unrender_models_name", "ViT-L-15")
+    browser.page.keyboard.press("Enter")
+    assert "There is no model" in browser.press("unrender_models_download")
+    browser.page.click("#unrender_models_unload")
+    browser.wait_for_text("unrender_models_memory", "No model is in memory")
