@@ -123,12 +123,13 @@ def test_webui_plots_strengths_and_steps(webui, sd15, pictures):
 def lora(webui) -> str:
     """A prompt's word for a LoRA that changes the text encoder alone."""
     random = torch.Generator().manual_seed(0)
-    tensors = {}
-    for layer in range(2):
-        name = f"lora_te_text_model_encoder_layers_{layer}_self_attn_out_proj"
-        tensors[f"{name}.lora_down.weight"] = torch.randn(4, 768, generator=random) * 0.1
-        tensors[f"{name}.lora_up.weight"] = torch.randn(768, 4, generator=random) * 0.1
-        tensors[f"{name}.alpha"] = torch.tensor(4.0)
+    name = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
+    down, up = torch.randn(4, 768, generator=random), torch.randn(768, 4, generator=random)
+    tensors = {
+        f"{name}.lora_down.weight": down / 10,
+        f"{name}.lora_up.weight": up / 10,
+        f"{name}.alpha": torch.tensor(4.0),
+    }
     folder = webui.base / "models" / "Lora"
     folder.mkdir(exist_ok=True)
     save_file(tensors, str(folder / "tiny.safetensors"))
