@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, TypeVar
 
 import torch
 
 from .errors import SettingsError
+
+T = TypeVar("T")
 
 _HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -77,6 +81,19 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a device, or the CPU's allocator, has no memory left."""
     text = str(error).casefold()
     return "out of memory" in text or "can't allocate memory" in text
+
+
+def in_portions(work: Callable[[Any], T], items: Any) -> list[T]:
+    """What `work` gives for all items, which can be counted and sliced, at once; for half of them at a time, and again
+    for half of those, where the memory does not suffice. Raises the device's error where it does not for one."""
+    try:
+        return [work(items)]
+    except RuntimeError as error:
+        if len(items) == 1 or not is_out_of_memory(error):
+            raise
+    # outside the except clause, whose traceback would keep the failed run's tensors alive
+    half = len(items) // 2
+    return in_portions(work, items[:half]) + in_portions(work, items[half:])
 
 
 def _seconds(dtype: torch.dtype) -> float:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import in_portions
 from .text_tower import activated, normalise
 from .weights import Block, TowerWeights, map_tensors
 
@@ -58,7 +59,9 @@ def hidden_states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = 
 
     They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer).
     """
-    parts = [_states(weights, part, layers) for part in ids.to(weights.device).split(_TEXTS_AT_ONCE)]
+    parts = []
+    for part in ids.to(weights.device).split(_TEXTS_AT_ONCE):
+        parts += in_portions(lambda rows: _states(weights, rows, layers), part)
     return tuple(torch.cat(states) for states in zip(*parts, strict=True))
 
 

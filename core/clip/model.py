@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..devices import pick_device
+from ..devices import in_portions, pick_device
 from ..errors import ModelError
 from ..progress import SILENT, Progress
 from .patches import PatchEncoder
@@ -125,9 +125,12 @@ class Clip:
         features = []
         for start in range(0, len(images), _IMAGES_AT_ONCE):
             pixels = torch.stack([self._preprocess(image) for image in images[start : start + _IMAGES_AT_ONCE]])
-            features.append(self._vision.encode(pixels.to(self.device, self.dtype)).float())
+            features += in_portions(self._features, pixels)
         joined = torch.cat(features)
         return joined / joined.norm(dim=-1, keepdim=True)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        return self._vision.encode(pixels.to(self.device, self.dtype)).float()
 
     @torch.no_grad()
     def encode_patches(self, image: Image.Image) -> Tensor:

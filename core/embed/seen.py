@@ -23,6 +23,7 @@ class Seen:
         """From joint embeddings [pictures, joint width] of any length; their hashes stand for those of the pictures.
 
         Raises EmbeddingError where there are none, or one points nowhere."""
+        embeddings = embeddings.detach()
         lengths = embeddings.float().norm(dim=-1, keepdim=True)
         if embeddings.ndim != 2 or not len(embeddings) or not bool(((lengths > 0) & lengths.isfinite()).all()):
             raise EmbeddingError("What was seen of the pictures is no embedding of them; let a CLIP see them again.")
