@@ -11,20 +11,21 @@ from ..core.embed.families import PROJECTIONS, Family
 from ..core.embed.projection import PUBLISHED_ALPHA
 from ..core.embed.seen import Seen
 from ..core.errors import SettingsError
+from ..core.progress import Progress
 from ..core.settings import FITS, Settings
 from . import host
 from .conditioning import embedding_outputs, given
 from .host import io
 from .inputs import InterrogatorType
 from .looks import PICTURES, looked_at
-from .models import Setup, default_setup
+from .models import ModelNode, Setup, default_setup
 from .text_encoders import family_of, text_sides
 
 USUAL = "usual"
 """In the list of projections: the family's own choice."""
 
 
-class ImageToPromptEmbedding(io.ComfyNode):
+class ImageToPromptEmbedding(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -62,12 +63,12 @@ class ImageToPromptEmbedding(io.ComfyNode):
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
             pictures = looked_at(image, mask)
-            setup = _setup(clip, family, pictures, clip_vision, interrogator)
+            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
             described = anchor.strip() or None
             blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength, described, correction, temperature)
             chosen = None if projection == USUAL else projection
             # the engine would load a captioner of its own, out of ComfyUI's care
-            with setup.engine(replace(setup.settings, fit=fit, captioner=None), progress) as engine:
+            with setup.engine(replace(setup.settings, fit=fit, captioner=None), progress, clip.patcher) as engine:
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
                 gap = None if gap_pictures is None else engine.measure_gap(looked_at(gap_pictures))
@@ -190,7 +191,9 @@ MIX_TOOLTIP = (
 )
 
 
-def _setup(clip: Any, family: Family, pictures: Any, clip_vision: Any, interrogator: Setup | None) -> Setup:
+def _setup(
+    clip: Any, family: Family, pictures: Any, clip_vision: Any, interrogator: Setup | None, progress: Progress
+) -> Setup:
     """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""
     if clip_vision is not None and interrogator is not None:
         raise SettingsError("Both clip_vision and interrogator can see the picture; connect one of them.")
@@ -200,9 +203,9 @@ def _setup(clip: Any, family: Family, pictures: Any, clip_vision: Any, interroga
 
     part = family.encoders[-1].name
     if clip_vision is not None:
-        source = GraphClip.of(clip, clip_vision, part)
+        source = GraphClip.of(clip, clip_vision, progress, part)
     elif isinstance(pictures, Seen):
-        source = GraphClip.without_vision(clip, pictures.features.shape[-1], part)
+        source = GraphClip.without_vision(clip, pictures.features.shape[-1], progress, part)
     else:
         return default_setup(family.clip)
     return Setup(Settings(captioner=None, cache=host.model_folders()[0]), source, None)

@@ -58,20 +58,20 @@ class GraphClip:
         self.projection = projection
 
     @classmethod
-    def of(cls, clip: Any, clip_vision: Any, part: str | None = None) -> GraphClip:
+    def of(cls, clip: Any, clip_vision: Any, progress: Progress, part: str | None = None) -> GraphClip:
         """part: which of the CLIP's text encoders, where the vision model must not belong to any other.
 
         Raises ModelError when the two do not belong together, or lack what joins them."""
-        return cls(clip, clip_vision, *_joined(clip, _vision_width(clip_vision), part))
+        return cls(clip, clip_vision, *_joined(clip, _vision_width(clip_vision), part, progress))
 
     @classmethod
-    def without_vision(cls, clip: Any, width: int, part: str | None = None) -> GraphClip:
+    def without_vision(cls, clip: Any, width: int, progress: Progress, part: str | None = None) -> GraphClip:
         """For pictures that a vision model of that width has seen already. Raises what `of` does."""
-        return cls(clip, None, *_joined(clip, width, part))
+        return cls(clip, None, *_joined(clip, width, part, progress))
 
-    def clip(self, progress: Progress) -> Clip:
+    def clip(self, progress: Progress, *beside: Any) -> Clip:
         """Its text encoder is copied when a text is first encoded: who looks at pictures alone does not wait."""
-        bring_text_encoders(self._clip, *self._beside())
+        bring_text_encoders(self._clip, *self._beside(), *beside)
         name = f"{_FAMILIES[self._part].name} of the graph"
         scale = float(host.clip_logit_scale(self._clip, self._part))
         seeing = _BLIND if self._vision is None else (_vision_tower(self._vision), _preprocess(self._vision))
@@ -120,7 +120,7 @@ def _refuse(_: Any) -> Tensor:
 _BLIND = (VisionTower(_refuse, torch.nn.Module()), _refuse)
 
 
-def _joined(clip: Any, width: int, part: str | None) -> tuple[str, Tensor]:
+def _joined(clip: Any, width: int, part: str | None, progress: Progress) -> tuple[str, Tensor]:
     """The name of the text encoder that a vision model of that width belongs to, and the projection that joins them."""
     encoders = host.clip_text_encoders(clip)
     if part is not None:
@@ -132,7 +132,7 @@ def _joined(clip: Any, width: int, part: str | None) -> tuple[str, Tensor]:
         raise ModelError(_mismatch(list(encoders), width))
     if part == "clip_l":
         # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
-        return part, find_projection(encoders[part].text_model)
+        return part, find_projection(encoders[part].text_model, progress)
     projection = encoders[part].text_projection.weight.detach()
     if not bool(projection.isfinite().all()) or not bool(projection.any()):
         raise ModelError(

@@ -84,9 +84,11 @@ class Resident:
         # ComfyUI knows a loaded model by this object alone, as long as it lives
         self._patcher = ModelPatcher(model.to(offload), load_device=compute_device(), offload_device=offload)
 
-    def bring(self) -> torch.device:
-        """Has the module on the device it computes on, making room if need be, and returns that."""
-        memory.load_models_gpu([self._patcher], memory_required=WORKING_MEMORY, force_full_load=True)
+    def bring(self, *beside: Any) -> torch.device:
+        """Has the module on the device it computes on, making room if need be, and returns that.
+
+        beside: patchers of the graph's models that have to be there too."""
+        memory.load_models_gpu([self._patcher, *beside], memory_required=WORKING_MEMORY, force_full_load=True)
         # where memory is short, ComfyUI leaves behind the parameters of modules that have parts
         self._patcher.model.to(self._patcher.load_device)
         return self._patcher.load_device

@@ -12,7 +12,7 @@ from ..core.settings import MODES, Mode, Settings
 from . import host
 from .host import io
 from .inputs import category_switches, interrogator_input, only, pictures_in, with_words
-from .models import Setup, default_setup
+from .models import ModelNode, Setup, default_setup
 
 _MODES = (
     "best searches phrase by phrase. fast takes the nearest phrases. classic: caption, medium, artist, site, movement "
@@ -20,7 +20,7 @@ _MODES = (
 )
 
 
-class Interrogate(io.ComfyNode):
+class Interrogate(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         default = Settings()

@@ -158,7 +158,7 @@ class InterrogatorFromGraph(io.ComfyNode):
 
         with host.reporting(cls.hidden.unique_id) as progress:
             settings = _settings(inputs)
-            source = GraphClip.of(clip, clip_vision)
+            source = GraphClip.of(clip, clip_vision, progress)
             progress.check()
         return io.NodeOutput(Setup(settings, source, named_captioner(settings.captioner)))
 

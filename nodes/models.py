@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from weakref import WeakValueDictionary
+from weakref import ReferenceType, WeakValueDictionary, ref
 
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from ..core.hub import Hub
 from ..core.progress import Progress
 from ..core.settings import CaptionSettings, Settings
 from . import host
+from .host import io
 
 
 class ClipSource(Protocol):
@@ -27,8 +28,10 @@ class ClipSource(Protocol):
     @property
     def projection(self) -> Tensor | None: ...
 
-    def clip(self, progress: Progress) -> Clip:
-        """The CLIP, on the device it computes on for as long as nothing else is brought there."""
+    def clip(self, progress: Progress, *beside: Any) -> Clip:
+        """The CLIP, on the device it computes on for as long as nothing else is brought there.
+
+        beside: patchers of the graph's models that have to be there too."""
         ...
 
 
@@ -42,13 +45,13 @@ class NamedClip:
         self._precision = precision
         self._loaded: tuple[MovableClip, host.Resident] | None = None
 
-    def clip(self, progress: Progress) -> Clip:
+    def clip(self, progress: Progress, *beside: Any) -> Clip:
         if self._loaded is None:
             arithmetic = pick_arithmetic(self._precision, host.compute_device())
             weights = MovableClip(Clip.load(self.name, "cpu", "exact", hub(), progress), arithmetic)
             self._loaded = weights, host.Resident(weights)
         weights, resident = self._loaded
-        return weights.clip(resident.bring())
+        return weights.clip(resident.bring(*beside))
 
 
 class NamedCaptioner:
@@ -80,24 +83,55 @@ class Setup:
     source: ClipSource
     captioner: NamedCaptioner | None
 
-    def engine(self, settings: Settings, progress: Progress) -> Engine:
+    def engine(self, settings: Settings, progress: Progress, *beside: Any) -> Engine:
         """An engine for one run, to be used in a `with` statement: after it nothing is left on the device but what
-        ComfyUI knows of."""
-        return Engine(settings, progress=progress, load_clip=self.source.clip, closed_forms=_shelf.closed_forms)
+        ComfyUI knows of. beside: patchers of the graph's models that have to be there with the CLIP."""
+
+        def load(progress: Progress) -> Clip:
+            return self.source.clip(progress, *beside)
+
+        return Engine(settings, progress=progress, load_clip=load, closed_forms=_kept().closed_forms)
 
 
-@dataclass
-class _Shelf:
-    """Models by name, each once, for as long as something refers to them; the default ones for good. And what lasts
-    longer than the engine of one run."""
+@dataclass(eq=False)
+class _Kept:
+    """What nodes use without an INTERROGATOR, by the CLIP's name, and what lasts longer than the engine of one run."""
 
-    clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
-    captioners: WeakValueDictionary[str, NamedCaptioner] = field(default_factory=WeakValueDictionary)
     defaults: dict[str, Setup] = field(default_factory=dict)
     closed_forms: ClosedForms = field(default_factory=ClosedForms)
 
 
+@dataclass
+class _Shelf:
+    """Models by name, each once, for as long as something refers to them; and what nodes keep."""
+
+    clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
+    captioners: WeakValueDictionary[str, NamedCaptioner] = field(default_factory=WeakValueDictionary)
+    kept: ReferenceType[_Kept] | None = None
+
+
 _shelf = _Shelf()
+
+
+def _kept() -> _Kept:
+    """The same for as long as a node holds on to it."""
+    kept = None if _shelf.kept is None else _shelf.kept()
+    if kept is None:
+        kept = _Kept()
+        _shelf.kept = ref(kept)
+    return kept
+
+
+class ModelNode(io.ComfyNode):
+    """A node that uses models without having been given any.
+
+    ComfyUI makes an instance for each such node of a graph, and lets go of it when the node leaves the graph or when it
+    is asked to free memory: so long the models stay in main memory.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._models = _kept()
 
 
 def named_setup(settings: Settings) -> Setup:
@@ -114,10 +148,11 @@ def named_captioner(name: str | None) -> NamedCaptioner | None:
 
 
 def default_setup(clip: str = Settings.clip) -> Setup:
-    """For nodes without an INTERROGATOR. No node's result holds on to it, so it stays."""
-    if clip not in _shelf.defaults:
-        _shelf.defaults[clip] = named_setup(Settings(clip=clip, cache=host.model_folders()[0]))
-    return _shelf.defaults[clip]
+    """For nodes without an INTERROGATOR."""
+    defaults = _kept().defaults
+    if clip not in defaults:
+        defaults[clip] = named_setup(Settings(clip=clip, cache=host.model_folders()[0]))
+    return defaults[clip]
 
 
 def hub() -> Hub:

@@ -11,7 +11,7 @@ from ..core.images import open_image
 from . import host
 from .host import io
 from .inputs import interrogator_input, phrases_in
-from .models import default_setup
+from .models import ModelNode, default_setup
 from .pictures import as_batch, as_image, as_mask
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..core.match import Match
 
 
-class Analyze(io.ComfyNode):
+class Analyze(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -86,7 +86,7 @@ def analysis_table(analysis: Analysis) -> str:
     return "\n".join([*lines[1:], *(line for note in notes for line in ("", note))])
 
 
-class MatchPhrases(io.ComfyNode):
+class MatchPhrases(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -151,7 +151,7 @@ def ranking(match: Match, picture: int) -> str:
     return "\n".join(f"{e.likelihood:7.1%}  {e.similarity:.3f}  {match.phrases[e.index]}" for e in entries)
 
 
-class Locate(io.ComfyNode):
+class Locate(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

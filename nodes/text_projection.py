@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.embed.text_projection import projection_file
 from ..core.errors import ModelError
+from ..core.progress import SILENT, Progress
 from . import host
 from .models import hub
 
@@ -25,18 +26,18 @@ _LAYOUTS = (
 )
 
 
-def find_projection(text_model: Any) -> Tensor:
+def find_projection(text_model: Any, progress: Progress = SILENT) -> Tensor:
     """[width, width] of the file in ComfyUI's folders whose text encoder is nearest to the given one; where none is
     near, the original model's, which is downloaded alone.
 
-    Raises ModelError when it cannot be had.
+    Raises ModelError when it cannot be had, Cancelled.
     """
     positions = text_model.embeddings.position_embedding.weight.detach().float().cpu()
     found = _nearest(positions, _files())
     reason = ""
     if found is None:
         try:
-            found = _nearest(positions, [projection_file(_ORIGINAL, hub())])
+            found = _nearest(positions, [projection_file(_ORIGINAL, hub(), progress)])
         except ModelError as error:
             reason = f" ({str(error).rstrip('.')})"
     if found is None:
