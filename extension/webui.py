@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
@@ -22,7 +22,12 @@ from .sampling import steer
 from .service import Service
 from .wording import sentence_for
 
+if TYPE_CHECKING:
+    from .pages import PromptPage
+
 _logger = logging.getLogger(__name__)
+_PROMPT_OF_TAB = {"txt2img": "txt2img", "img2img": "img2img", "inpaint": "img2img", "extras": ""}
+"""The tabs that a prompt or a picture can be sent to, and in which one the prompt field is, if any."""
 
 
 def register() -> type[ImageAsPrompt]:
@@ -82,9 +87,13 @@ class _Pages:
     def _build(self) -> None:
         from .pages import build
 
-        page = build(self._service(), list(self._prompts))
-        for name, target in self._prompts.items():
-            _connect_sending(page.send[name], name, page.prompt, target, page.picture)
+        known = webui_host.paste_parameters().paste_fields
+        tabs = [
+            tab for tab, prompt in _PROMPT_OF_TAB.items() if tab in known and (not prompt or prompt in self._prompts)
+        ]
+        page = build(self._service(), tabs)
+        for tab in tabs:
+            _connect_sending(page.send[tab], tab, page, self._prompts.get(_PROMPT_OF_TAB[tab]))
 
     def _service(self) -> Service:
         return Service(
@@ -133,14 +142,15 @@ def _add_settings() -> None:
     webui_host.add_setting("keeping", "Where models are kept between uses", gr.Radio, lambda: KEEPINGS)
 
 
-def _connect_sending(button: Any, tab: str, prompt: Any, target: Any, picture: Any) -> None:
-    """The prompt alone goes into the field: read as a generation's parameters it would reset others. img2img gets the
-    picture as well."""
+def _connect_sending(button: Any, tab: str, page: PromptPage, target: Any) -> None:
+    """The prompt alone goes into the field: read as a generation's parameters it would reset others. All tabs but
+    txt2img get the picture. target: the prompt field; None for a tab without."""
     from .gradio_versions import event
 
     pasting = webui_host.paste_parameters()
-    button.click(lambda text: text, inputs=[prompt], outputs=[target], **event())
+    if target is not None:
+        button.click(lambda text: text, inputs=[page.prompt], outputs=[target], **event())
     binding = pasting.ParamBinding(
-        paste_button=button, tabname=tab, source_image_component=picture if tab == "img2img" else None
+        paste_button=button, tabname=tab, source_image_component=None if tab == "txt2img" else page.picture
     )
     pasting.register_paste_params_button(binding)

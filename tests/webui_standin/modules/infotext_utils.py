@@ -1,5 +1,7 @@
 from typing import Any
 
+paste_fields: dict[str, dict[str, Any]] = {"txt2img": {}, "img2img": {}, "inpaint": {}, "extras": {}}
+
 
 class ParamBinding:
     def __init__(self, paste_button: Any, tabname: str, source_image_component: Any = None) -> None:
