@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from comfyui_server import ROOT
+
 Graph = dict[str, dict[str, Any]]
+
+NAMES = ("astronaut.png", "coffee.png", "cat.png")
+FEW_PHRASES = {
+    "artists": "Ada Lovelace\nMary Cassatt\n",
+    "flavors": "soft light (indoors)\nwide angle\ngrainy\n",
+    "mediums": "a photograph\nan oil painting\n",
+    "movements": "impressionism\n",
+    "sites": "flickr\n",
+}
 
 INTERROGATE = {
     "mode": "best",
@@ -57,3 +69,42 @@ def interrogate(image: Any, interrogator: Any, **settings: Any) -> dict[str, Any
 def one_picture(name: str, **settings: Any) -> Graph:
     """Node 3 interrogates the picture with micro."""
     return {"1": picture(name), "2": micro(), "3": interrogate(["1", 0], ["2", 0], **settings)}
+
+
+def in_the_graph(width: int, **settings) -> dict:
+    """Node 4 interrogates with the checkpoint's CLIP-L and a small vision model of that width."""
+    options = {**CAPTIONING, **SEARCHING, "captioner": "none", "vocabulary": "phrases/few"}
+    return {
+        "1": picture("coffee.png"),
+        "2": node("CheckpointLoaderSimple", ckpt_name="random.safetensors"),
+        "3": node("ProbeSmallVision", width=width),
+        "5": node("UnrenderInterrogatorFromClip", clip=["2", 1], clip_vision=["3", 0], **options),
+        "4": interrogate(["1", 0], ["5", 0], **settings),
+    }
+
+
+def embedding(clip: list, **settings) -> dict:
+    """Node 3 embeds the picture for a CLIP, seen by a small vision model of CLIP-L's width."""
+    return {
+        "1": picture("coffee.png"),
+        "2": node("CheckpointLoaderSimple", ckpt_name="random.safetensors"),
+        "101": node("ProbeSmallVision", width=768),
+        "3": node("UnrenderImageToPromptEmbedding", image=["1", 0], clip=clip, **{**EMBED, **settings}),
+    }
+
+
+def shipped(name: str) -> dict:
+    """A shipped workflow with the test's models and a small picture in place of those a user has."""
+    graph = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    replaced = {
+        "LoadImage": {"image": "coffee.png"},
+        "CheckpointLoaderSimple": {"ckpt_name": "random.safetensors"},
+        "EmptyLatentImage": {"width": 64, "height": 64},
+        "KSampler": {"steps": 2},
+        "UnrenderInterrogate": {"interrogator": ["100", 0]},
+        "UnrenderAnalyze": {"interrogator": ["100", 0]},
+        "UnrenderImageToPromptEmbedding": {"clip_vision": ["101", 0]},
+    }
+    for step in graph.values():
+        step["inputs"] |= replaced.get(step["class_type"], {})
+    return {**graph, "100": micro(), "101": node("ProbeSmallVision", width=768)}

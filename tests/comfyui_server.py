@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+from PIL import Image
+
 ROOT = Path(__file__).parents[1]
 FOLDER_NAME = "un-render v1.0 of mine"
 """Under which the nodes are put into custom_nodes."""
@@ -23,7 +28,15 @@ BROKEN_PACKAGES = ("open_clip", "diffusers", "clip_interrogator", "clip_gaze")
 """Optional ones, which fail when ComfyUI's Python imports them: the nodes have to do without."""
 
 _START_SECONDS = 180
-_RUN_SECONDS = 300
+_RUN_SECONDS = 900
+
+
+COMFYUI = os.environ.get("COMFYUI_DIR")
+PYTHON = os.environ.get("COMFYUI_PYTHON")
+
+needs_comfyui = pytest.mark.skipif(
+    not (COMFYUI and PYTHON), reason="set COMFYUI_DIR to a checkout of ComfyUI and COMFYUI_PYTHON to its Python"
+)
 
 
 class Server:
@@ -143,3 +156,20 @@ class Run:
     def text(self, node: str) -> list[str]:
         assert self.succeeded, self.error
         return self.outputs[node]["text"]
+
+
+def rendered(comfyui: Server, graph: dict) -> np.ndarray:
+    run = comfyui.run(graph)
+    assert run.succeeded, run.error
+    return np.asarray(view(comfyui, run.outputs["9"]["images"][0]))
+
+
+def view(comfyui: Server, image: dict) -> Image.Image:
+    query = f"filename={image['filename']}&type={image['type']}&subfolder={image['subfolder']}"
+    return Image.open(io.BytesIO(comfyui.get(f"/view?{query}"))).convert("RGB")
+
+
+def write_phrases(folder: Path, lists: dict[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text(lines, encoding="utf-8")

@@ -1,66 +1,23 @@
-"""The nodes in a real ComfyUI. Opt-in: COMFYUI_DIR is its checkout, COMFYUI_PYTHON the Python that runs it."""
+"""The nodes in a real ComfyUI; test_comfyui_embedding.py has those for prompt embeddings."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pytest
 import tiny_captioners
-import torch
-from comfyui_graphs import CAPTIONING, EMBED, SEARCHING, interrogate, micro, node, one_picture, picture
-from comfyui_server import FOLDER_NAME, ROOT, Server
-from hub_server import serving
+from comfyui_graphs import FEW_PHRASES, NAMES, in_the_graph, interrogate, micro, node, one_picture, picture, shipped
+from comfyui_server import FOLDER_NAME, ROOT, needs_comfyui, rendered, view, write_phrases
 from PIL import Image
-from transformers import CLIPConfig, CLIPModel
 
-COMFYUI = os.environ.get("COMFYUI_DIR")
-PYTHON = os.environ.get("COMFYUI_PYTHON")
-
-pytestmark = pytest.mark.skipif(
-    not (COMFYUI and PYTHON), reason="set COMFYUI_DIR to a checkout of ComfyUI and COMFYUI_PYTHON to its Python"
-)
-
-NAMES = ("astronaut.png", "coffee.png", "cat.png")
-FEW_PHRASES = {
-    "artists": "Ada Lovelace\nMary Cassatt\n",
-    "flavors": "soft light (indoors)\nwide angle\ngrainy\n",
-    "mediums": "a photograph\nan oil painting\n",
-    "movements": "impressionism\n",
-    "sites": "flickr\n",
-}
-
-
-@pytest.fixture(scope="module")
-def hub():
-    with serving() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def comfyui(tmp_path_factory, photographs, hub):
-    assert COMFYUI and PYTHON
-    server = Server(Path(COMFYUI), Path(PYTHON), tmp_path_factory.mktemp("comfyui"), hub.url)
-    for name, photograph in zip(NAMES, photographs, strict=False):
-        photograph.save(server.base / "input" / name)
-    write_phrases(server.shared / "phrases" / "few", FEW_PHRASES)
-    server.write_models()
-    server.start()
-    yield server
-    server.stop()
-
-
-def write_phrases(folder: Path, lists: dict[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, lines in lists.items():
-        (folder / f"{name}.txt").write_text(lines, encoding="utf-8")
+pytest_plugins = ["comfyui_fixtures"]
+pytestmark = needs_comfyui
 
 
 def from_command_line(cache: Path, *arguments: str) -> dict:
@@ -69,18 +26,6 @@ def from_command_line(cache: Path, *arguments: str) -> dict:
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=one_thread)
     return json.loads(done.stdout)
-
-
-def in_the_graph(width: int, **settings) -> dict:
-    """Node 4 interrogates with the checkpoint's CLIP-L and a small vision model of that width."""
-    options = {**CAPTIONING, **SEARCHING, "captioner": "none", "vocabulary": "phrases/few"}
-    return {
-        "1": picture("coffee.png"),
-        "2": node("CheckpointLoaderSimple", ckpt_name="random.safetensors"),
-        "3": node("ProbeSmallVision", width=width),
-        "5": node("UnrenderInterrogatorFromClip", clip=["2", 1], clip_vision=["3", 0], **options),
-        "4": interrogate(["1", 0], ["5", 0], **settings),
-    }
 
 
 def test_comfyui_loads_the_nodes_under_any_folder_name(comfyui):
@@ -170,23 +115,6 @@ def test_comfyui_interrupts_a_search(comfyui):
     assert run.interrupted and not run.error
     assert time.monotonic() - asked < 10
     assert comfyui.run(one_picture("cat.png", mode="caption")).succeeded
-
-
-@pytest.fixture(scope="module")
-def clip_in_the_hub(hub, transformers_folder, tmp_path_factory):
-    """A CLIP of the real one's name and widths, with one layer and random weights, and the real tokenizer."""
-    small = {"intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = CLIPConfig(
-        text_config={**small, "hidden_size": 768, "num_attention_heads": 12, "eos_token_id": 49407},
-        vision_config={**small, "hidden_size": 32, "image_size": 64, "patch_size": 16},
-        projection_dim=768,
-    )
-    torch.manual_seed(0)
-    model, folder = CLIPModel(config), tmp_path_factory.mktemp("clip")
-    torch.nn.init.normal_(model.text_projection.weight, std=768**-0.5)
-    model.save_pretrained(folder)
-    files = [*transformers_folder.iterdir(), *folder.iterdir()]
-    hub.repos["openai/clip-vit-large-patch14"] = {path.name: path.read_bytes() for path in files}
 
 
 def test_comfyui_downloads_what_a_picture_alone_needs(comfyui, hub, clip_in_the_hub, tmp_path):
@@ -339,128 +267,6 @@ def test_comfyui_offers_the_workflows_and_what_belongs_to_the_nodes(comfyui):
     assert english["UnrenderInterrogate"]["inputs"]["max_phrases"]["name"] == "max phrases"
 
 
-def shipped(name: str) -> dict:
-    """A shipped workflow with the test's models and a small picture in place of those a user has."""
-    graph = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
-    replaced = {
-        "LoadImage": {"image": "coffee.png"},
-        "CheckpointLoaderSimple": {"ckpt_name": "random.safetensors"},
-        "EmptyLatentImage": {"width": 64, "height": 64},
-        "KSampler": {"steps": 2},
-        "UnrenderInterrogate": {"interrogator": ["100", 0]},
-        "UnrenderAnalyze": {"interrogator": ["100", 0]},
-        "UnrenderImageToPromptEmbedding": {"clip_vision": ["101", 0]},
-    }
-    for step in graph.values():
-        step["inputs"] |= replaced.get(step["class_type"], {})
-    return {**graph, "100": micro(), "101": node("ProbeSmallVision", width=768)}
-
-
-def rendered(comfyui: Server, graph: dict) -> np.ndarray:
-    run = comfyui.run(graph)
-    assert run.succeeded, run.error
-    return np.asarray(view(comfyui, run.outputs["9"]["images"][0]))
-
-
-def embedding(clip: list, **settings) -> dict:
-    """Node 3 embeds the picture for a CLIP, seen by a small vision model of CLIP-L's width."""
-    return {
-        "1": picture("coffee.png"),
-        "2": node("CheckpointLoaderSimple", ckpt_name="random.safetensors"),
-        "101": node("ProbeSmallVision", width=768),
-        "3": node("UnrenderImageToPromptEmbedding", image=["1", 0], clip=clip, **{**EMBED, **settings}),
-    }
-
-
-def test_comfyui_varies_a_picture_without_words(comfyui, clip_in_the_hub):
-    """Only the picture and a checkpoint are there; the CLIP is downloaded, unless another test had it downloaded."""
-    graph = shipped("image-variation-without-text")
-    del graph["3"]["inputs"]["clip_vision"]
-    image = rendered(comfyui, graph)
-    assert list((comfyui.shared / "models").glob("models--openai--clip-vit-large-patch14/**/model.safetensors"))
-    again = {**graph, "3": {**graph["3"], "inputs": {**graph["3"]["inputs"], "weights": "1"}}}
-    assert (rendered(comfyui, again) == image).all()
-    without = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
-    assert (rendered(comfyui, without) != image).any()
-    other = {**graph, "2": picture("cat.png")}
-    assert (rendered(comfyui, other) != image).any()
-
-
-@pytest.mark.parametrize("name", ["image-variation-without-text", "edit-a-picture-with-words", "blend-two-pictures"])
-def test_comfyui_runs_the_workflows_with_prompt_embeddings(comfyui, name):
-    graph = shipped(name)
-    if name == "blend-two-pictures":
-        graph["4"] = picture("cat.png")
-    image = rendered(comfyui, graph)
-    changed = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
-    assert (rendered(comfyui, changed) != image).any()
-    assert (rendered(comfyui, {**graph, "1": node("CheckpointLoaderSimple", **graph["1"]["inputs"])}) == image).all()
-
-
-def test_comfyui_embeds_an_empty_prompt_as_comfyui_does(comfyui):
-    """At strength 0, LoRAs taking part, the sampler gets what it always gets."""
-    comfyui.post("/free", {"unload_models": True, "free_memory": True})
-    time.sleep(1)
-    graph = embedding(["21", 1], strength=0.0, clip_vision=["101", 0]) | {
-        "21": node("LoraLoader", model=["2", 0], clip=["2", 1], lora_name="text.safetensors"),
-        "23": node("CLIPTextEncode", text="", clip=["21", 1]),
-        "24": node("ProbeDistance", first=["3", 0], second=["23", 0]),
-        "25": node("PreviewAny", source=["24", 0]),
-        "26": node("CLIPTextEncode", text="", clip=["2", 1]),
-        "27": node("ProbeDistance", first=["3", 0], second=["26", 0]),
-        "28": node("PreviewAny", source=["27", 0]),
-    }
-    graph["21"]["inputs"] |= {"strength_model": 1.0, "strength_clip": 1.0}
-    run = comfyui.run(graph)
-    assert float(run.text("25")[0]) < 2e-3 < 0.05 < float(run.text("28")[0]), "the LoRA takes part"
-    assert "UnrenderModel" not in comfyui.get("/probe/loaded")
-
-
-def test_comfyui_says_which_vision_model_belongs_to_the_checkpoint(comfyui):
-    graph = embedding(["2", 1], clip_vision=["101", 0]) | {"101": node("ProbeSmallVision", width=1024)}
-    graph["4"] = node("PreviewAny", source=["3", 0])
-    assert comfyui.run(graph).error == (
-        "The vision model is ViT-H/14 and does not belong to this CLIP; "
-        "load ViT-L/14 (clip-vit-large-patch14) with Load CLIP Vision."
-    )
-
-
-def test_comfyui_saves_and_loads_prompt_embeddings(comfyui):
-    graph = embedding(["2", 1], clip_vision=["101", 0])
-    graph["4"] = node("UnrenderSavePromptEmbedding", embedding=["3", 1], name="coffee")
-    path = Path(comfyui.run(graph).text("4")[0])
-    assert path == comfyui.shared / "prompt_embeddings" / "coffee.safetensors" and path.is_file()
-    again = embedding(["2", 1], clip_vision=["101", 0]) | {
-        "5": node("UnrenderLoadPromptEmbedding", name="coffee.safetensors"),
-        "6": node("ProbeDistance", first=["3", 0], second=["5", 0]),
-        "7": node("PreviewAny", source=["6", 0]),
-    }
-    assert float(comfyui.run(again).text("7")[0]) == 0
-
-
-def test_comfyui_embeds_a_picture_in_the_time_of_its_vision_tower(comfyui):
-    """With models of the real sizes, all loaded; the middle of several runs, because others use the machine. See the
-    times with pytest -s."""
-    graph = embedding(["2", 1], clip_vision=["101", 0]) | {
-        "101": node("ProbeLargeVision"),
-        "102": node("CLIPVisionEncode", clip_vision=["101", 0], image=["1", 0], crop="center"),
-        "4": node("CLIPTextEncode", text="a cup of coffee", clip=["2", 1]),
-        "5": node("PreviewAny", source=["3", 0]),
-        "6": node("PreviewAny", source=["4", 0]),
-        "7": node("PreviewAny", source=["102", 0]),
-    }
-    assert comfyui.run(graph).succeeded
-    shares = []
-    for run, name in enumerate(("cat.png", "astronaut.png", "coffee.png", "cat.png")):
-        graph["1"], graph["4"]["inputs"]["text"] = picture(name), f"a cup of coffee {run}"
-        assert comfyui.run(graph).succeeded
-        seconds = comfyui.get("/probe/seconds")
-        vision, ours, text = (seconds[number] for number in ("102", "3", "4"))
-        print(f"\nvision tower {vision:.3f} s, Image To Prompt Embedding {ours:.3f} s, text {text:.3f} s")  # noqa: T201
-        shares.append(ours / vision)
-    assert median(shares) < 1.25, shares
-
-
 def test_comfyui_analyzes_with_a_chart(comfyui):
     graph = {
         "1": picture("coffee.png"),
@@ -536,8 +342,3 @@ def test_comfyui_reads_the_prompt_in_a_picture_it_made(comfyui):
     assert run.text("3") == ["1"]
     graph["1"]["inputs"]["image"] = "coffee.png"
     assert comfyui.run(graph).text("1") == ["The file says nothing of how it was made."]
-
-
-def view(comfyui: Server, image: dict) -> Image.Image:
-    query = f"filename={image['filename']}&type={image['type']}&subfolder={image['subfolder']}"
-    return Image.open(io.BytesIO(comfyui.get(f"/view?{query}"))).convert("RGB")

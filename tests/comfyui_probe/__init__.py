@@ -1,6 +1,7 @@
 """A pack for tests alone: tells what is loaded, and makes small vision models of any width."""
 
 import json
+import sys
 import tempfile
 import time
 import types
@@ -15,6 +16,7 @@ import comfy_execution.progress
 import folder_paths
 import torch
 from aiohttp import web
+from comfy.text_encoders import sd2_clip
 from comfy_execution.progress import ProgressRegistry
 from safetensors.torch import load_file
 from server import PromptServer
@@ -89,7 +91,7 @@ class LargeVision:
 
 class SmallSdxl:
     """A CLIP as SDXL's checkpoints have it, both text encoders of three layers with random weights: clip_g of the given
-    width, clip_l twice as wide."""
+    width, clip_l twice as wide unless told otherwise."""
 
     RETURN_TYPES = ("CLIP",)
     FUNCTION = "make"
@@ -97,26 +99,65 @@ class SmallSdxl:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"width": ("INT", {"default": 64, "max": 4096})}}
+        return {
+            "required": {"width": ("INT", {"default": 64, "max": 4096})},
+            "optional": {"other_width": ("INT", {"default": 0, "max": 4096})},
+        }
 
-    def make(self, width):
-        small = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 128}
+    def make(self, width, other_width=0):
         options = {
-            "clip_g_model_config": {**small, "hidden_size": width},
-            "clip_l_model_config": {**small, "hidden_size": 2 * width},
+            "clip_g_model_config": {**SMALL, "hidden_size": width},
+            "clip_l_model_config": {**SMALL, "hidden_size": other_width or 2 * width},
         }
-        target = types.SimpleNamespace(
-            params={}, clip=comfy.sdxl_clip.SDXLClipModel, tokenizer=comfy.sdxl_clip.SDXLTokenizer
-        )
-        clip = comfy.sd.CLIP(target, model_options=options)
-        generator = torch.Generator().manual_seed(1)
-        weights = {
-            name: torch.randn(tensor.shape, generator=generator) * 0.05 + ("norm" in name and name.endswith("weight"))
-            for name, tensor in clip.cond_stage_model.state_dict().items()
-            if not name.endswith("logit_scale")
-        }
-        clip.cond_stage_model.load_state_dict(weights, strict=False)
-        return (clip,)
+        return (random_clip(comfy.sdxl_clip.SDXLClipModel, comfy.sdxl_clip.SDXLTokenizer, options),)
+
+
+class SmallSd2:
+    """A CLIP as Stable Diffusion 2's checkpoints have it, of three layers with random weights."""
+
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "make"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def make(self):
+        options = {"clip_h_model_config": {**SMALL, "hidden_size": 1024}, "model_name": "clip_h"}
+        return (random_clip(sd2_clip.SD2ClipModel, sd2_clip.SD2Tokenizer, options),)
+
+
+SMALL = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 128}
+
+
+def random_clip(model, tokenizer, options):
+    clip = comfy.sd.CLIP(types.SimpleNamespace(params={}, clip=model, tokenizer=tokenizer), model_options=options)
+    generator = torch.Generator().manual_seed(1)
+    weights = {
+        name: torch.randn(tensor.shape, generator=generator) * 0.05 + ("norm" in name and name.endswith("weight"))
+        for name, tensor in clip.cond_stage_model.state_dict().items()
+        if not name.endswith("logit_scale")
+    }
+    clip.cond_stage_model.load_state_dict(weights, strict=False)
+    return clip
+
+
+class Noise:
+    """A batch of pictures of noise, each about a colour of its own."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "make"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"pictures": ("INT", {"default": 8}), "size": ("INT", {"default": 56})}}
+
+    def make(self, pictures, size):
+        generator = torch.Generator().manual_seed(2)
+        colours = torch.rand(pictures, 1, 1, 3, generator=generator)
+        return ((colours + torch.rand(pictures, size, size, 3, generator=generator)) / 2,)
 
 
 class Similarity:
@@ -149,9 +190,10 @@ class Similarity:
 
 
 class Distance:
-    """The greatest difference between two conditionings' states."""
+    """The greatest difference between two conditionings' states, and the greatest of states and pooled vectors as a
+    share of the second's greatest value."""
 
-    RETURN_TYPES = ("FLOAT",)
+    RETURN_TYPES = ("FLOAT", "FLOAT")
     FUNCTION = "compare"
     CATEGORY = "probe"
 
@@ -160,7 +202,12 @@ class Distance:
         return {"required": {"first": ("CONDITIONING",), "second": ("CONDITIONING",)}}
 
     def compare(self, first, second):
-        return (float((first[0][0] - second[0][0]).abs().max()),)
+        (states, options), (others, other_options) = first[0], second[0]
+        pairs = [(states, others)]
+        if "pooled_output" in options:
+            pairs.append((options["pooled_output"], other_options["pooled_output"]))
+        shares = [float((mine - theirs).abs().max() / theirs.abs().max()) for mine, theirs in pairs]
+        return (float((states - others).abs().max()), max(shares))
 
 
 class Stopwatch(ProgressRegistry):
@@ -187,9 +234,19 @@ async def seconds(_request):
     return web.json_response(Stopwatch.seconds)
 
 
+@PromptServer.instance.routes.post("/probe/learn_from/{texts}")
+async def learn_from(request):
+    """How many texts the projections learn from where nothing else is said, since thousands take minutes."""
+    ridge = next(module for name, module in list(sys.modules.items()) if name.endswith(".core.embed.ridge"))
+    ridge.Fit.__init__.__defaults__ = (int(request.match_info["texts"]), *ridge.Fit.__init__.__defaults__[1:])
+    return web.json_response({})
+
+
 NODE_CLASS_MAPPINGS = {
     "ProbeDistance": Distance,
     "ProbeLargeVision": LargeVision,
+    "ProbeNoise": Noise,
+    "ProbeSmallSd2": SmallSd2,
     "ProbeSmallVision": SmallVision,
     "ProbeSimilarity": Similarity,
     "ProbeSmallSdxl": SmallSdxl,

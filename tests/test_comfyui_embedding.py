@@ -1,0 +1,183 @@
+"""Pictures in a prompt's place, in a real ComfyUI."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+
+import pytest
+from comfyui_graphs import EMBED, Graph, embedding, node, picture, shipped
+from comfyui_server import Server, needs_comfyui, rendered
+
+pytest_plugins = ["comfyui_fixtures"]
+pytestmark = needs_comfyui
+
+
+def test_comfyui_varies_a_picture_without_words(comfyui, clip_in_the_hub):
+    """Only the picture and a checkpoint are there; the CLIP is downloaded, unless another test had it downloaded."""
+    graph = shipped("image-variation-without-text")
+    del graph["3"]["inputs"]["clip_vision"]
+    image = rendered(comfyui, graph)
+    assert list((comfyui.shared / "models").glob("models--openai--clip-vit-large-patch14/**/model.safetensors"))
+    again = {**graph, "3": {**graph["3"], "inputs": {**graph["3"]["inputs"], "weights": "1"}}}
+    assert (rendered(comfyui, again) == image).all()
+    without = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
+    assert (rendered(comfyui, without) != image).any()
+    other = {**graph, "2": picture("cat.png")}
+    assert (rendered(comfyui, other) != image).any()
+
+
+@pytest.mark.parametrize("name", ["image-variation-without-text", "edit-a-picture-with-words", "blend-two-pictures"])
+def test_comfyui_runs_the_workflows_with_prompt_embeddings(comfyui, name):
+    graph = shipped(name)
+    if name == "blend-two-pictures":
+        graph["4"] = picture("cat.png")
+    image = rendered(comfyui, graph)
+    changed = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
+    assert (rendered(comfyui, changed) != image).any()
+    assert (rendered(comfyui, {**graph, "1": node("CheckpointLoaderSimple", **graph["1"]["inputs"])}) == image).all()
+
+
+def test_comfyui_embeds_an_empty_prompt_as_comfyui_does(comfyui):
+    """At strength 0, LoRAs taking part, the sampler gets what it always gets."""
+    comfyui.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(1)
+    graph = embedding(["21", 1], strength=0.0, clip_vision=["101", 0]) | {
+        "21": node("LoraLoader", model=["2", 0], clip=["2", 1], lora_name="text.safetensors"),
+        "23": node("CLIPTextEncode", text="", clip=["21", 1]),
+        "24": node("ProbeDistance", first=["3", 0], second=["23", 0]),
+        "25": node("PreviewAny", source=["24", 0]),
+        "26": node("CLIPTextEncode", text="", clip=["2", 1]),
+        "27": node("ProbeDistance", first=["3", 0], second=["26", 0]),
+        "28": node("PreviewAny", source=["27", 0]),
+    }
+    graph["21"]["inputs"] |= {"strength_model": 1.0, "strength_clip": 1.0}
+    run = comfyui.run(graph)
+    assert float(run.text("25")[0]) < 2e-3 < 0.05 < float(run.text("28")[0]), "the LoRA takes part"
+    assert "UnrenderModel" not in comfyui.get("/probe/loaded")
+
+
+def test_comfyui_says_which_vision_model_belongs_to_the_checkpoint(comfyui):
+    graph = embedding(["2", 1], clip_vision=["101", 0]) | {"101": node("ProbeSmallVision", width=1024)}
+    graph["4"] = node("PreviewAny", source=["3", 0])
+    assert comfyui.run(graph).error == (
+        "The vision model is ViT-H/14 and does not belong to this CLIP; "
+        "load ViT-L/14 (clip-vit-large-patch14) with Load CLIP Vision."
+    )
+
+
+def test_comfyui_saves_and_loads_prompt_embeddings(comfyui):
+    graph = embedding(["2", 1], clip_vision=["101", 0])
+    graph["4"] = node("UnrenderSavePromptEmbedding", embedding=["3", 1], name="coffee")
+    path = Path(comfyui.run(graph).text("4")[0])
+    assert path == comfyui.shared / "prompt_embeddings" / "coffee.safetensors" and path.is_file()
+    again = embedding(["2", 1], clip_vision=["101", 0]) | {
+        "5": node("UnrenderLoadPromptEmbedding", name="coffee.safetensors"),
+        "6": node("ProbeDistance", first=["3", 0], second=["5", 0]),
+        "7": node("PreviewAny", source=["6", 0]),
+    }
+    assert float(comfyui.run(again).text("7")[0]) == 0
+
+
+def test_comfyui_embeds_a_picture_in_the_time_of_its_vision_tower(comfyui):
+    """With models of the real sizes, all loaded; the middle of several runs, because others use the machine. See the
+    times with pytest -s."""
+    graph = embedding(["2", 1], clip_vision=["101", 0]) | {
+        "101": node("ProbeLargeVision"),
+        "102": node("CLIPVisionEncode", clip_vision=["101", 0], image=["1", 0], crop="center"),
+        "4": node("CLIPTextEncode", text="a cup of coffee", clip=["2", 1]),
+        "5": node("PreviewAny", source=["3", 0]),
+        "6": node("PreviewAny", source=["4", 0]),
+        "7": node("PreviewAny", source=["102", 0]),
+    }
+    assert comfyui.run(graph).succeeded
+    shares = []
+    for run, name in enumerate(("cat.png", "astronaut.png", "coffee.png", "cat.png")):
+        graph["1"], graph["4"]["inputs"]["text"] = picture(name), f"a cup of coffee {run}"
+        assert comfyui.run(graph).succeeded
+        seconds = comfyui.get("/probe/seconds")
+        vision, ours, text = (seconds[number] for number in ("102", "3", "4"))
+        print(f"\nvision tower {vision:.3f} s, Image To Prompt Embedding {ours:.3f} s, text {text:.3f} s")  # noqa: T201
+        shares.append(ours / vision)
+    assert median(shares) < 1.25, shares
+
+
+FAMILIES = {
+    "sd15": (node("CheckpointLoaderSimple", ckpt_name="random.safetensors"), 1, 768),
+    "sd2": (node("ProbeSmallSd2"), 0, 1024),
+    "sdxl": (node("ProbeSmallSdxl", width=1280, other_width=768), 0, 1280),
+}
+"""A CLIP of each, its output's number, and the width of what its vision model sees."""
+
+
+def family_graph(family: str) -> Graph:
+    """Node 2 has the CLIP, 101 a small vision model, 102 what that sees, 103 pictures to measure the gap with. At the
+    vision model's own size no one resizes."""
+    clip, output, width = FAMILIES[family]
+    return {
+        "1": picture("coffee.png"),
+        "2": clip,
+        "10": node("ImageScale", image=["1", 0], upscale_method="area", width=56, height=56, crop="center"),
+        "101": node("ProbeSmallVision", width=width),
+        "102": node("CLIPVisionEncode", clip_vision=["101", 0], image=["10", 0], crop="center"),
+        "103": node("ProbeNoise", pictures=8, size=56),
+        "104": node("CLIPVisionEncode", clip_vision=["101", 0], image=["103", 0], crop="center"),
+        "20": node("CLIPTextEncode", text="", clip=["2", output]),
+        "21": node("CLIPTextEncode", text="a cup of coffee", clip=["2", output]),
+        "22": node("PrimitiveString", value="a cup of coffee"),
+    }
+
+
+def of_family(family: str, **settings) -> dict:
+    """A node that embeds the picture of `family_graph`."""
+    seen = {} if "image" in settings else {"image": ["10", 0], "clip_vision": ["101", 0]}
+    clip = ["2", FAMILIES[family][1]]
+    return node("UnrenderImageToPromptEmbedding", clip=clip, **{**EMBED, **seen, **settings})
+
+
+def shares(comfyui: Server, graph: Graph, pairs: dict[str, tuple[str, str]]) -> dict[str, float]:
+    """How far nodes' conditionings are from each other, after one run."""
+    for number, (first, second) in enumerate(pairs.values()):
+        graph[f"{200 + number}"] = node("ProbeDistance", first=[first, 0], second=[second, 0])
+        graph[f"{300 + number}"] = node("PreviewAny", source=[f"{200 + number}", 1])
+    run = comfyui.run(graph)
+    return {name: float(run.text(f"{300 + number}")[0]) for number, name in enumerate(pairs)}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_comfyui_has_every_projection_for_every_family(comfyui, family):
+    """Learned from a few texts. What ComfyUI itself makes of texts is where the scales of strength and correction
+    begin."""
+    comfyui.post("/probe/learn_from/64", {})
+    comfyui.post("/free", {"unload_models": True, "free_memory": True})
+    graph = family_graph(family) | {
+        "30": of_family(family, projection="ridge"),
+        "31": of_family(family, projection="ridge", image=["102", 0]),
+        "32": of_family(family, projection="ridge", gap_pictures=["103", 0]),
+        "33": of_family(family, projection="ridge", image=["102", 0], gap_pictures=["104", 0]),
+        "34": of_family(family, projection="ridge", strength=0.0),
+        "40": of_family(family, projection="bank"),
+        "41": of_family(family, projection="bank", temperature=0.5),
+        "50": of_family(family, projection="anchored", anchor=["22", 0]),
+        "51": of_family(family, projection="anchored", anchor=["22", 0], correction=0.0),
+    }
+    found = shares(
+        comfyui,
+        graph,
+        {
+            "seen elsewhere": ("31", "30"),
+            "gap seen elsewhere": ("33", "32"),
+            "gap": ("32", "30"),
+            "no strength": ("34", "20"),
+            "bank": ("40", "30"),
+            "temperature": ("41", "40"),
+            "anchored": ("50", "21"),
+            "no correction": ("51", "21"),
+            "the picture": ("30", "20"),
+        },
+    )
+    same = {"seen elsewhere", "gap seen elsewhere", "no strength", "no correction"}
+    assert all(found[name] < 3e-3 for name in same), found
+    assert all(1e-2 < share < 1e3 for name, share in found.items() if name not in same), found
+    assert "UnrenderModel" not in comfyui.get("/probe/loaded")
