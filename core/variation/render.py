@@ -66,7 +66,7 @@ def render(
     to the size. Raises EmbeddingError for an embedding of another family, MissingPackageError, ModelError for weights
     that give no numbers, or Cancelled.
     """
-    return render_together(checkpoint, [embedding], negative, sampling, init, progress)[0]
+    return render_together(checkpoint, [embedding], negative, sampling, (), init, progress)[0]
 
 
 def render_together(
@@ -74,11 +74,12 @@ def render_together(
     embeddings: Sequence[PromptEmbedding],
     negative: PromptEmbedding,
     sampling: Sampling | None = None,
+    seeds: Sequence[int] = (),
     init: Image.Image | None = None,
     progress: Progress = SILENT,
 ) -> list[Image.Image]:
-    """A picture of each embedding as `render` makes it, all with the same seed, in one batch: as fast as the device
-    allows, and with the memory of as many pictures."""
+    """A picture of each embedding as `render` makes it, in one batch: as fast as the device allows, and with the memory
+    of as many pictures. seeds: one for each, or none for the sampling's own for all."""
     sampling = sampling or Sampling()
     pipeline, picture, count = checkpoint.pipeline, None, len(embeddings)
     width, height = sampling.size or usual_size(checkpoint)
@@ -96,7 +97,7 @@ def render_together(
             **options,
             num_inference_steps=sampling.steps,
             guidance_scale=sampling.guidance,
-            generator=[torch.Generator("cpu").manual_seed(sampling.seed) for _ in embeddings],
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds or [sampling.seed] * count],
             callback_on_step_end=_reporting(task),
             output_type="np",
         )
