@@ -30,16 +30,17 @@ class FolderSource:
     """The pictures in a folder, by their files' suffixes; hidden ones are left out.
 
     recursive: those in folders below it too. pattern: of the names, such as "*.jpg", where only some are meant.
+    Raises SettingsError where there is no such folder.
     """
 
     def __init__(self, root: str | os.PathLike[str], recursive: bool = False, pattern: str = "*") -> None:
         self.root = Path(root)
+        if not self.root.is_dir():
+            raise SettingsError(f"There is no folder {root}; check the path.")
         self._recursive = recursive
         self._pattern = pattern
 
     def __iter__(self) -> Iterator[Item]:
-        if not self.root.is_dir():
-            raise SettingsError(f"There is no folder {self.root}; check the path.")
         names = sorted(self._names())
         return (Item(name, self.root / name) for name in names)
 
