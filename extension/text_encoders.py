@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ..core.clip.tokenizers import TransformersTokenizer
 from ..core.clip.weights import TowerWeights, from_open_clip, from_transformers
-from ..core.embed.families import CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Family
+from ..core.embed.families import CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Encoder, Family
 from ..core.embed.text_side import TextSide, whole_tower
 from ..core.errors import ModelError
 
@@ -51,12 +50,9 @@ def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[st
     tokenizer = _clip_tokenizer([own for _, own in found])
     sides = {}
     for encoder, (module, _) in zip(family.encoders, found, strict=True):
-        weights = _weights(module)
+        weights = _weights(module, encoder)
         if weights is None:
             raise ModelError(f"The checkpoint's {encoder.name} is of a kind that is not known; take the picture out.")
-        if encoder.name == CLIP_L:
-            # checkpoints leave it out, and Forge fills the gap with whatever is in memory
-            weights = replace(weights, projection=None)
         weights = whole_tower(weights.to(device, _dtype(weights, device)), encoder)
         sides[encoder.name] = TextSide(weights, tokenizer, encoder.padding)
     return sides
@@ -85,17 +81,19 @@ def _clip_tokenizer(tokenizers: Sequence[Any]) -> Any:
     return OpenClipTokenizer.of(open_clip.tokenize)
 
 
-def _weights(encoder: Any) -> TowerWeights | None:
+def _weights(module: Any, encoder: Encoder) -> TowerWeights | None:
     """Webuis put a layer of their own around the table of words, for textual inversion."""
-    transformer = getattr(encoder, "transformer", None)
+    transformer = getattr(module, "transformer", None)
     if transformer is None:
-        model = encoder.model
+        model = module.model
         table = getattr(model.token_embedding, "wrapped", model.token_embedding)
         return from_open_clip(_Changed(model, token_embedding=table), _START, _END)  # type: ignore[arg-type]
     text = getattr(transformer, "text_model", transformer)
     table = getattr(text.embeddings.token_embedding, "wrapped", text.embeddings.token_embedding)
-    changed = _Changed(text, embeddings=_Changed(text.embeddings, token_embedding=table))
-    return from_transformers(_Changed(transformer, text_model=changed), _START, _END)  # type: ignore[arg-type]
+    parts: dict[str, Any] = {"text_model": _Changed(text, embeddings=_Changed(text.embeddings, token_embedding=table))}
+    if encoder.name == CLIP_L:
+        parts["text_projection"] = None  # checkpoints leave it out, and what Forge has there is empty, or anything
+    return from_transformers(_Changed(transformer, **parts), _START, _END)  # type: ignore[arg-type]
 
 
 def _dtype(weights: TowerWeights, device: torch.device) -> torch.dtype:

@@ -228,10 +228,11 @@ class TestTextEncoders:
         assert torch.allclose(hidden_states(found.weights, self.IDS)[0], expected[-1], atol=1e-5)
 
     def test_forge(self):
-        """It has an engine for each encoder, and CLIP-L's projection is whatever was in memory."""
+        """It has an engine for each encoder, and no weight in the projection that CLIP-L's checkpoints lack."""
         encoders = [self.encoder() for _ in range(2)]
         for encoder, _ in encoders:
             encoder.text_projection = torch.nn.Linear(64, 64, bias=False)
+        encoders[0][0].text_projection.weight = None
         engines = [
             SimpleNamespace(text_encoder=SimpleNamespace(transformer=encoder), tokenizer=self.TOKENIZER)
             for encoder, _ in encoders

@@ -41,6 +41,14 @@ def sd15_fixture(webui, clips):
     webui.set_options(seeing=str(clips / "clip-l"))
 
 
+@pytest.fixture(name="sdxl")
+def sdxl_fixture(webui, clips):
+    if webui.is_forge:
+        pytest.skip("Forge takes no SDXL but of the full size")
+    webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
+    webui.set_options(seeing=str(clips / "clip-g"))
+
+
 @pytest.fixture(scope="module")
 def pictures(photographs) -> list[str]:
     return [base64_png(photograph.resize((96, 96))) for photograph in photographs[:2]]
@@ -166,10 +174,9 @@ def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
         assert part in infotext
 
 
-def test_webui_sdxl_takes_a_saved_embedding(webui):
+def test_webui_sdxl_takes_a_saved_embedding(webui, sdxl):
     from unrender.core.embed.conditioning import sdxl
 
-    webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
     random = torch.Generator().manual_seed(0)
     clip_l, clip_g, pooled = (torch.randn(*shape, generator=random) for shape in ((77, 768), (77, 1280), (1280,)))
     saved = base64.b64encode(sdxl(clip_l, clip_g, pooled).to_bytes()).decode()
@@ -180,10 +187,8 @@ def test_webui_sdxl_takes_a_saved_embedding(webui):
 
 
 @pytest.mark.full
-def test_webui_sdxl_takes_a_picture(webui, clips, pictures):
+def test_webui_sdxl_takes_a_picture(webui, sdxl, pictures):
     """The maps that SDXL needs are learned at the first use."""
-    webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
-    webui.set_options(seeing=str(clips / "clip-g"))
     for values in ({}, {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}):
         before, _ = draw(webui, **values)
         steered, _ = draw(webui, pictures[0], timeout=2_400, **values)
