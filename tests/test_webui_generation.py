@@ -41,8 +41,8 @@ def sd15_fixture(webui, clips):
     webui.set_options(seeing=str(clips / "clip-l"))
 
 
-@pytest.fixture(name="sdxl")
-def sdxl_fixture(webui, clips):
+@pytest.fixture(name="wide_xl")
+def wide_xl_fixture(webui, clips):
     if webui.is_forge:
         pytest.skip("Forge takes no SDXL but of the full size")
     webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
@@ -174,7 +174,7 @@ def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
         assert part in infotext
 
 
-def test_webui_sdxl_takes_a_saved_embedding(webui, sdxl):
+def test_webui_sdxl_takes_a_saved_embedding(webui, wide_xl):
     from unrender.core.embed.conditioning import sdxl
 
     random = torch.Generator().manual_seed(0)
@@ -187,7 +187,7 @@ def test_webui_sdxl_takes_a_saved_embedding(webui, sdxl):
 
 
 @pytest.mark.full
-def test_webui_sdxl_takes_a_picture(webui, sdxl, pictures):
+def test_webui_sdxl_takes_a_picture(webui, wide_xl, pictures):
     """The maps that SDXL needs are learned at the first use."""
     for values in ({}, {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}):
         before, _ = draw(webui, **values)
