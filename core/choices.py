@@ -36,3 +36,18 @@ EMBEDDING_FAMILIES = ("sd15", "sd15-skip2", "sd2", "sdxl", "micro")
 USUAL = "usual"
 PROJECTIONS = (USUAL, "pinv", "ridge", "bank", "anchored")
 """How a picture becomes a prompt's embedding; the first is the family's usual way."""
+
+BATCH_OUTPUTS = {
+    "txt": "a text file beside each picture, as trainers read captions",
+    "csv": "one CSV file",
+    "jsonl": "one JSON Lines file, with all that was found",
+    "parquet": "one Parquet file, with all that was found",
+    "rename": "the pictures' own names",
+    "copy": "copies under such names",
+    "xmp": "copies with the text inside, as their description",
+    "tar": "a WebDataset tar file",
+}
+"""What becomes of a folder's texts, with a few words about it."""
+
+BATCH_EXISTING = ("skip", "overwrite", "prepend", "append")
+"""What to do with a text that is there already."""

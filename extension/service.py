@@ -76,8 +76,8 @@ def follow(service: Service, work: Callable[[Job], T], said: Callable[[T], str])
         try:
             found = yield from _relayed(reports(job, work), key)
             yield Report(said(found), DONE, found=found)
-        except Cancelled:
-            yield Report("Stopped.", DONE)
+        except Cancelled as error:
+            yield Report(str(error), DONE)
         except Exception as error:  # noqa: BLE001  whatever it is, the person is told
             yield Report(sentence_for(error), FAULT)
 

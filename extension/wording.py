@@ -24,6 +24,13 @@ _TERMS = (
     ("--device cpu, or", "or"),
     ("; `unrender models` lists what can be named.", "; choose one of the list."),
     ("`unrender models` lists", "the list of models has"),
+    ("go on with it with --resume", "go on with it"),
+    ("go on with --resume", "choose to go on with an earlier run"),
+    ("--existing overwrite", "overwrite"),
+    ("--existing ", ""),
+    ("--output ", "the output "),
+    ("; leave out -o.", "; leave the place empty."),
+    ("with -o.", "as the place."),
 )
 
 

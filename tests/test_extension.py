@@ -17,8 +17,13 @@ import pytest
 import unrender.extension.service
 from page_server import gradio_pythons
 from PIL import Image
+from unrender.core import choices as offered
+from unrender.core.batch.kinds import OUTPUTS
+from unrender.core.batch.sinks import EXISTING
+from unrender.core.embed.families import FAMILIES, PROJECTIONS
 from unrender.core.engine import Engine
 from unrender.core.errors import Cancelled, ImageError, ModelError
+from unrender.core.phrases import FURTHER
 from unrender.core.prompt_syntax import escape
 from unrender.core.results import Interrogation
 from unrender.core.settings import Settings
@@ -143,9 +148,10 @@ def test_a_run_without_a_picture_says_so(monkeypatch):
 def test_no_sentence_proposes_what_a_page_does_not_have():
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "core").rglob("*.py")]
     options = ("--clip micro", "--captioner none", "--captioner micro or --captioner none", "--device cpu, or")
-    for option in options:
+    for option in (*options, "go on with --resume", "with -o"):
         assert any(option in source for source in sources), f"no sentence of the engine's says {option} any more"
-        assert "--" not in sentence_for(ModelError(f"x; {option}."))
+        told = sentence_for(ModelError(f"x; {option}."))
+        assert "--" not in told and "-o" not in told
 
 
 # --- choices
@@ -165,6 +171,13 @@ def test_a_request_becomes_settings(tmp_path):
     assert (made.clip, made.device, made.cache) == ("a", "cpu", tmp_path)
     assert request(captioner="none").settings(Settings()).captioner is None
     assert vocabularies(tmp_path) == [*choices.VOCABULARIES, "phrases/mine"]
+
+
+def test_a_page_offers_what_the_engine_knows():
+    assert set(offered.FURTHER_CATEGORIES) == {name.lower().replace("_", " ") for name in FURTHER}
+    assert (offered.USUAL, *PROJECTIONS) == offered.PROJECTIONS
+    assert {name for name, family in FAMILIES.items() if family.encoders} == set(offered.EMBEDDING_FAMILIES)
+    assert (tuple(offered.BATCH_OUTPUTS), offered.BATCH_EXISTING) == (OUTPUTS, EXISTING)
 
 
 def test_the_preferred_models_are_the_engines_own():

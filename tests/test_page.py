@@ -129,6 +129,19 @@ def test_pictures_become_an_embedding_that_is_saved_and_loaded(browser, server, 
     assert "name a checkpoint" in browser.press("unrender_preview")
 
 
+def test_a_folder_is_described(browser, photograph, broken, engine, tmp_path):
+    browser.open("Batch")
+    assert "no folder" in browser.press("unrender_batch")
+    for name, source in (("coffee.png", photograph), ("broken.png", broken)):
+        (tmp_path / name).write_bytes(source.read_bytes())
+    browser.fill("unrender_batch_folder", str(tmp_path))
+    assert browser.press("unrender_batch").startswith("1 pictures in")
+    assert (tmp_path / "coffee.txt").read_text(encoding="utf-8").strip() == engine.interrogate(
+        photograph, "fast"
+    ).prompt
+    assert "broken.png" in (tmp_path / "errors.csv").read_text(encoding="utf-8")
+
+
 def test_models_are_shown_and_unloaded(browser, photograph):
     browser.open("Analyze")
     browser.put("unrender_analyze_picture", photograph)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from ..service import Service
 from .analyze import analyze_page
+from .batch import batch_page
 from .embedding import embedding_page
 from .models import models_page
 from .prompt import PromptPage, prompt_page
@@ -26,6 +27,8 @@ def build(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
             analyze_page(service)
         with gr.Tab("Embedding", elem_id="unrender_page_embedding") as tab:
             embedding_page(service, tab)
+        with gr.Tab("Batch", elem_id="unrender_page_batch"):
+            batch_page(service)
         with gr.Tab("Models", elem_id="unrender_page_models") as tab:
             models_page(service, tab)
     return page

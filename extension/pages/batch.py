@@ -1,0 +1,107 @@
+"""The page Batch: a folder of pictures, and a text for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ...core.choices import BATCH_EXISTING, BATCH_OUTPUTS
+from ...core.settings import MODES
+from ..batches import AS_USUAL, BatchRequest, described
+from ..choices import Request
+from ..jobs import Job
+from ..service import Service
+from .controls import clip_list, never_saved, open_list, preferred, vocabulary_list
+from .runner import Runner
+
+_OUTPUTS = [f"{name}: {words}" for name, words in BATCH_OUTPUTS.items()]
+
+
+def batch_page(service: Service) -> None:
+    """Builds the page into the gradio context it is called in."""
+    with gr.Row(elem_id="unrender_batch_page"):
+        with gr.Column(variant="panel"):
+            controls = [*_pictures(), *_models(service)]
+        with gr.Column(variant="panel"):
+            controls += _output()
+            runner = Runner(service, "unrender_batch", "Describe all")
+
+    def work(job: Job, *values: Any) -> str:
+        return described(service.host, _request(*values), job)
+
+    runner.connect(work, controls, [], lambda said: [], lambda said: said)
+    never_saved(*controls)
+
+
+def _pictures() -> list[Any]:
+    return [
+        gr.Textbox(label="Folder on this program's machine", lines=1, elem_id="unrender_batch_folder"),
+        gr.Checkbox(False, label="also the folders in it", elem_id="unrender_batch_recursive"),
+    ]
+
+
+def _models(service: Service) -> list[Any]:
+    mode = gr.Radio(list(MODES), value="fast", label="Mode", elem_id="unrender_batch_mode")
+    with gr.Row():
+        clip = clip_list(service, "unrender_batch_clip")
+        captioner = open_list(
+            service.captioners, preferred(service, "captioner"), "Captioner", "unrender_batch_captioner"
+        )
+    return [mode, clip, captioner, vocabulary_list(service, "unrender_batch_vocabulary")]
+
+
+def _output() -> list[Any]:
+    return [
+        gr.Dropdown(
+            _OUTPUTS,
+            value=_OUTPUTS[0],
+            label="Output",
+            elem_id="unrender_batch_output",
+        ),
+        gr.Textbox(
+            label="Place: the file, or for copies the folder, that is written",
+            placeholder="empty for the pictures' own folder",
+            lines=1,
+            elem_id="unrender_batch_place",
+        ),
+        gr.Radio(
+            [AS_USUAL, *BATCH_EXISTING],
+            value=AS_USUAL,
+            label="Where there is a text already",
+            elem_id="unrender_batch_existing",
+        ),
+        gr.Textbox(
+            label="Template, with {prompt}, {caption} and {name}",
+            value="{prompt}",
+            lines=1,
+            elem_id="unrender_batch_template",
+        ),
+        gr.Checkbox(True, label="go on with an earlier run", elem_id="unrender_batch_resume"),
+    ]
+
+
+def _request(
+    folder: Any,
+    recursive: Any,
+    mode: Any,
+    clip: Any,
+    captioner: Any,
+    vocabulary: Any,
+    output: Any,
+    place: Any,
+    existing: Any,
+    template: Any,
+    resume: Any,
+) -> BatchRequest:
+    each = Request(None, mode, clip or "", captioner or "", vocabulary)
+    return BatchRequest(
+        folder or "",
+        each,
+        output.partition(":")[0],
+        place or "",
+        existing,
+        template or "{prompt}",
+        bool(recursive),
+        bool(resume),
+    )
