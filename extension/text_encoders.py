@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..core.clip.tokenizers import TransformersTokenizer
-from ..core.clip.weights import TowerWeights, from_open_clip, from_transformers
+from ..core.clip.weights import TowerWeights, from_comfy, from_open_clip, from_transformers
 from ..core.embed.families import CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Encoder, Family
 from ..core.embed.text_side import TextSide, whole_tower
 from ..core.errors import ModelError
@@ -82,18 +82,24 @@ def _clip_tokenizer(tokenizers: Sequence[Any]) -> Any:
 
 
 def _weights(module: Any, encoder: Encoder) -> TowerWeights | None:
-    """Webuis put a layer of their own around the table of words, for textual inversion."""
     transformer = getattr(module, "transformer", None)
     if transformer is None:
-        model = module.model
-        table = getattr(model.token_embedding, "wrapped", model.token_embedding)
-        return from_open_clip(_Changed(model, token_embedding=table), _START, _END)  # type: ignore[arg-type]
+        model = _Changed(module.model, token_embedding=_table(module.model.token_embedding))
+        return from_open_clip(model, _START, _END)  # type: ignore[arg-type]
     text = getattr(transformer, "text_model", transformer)
-    table = getattr(text.embeddings.token_embedding, "wrapped", text.embeddings.token_embedding)
-    parts: dict[str, Any] = {"text_model": _Changed(text, embeddings=_Changed(text.embeddings, token_embedding=table))}
-    if encoder.name == CLIP_L:
-        parts["text_projection"] = None  # checkpoints leave it out, and what Forge has there is empty, or anything
-    return from_transformers(_Changed(transformer, **parts), _START, _END)  # type: ignore[arg-type]
+    parts = _Changed(text.embeddings, token_embedding=_table(text.embeddings.token_embedding))
+    text = _Changed(text, embeddings=parts)
+    # CLIP-L's checkpoints leave it out, and what Forge and reForge have there is empty, or anything
+    projection = None if encoder.name == CLIP_L else getattr(transformer, "text_projection", None)
+    if hasattr(text.encoder.layers[0].self_attn, "heads"):  # reForge has ComfyUI's text models
+        return from_comfy(text, None if projection is None else projection.weight.detach(), _START, _END)
+    changed = _Changed(transformer, text_model=text, text_projection=projection)
+    return from_transformers(changed, _START, _END)  # type: ignore[arg-type]
+
+
+def _table(embedding: Any) -> Any:
+    """Webuis put a layer of their own around the table of words, for textual inversion."""
+    return getattr(embedding, "wrapped", embedding)
 
 
 def _dtype(weights: TowerWeights, device: torch.device) -> torch.dtype:

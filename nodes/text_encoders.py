@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.clip.tokenizers import TransformersTokenizer
-from ..core.clip.weights import TowerWeights, norm_of, transformers_block
+from ..core.clip.weights import TowerWeights, from_comfy
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Encoder, Family
 from ..core.embed.text_side import TextSide, sampled_fingerprint
 from ..core.errors import ModelError
@@ -63,19 +61,7 @@ def tower_weights(clip: Any, part: str, projection: Tensor | None) -> TowerWeigh
     """The weights of one of the CLIP's text encoders, where and as they are."""
     model = host.clip_text_encoders(clip)[part].text_model
     _, start, end = host.clip_tokenizer(clip, part)
-    layers = model.encoder.layers
-    return TowerWeights(
-        model.embeddings.token_embedding.weight.detach(),
-        model.embeddings.position_embedding.weight.detach(),
-        tuple(transformers_block(layer) for layer in layers),
-        norm_of(model.final_layer_norm),
-        projection,
-        None,
-        layers[0].self_attn.heads,
-        _is_quick_gelu(layers[0].mlp.activation),
-        start,
-        end,
-    )
+    return from_comfy(model, projection, start, end)
 
 
 def tokenizer_of(clip: Any, part: str, weights: TowerWeights) -> TransformersTokenizer:
@@ -88,9 +74,3 @@ def _side(clip: Any, encoder: Encoder) -> TextSide:
     weights = tower_weights(clip, encoder.name, None if own is None else own.detach())
     fingerprint = sampled_fingerprint(weights)
     return TextSide(weights, tokenizer_of(clip, encoder.name, weights), encoder.padding, fingerprint)
-
-
-def _is_quick_gelu(activation: Any) -> bool:
-    """By what it does: ComfyUI keeps the function, not its name."""
-    probe = torch.linspace(-2, 2, 9)
-    return not torch.allclose(activation(probe), F.gelu(probe), atol=1e-4)

@@ -254,6 +254,26 @@ class TestTextEncoders:
         found = hidden_states(side.weights, self.IDS, (SD2.encoders[0].layer,))[0]
         assert torch.allclose(found, expected[-1], atol=1e-4)
 
+    def test_reforge(self):
+        """It has ComfyUI's text models, which name their heads and keep a function for their activation."""
+        encoder, expected = self.encoder()
+        text = getattr(encoder, "text_model", encoder)
+        quick = SimpleNamespace(activation=lambda states: states * torch.sigmoid(1.702 * states))
+        layers = [
+            SimpleNamespace(
+                layer_norm1=layer.layer_norm1,
+                layer_norm2=layer.layer_norm2,
+                self_attn=SimpleNamespace(**dict(layer.self_attn.named_children()), heads=2),
+                mlp=SimpleNamespace(fc1=layer.mlp.fc1, fc2=layer.mlp.fc2, **vars(quick)),
+            )
+            for layer in text.encoder.layers
+        ]
+        model = SimpleNamespace(
+            encoder=SimpleNamespace(layers=layers), embeddings=text.embeddings, final_layer_norm=text.final_layer_norm
+        )
+        found = self.side(SimpleNamespace(transformer=SimpleNamespace(text_model=model), tokenizer=self.TOKENIZER), 64)
+        assert torch.allclose(hidden_states(found.weights, self.IDS)[0], expected[-1], atol=1e-5)
+
     def test_open_clip(self, open_clip_model):
         import copy
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Norm = tuple[Tensor, Tensor, float]
 
@@ -127,6 +128,29 @@ def from_transformers(model: nn.Module, start_of_text: int, end_of_text: int) ->
         start_of_text,
         end_of_text,
     )
+
+
+def from_comfy(text_model: Any, projection: Tensor | None, start_of_text: int, end_of_text: int) -> TowerWeights:
+    """The text tower of ComfyUI's own CLIP text model, which reForge has as well."""
+    layers = text_model.encoder.layers
+    return TowerWeights(
+        text_model.embeddings.token_embedding.weight.detach(),
+        text_model.embeddings.position_embedding.weight.detach(),
+        tuple(transformers_block(layer) for layer in layers),
+        norm_of(text_model.final_layer_norm),
+        projection,
+        None,
+        layers[0].self_attn.heads,
+        _is_quick_gelu(layers[0].mlp.activation),
+        start_of_text,
+        end_of_text,
+    )
+
+
+def _is_quick_gelu(activation: Any) -> bool:
+    """By what it does: ComfyUI keeps the function, not its name."""
+    probe = torch.linspace(-2, 2, 9)
+    return not torch.allclose(activation(probe), functional.gelu(probe), atol=1e-4)
 
 
 def _is_plain_open_clip_block(block: Any) -> bool:
