@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER_NAME = "un-render v1.0 of mine"
 """Under which the extension is put into extensions/."""
 
-_START_SECONDS = 300
+_START_SECONDS = 600
 _DECOYS = ("core", "extension", "nodes")
 
 
