@@ -12,6 +12,7 @@ from ..core.errors import Cancelled, SettingsError, UnrenderError
 from . import (
     analyze,
     batch,
+    curate,
     demo,
     embed,
     index,
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     describing = (interrogate, batch, analyze, match, locate, embed, vary, metadata)
-    for command in (*describing, index, search, models, verify, serve, ui, demo):
+    for command in (*describing, index, search, curate, models, verify, serve, ui, demo):
         command.add_parser(commands)
     return parser
 

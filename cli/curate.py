@@ -1,0 +1,89 @@
+"""`unrender curate`: what may be amiss in an indexed folder, as a table and as a page to look at."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import UnrenderError
+from . import engine_options
+from .search import settings_of
+from .streams import complain, quiet_libraries
+
+if TYPE_CHECKING:
+    from ..core.curate import Report
+
+_EPILOG = """\
+what is looked for
+  duplicates    copies of one picture: the same bytes, other sizes, crops to two thirds and more, other compression
+  turned        pictures on their side or upside down, by what upright looks like in this folder (100 pictures or more)
+  outliers      pictures that are like no others here
+  captions      PICTURE.txt beside a picture, where many other pictures' captions suit it better
+
+what is written
+  DIR/curation.csv    kind, image, other, left, score, note
+  DIR/curation.html   one page with small copies of the pictures
+  Nothing is deleted, moved or turned. Run `unrender index` first when the folder has changed.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "curate",
+        help="find duplicates, turned pictures, outliers and wrong captions in an indexed folder",
+        usage="%(prog)s INDEX [options]",
+        description="Finds duplicates, turned pictures, outliers and wrong captions in an indexed folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("index", metavar="INDEX", help="a folder that `unrender index` has been through, or its index")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where curation.csv and curation.html go (default: here)",
+    )
+    engine_options.add_clip_to(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints how many of each kind were found. Errors are raised."""
+    quiet_libraries()
+
+    from ..core.curate import KINDS, curate
+    from ..core.engine import Engine
+    from ..core.index import read_index
+    from .progress import terminal_progress
+
+    settings = settings_of(read_index(options.index), options)
+    with Engine(settings, progress=terminal_progress()) as engine:
+        report = curate(engine, options.index)
+    for reason in report.failures.values():
+        complain(reason)
+    page = _write(report, options.output)
+    counts = ", ".join(f"{kind} {len(report.of(kind))}" for kind in KINDS)
+    sys.stdout.write(f"{page}\t{report.pictures} pictures: {counts}\n")
+    for remark in report.remarks:
+        complain(remark)
+    return int(bool(report.failures))
+
+
+def _write(report: Report, folder: Path) -> Path:
+    from ..core.batch.csv_lines import csv_lines
+    from ..core.curate import write_page
+
+    page = folder / "curation.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "curation.csv").write_bytes(csv_lines(report.rows()))
+        write_page(report, page)
+    except OSError as error:
+        raise UnrenderError(
+            f"The report cannot be written to {folder} ({error.strerror}); name another with -o."
+        ) from error
+    return page

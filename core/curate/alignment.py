@@ -1,0 +1,142 @@
+"""Whether one picture shows what another shows, or a part of it, whatever its size and compression.
+
+The smaller view is laid over the larger one at several sizes, where the correlation of their greys is highest, then
+moved until their colours differ least. What differs most after that, in a few places, decides: another drawing of the
+same thing on the same ground differs little on the whole, and much where the thing is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+_FINE, _COARSE = 64, 32  # longer sides of the copies that are compared
+_SIZES = tuple(1 - 0.04 * step for step in range(9))
+"""Of the part in the whole, along the side that fills it most: down to about two thirds, nearly half the area."""
+
+_ALIKE = 0.45
+_BLOCK, _WORST_BLOCKS = 4, 3
+_HOPELESS = 90.0
+_ROUNDS, _MOST_STEPS = 4, 6
+
+
+class Look(NamedTuple):
+    """A picture as it is compared. fine, small: RGB copies. grey: [height, width] float32 of the small one."""
+
+    fine: Image.Image
+    small: Image.Image
+    grey: np.ndarray
+
+    @classmethod
+    def at(cls, picture: Image.Image) -> Look:
+        fine = _shrunk(picture, _FINE)
+        small = _shrunk(fine, _COARSE)
+        return cls(fine, small, np.asarray(small.convert("L"), np.float32))
+
+
+class Place(NamedTuple):
+    """A rectangle in a picture, as shares of its width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def difference(one: Look, other: Look) -> float:
+    """How much the most different spots of two pictures differ where they show the same, or all that one shows is in
+    the other: 0 to 255 a channel, `inf` where nothing suggests that."""
+    return min(_difference(one, other), _difference(other, one))
+
+
+def _difference(part: Look, whole: Look) -> float:
+    likely = _likely_places(part, whole)
+    if not likely:
+        return float("inf")
+    place = min(likely, key=lambda each: _mean_square(part, whole, each))
+    if _worst(_deviation(part, whole, place)) > _HOPELESS:
+        return float("inf")
+    return _worst(_deviation(part, whole, _settled(part, whole, place)))
+
+
+def _likely_places(part: Look, whole: Look) -> list[Place]:
+    """For each size where the greys correlate most, if they do at all."""
+    rows, columns = whole.grey.shape
+    fill = min(rows / part.fine.height, columns / part.fine.width)
+    grey = part.fine.convert("L")
+    places = []
+    for size in _SIZES:
+        width = min(columns, max(_BLOCK, round(part.fine.width * fill * size)))
+        height = min(rows, max(_BLOCK, round(part.fine.height * fill * size)))
+        sought = np.asarray(grey.resize((width, height), Image.Resampling.BOX), np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(whole.grey, (height, width))
+        correlations = _unit(windows.reshape(-1, height * width)) @ _unit(sought.reshape(-1))
+        found = int(correlations.argmax())
+        if correlations[found] > _ALIKE:
+            top, left = divmod(found, windows.shape[1])
+            places.append(Place(left / columns, top / rows, width / columns, height / rows))
+    return places
+
+
+def _settled(part: Look, whole: Look, place: Place) -> Place:
+    """Moved and resized in ever smaller steps as long as the colours differ less for it."""
+    least = _mean_square(part, whole, place)
+    step = 1 / _COARSE
+    for _ in range(_ROUNDS):
+        for _ in range(_MOST_STEPS):
+            tried = [(_mean_square(part, whole, near), near) for near in _around(place, step)]
+            cost, near = min(tried, key=lambda pair: pair[0])
+            if cost >= least:
+                break
+            least, place = cost, near
+        step /= 2
+    return place
+
+
+def _around(place: Place, step: float) -> list[Place]:
+    moves = ((step, 0, 0), (-step, 0, 0), (0, step, 0), (0, -step, 0), (0, 0, step), (0, 0, -step))
+    return [_kept_inside(place, *move) for move in moves]
+
+
+def _kept_inside(place: Place, right: float, down: float, wider: float) -> Place:
+    grown = min((place.width + 2 * wider) / place.width, 1 / place.width, 1 / place.height)
+    width, height = place.width * grown, place.height * grown
+    left = place.left + right - (width - place.width) / 2
+    top = place.top + down - (height - place.height) / 2
+    return Place(min(max(left, 0.0), 1 - width), min(max(top, 0.0), 1 - height), width, height)
+
+
+def _deviation(part: Look, whole: Look, place: Place) -> np.ndarray:
+    """[height, width, 3]: the part less the whole's colours at that place."""
+    width, height = whole.fine.size
+    right, bottom = place.left + place.width, place.top + place.height
+    box = (place.left * width, place.top * height, min(right * width, width), min(bottom * height, height))
+    seen = whole.fine.resize(part.small.size, Image.Resampling.BILINEAR, box=box)
+    return np.asarray(part.small, np.float32) - np.asarray(seen, np.float32)
+
+
+def _mean_square(part: Look, whole: Look, place: Place) -> float:
+    return float(np.square(_deviation(part, whole, place)).mean())
+
+
+def _worst(deviation: np.ndarray) -> float:
+    """In blocks, since compression errs by the pixel and not on the whole of a block."""
+    rows, columns = (max(1, side // _BLOCK) for side in deviation.shape[:2])
+    kept = deviation[: rows * _BLOCK, : columns * _BLOCK]
+    blocks = kept.reshape(rows, kept.shape[0] // rows, columns, kept.shape[1] // columns, 3).mean(axis=(1, 3))
+    return float(np.sort(np.abs(blocks).mean(axis=-1), axis=None)[-_WORST_BLOCKS:].mean())
+
+
+def _unit(greys: np.ndarray) -> np.ndarray:
+    """Without their mean and of length 1; what is one grey all over becomes zeros."""
+    centred = greys - greys.mean(axis=-1, keepdims=True)
+    lengths = np.linalg.norm(centred, axis=-1, keepdims=True)
+    return np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > greys.shape[-1] ** 0.5)
+
+
+def _shrunk(picture: Image.Image, longer: int) -> Image.Image:
+    scale = longer / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)

@@ -1,0 +1,52 @@
+"""What a CLIP sees in each picture of an index when it is turned by a quarter, a half, and three quarters."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from ..batch.ahead import chunked, opened, usual_jobs
+from ..batch.items import Item
+from ..errors import ImageError
+from .file import PictureIndex, write_index
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+
+LEFT = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+"""By 90, 180 and 270 degrees to the left, as Pillow names them."""
+
+_KEPT_EVERY_SECONDS = 60.0
+
+
+def with_turns(engine: Engine, index: PictureIndex, path: Path) -> tuple[PictureIndex, dict[str, str]]:
+    """The index with all turned views, kept in its file; and why pictures cannot be read, by name: their rows of
+    `turned` stay zeros. Raises IndexFileError (not writable), ModelError, or Cancelled, what was seen being kept."""
+    turned = index.turned.copy()
+    missing = [row for row in range(len(index)) if not turned[row].any()]
+    if not missing:
+        return index, {}
+    full = replace(index, turned=turned)
+    rows = {index.entries[row].name: row for row in missing}
+    failures: dict[str, str] = {}
+    saved = time.monotonic()
+    items = [Item(name, index.path(row)) for name, row in rows.items()]
+    try:
+        with engine.progress.task("Turning pictures", len(items), "pictures") as task:
+            for chunk in opened(chunked(items), usual_jobs()):
+                failures |= {item.name: str(each) for item, each in chunk if isinstance(each, ImageError)}
+                seen = [(rows[item.name], each) for item, each in chunk if not isinstance(each, ImageError)]
+                if seen:
+                    features = engine.picture_features([each.transpose(turn) for _, each in seen for turn in LEFT])
+                    turned[[row for row, _ in seen]] = features.numpy().reshape(len(seen), len(LEFT), -1)
+                if time.monotonic() - saved > _KEPT_EVERY_SECONDS:
+                    write_index(path, full)
+                    saved = time.monotonic()
+                task.advance(len(chunk))
+    finally:  # what was seen until a stop is kept
+        write_index(path, full)
+    return full, failures
