@@ -173,9 +173,10 @@ class Page:
 
     def put(self, elem_id: str, picture: Path) -> None:
         self.page.set_input_files(f"#{elem_id} input[type=file]", str(picture))
-        # what can be drawn upon hides the picture behind its canvas
-        self.page.wait_for_selector(f"#{elem_id} img, #{elem_id} canvas", state="attached", timeout=20_000)
-        self.page.wait_for_timeout(500)
+        # what can be drawn upon hides the picture behind its canvas; Forge's has both from the beginning
+        canvas = f"#{elem_id} canvas:not(.forge-drawing-canvas)"
+        self.page.wait_for_selector(f"#{elem_id} img[src], {canvas}", state="attached")
+        self.page.wait_for_timeout(1_500)  # until it is drawn and sent, of which nothing can be seen
 
     def press(self, elem_id: str, status: str) -> list[str]:
         """Presses a button and returns the lines of its status up to the last one."""
