@@ -49,10 +49,10 @@ def caption_folder(
     """
     started = time.perf_counter()
     root = Path(folder)
-    sink = TextSink(root, existing, Template(template))
-    batch = Batch(engine, FolderSource(root, recursive), sink, mode, resume=not read_past(sink.journal).finished)
+    source, sink = FolderSource(root, recursive), TextSink(root, existing, Template(template))
+    batch = Batch(engine, source, sink, mode, resume=not read_past(sink.journal).finished)
     for _ in batch:
         pass
-    if not batch.total and not batch.skipped:
+    if not batch.total and not batch.skipped and next(iter(source), None) is None:  # not all done by an earlier call
         raise SettingsError(f"There are no pictures in {root}; name a folder that has some.")
     return Captioned(batch.written, batch.skipped, batch.failed, batch.errors, time.perf_counter() - started)
