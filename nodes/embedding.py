@@ -67,8 +67,10 @@ class ImageToPromptEmbedding(ModelNode):
             described = anchor.strip() or None
             blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength, described, correction, temperature)
             chosen = None if projection == USUAL else projection
-            # the engine would load a captioner of its own, out of ComfyUI's care
-            with setup.engine(replace(setup.settings, fit=fit, captioner=None), progress, clip.patcher) as engine:
+            # no captioner is downloaded for anchored unless it was chosen
+            captioner = None if interrogator is None else setup.settings.captioner
+            settings = replace(setup.settings, fit=fit, captioner=captioner)
+            with setup.engine(settings, progress, clip.patcher) as engine:
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
                 gap = None if gap_pictures is None else engine.measure_gap(looked_at(gap_pictures))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import host
 from .embedding import ImageToPromptEmbedding
 from .embedding_files import BlendPromptEmbeddings, LoadPromptEmbedding, SavePromptEmbedding
+from .folder import CaptionFolder
 from .interrogate import Interrogate
 from .loading import InterrogatorFromGraph, LoadInterrogator
 from .reading import ReadImagePrompt
@@ -18,6 +19,7 @@ NODES: list[type[host.io.ComfyNode]] = [
     MatchPhrases,
     Locate,
     ReadImagePrompt,
+    CaptionFolder,
     ImageToPromptEmbedding,
     BlendPromptEmbeddings,
     SavePromptEmbedding,

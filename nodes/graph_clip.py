@@ -81,6 +81,10 @@ class GraphClip:
     def fingerprint(self) -> str:
         return sampled_fingerprint(self._weights())
 
+    @property
+    def patchers(self) -> list[Any]:
+        return [self._clip.patcher, *self._beside()]
+
     def _beside(self) -> list[Any]:
         return [] if self._vision is None else [self._vision.patcher]
 

@@ -59,6 +59,11 @@ def input_file_exists(name: str) -> bool:
     return folder_paths.exists_annotated_filepath(name)
 
 
+def folder_named(path: str) -> Path:
+    """A folder anywhere on this machine, or by its name in ComfyUI's input folder."""
+    return Path(folder_paths.get_input_directory()) / Path(path.strip()).expanduser()
+
+
 def stop_here(message: str) -> ExecutionBlocker:
     """In an output's place: nodes that want it are not run and show the message, the others are."""
     return ExecutionBlocker(message)
@@ -82,16 +87,16 @@ class Resident:
     def __init__(self, module: torch.nn.Module) -> None:
         model, offload = UnrenderModel(module), memory.unet_offload_device()
         # ComfyUI knows a loaded model by this object alone, as long as it lives
-        self._patcher = ModelPatcher(model.to(offload), load_device=compute_device(), offload_device=offload)
+        self.patcher = ModelPatcher(model.to(offload), load_device=compute_device(), offload_device=offload)
 
     def bring(self, *beside: Any) -> torch.device:
         """Has the module on the device it computes on, making room if need be, and returns that.
 
-        beside: patchers of the graph's models that have to be there too."""
-        memory.load_models_gpu([self._patcher, *beside], memory_required=WORKING_MEMORY, force_full_load=True)
+        beside: patchers of other models that have to be there too."""
+        memory.load_models_gpu([self.patcher, *beside], memory_required=WORKING_MEMORY, force_full_load=True)
         # where memory is short, ComfyUI leaves behind the parameters of modules that have parts
-        self._patcher.model.to(self._patcher.load_device)
-        return self._patcher.load_device
+        self.patcher.model.to(self.patcher.load_device)
+        return self.patcher.load_device
 
 
 def as_result(tensor: torch.Tensor) -> torch.Tensor:

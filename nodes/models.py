@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary, ref
 
+import torch
 from torch import Tensor
 
 from ..core.caption import Captioner
@@ -23,15 +24,19 @@ from .host import io
 
 
 class ClipSource(Protocol):
-    """projection [joint width, text width]: where it is known without the CLIP's text encoder."""
+    """projection [joint width, text width]: where it is known without the CLIP's text encoder. patchers: of what
+    the CLIP consists of, once it is loaded."""
 
     @property
     def projection(self) -> Tensor | None: ...
 
+    @property
+    def patchers(self) -> list[Any]: ...
+
     def clip(self, progress: Progress, *beside: Any) -> Clip:
         """The CLIP, on the device it computes on for as long as nothing else is brought there.
 
-        beside: patchers of the graph's models that have to be there too."""
+        beside: patchers of other models that have to be there too."""
         ...
 
 
@@ -45,6 +50,10 @@ class NamedClip:
         self._precision = precision
         self._loaded: tuple[MovableClip, host.Resident] | None = None
 
+    @property
+    def patchers(self) -> list[Any]:
+        return [] if self._loaded is None else [self._loaded[1].patcher]
+
     def clip(self, progress: Progress, *beside: Any) -> Clip:
         if self._loaded is None:
             arithmetic = pick_arithmetic(self._precision, host.compute_device())
@@ -54,23 +63,36 @@ class NamedClip:
         return weights.clip(resident.bring(*beside))
 
 
+class _PlacedCaptioner(Captioner):
+    """Is where ComfyUI has it: an engine, which would have it wait in main memory, does not move it."""
+
+    def to(self, device: str | torch.device) -> Captioner:
+        return self
+
+    def follow(self, device: torch.device) -> Captioner:
+        return super().to(device)
+
+
 class NamedCaptioner:
     """A captioner, loaded when first needed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._loaded: tuple[Captioner, host.Resident] | None = None
+        self._loaded: tuple[_PlacedCaptioner, host.Resident] | None = None
+
+    def captioner(self, progress: Progress, *beside: Any) -> Captioner:
+        """On the device it computes on. beside: patchers of other models that have to be there too."""
+        if self._loaded is None:
+            dtype = torch.float16 if host.compute_device().type == "cuda" else torch.float32
+            captioner = _PlacedCaptioner.load(self.name, "cpu", dtype, hub(), progress)
+            assert isinstance(captioner, _PlacedCaptioner)
+            self._loaded = captioner, host.Resident(captioner.module)
+        captioner, resident = self._loaded
+        return captioner.follow(resident.bring(*beside))
 
     def describe(self, pictures: Sequence[Any], settings: CaptionSettings, progress: Progress) -> list[str]:
         """A caption for each RGB picture."""
-        import torch
-
-        if self._loaded is None:
-            dtype = torch.float16 if host.compute_device().type == "cuda" else torch.float32
-            captioner = Captioner.load(self.name, "cpu", dtype, hub(), progress)
-            self._loaded = captioner, host.Resident(captioner.module)
-        captioner, resident = self._loaded
-        captioner.to(resident.bring())
+        captioner = self.captioner(progress)
         # one by one: in a batch, rounding could give a picture another caption than alone
         return [captioner.caption([picture], settings, progress)[0] for picture in pictures]
 
@@ -87,10 +109,16 @@ class Setup:
         """An engine for one run, to be used in a `with` statement: after it nothing is left on the device but what
         ComfyUI knows of. beside: patchers of the graph's models that have to be there with the CLIP."""
 
-        def load(progress: Progress) -> Clip:
+        def clip(progress: Progress) -> Clip:
             return self.source.clip(progress, *beside)
 
-        return Engine(settings, progress=progress, load_clip=load, closed_forms=_kept().closed_forms)
+        def captioner(progress: Progress) -> Captioner | None:
+            if self.captioner is None or settings.captioner is None:
+                return None
+            return self.captioner.captioner(progress, *self.source.patchers, *beside)
+
+        forms = _kept().closed_forms
+        return Engine(settings, progress=progress, load_clip=clip, load_captioner=captioner, closed_forms=forms)
 
 
 @dataclass(eq=False)

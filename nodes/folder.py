@@ -1,0 +1,103 @@
+"""Caption Folder: a text beside each picture of a folder, for training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..core.batch import Captioned, FolderSource, caption_folder
+from ..core.batch.sinks import EXISTING
+from ..core.errors import SettingsError
+from ..core.settings import MODES
+from . import host
+from .host import io
+from .inputs import interrogator_input
+from .models import ModelNode, default_setup
+
+
+class CaptionFolder(ModelNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="UnrenderCaptionFolder",
+            display_name="Caption Folder",
+            category="unrender",
+            description="Writes a text file beside each picture of a folder, such as training takes. After Interrupt, "
+            "the next run goes on where this one stopped.",
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.String.Input(
+                    "folder",
+                    default="",
+                    tooltip="A folder on the machine that ComfyUI runs on, or the name of one in ComfyUI's input "
+                    "folder.",
+                ),
+                io.Combo.Input(
+                    "mode",
+                    options=list(MODES),
+                    default="fast",
+                    tooltip="As in Interrogate Picture: best searches for each picture, fast takes the nearest "
+                    "phrases, caption is the caption alone.",
+                ),
+                io.Combo.Input(
+                    "existing",
+                    options=list(EXISTING),
+                    default=EXISTING[0],
+                    tooltip="What becomes of a picture that has a text already: it is skipped, or the text is "
+                    "overwritten, or the prompt is put before it or after it.",
+                ),
+                io.Boolean.Input("recursive", default=False, tooltip="Take the folders in the folder too."),
+                io.String.Input("prefix", default="", tooltip="Words before each text, such as a trigger word."),
+                io.String.Input("suffix", default="", tooltip="Words after each text."),
+                interrogator_input(),
+            ],
+            outputs=[
+                io.Int.Output("written", display_name="written", tooltip="How many texts were written."),
+                io.Int.Output("failed", display_name="failed", tooltip="How many pictures could not be described."),
+                io.String.Output("report", display_name="report", tooltip="The same as a line, with what was skipped."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str = "", recursive: bool = False, **_: Any) -> Any:
+        """Other when a picture was added, taken away or changed."""
+        try:
+            stats = [(item.name, item.path.stat()) for item in FolderSource(_folder(folder), recursive) if item.path]
+        except (SettingsError, OSError):
+            return None
+        return [(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats]
+
+    @classmethod
+    def execute(
+        cls,
+        folder: str,
+        mode: Any,
+        existing: Any,
+        recursive: bool,
+        prefix: str,
+        suffix: str,
+        interrogator: Any = None,
+    ) -> io.NodeOutput:
+        setup = interrogator or default_setup()
+        settings = replace(setup.settings, prefix=prefix, suffix=suffix)
+        with host.reporting(cls.hidden.unique_id) as progress, setup.engine(settings, progress) as engine:
+            done = caption_folder(engine, _folder(folder), mode, existing, recursive)
+        report = described(done)
+        return io.NodeOutput(done.written, done.failed, report, ui={"text": [report]})
+
+
+def _folder(name: str) -> Any:
+    if not name.strip():
+        raise SettingsError("There is no folder; give the path of one, or its name in ComfyUI's input folder.")
+    return host.folder_named(name)
+
+
+def described(done: Captioned) -> str:
+    """In one line."""
+    parts = [f"{done.written} text{'' if done.written == 1 else 's'} written in {done.seconds:.0f} s"]
+    if done.skipped:
+        parts.append(f"{done.skipped} skipped, which had one")
+    if done.failed:
+        parts.append(f"{done.failed} failed, listed in {done.errors}")
+    return ", ".join(parts) + "."
