@@ -54,12 +54,14 @@ def pictures(photographs) -> list[str]:
     return [base64_png(photograph.resize((96, 96))) for photograph in photographs[:2]]
 
 
+HIRES = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}
+HIRES |= {"hr_additional_modules": ["Use same choices"]}  # Forge's API fails without
 CASES = {
     "plain": {},
     "two images": {"batch_size": 2},
     "two rounds": {"n_iter": 2},
     "AND": {"prompt": "a cat AND a dog :0.7"},
-    "hires": {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7},
+    "hires": HIRES,
     "long prompt": {"prompt": "a cat, " * 40},
     "emphasis": {"prompt": "(a cat:1.3) [in winter:at night:0.5]"},
     "second order": {"sampler_name": "Heun"},
@@ -189,7 +191,7 @@ def test_webui_sdxl_takes_a_saved_embedding(webui, wide_xl):
 @pytest.mark.full
 def test_webui_sdxl_takes_a_picture(webui, wide_xl, pictures):
     """The maps that SDXL needs are learned at the first use."""
-    for values in ({}, {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7}):
+    for values in ({}, HIRES):
         before, _ = draw(webui, **values)
         steered, _ = draw(webui, pictures[0], timeout=2_400, **values)
         assert print_of(steered) != print_of(before)
