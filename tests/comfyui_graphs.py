@@ -108,3 +108,19 @@ def shipped(name: str) -> dict:
     for step in graph.values():
         step["inputs"] |= replaced.get(step["class_type"], {})
     return {**graph, "100": micro(), "101": node("ProbeSmallVision", width=768)}
+
+
+def unmuted(name: str) -> Graph:
+    """The muted nodes of a shipped workflow as they would be run."""
+    page = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    sources = {link[0]: [str(link[1]), link[2]] for link in page["links"]}
+    return {
+        str(drawn["id"]): node(drawn["type"], **_inputs(drawn, sources)) for drawn in page["nodes"] if drawn["mode"]
+    }
+
+
+def _inputs(drawn: dict[str, Any], sources: dict[int, list[Any]]) -> dict[str, Any]:
+    widgets = [value for value in drawn["widgets_values"] if value != "fixed"]  # which the page alone knows
+    names = [each["name"] for each in drawn["inputs"] if "widget" in each]
+    links = {each["name"]: sources[each["link"]] for each in drawn["inputs"] if each["link"] is not None}
+    return {**dict(zip(names, widgets, strict=True)), **links}

@@ -342,3 +342,24 @@ def test_comfyui_reads_the_prompt_in_a_picture_it_made(comfyui):
     assert run.text("3") == ["1"]
     graph["1"]["inputs"]["image"] = "coffee.png"
     assert comfyui.run(graph).text("1") == ["The file says nothing of how it was made."]
+
+
+def test_comfyui_captions_a_folder(comfyui):
+    """With the prompts that Interrogate Picture finds, which come out escaped."""
+    folder = comfyui.base / "input" / "training"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / name).write_bytes((comfyui.base / "input" / name).read_bytes())
+    (folder / "broken.png").write_bytes(b"no picture")
+    settings = {"mode": "fast", "existing": "skip", "recursive": False, "prefix": "", "suffix": ""}
+    graph = {"2": micro(), "3": node("UnrenderCaptionFolder", folder="training", interrogator=["2", 0], **settings)}
+    (report,) = comfyui.run(graph).text("3")
+    assert report.startswith("3 texts written") and "1 failed" in report
+    for name in NAMES:
+        expected = comfyui.run(one_picture(name, mode="fast", escape=False)).text("3")[0]
+        assert (folder / name).with_suffix(".txt").read_text(encoding="utf-8").strip() == expected
+    assert "3" in comfyui.run(graph).cached
+    (folder / "broken.png").unlink()
+    assert "3 skipped" in comfyui.run(graph).text("3")[0]
+    graph["3"]["inputs"]["folder"] = "nowhere"
+    assert comfyui.run(graph).error.startswith("There is no folder")

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from comfyui_graphs import EMBED, Graph, embedding, node, picture, shipped
+from comfyui_graphs import EMBED, Graph, embedding, node, picture, shipped, unmuted
 from comfyui_server import Server, needs_comfyui, rendered
 
 pytest_plugins = ["comfyui_fixtures"]
@@ -37,6 +37,49 @@ def test_comfyui_runs_the_workflows_with_prompt_embeddings(comfyui, name):
     changed = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
     assert (rendered(comfyui, changed) != image).any()
     assert (rendered(comfyui, {**graph, "1": node("CheckpointLoaderSimple", **graph["1"]["inputs"])}) == image).all()
+
+
+def test_comfyui_runs_its_own_way_beside_ours(comfyui):
+    """The muted branch of the workflow, which is for SDXL; any checkpoint takes its conditioning."""
+    name = "image-variation-without-text"
+    graph = {**shipped(name), **unmuted(name)}
+    assert [graph[number]["class_type"] for number in ("14", "15", "17")] == [
+        *("unCLIPConditioning", "KSampler", "PreviewImage")
+    ]
+    graph["11"] = node("ProbeSmallVision", width=1280)
+    graph["15"]["inputs"]["steps"] = 2
+    run = comfyui.run(graph)
+    assert run.succeeded, run.error
+    assert run.outputs["17"]["images"] and run.outputs["9"]["images"]
+
+
+def test_comfyui_interrupts_the_learning_of_a_projection(comfyui):
+    comfyui.post("/probe/learn_from/40000", {})
+    prompt_id = comfyui.submit(with_preview(family_graph("sd2") | {"30": of_family("sd2", projection="ridge")}))
+    time.sleep(10)
+    comfyui.post("/interrupt", {})
+    asked = time.monotonic()
+    run = comfyui.finished(prompt_id)
+    assert run.interrupted and not run.error
+    assert time.monotonic() - asked < 120, "one portion of texts, however busy the machine is"
+    assert "UnrenderModel" not in comfyui.get("/probe/loaded")
+
+
+def test_comfyui_gets_all_memory_of_the_default_models_back(comfyui, clip_in_the_hub):
+    """Main memory too, when it is asked to free it; until then the models wait there as its own do."""
+    comfyui.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(2)
+    assert comfyui.get("/probe/alive") == 0
+    graph = shipped("image-variation-without-text")
+    del graph["3"]["inputs"]["clip_vision"]
+    rendered(comfyui, graph)
+    comfyui.post("/free", {"unload_models": True})
+    time.sleep(2)
+    assert "UnrenderModel" not in comfyui.get("/probe/loaded") and comfyui.get("/probe/alive") == 1
+    comfyui.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(2)
+    assert comfyui.get("/probe/alive") == 0
+    rendered(comfyui, graph)
 
 
 def test_comfyui_embeds_an_empty_prompt_as_comfyui_does(comfyui):
@@ -134,6 +177,11 @@ def of_family(family: str, **settings) -> dict:
     seen = {} if "image" in settings else {"image": ["10", 0], "clip_vision": ["101", 0]}
     clip = ["2", FAMILIES[family][1]]
     return node("UnrenderImageToPromptEmbedding", clip=clip, **{**EMBED, **seen, **settings})
+
+
+def with_preview(graph: Graph, number: str = "30") -> Graph:
+    """ComfyUI runs only what something shown depends on."""
+    return {**graph, "99": node("PreviewAny", source=[number, 0])}
 
 
 def shares(comfyui: Server, graph: Graph, pairs: dict[str, tuple[str, str]]) -> dict[str, float]:

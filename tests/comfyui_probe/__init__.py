@@ -1,5 +1,6 @@
 """A pack for tests alone: tells what is loaded, and makes small vision models of any width."""
 
+import gc
 import json
 import sys
 import tempfile
@@ -26,6 +27,13 @@ from server import PromptServer
 async def loaded(_request):
     models = comfy.model_management.loaded_models()
     return web.json_response([type(model.model).__name__ for model in models])
+
+
+@PromptServer.instance.routes.get("/probe/alive")
+async def alive(_request):
+    """How many models of the pack under test are anywhere in memory."""
+    gc.collect()
+    return web.json_response(sum(type(each).__name__ == "UnrenderModel" for each in gc.get_objects()))
 
 
 class SmallVision:
