@@ -42,6 +42,8 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
     if not asked.folder.strip():
         raise SettingsError("There is no folder; name one with pictures in it.")
     source = FolderSource(_path(asked.folder), asked.recursive)
+    if next(iter(source), None) is None:
+        raise SettingsError(f"There are no pictures in {source.root}; name a folder that has some.")
     place = _path(asked.place) if asked.place.strip() else None
     existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
     sink = sink_named(cast("Output", asked.output), source.root, place, existing, Template(asked.template))
@@ -59,7 +61,7 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
 
 def _summary(batch: Batch, seconds: float) -> str:
     if not batch.total:
-        return "No pictures are left to do." if batch.skipped else "There are no pictures in the folder."
+        return "No pictures are left to do."
     facts = [f"{batch.written:,} pictures in {seconds:,.0f} s"]
     if batch.skipped:
         facts.append(f"{batch.skipped:,} skipped because their text is there")
