@@ -459,6 +459,22 @@ class TestFamilies:
         gap = GapCorrection.measured(pictures)
         assert made.embed(pictures[:1], ["a"], gap=gap).gap_corrected
 
+    def test_lengths_are_measured_once_for_an_encoder_as_it_is(self, monkeypatch):
+        """A host's engines, one for each picture, share what is measured, which takes longer than a picture."""
+        true, measured = TextSide.mean_norms, []
+
+        def counted(side, prompts):
+            measured.append(side)
+            return true(side, prompts)
+
+        monkeypatch.setattr(TextSide, "mean_norms", counted)
+        forms, side = ClosedForms(), TextSide(random_weights(64, 64, 1, 2), Words())
+        length = forms.projected_length(side, ["boat", "cat"])
+        assert length == forms.projected_length(side, ["boat", "cat"]) == true(side, ["boat", "cat"])[1]
+        assert len(measured) == 1
+        side.weights.final_norm[0].mul_(2)  # as a LoRA changes weights in place
+        assert forms.projected_length(side, ["boat", "cat"]) != length and len(measured) == 2
+
     def test_a_checkpoints_own_encoder_and_a_projection_from_elsewhere(self, tmp_path):
         whole = random_weights(768, 768, 1, 12)
         checkpoint = replace(whole, projection=None)

@@ -70,7 +70,7 @@ class Embedder:
     clip: whose vision tower sees the picture, and whose text tower the inputs of a fit come from.
     sides: the family's text encoders by name. vocabulary: gives the words of the prompts to learn from.
     folder: where fitted maps are kept. text_projection: in place of the encoder's own, for checkpoints that have none.
-    closed_forms: that are made already, and where more are kept.
+    closed_forms: that are made already, with lengths that are measured, and where more are kept.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Embedder:
 
     @cached_property
     def _pooled_norm(self) -> float:
-        return self._sides[CLIP_G].mean_norms(self._prompts(_PROMPTS_FOR_NORMS))[1]
+        return self._closed_forms.projected_length(self._sides[CLIP_G], self._prompts(_PROMPTS_FOR_NORMS))
 
     @cached_property
     def _closed_form(self) -> ClosedForm:

@@ -89,10 +89,12 @@ def closed_form(
 
 
 class ClosedForms:
-    """Those of the last few text encoders: to make one takes far longer than to use it on a picture."""
+    """Those of the last few text encoders, and the lengths measured on others: to make one takes far longer than to use
+    it on a picture."""
 
     def __init__(self) -> None:
         self._made: dict[tuple, ClosedForm] = {}
+        self._lengths: dict[tuple, float] = {}
 
     def of(self, side: TextSide, prompts: Sequence[str] = (), projection: Tensor | None = None) -> ClosedForm:
         """What `closed_form` gives, and raises."""
@@ -102,6 +104,15 @@ class ClosedForms:
         if len(self._made) > _KEPT:
             del self._made[next(iter(self._made))]
         return form
+
+    def projected_length(self, side: TextSide, prompts: Sequence[str]) -> float:
+        """Mean length of the embeddings that the prompts' ends are projected to (see `TextSide.mean_norms`)."""
+        key = (side.fingerprint, tuple(prompts))
+        length = self._lengths.pop(key, None)
+        self._lengths[key] = side.mean_norms(prompts)[1] if length is None else length
+        if len(self._lengths) > _KEPT:
+            del self._lengths[next(iter(self._lengths))]
+        return self._lengths[key]
 
 
 def _digest(projection: Tensor) -> bytes:
