@@ -30,9 +30,9 @@ def can_browse() -> bool:
 
 
 class PageServer:
-    """base: for the cache and the log."""
+    """base: for the cache and the log. options: further ones of the command's."""
 
-    def __init__(self, python: str, base: Path) -> None:
+    def __init__(self, python: str, base: Path, *options: str) -> None:
         self.cache, self._log = base / "cache", base / "log.txt"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -46,7 +46,11 @@ class PageServer:
         command = [python, "-W", "ignore", "-m", "unrender", "ui", "--clip", "micro", "--port", str(port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, "--cache", str(self.cache)], env={**os.environ, **own}, cwd=base, stdout=log, stderr=log
+                [*command, "--cache", str(self.cache), *options],
+                env={**os.environ, **own},
+                cwd=base,
+                stdout=log,
+                stderr=log,
             )
 
     @property

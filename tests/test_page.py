@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -155,3 +158,19 @@ def test_models_are_shown_and_unloaded(browser, photograph):
     assert "There is no model" in browser.press("unrender_models_download")
     browser.page.click("#unrender_models_unload")
     browser.wait_for_text("unrender_models_memory", "No model is in memory")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("python", gradio_pythons())
+def test_with_a_token_nothing_is_shown_before_it_is_given(python, tmp_path):
+    server = PageServer(python, tmp_path, "--token", "secret")
+    try:
+        server.wait()
+        jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            jar.open(f"{server.url}/config")
+        login = urllib.parse.urlencode({"username": "unrender", "password": "secret"}).encode()
+        jar.open(f"{server.url}/login", login)
+        assert b"unrender_picture" in jar.open(f"{server.url}/config").read()
+    finally:
+        server.stop()

@@ -32,9 +32,9 @@ class Runner:
         shown: Callable[[T], Sequence[Any]],
         said: Callable[[T], str],
         script: str | None = None,
-    ) -> Any:
+    ) -> None:
         """work: is given the job and the inputs' values. shown: what the outputs get of its result. said: the last
-        line. script: as for `event`. Returns the event, for what is to follow it."""
+        line. script: as for `event`."""
 
         def handle(*values: Any) -> Generator[list[Any], None, None]:
             for report in follow(self._service, lambda job: work(job, *values), said):
@@ -48,6 +48,5 @@ class Runner:
                 ]
 
         own = [self._status, self._start, self._stop, self._key]
-        started = self._start.click(handle, inputs=list(inputs), outputs=[*outputs, *own], **event(script))
+        self._start.click(handle, inputs=list(inputs), outputs=[*outputs, *own], **event(script))
         self._stop.click(self._service.jobs.stop, inputs=[self._key], outputs=[], queue=False, **event())
-        return started
