@@ -201,6 +201,34 @@ def test_webui_tab_finds_a_prompt_and_sends_it_on(browser, micro, files, expecte
     assert browser.press_start()[-1].endswith("s with micro.")
 
 
+def test_webui_tab_sends_to_inpaint_and_extras(browser, micro, files):
+    browser.open()
+    browser.choose_tab("Unrender")
+    browser.put("unrender_picture", files[0])
+    browser.fill("unrender_prompt", "a red boat")
+    browser.page.click("#unrender_send_inpaint")
+    browser.wait_for_text("img2img_prompt", "a red boat")
+    browser.page.wait_for_selector("#img2maskimg img, #img2maskimg canvas", timeout=20_000)
+    browser.choose_tab("Unrender")
+    browser.page.click("#unrender_send_extras")
+    browser.page.wait_for_selector("#extras_image img", timeout=20_000)
+
+
+def test_webui_tab_has_the_other_pages(browser, micro, files):
+    browser.open()
+    browser.choose_tab("Unrender")
+    pages = browser.page.locator("#unrender_pages > .tab-nav > button")
+    assert [name.strip() for name in pages.all_inner_texts()] == ["Prompt", "Analyze", "Embedding", "Batch", "Models"]
+    pages.nth(1).click()
+    browser.put("unrender_analyze_picture", files[0])
+    assert browser.press("unrender_analyze_start", "unrender_analyze_status")[-1] == "Seen by micro."
+    assert browser.page.is_visible("#unrender_analyze_labels .unrender-bar")
+    pages.nth(4).click()
+    browser.page.wait_for_selector("#unrender_models_memory td:text-is('micro')", timeout=20_000)
+    browser.page.click("#unrender_models_unload")
+    browser.page.wait_for_selector("#unrender_models_memory :text('No model is in memory')", timeout=20_000)
+
+
 def test_webui_tab_heeds_what_is_chosen_in_it(browser, micro, files):
     browser.open()
     browser.choose_tab("Unrender")

@@ -160,8 +160,8 @@ class Page:
         self.page, self._url = page, url
 
     def open(self) -> None:
-        self.page.goto(self._url, timeout=60_000)
-        self.page.wait_for_selector("#txt2img_prompt textarea", timeout=60_000)
+        self.page.goto(self._url, timeout=180_000)
+        self.page.wait_for_selector("#txt2img_prompt textarea", timeout=180_000)
 
     def choose_tab(self, name: str) -> None:
         self.page.click(f"#tabs > div.tab-nav > button:text-is('{name}')")
