@@ -53,7 +53,10 @@ def _nearest(positions: Tensor, files: Iterable[Path]) -> Tensor | None:
     difference, projection = min(
         _candidates(positions, files), key=lambda candidate: candidate[0], default=(float("inf"), None)
     )
-    return projection if difference <= _LARGEST_DIFFERENCE else None
+    if projection is None or difference > _LARGEST_DIFFERENCE:
+        return None
+    # copied, since Windows replaces no file that is mapped
+    return projection.clone()
 
 
 def _candidates(positions: Tensor, files: Iterable[Path]) -> Iterator[tuple[float, Tensor]]:

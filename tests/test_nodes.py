@@ -479,6 +479,17 @@ def test_embeddings_are_saved_loaded_and_blended(models, server):
         LoadPromptEmbedding.execute("gone.safetensors")
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are mapped")
+def test_a_loaded_embeddings_file_can_be_replaced_on_windows(models, server):
+    """Which replaces no file that is mapped into memory, and ComfyUI keeps what nodes gave."""
+    from unrender.nodes.embedding_files import LoadPromptEmbedding, SavePromptEmbedding
+
+    path = SavePromptEmbedding.execute(some_embedding(1), "mine").args[0]
+    loaded = LoadPromptEmbedding.execute("mine.safetensors").args[1]
+    assert path not in Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert loaded.states is not None
+
+
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "", "  "])
 def test_an_embedding_stays_in_its_folder(models, server, name):
     from unrender.nodes.embedding_files import SavePromptEmbedding

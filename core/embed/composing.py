@@ -119,7 +119,7 @@ def _combined(
     present = [part for part in parts if part is not None]
     if not present:
         return None
-    return combine(torch.stack(present).double().cpu(), shares).to(present[0])
+    return combine(torch.stack([part.cpu() for part in present]).double(), shares).to(present[0])
 
 
 def _pair(base: Tensor | None, other: Tensor | None, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor | None:

@@ -97,7 +97,8 @@ class PromptEmbedding:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
                 names = set(file.keys()) & {"states", "pooled"} if metadata.get("format") == _FORMAT else set()
-                tensors = {name: file.get_tensor(name) for name in names}
+                # copied, since Windows replaces no file that is mapped
+                tensors = {name: file.get_tensor(name).clone() for name in names}
         except (SafetensorError, OSError) as error:
             raise EmbeddingError(f"{path} cannot be read as a prompt embedding ({error}).") from error
         return cls._of(metadata, tensors, str(path))

@@ -53,7 +53,7 @@ def chunks(
 
 def _encoded(encode: Encode, side: TextSide, layers: Sequence[Layer], texts: Sequence[str]) -> Chunk:
     joint = encode(texts).float()
-    if joint.device.type == "mps":  # which has no float64
+    if joint.device.type != "cuda":  # of the others not all have float64, such as Apple's and some of Intel's
         joint = joint.cpu()
     return Chunk(joint, [each.to(joint.device) for each in side.states(texts, layers)[0]])
 

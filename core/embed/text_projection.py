@@ -47,7 +47,7 @@ def checked_projection(projection: Tensor | None, width: int, joint: int | None 
     projection = projection.detach().float()
     if not bool(torch.isfinite(projection).all()):
         raise ModelError(f"{source} has a text projection with NaN or infinite values, so it was never loaded; {cure}.")
-    gain = float(projection.double().norm()) / math.sqrt(min(projection.shape))
+    gain = float(projection.cpu().double().norm()) / math.sqrt(min(projection.shape))
     empty = bool((projection == 0).all(dim=0).any() or (projection == 0).all(dim=1).any())
     if empty or not _PLAUSIBLE_GAIN[0] <= gain <= _PLAUSIBLE_GAIN[1]:
         raise ModelError(f"{source} has a text projection of zeros or garbage, so it was never loaded; {cure}.")
