@@ -122,7 +122,7 @@ def _files(service: Service, kept: Any, summary: Any, tab: Any) -> None:
 def _preview(service: Service, kept: Any) -> None:
     checkpoint = gr.Textbox(
         label="Checkpoint to preview with",
-        placeholder="a safetensors file, a folder or a hub id; empty for the phrases nearest to the pictures",
+        placeholder="file, folder or hub id; empty for the nearest phrases",
         lines=1,
         elem_id="unrender_preview_checkpoint",
     )
