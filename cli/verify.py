@@ -24,8 +24,10 @@ _EPILOG = """\
 what is done
   always              the CLIP's own text tower, its text projection, the norm of its end-of-text states
   with --pictures     prompts searched in two precisions and in one, which have to be the same
-  with --checkpoint   padding; and with --pictures too: each picture is rendered from its caption, from the prompts
-                      found for it, and through every projection, and another CLIP says how much of it is found again
+  with --checkpoint   padding, and how well texts that no map has seen are found again; and with --pictures too: each
+                      picture is rendered from its caption, from the prompts found for it, and through every
+                      projection, and another CLIP says how much of it is found again. What it recommends is from then
+                      on the default for that checkpoint
 
 examples
   %(prog)s --clip ViT-L-14/openai
@@ -49,6 +51,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--checkpoint", metavar="NAME", help="hub id, folder, or safetensors file")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="a folder of varied photographs, about 100")
     parser.add_argument("--judge", default=_JUDGE, metavar="NAME", help="the CLIP that judges (default: %(default)s)")
+    parser.add_argument(
+        "--dino",
+        default="none",
+        metavar="NAME",
+        help="a DINOv2 that judges too, such as facebook/dinov2-small (default: none)",
+    )
     parser.add_argument("--count", type=int, default=50, metavar="N", help="pictures to render from (default: 50)")
     parser.add_argument("--seeds", type=int, default=2, metavar="N", help="renderings of each (default: 2)")
     parser.add_argument("--steps", type=int, default=30, metavar="N", help="sampling steps (default: 30)")
@@ -62,13 +70,15 @@ def run(options: argparse.Namespace) -> int:
 
     from ..core.clip import Clip
     from ..core.embed.prompts import composed_prompts
+    from ..core.embed.recommended import recommend
     from ..core.engine import Engine
     from ..core.hub import Hub
     from ..core.phrases.vocabulary import load_vocabulary
     from ..core.variation.checkpoint import Checkpoint
     from ..core.variation.render import Sampling
     from ..core.verify import report, weights
-    from ..core.verify.fidelity import measure_fidelity
+    from ..core.verify.dino import Dino
+    from ..core.verify.fidelity import Judge, measure_fidelity
     from ..core.verify.sheet import draw_fidelity
     from .progress import terminal_progress
 
@@ -89,14 +99,18 @@ def run(options: argparse.Namespace) -> int:
         findings = weights.check_clip(clip, prompts)
         if checkpoint is not None:
             findings += weights.check_padding(checkpoint)
+            findings.append(weights.check_reconstruction(engine, clip, checkpoint))
         shown, others = pictures[: options.count], pictures[options.count :]
         if shown:
             findings.append(weights.check_precisions(clip, settings, shown, progress))
         if checkpoint is not None and shown:
-            judge = Clip.load(options.judge, settings.device, settings.precision, hub, progress)
+            judges: list[Judge] = [Clip.load(options.judge, settings.device, settings.precision, hub, progress)]
+            if options.dino != "none":
+                judges.append(Dino.load(options.dino, settings.device, hub, progress))
             gap = engine.measure_gap(others) if len(others) >= _FOR_GAP else None
             seeds = range(options.seeds)
-            fidelity = measure_fidelity(engine, checkpoint, judge, shown, gap, sampling, seeds)
+            fidelity = measure_fidelity(engine, checkpoint, judges, shown, gap, sampling, seeds)
+            recommend(Path(hub.folder) / "embed", fidelity.fingerprint, fidelity.recommended)
     for line in report.as_lines(findings, fidelity):
         sys.stdout.write(f"{line}\n")
     if options.output is not None:

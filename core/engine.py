@@ -124,7 +124,6 @@ class Engine:
         captions: one for each picture in the captioner's place, "" for none. Raises what `interrogate` does.
         """
         from .images import open_images
-        from .interrogate import Subject
 
         pictures = open_images(images)
         with self._lock:
@@ -132,10 +131,11 @@ class Engine:
             started = time.perf_counter()
             texts = self._captions(pictures, mode) if captions is None else captions
             features = self._encode(clip, pictures)
+            subjects = self._load_interrogator(clip).subjects(mode, features, texts)
             share = (time.perf_counter() - started) / len(pictures)
-        for text, seen in zip(texts, features, strict=True):
+        for subject in subjects:
             with self._lock:  # not while the caller has the prompt
-                found = self._in_words(mode, Subject(seen, text.strip()), time.perf_counter() - share)
+                found = self._in_words(mode, subject, time.perf_counter() - share)
             yield found
 
     def batch(
@@ -244,8 +244,9 @@ class Engine:
 
         images: as for `analyze`, or what the engine's CLIP has seen of them already (`core.embed.seen.Seen`).
         family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one whose text encoder it
-        listens to, for SDXL the second. projection: one of `core.embed.families.PROJECTIONS`;
-        None for the family's usual one. All but "pinv" learn from texts at their first use (fit: how) and keep it.
+        listens to, for SDXL the second. projection: one of `core.embed.families.PROJECTIONS`; None for what
+        `unrender verify` recommends for these text encoders, else the family's usual one. All but "pinv" learn from
+        texts at their first use (fit: how) and keep it.
         gap: see `measure_gap`; micro's is known. encoders: the checkpoint's own text encoders by name, where they are
         not the CLIP's own. text_projection: [joint width, text width] in place of the CLIP's own.
         Raises ImageError, ModelError, SettingsError, EmbeddingError, or Cancelled.
@@ -254,12 +255,13 @@ class Engine:
         from .embed.families import family_named
         from .embed.gap import shipped_gap
 
-        chosen, blend = checked_choice(family_named(family), projection), blend or Blend()
+        checked_choice(family_named(family), projection)  # before anything is loaded
+        blend = blend or Blend()
         look, pictures = self._looking_at(images)
         with self._lock:
             embedder = self._embedder(family, fit, encoders, text_projection)
             clip = self._load_clip()
-            seen = look(clip)
+            seen, chosen = look(clip), embedder.choice(projection)
             unknown = pictures if chosen == "anchored" and blend.anchor is None else []
             anchors = [self.interrogate(picture, "fast").prompt for picture in unknown]
             return embedder.embed(seen.features, seen.keys, chosen, blend, gap or shipped_gap(clip.name), anchors)
@@ -333,7 +335,7 @@ class Engine:
         from .phrases.vocabulary import select_categories
 
         check_top(top)
-        chosen = select_categories(self._read_vocabulary(), categories)
+        chosen = select_categories(self.read_vocabulary(), categories)
         pictures = open_images(images)
         with self._lock:
             clip = self._load_clip()
@@ -392,7 +394,7 @@ class Engine:
         from .phrases.table import PhraseTable
 
         if self._interrogator is None:
-            vocabulary = self._read_vocabulary()
+            vocabulary = self.read_vocabulary()
             folder = Path(self._hub().folder) / "tables"
 
             def load_table() -> PhraseTable:
@@ -433,12 +435,12 @@ class Engine:
 
         if self._embedders is None:
             folder = Path(self._hub().folder) / "embed"
-            vocabulary, forms = self._read_vocabulary, self._closed_forms
+            vocabulary, forms = self.read_vocabulary, self._closed_forms
             self._embedders = Embedders(self._load_clip(), vocabulary, folder, load, self.progress, forms)
         return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
 
-    def _read_vocabulary(self) -> Vocabulary:
-        """The micro model knows the words of its own small world only."""
+    def read_vocabulary(self) -> Vocabulary:
+        """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
         from .micro import PHRASES_FOLDER
         from .phrases.vocabulary import BUILT_IN_FOLDER, load_vocabulary
 

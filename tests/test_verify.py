@@ -38,6 +38,17 @@ def pipeline_folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def tiny_dino(tmp_path_factory):
+    from transformers import Dinov2Config, Dinov2Model
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56, "patch_size": 14}
+    folder = tmp_path_factory.mktemp("dino")
+    Dinov2Model(Dinov2Config(**shape)).save_pretrained(folder)
+    return str(folder)
+
+
 def by_check(findings):
     return {each.check: each for each in findings}
 
@@ -123,7 +134,7 @@ def test_only_what_surely_beats_pinv_is_recommended(ways, expected):
     assert recommended({each.name: each for each in ways}, usual) == expected
 
 
-def test_the_command_runs_whole_on_micro(pipeline_folder, tmp_path, capsys):
+def test_the_command_runs_whole_on_micro(pipeline_folder, tiny_dino, tmp_path, capsys):
     from unrender.core.micro.drawing import draw
     from unrender.core.micro.world import random_scene
 
@@ -136,7 +147,20 @@ def test_the_command_runs_whole_on_micro(pipeline_folder, tmp_path, capsys):
     (folder / "broken.jpg").write_bytes(b"broken")
     out = tmp_path / "report"
     arguments = ["verify", "--checkpoint", str(pipeline_folder), "--pictures", str(folder), "--judge", "micro"]
-    arguments += ["--captioner", "micro", "--seeds", "1", "--steps", "1", "--device", "cpu", "-o", str(out)]
+    arguments += [
+        "--dino",
+        tiny_dino,
+        "--captioner",
+        "micro",
+        "--seeds",
+        "1",
+        "--steps",
+        "1",
+        "--device",
+        "cpu",
+        "-o",
+        str(out),
+    ]
     assert cli.main(arguments) == 0
     told = capsys.readouterr()
     assert "broken.jpg" in told.err
@@ -146,8 +170,52 @@ def test_the_command_runs_whole_on_micro(pipeline_folder, tmp_path, capsys):
     )
     assert values["recommended"] in ("pinv", "ridge", "bank", "anchored")
     assert f"recommended: {values['recommended']}" in told.out
+    assert "unseen texts found again by ridge" in told.out
+    assert all(way["second judge"] is not None for way in values["ways"].values())
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.width > 1000
+
+
+def test_what_was_recommended_is_the_default_from_then_on(micro, tmp_path):
+    from unrender.core.embed.recommended import recommend, recommended
+    from unrender.core.engine import Engine, Settings
+
+    picture = Image.new("RGB", (64, 64), "teal")
+    with Engine(Settings(clip="micro", cache=str(tmp_path)), load_clip=lambda _: micro) as engine:
+        usual = engine.embed(picture, "micro")
+        recommend(tmp_path / "embed", usual.fingerprint, "ridge")
+        assert (usual.projection, engine.embed(picture, "micro").projection) == ("pinv", "ridge")
+        assert engine.embed(picture, "micro", "pinv").projection == "pinv"
+    assert recommended(tmp_path / "embed", "another") is None
+    next((tmp_path / "embed").glob("recommended-*")).write_text("nonsense")
+    assert recommended(tmp_path / "embed", usual.fingerprint) is None
+
+
+def test_dino_sees_as_transformers_own_processor_does(tiny_dino):
+    from transformers import BitImageProcessor, Dinov2Model
+    from unrender.core.verify.dino import Dino
+
+    image = Image.effect_noise((300, 260), 90).convert("RGB")
+    processor = BitImageProcessor(
+        size={"shortest_edge": 256},
+        crop_size={"height": 224, "width": 224},
+        resample=Image.Resampling.BICUBIC,
+        image_mean=(0.485, 0.456, 0.406),
+        image_std=(0.229, 0.224, 0.225),
+        do_convert_rgb=True,
+    )
+    with torch.no_grad():
+        theirs = Dinov2Model.from_pretrained(tiny_dino).eval()(**processor(image, return_tensors="pt")).pooler_output
+    ours = Dino.load(tiny_dino, "cpu").encode_images([image])
+    assert float(torch.nn.functional.cosine_similarity(ours, theirs)) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_folder_that_holds_no_dino_is_one_sentence(tmp_path):
+    from unrender.core.errors import ModelError
+    from unrender.core.verify.dino import Dino
+
+    with pytest.raises(ModelError, match="cannot be loaded as a DINOv2"):
+        Dino.load(str(tmp_path), "cpu")
 
 
 def test_a_folder_without_pictures_is_one_sentence(tmp_path, capsys):

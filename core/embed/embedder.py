@@ -26,6 +26,7 @@ from .learning import Chunk, chunks
 from .map_files import bank_key, load_or_fit, map_key
 from .projection import PUBLISHED_ALPHA, ClosedForm, ClosedForms, check_alpha, edited, is_published_model
 from .prompts import composed_prompts
+from .recommended import recommended
 from .ridge import Fit, SequenceMap, fit_maps
 from .text_side import TextSide
 
@@ -109,7 +110,7 @@ class Embedder:
         texts. anchors: a prompt for each picture, which "anchored" needs where the blend gives none for all.
 
         Raises SettingsError, EmbeddingError, ModelError."""
-        blend, chosen = blend or Blend(), checked_choice(self.family, projection)
+        blend, chosen = blend or Blend(), self.choice(projection)
         if blend.text and chosen in ("ridge", "bank") and blend.strength == 1:
             raise SettingsError(f"A text joins the projection {chosen} by strength; give a strength below 1.")
         if blend.anchor is not None:
@@ -126,6 +127,11 @@ class Embedder:
         whole = mixed(singles, blend.weights, blend.mix)
         # at full strength a text encoder's run, which takes longer than all else here, would change nothing
         return whole if blend.strength == 1 else blended(self.text(blend.text), whole, blend.strength)
+
+    def choice(self, projection: str | None = None) -> Projection:
+        """The projection asked for, else what was found to suit these text encoders, else the family's usual one.
+        Raises SettingsError where it does not serve the family."""
+        return checked_choice(self.family, projection or recommended(self._folder, self.fingerprint))
 
     def text(self, text: str) -> PromptEmbedding:
         """What the family's own encoders make of a text, of any length."""
@@ -173,7 +179,7 @@ class Embedder:
         def moved(base: Tensor | None, to: Tensor | None, origin: Tensor | None) -> Tensor | None:
             if base is None or to is None or origin is None:
                 return base
-            difference = blend.correction * (to - origin)
+            difference = (blend.correction * (to - origin)).to(base)
             return base + (difference if base.ndim == 1 else difference.repeat(len(base) // len(difference), 1))
 
         return replace(

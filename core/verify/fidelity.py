@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
-from ..clip import Clip
 from ..embed import PromptEmbedding
 from ..embed.embedder import Blend, checked_choice
-from ..embed.families import PROJECTIONS
+from ..embed.families import PROJECTIONS, Projection
 from ..embed.gap import GapCorrection
 from ..engine import Engine
 from ..errors import SettingsError
@@ -29,33 +30,46 @@ _FEWEST = 2
 @dataclass(frozen=True)
 class Way:
     """similarity: the judge's, of picture and rendering. over_rival: paired difference to pinv, where that exists.
-    kept: share of the caption's fidelity, with the embeddings of other pictures as zero; absent without a captioner."""
+    kept: share of the caption's fidelity, with the embeddings of other pictures as zero; absent without a captioner.
+    second: the second judge's similarity, where there is one."""
 
     name: str
     similarity: Estimate
     over_rival: Estimate | None
     kept: Estimate | None
+    second: Estimate | None = None
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """ways: by name. renderings: of each way the first few pictures'. recommended: the projection to use by default."""
+    """ways: by name. renderings: of each way the first few pictures'. recommended: the projection to use by default
+    for the text encoders of that fingerprint."""
 
     ways: Mapping[str, Way]
     renderings: Mapping[str, Sequence[Image.Image]]
-    recommended: str
+    recommended: Projection
+    fingerprint: str
+
+
+class Judge(Protocol):
+    """What sees pictures: a CLIP, or another network."""
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Unit vectors [images, width]."""
+        ...
 
 
 def measure_fidelity(
     engine: Engine,
     checkpoint: Checkpoint,
-    judge: Clip,
+    judges: Sequence[Judge],
     pictures: Sequence[Image.Image],
     gap: GapCorrection | None = None,
     sampling: Sampling | None = None,
     seeds: Sequence[int] = (0, 1),
 ) -> Fidelity:
-    """Renders each picture in every way with every seed. judge: of another family than the engine's CLIP.
+    """Renders each picture in every way with every seed. judges: first a CLIP of another family than the engine's,
+    which decides; then another one or none.
 
     Raises SettingsError for fewer than two pictures, and what rendering and interrogating raise.
     """
@@ -63,35 +77,37 @@ def measure_fidelity(
         raise SettingsError(f"There are {len(pictures)} pictures to verify with; give {_FEWEST} or more.")
     made = _embeddings(engine, checkpoint, pictures, gap)
     negative = engine.embed_text("", checkpoint.family.name, encoders=checkpoint.encoders)
-    seen = judge.encode_images(list(pictures))
+    seen = [judge.encode_images(list(pictures)) for judge in judges]
     scores: dict[str, np.ndarray] = {}
     shown: dict[str, list[Image.Image]] = {}
     total = len(made) * len(pictures) * len(seeds)
     with engine.progress.task("Rendering", total, "pictures") as task:
         for name, embeddings in made.items():
             rows = []
-            for picture, embedding in zip(seen, embeddings, strict=True):
+            for number, embedding in enumerate(embeddings):
                 rendered = []
                 for seed in seeds:
                     rendered.append(render(checkpoint, embedding, negative, replace(sampling or Sampling(), seed=seed)))
                     task.advance()
                 if len(shown.setdefault(name, [])) < SHOWN:
                     shown[name].append(rendered[0])
-                rows.append(float((judge.encode_images(rendered) @ picture).mean()))
-            scores[name] = np.array(rows)
+                views = zip(judges, seen, strict=True)
+                rows.append([float((judge.encode_images(rendered) @ own[number]).mean()) for judge, own in views])
+            scores[name] = np.array(rows).T
     ways = {name: _way(name, scores) for name in scores}
-    return Fidelity(ways, shown, recommended(ways, checkpoint.family.projection))
+    best = recommended(ways, checkpoint.family.projection)
+    return Fidelity(ways, shown, best, made[checkpoint.family.projection][0].fingerprint)
 
 
-def recommended(ways: Mapping[str, Way], usual: str) -> str:
+def recommended(ways: Mapping[str, Way], usual: Projection) -> Projection:
     """The projection that beats pinv with an interval clear of zero, the best of several; else the family's usual one.
 
     Where there is no pinv, the best projection."""
-    known = [ways[name] for name in PROJECTIONS if name in ways]
-    better = [way for way in known if way.over_rival is None or way.over_rival.low > 0]
+    known: list[tuple[Projection, Way]] = [(name, ways[name]) for name in PROJECTIONS if name in ways]
+    better = [(name, way) for name, way in known if way.over_rival is None or way.over_rival.low > 0]
     if RIVAL in ways:
-        better = [way for way in better if way.name != RIVAL]
-    return max(better, key=lambda way: way.similarity.mean).name if better else usual
+        better = [(name, way) for name, way in better if name != RIVAL]
+    return max(better, key=lambda each: each[1].similarity.mean)[0] if better else usual
 
 
 def _embeddings(
@@ -132,6 +148,8 @@ def _serves(check: Callable[[str], object], projection: str) -> bool:
 
 
 def _way(name: str, scores: Mapping[str, np.ndarray]) -> Way:
-    own, rival = scores[name], scores.get(RIVAL)
-    kept = retention(own, scores[CAPTION], scores[SHUFFLED]) if CAPTION in scores else None
-    return Way(name, estimate(own), None if rival is None else difference(own, rival), kept)
+    """scores: of each way, [judges, pictures]."""
+    (own, *second), rival = scores[name], scores.get(RIVAL)
+    kept = retention(own, scores[CAPTION][0], scores[SHUFFLED][0]) if CAPTION in scores else None
+    over = None if rival is None else difference(own, rival[0])
+    return Way(name, estimate(own), over, kept, estimate(second[0]) if second else None)

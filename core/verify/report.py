@@ -23,6 +23,7 @@ def as_values(findings: Sequence[Finding], fidelity: Fidelity | None) -> dict[st
                 "similarity": _interval(way.similarity),
                 "over_pinv": _interval(way.over_rival),
                 "kept": _interval(way.kept),
+                "second judge": _interval(way.second),
             }
             for name, way in fidelity.ways.items()
         }
@@ -36,7 +37,8 @@ def as_lines(findings: Sequence[Finding], fidelity: Fidelity | None) -> list[str
         lines.append("")
         for name, way in fidelity.ways.items():
             kept = "" if way.kept is None else f"  kept {_said(way.kept)}"
-            lines.append(f"{name:<20} {_said(way.similarity)}{kept}")
+            second = "" if way.second is None else f"  second judge {_said(way.second)}"
+            lines.append(f"{name:<20} {_said(way.similarity)}{kept}{second}")
         lines.append(f"recommended: {fidelity.recommended}")
     return lines
 

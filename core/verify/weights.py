@@ -13,7 +13,10 @@ from torch import Tensor
 from ..clip import Clip
 from ..clip.hidden_states import padded_ids
 from ..clip.text_encoder import TowerEncoder
+from ..embed.embedding import CONTEXT, PromptEmbedding
 from ..embed.projection import PUBLISHED_NORM, is_published_model
+from ..embed.prompts import composed_prompts
+from ..embed.seen import Seen
 from ..embed.text_projection import checked_projection, projection_fingerprint
 from ..embed.text_side import TextSide
 from ..engine import Engine
@@ -23,6 +26,7 @@ from ..settings import Settings
 from ..variation.checkpoint import Checkpoint
 
 NORM_TOLERANCE = 0.05
+_UNSEEN_TEXTS = 64
 _TEXTS = ("", "a", "a red boat on a lake, oil on canvas", "word " * 90, "naïve 猫 🐱, it's & <b>")
 
 
@@ -57,6 +61,18 @@ def check_padding(checkpoint: Checkpoint) -> list[Finding]:
     return findings
 
 
+def check_reconstruction(engine: Engine, clip: Clip, checkpoint: Checkpoint) -> Finding:
+    """How much of the variance of the states of texts no map has seen "ridge" finds again from their joint embeddings
+    alone. clip: the engine's."""
+    family, encoders = checkpoint.family.name, checkpoint.encoders
+    texts = composed_prompts(engine.read_vocabulary(), _UNSEEN_TEXTS, "unseen")
+    joints = clip.encode_texts(texts)
+    wanted = _states([engine.embed_text(text, family, encoders=encoders) for text in texts])
+    found = _states([engine.embed(Seen(joint[None], ("",)), family, "ridge", encoders=encoders) for joint in joints])
+    explained = 1 - float((found - wanted).square().sum() / (wanted - wanted.mean(dim=0)).square().sum())
+    return Finding("unseen texts found again by ridge", None, f"{explained:.2f} of their variance")
+
+
 def check_precisions(
     clip: Clip, settings: Settings, pictures: Sequence[Image.Image], progress: Progress = SILENT
 ) -> Finding:
@@ -76,6 +92,11 @@ def _prompts(settings: Settings, pictures: Sequence[Image.Image], progress: Prog
     label = f"Searching, {settings.precision}"
     with Engine(settings, progress=progress) as engine:
         return [engine.interrogate(each, "best", "").prompt for each in progress.track(pictures, label, len(pictures))]
+
+
+def _states(embeddings: Sequence[PromptEmbedding]) -> Tensor:
+    """Of texts of up to one context's length, [embeddings, 77, width]."""
+    return torch.stack([each.states[:CONTEXT] for each in embeddings if each.states is not None])
 
 
 def _projection(projection: Tensor | None, clip: Clip) -> Finding:

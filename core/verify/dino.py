@@ -1,0 +1,67 @@
+"""DINOv2 as a judge of pictures: trained on pictures alone, so that it shares no fault with any CLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..devices import pick_device
+from ..errors import ModelError
+from ..hub import Hub
+from ..progress import SILENT, Progress
+from ..transformers_access import quiet_transformers, transformers_attribute
+
+_FILES = ("config.json", "model.safetensors")
+_SIDE, _RESIZED = 224, 256  # of its own evaluation
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_BATCH = 16
+
+
+class Dino:
+    """name: where it came from."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        self.name = name
+        self._model = model.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, name: str, device: str = "auto", hub: Hub | None = None, progress: Progress = SILENT) -> Dino:
+        """A folder in transformers' format, or a hub id. Raises ModelError, MissingPackageError, or Cancelled."""
+        model_class = transformers_attribute("Dinov2Model")
+        if model_class is None:
+            raise ModelError("This transformers has no DINOv2; run `pip install --upgrade transformers`.")
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            folder = (hub or Hub()).fetch(name, _FILES, progress, instead="--dino none")
+        try:
+            with quiet_transformers():
+                model = model_class.from_pretrained(folder, use_safetensors=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(f"{name} cannot be loaded as a DINOv2; give another with --dino, or none.") from error
+        return cls(name, model.to(pick_device(device)))
+
+    @torch.no_grad()
+    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Unit vectors [images, width]: the class token's."""
+        parts = []
+        for first in range(0, len(images), _BATCH):
+            pixels = torch.stack([_prepared(image) for image in images[first : first + _BATCH]])
+            parts.append(self._model(pixels.to(self._model.device)).pooler_output.float().cpu())
+        return torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+
+
+def _prepared(image: Image.Image) -> Tensor:
+    """[3, 224, 224]: the middle, resized and normalised."""
+    scale = _RESIZED / min(image.size)
+    size = (round(image.width * scale), round(image.height * scale))
+    resized = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    left, top = (size[0] - _SIDE) // 2, (size[1] - _SIDE) // 2
+    middle = resized.crop((left, top, left + _SIDE, top + _SIDE))
+    values = np.asarray(middle, np.float32) / 255
+    return torch.from_numpy((values - np.array(_MEAN, np.float32)) / np.array(_STD, np.float32)).permute(2, 0, 1)
