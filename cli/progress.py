@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
 SHOWN_AFTER_SECONDS = 1.0
+_RATED = "pictures"  # people plan their day by these
 
 
 def terminal_progress(quiet: bool = False) -> Progress:
@@ -80,7 +81,7 @@ class _Bars(RichProgress):
 
 
 class _Amount(ProgressColumn):
-    """How far a task is: "3 of 20 rounds", "1.2 GB of 1.7 GB"."""
+    """How far a task is: "3 of 20 rounds", "1.2 GB of 1.7 GB", "60 of 900 pictures, 4.1 a second"."""
 
     def render(self, task: Task) -> Text:
         unit = task.fields["unit"]
@@ -90,4 +91,5 @@ class _Amount(ProgressColumn):
             for count in (task.completed, task.total)
         )
         amount = f"{done} of {total}" if total else done if task.completed else ""
-        return Text(amount if in_bytes or not amount else f"{amount} {unit}".rstrip())
+        rate = f", {task.speed:,.1f} a second" if unit == _RATED and task.speed else ""
+        return Text(amount if in_bytes or not amount else f"{amount} {unit}".rstrip() + rate)
