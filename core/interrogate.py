@@ -43,10 +43,14 @@ _BEAM_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Subject:
-    """What is known of a picture: its features [width] and its caption, empty when there is none."""
+    """What is known of a picture: its features [width] and its caption, empty when there is none.
+
+    similarities: of every phrase of the table, where they were computed for several pictures at once.
+    """
 
     features: Tensor
     caption: str
+    similarities: np.ndarray | None = None
 
 
 class Interrogator:
@@ -75,6 +79,12 @@ class Interrogator:
         """Loads or builds what the mode needs, so that `run` takes the picture's time alone."""
         if mode != "caption":
             _ = self._table
+
+    def subjects(self, mode: Mode, features: Tensor, captions: Sequence[str]) -> list[Subject]:
+        """Of features [pictures, width], ranked at once where the mode ranks."""
+        ranked = self._table.similarities(features) if mode != "caption" else [None] * len(captions)
+        known = zip(features, captions, ranked, strict=True)
+        return [Subject(seen, caption.strip(), similarities) for seen, caption, similarities in known]
 
     def run(self, mode: Mode, subject: Subject) -> Trail:
         """The mode's prompt, without trigger word, prefix and suffix."""
@@ -182,7 +192,8 @@ class Interrogator:
 
     def _similarities(self, subject: Subject) -> np.ndarray:
         """Of every phrase of the table; -inf where the settings rule a phrase out."""
-        similarities = self._table.similarities(subject.features)
+        known = subject.similarities
+        similarities = self._table.similarities(subject.features) if known is None else known.copy()
         similarities[self._ruled_out] = -np.inf
         return similarities
 

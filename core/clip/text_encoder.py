@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -143,12 +144,29 @@ class TowerEncoder:
         return known
 
     def length(self, text: str) -> int:
-        return len(self._tokenizer.encode(text)) + 2
+        return len(self._ids_by_parts(text)) + 2
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         if len(texts) == 1:
-            return self._exact.text(self._tokenizer.encode(texts[0]))
-        return self._exact.texts([self._known_ids.get(text) or self._tokenizer.encode(text) for text in texts])
+            return self._exact.text(self._ids_by_parts(texts[0]))
+        return self._exact.texts([self._ids_by_parts(text) for text in texts])
+
+    def _ids_by_parts(self, text: str) -> tuple[int, ...]:
+        """The same as tokenizing the text, which takes longer than to put known phrases' tokens together."""
+        *front, last = text.split(", ")
+        parts = [*(f"{part}," for part in front), last]
+        if len(parts) > 1 and not all(self._joins(part) for part in parts):
+            return self._tokenizer.encode(text)
+        return tuple(itertools.chain.from_iterable(map(self._part_ids, parts)))
+
+    def _part_ids(self, part: str) -> tuple[int, ...]:
+        """Kept for phrases alone, of which there are so many and no more."""
+        known = self._known_ids.get(part)
+        if known is None:
+            known = self._tokenizer.encode(part)
+            if part.removesuffix(",") in self._known_ids:
+                self._known_ids[part] = known
+        return known
 
     def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         if not prompt:
@@ -174,9 +192,13 @@ class TowerEncoder:
         return Continuations(beginning, tuple(suffixes), whole)
 
     def _joins(self, phrase: str) -> bool:
+        if phrase.isascii():
+            return self._tokenizer.joins(phrase)
         known = self._known_joins.get(phrase)
         if known is None:
-            known = self._known_joins[phrase] = self._tokenizer.joins(phrase)
+            known = self._tokenizer.joins(phrase)
+            if phrase.removesuffix(",") in self._known_ids:
+                self._known_joins[phrase] = known
         return known
 
     def forget(self) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from ..clip import Clip
 from ..progress import Progress
@@ -73,11 +74,12 @@ class PhraseTable:
         return {name: slice(stop - counts[name], stop) for name, stop in zip(counts, stops, strict=True)}
 
     def similarities(self, features: Tensor) -> np.ndarray:
-        """Cosine similarity of every phrase with features [width]: float32 [phrases]."""
+        """Cosine similarity of every phrase with features [width]: float32 [phrases]; of several pictures, features
+        [pictures, width], at once: [pictures, phrases]."""
         if self.embeddings.dtype == torch.float32:
-            return (self.embeddings @ features).cpu().numpy()
-        slices = self.embeddings.split(_ROWS_AT_ONCE)
-        return torch.cat([rows.to(features.device, torch.float32) @ features for rows in slices]).cpu().numpy()
+            return linear(features, self.embeddings).cpu().numpy()
+        slices = (rows.to(features.device, torch.float32) for rows in self.embeddings.split(_ROWS_AT_ONCE))
+        return torch.cat([linear(features, rows) for rows in slices], dim=-1).cpu().numpy()
 
     def nbytes_on(self, device: torch.device) -> int:
         return self.embeddings.nbytes if self.embeddings.device == device else 0
