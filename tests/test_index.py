@@ -14,6 +14,7 @@ from unrender.cli import main
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import Cancelled, IndexFileError, SettingsError
 from unrender.core.index import index_file, read_index, search, update_index
+from unrender.core.index.file import changing
 from unrender.core.micro.captions import ALL_FACTORS, caption
 from unrender.core.micro.pictures import render
 from unrender.core.progress import Progress
@@ -127,6 +128,19 @@ def test_other_weights_and_other_fits_are_refused(engine, folder, clip):
         update_index(Engine(Settings(clip="another"), clip=clip), folder)
     with pytest.raises(IndexFileError, match="--fit crop"):
         update_index(Engine(Settings(clip="micro", fit="pad"), clip=engine.clip), folder)
+
+
+def test_two_runs_do_not_change_one_index(engine, folder):
+    path = update_index(engine, folder).path
+    with changing(path), pytest.raises(IndexFileError, match="Another run"):
+        update_index(engine, folder)
+    assert update_index(engine, folder).kept == 6
+
+
+def test_where_nothing_can_be_written(engine, folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IndexFileError, match=r"cannot be written to .* name another place with -o"):
+        update_index(engine, folder, tmp_path / "file" / "index.safetensors")
 
 
 @pytest.mark.parametrize("spoil", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"x" * 100])

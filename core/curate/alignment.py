@@ -71,11 +71,9 @@ def _likely_places(part: Look, whole: Look) -> list[Place]:
         width = min(columns, max(_BLOCK, round(part.fine.width * fill * size)))
         height = min(rows, max(_BLOCK, round(part.fine.height * fill * size)))
         sought = np.asarray(grey.resize((width, height), Image.Resampling.BOX), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(whole.grey, (height, width))
-        correlations = _unit(windows.reshape(-1, height * width)) @ _unit(sought.reshape(-1))
-        found = int(correlations.argmax())
-        if correlations[found] > _ALIKE:
-            top, left = divmod(found, windows.shape[1])
+        correlations = _correlations(whole.grey, sought)
+        top, left = np.unravel_index(int(correlations.argmax()), correlations.shape)
+        if correlations[top, left] > _ALIKE:
             places.append(Place(left / columns, top / rows, width / columns, height / rows))
     return places
 
@@ -129,11 +127,21 @@ def _worst(deviation: np.ndarray) -> float:
     return float(np.sort(np.abs(blocks).mean(axis=-1), axis=None)[-_WORST_BLOCKS:].mean())
 
 
-def _unit(greys: np.ndarray) -> np.ndarray:
-    """Without their mean and of length 1; what is one grey all over becomes zeros."""
-    centred = greys - greys.mean(axis=-1, keepdims=True)
-    lengths = np.linalg.norm(centred, axis=-1, keepdims=True)
-    return np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > greys.shape[-1] ** 0.5)
+def _correlations(grey: np.ndarray, sought: np.ndarray) -> np.ndarray:
+    """Pearson's, of every window of the sought size: [rows, columns] of their upper left corners; 0 for windows that
+    are one grey all over."""
+    windows = np.lib.stride_tricks.sliding_window_view(grey, sought.shape)
+    centred = sought - sought.mean()
+    products = (windows.reshape(-1, sought.size) @ centred.reshape(-1)).reshape(windows.shape[:2])
+    sums, squares = _window_sums(grey, sought.shape), _window_sums(np.square(grey), sought.shape)
+    lengths = np.sqrt(np.maximum(squares - np.square(sums) / sought.size, 0)) * np.linalg.norm(centred)
+    return np.divide(products, lengths, out=np.zeros_like(lengths), where=lengths > sought.size)
+
+
+def _window_sums(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    sums = np.pad(values.astype(np.float64), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    height, width = shape
+    return sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
 
 
 def _shrunk(picture: Image.Image, longer: int) -> Image.Image:

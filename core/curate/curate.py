@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ImageError
-from ..index.file import PictureIndex, index_file, read_index, refuse_empty
+from ..index.file import PictureIndex, changing, index_file, read_index, refuse_empty
 from ..index.turns import with_turns
 from .alignment import Look
 from .captions import LEAST_CAPTIONS, caption_beside, mismatches
@@ -31,15 +31,17 @@ def curate(engine: Engine, place: str | os.PathLike[str]) -> Report:
     place: a folder that holds its index, or the index's file, into which the turned views go that this needs.
     Raises IndexFileError (absent, damaged, made with another model), SettingsError (no pictures), ModelError, or
     Cancelled; a picture that cannot be read is told and left out where its pixels are needed."""
-    index = read_index(place)
-    refuse_empty(index)
-    index.check(engine)
-    index, failures = with_turns(engine, index, index_file(place))
+    path = index_file(place)
+    refuse_empty(read_index(path))
+    with changing(path):
+        index = read_index(path)
+        index.check(engine)
+        index, failures = with_turns(engine, index, path)
     near = neighbours(index.features, CANDIDATES)
     findings = [
         *_duplicates(engine, index, near, failures),
         *_turned(index),
-        *_outliers(index, near),
+        *_outliers(index),
         *_captions(engine, index),
     ]
     return Report(index.root, index.model, len(index), tuple(findings), _remarks(index), failures)
@@ -77,6 +79,8 @@ def _duplicates(engine: Engine, index: PictureIndex, near: Neighbours, failures:
 def _sized(copy: tuple[int, int] | None, first: tuple[int, int] | None) -> str:
     if copy is None or first is None:
         return "shows the same"
+    if copy == first:
+        return "shows the same in the same size"
     return f"{copy[0]} x {copy[1]} beside {first[0]} x {first[1]}"
 
 
@@ -88,9 +92,9 @@ def _turned(index: PictureIndex) -> Iterator[Finding]:
         yield Finding("turned", index.entries[known[each.row]].name, each.odds, said, left=each.left)
 
 
-def _outliers(index: PictureIndex, near: Neighbours) -> Iterator[Finding]:
-    for each in outliers(near):
-        said = f"similarity {each.similarity:.2f} with its nearest ten"
+def _outliers(index: PictureIndex) -> Iterator[Finding]:
+    for each in outliers(index.features):
+        said = f"{each.deviations:.1f} deviations farther than usual"
         yield Finding("outlier", index.entries[each.row].name, each.deviations, said)
 
 

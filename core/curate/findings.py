@@ -16,7 +16,8 @@ class Finding:
 
     other: of a duplicate the group's first picture. left: degrees that a turned picture has to be turned to the left.
     score: of a duplicate the greatest difference of colours, 0..255; of a turned one how many times likelier that is;
-    of an outlier how many standard deviations it is away; of a caption the share of others that suit better."""
+    of an outlier how many standard deviations it is farther than usual; of a caption the share of others that suit
+    better."""
 
     kind: Kind
     name: str

@@ -21,7 +21,7 @@ from .findings import Finding, Kind, Report
 _THUMBNAIL = 192
 _MOST_SHOWN = 500
 _SECTIONS: tuple[tuple[Kind, str, str], ...] = (
-    ("duplicate", "Duplicates", "Each row shows the same; the largest comes first."),
+    ("duplicate", "Duplicates", "Each frame holds pictures that show the same, the largest first."),
     ("turned", "Turned", "As the picture lies, and as it would be upright; the surest first."),
     ("outlier", "Unlike the others", "Farthest from what the folder usually shows first."),
     ("caption", "Captions that may be wrong", "Where most other captions suit the picture better, first."),
@@ -37,7 +37,6 @@ h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere } h2 { font-size: 1.1
 p { margin: .2rem 0 .8rem; color: var(--faint) }
 nav { margin: .8rem 0; display: flex; flex-wrap: wrap; gap: .4rem 1.2rem } a { color: inherit }
 .cards { display: flex; flex-wrap: wrap; gap: .8rem; align-items: flex-start }
-.cards + .cards { margin-top: .8rem }
 .group { padding: .8rem; border: 1px solid var(--line); border-radius: .5rem }
 figure { margin: 0; padding: .6rem; background: var(--card); border-radius: .5rem; max-width: 26rem }
 .views { display: flex; gap: .6rem; align-items: center }
@@ -82,14 +81,14 @@ def _sections(report: Report, page: Path) -> Iterator[str]:
             continue
         yield f'<h2 id="{kind}">{heading}</h2>\n<p>{explanation}</p>'
         shown = found[:_MOST_SHOWN]
+        yield '<div class="cards">'
         if kind == "duplicate":
             for first, copies in groupby(shown, key=lambda each: each.other):
                 yield _group(report.root, page, first, list(copies))
         else:
-            yield '<div class="cards">'
             for each in shown:
                 yield _card(report.root, page, each.name, _said(each), each.left)
-            yield "</div>"
+        yield "</div>"
         if len(found) > len(shown):
             yield f"<p>{len(found) - len(shown):,} more are in the table.</p>"
 
@@ -103,8 +102,6 @@ def _said(finding: Finding) -> str:
     if finding.kind == "turned":
         turn = {90: "a quarter to the left", 180: "by half", 270: "a quarter to the right"}[finding.left]
         return f"{finding.said}; turn it {turn}"
-    if finding.kind == "outlier":
-        return f"{finding.score:.1f} deviations away; {finding.said}"
     return finding.said
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +85,7 @@ def probe_of(engine: Engine) -> np.ndarray:
 
 
 def write_index(path: Path, index: PictureIndex) -> None:
-    """Replaces the file at once. Raises IndexFileError where it cannot be written."""
+    """Replaces the file at once, held by `changing`. Raises IndexFileError where it cannot be written."""
     from safetensors.numpy import save
 
     table = [[each.name, each.size, each.modified, each.digest] for each in index.entries]
@@ -96,12 +98,33 @@ def write_index(path: Path, index: PictureIndex) -> None:
     }
     metadata = {"format": _FORMAT, "model": index.model, "fit": index.fit, "root": _root_from(path, index.root)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, save(tensors, metadata))
     except OSError as error:
-        raise IndexFileError(
-            f"The index cannot be written to {path} ({error.strerror}); name another place with -o."
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Holds an index while it is changed. Raises IndexFileError where another run does, or its folder is not to be
+    written."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(str(path.with_name(f".{path.name}.lock")))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise IndexFileError(f"Another run is changing the index {path}; wait until it is done.") from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unwritable(path: Path, error: OSError) -> IndexFileError:
+    return IndexFileError(f"The index cannot be written to {path} ({error.strerror}); name another place with -o.")
 
 
 def read_index(place: str | os.PathLike[str]) -> PictureIndex:

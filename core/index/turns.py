@@ -24,8 +24,9 @@ _KEPT_EVERY_SECONDS = 60.0
 
 
 def with_turns(engine: Engine, index: PictureIndex, path: Path) -> tuple[PictureIndex, dict[str, str]]:
-    """The index with all turned views, kept in its file; and why pictures cannot be read, by name: their rows of
-    `turned` stay zeros. Raises IndexFileError (not writable), ModelError, or Cancelled, what was seen being kept."""
+    """The index with all turned views, kept in its file, which `changing` holds; and why pictures cannot be read, by
+    name: their rows of `turned` stay zeros. Raises IndexFileError (not writable), ModelError, or Cancelled, what was
+    seen being kept."""
     turned = index.turned.copy()
     missing = [row for row in range(len(index)) if not turned[row].any()]
     if not missing:

@@ -17,7 +17,7 @@ from ..batch import FolderSource
 from ..batch.ahead import chunked, opened, usual_jobs
 from ..batch.items import Item
 from ..errors import ImageError
-from .file import Entry, PictureIndex, index_file, probe_of, read_index, write_index
+from .file import Entry, PictureIndex, changing, index_file, probe_of, read_index, write_index
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -44,22 +44,23 @@ def update_index(engine: Engine, folder: str | os.PathLike[str], path: Path | No
 
     path: its file, by default in the folder itself. A picture is taken for unchanged where name, size and time are, or
     its bytes. Stopped at any time, what was looked at is in the file or lost for a minute's work at most.
-    Raises SettingsError (no folder), IndexFileError (damaged, made with another model, not writable), ModelError, or
-    Cancelled; a picture that cannot be read is left out and told.
+    Raises SettingsError (no folder), IndexFileError (damaged, made with another model, not writable, being changed),
+    ModelError, or Cancelled; a picture that cannot be read is left out and told.
     """
     root = Path(folder)
     items = list(FolderSource(root, recursive=True))
     path = path or index_file(root)
-    known = read_index(path) if path.exists() else None
-    if known is not None:
-        known.check(engine)
-    draft = _Draft(engine, root, path, known)
-    fresh = [item for item in items if not draft.knows(item)]
-    draft.kept = len(items) - len(fresh)
-    try:
-        draft.look_at(fresh)
-    finally:  # what was seen until a stop is kept
-        index = draft.save()
+    with changing(path):
+        known = read_index(path) if path.exists() else None
+        if known is not None:
+            known.check(engine)
+        draft = _Draft(engine, root, path, known)
+        fresh = [item for item in items if not draft.knows(item)]
+        draft.kept = len(items) - len(fresh)
+        try:
+            draft.look_at(fresh)
+        finally:  # what was seen until a stop is kept
+            index = draft.save()
     names = {each.name for each in index.entries}
     gone = 0 if known is None else sum(each.name not in names for each in known.entries)
     return Updated(index, path, len(index) - draft.kept, draft.kept, gone, draft.failures)
