@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -63,6 +64,11 @@ class PageServer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The page did not start: {self.log[-3000:]}")
             time.sleep(0.3)
+
+    def interrupt(self) -> int:
+        """As Ctrl-C does; returns the exit status."""
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(60)
 
     def stop(self) -> None:
         self._process.terminate()

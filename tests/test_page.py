@@ -162,7 +162,7 @@ def test_models_are_shown_and_unloaded(browser, photograph):
 
 @pytest.mark.full
 @pytest.mark.parametrize("python", gradio_pythons())
-def test_with_a_token_nothing_is_shown_before_it_is_given(python, tmp_path):
+def test_with_a_token_nothing_is_shown_before_it_is_given_and_ctrl_c_ends_it(python, tmp_path):
     server = PageServer(python, tmp_path, "--token", "secret")
     try:
         server.wait()
@@ -172,5 +172,6 @@ def test_with_a_token_nothing_is_shown_before_it_is_given(python, tmp_path):
         login = urllib.parse.urlencode({"username": "unrender", "password": "secret"}).encode()
         jar.open(f"{server.url}/login", login)
         assert b"unrender_picture" in jar.open(f"{server.url}/config").read()
+        assert server.interrupt() == 130
     finally:
         server.stop()
