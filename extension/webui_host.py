@@ -76,10 +76,10 @@ def logins() -> str:
     found = [text for text in (getattr(options, "api_auth", None), getattr(options, "auth", None)) if text]
     if found:
         return str(found[0])
-    of_page = getattr(first_of("modules.initialize_util"), "get_gradio_auth_creds", tuple)
+    of_page = getattr(_first_of("modules.initialize_util"), "get_gradio_auth_creds", tuple)
     of_page = [f"{name}:{password}" for name, password in of_page()]
     file = getattr(options, "auth_file", None)
-    return ",".join([*of_page, *(Path(file).read_text(encoding="utf-8").split() if file else ())])
+    return ",".join([*of_page, *(Path(file).read_text(encoding="utf-8").splitlines() if file else ())])
 
 
 # --- taking turns
@@ -154,7 +154,7 @@ def room(device: Any, needed: int) -> Iterator[None]:
 
 def _memory_manager() -> Any:
     """Forge's or reForge's; None in webuis without one."""
-    found = first_of("backend.memory_management", "ldm_patched.modules.model_management")
+    found = _first_of("backend.memory_management", "ldm_patched.modules.model_management")
     return found if hasattr(found, "free_memory") else None
 
 
@@ -164,7 +164,7 @@ def _send_checkpoint_away(device: Any, needed: int) -> Any:
 
     from ..core.devices import free_memory
 
-    lowvram = first_of("modules.lowvram")
+    lowvram = _first_of("modules.lowvram")
     if hasattr(lowvram, "send_everything_to_cpu"):
         lowvram.send_everything_to_cpu()
     devices.torch_gc()
@@ -218,7 +218,7 @@ def add_axis(label: str, vary: Callable[[Any, float, Any], None], check: Callabl
 
 def paste_parameters() -> Any:
     """The module that sends parameters from tab to tab; it has moved in the course of time."""
-    found = first_of("modules.infotext_utils", "modules.generation_parameters_copypaste")
+    found = _first_of("modules.infotext_utils", "modules.generation_parameters_copypaste")
     if hasattr(found, "ParamBinding"):
         return found
     return importlib.import_module("modules.generation_parameters_copypaste")
@@ -230,7 +230,7 @@ def tool_button() -> Any:
     return ToolButton
 
 
-def first_of(*names: str) -> Any:
+def _first_of(*names: str) -> Any:
     """The first of the modules that this webui has, or None."""
     for name in names:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import copy
 import io
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -141,18 +140,15 @@ def test_what_is_asked_of_a_generation(photographs):
             Asked.of(*wrong)
 
 
-@pytest.fixture
-def webui(monkeypatch):
-    """The stand-in for a webui, beside which nothing of a real one is imported."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "webui_standin"))
-    before = set(sys.modules)
-    from modules import scripts
-    from unrender.extension import image_as_prompt
+@pytest.fixture(scope="module")
+def webui():
+    """The stand-in for a webui, which is imported in the place of a real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent / "webui_standin"))
+        from modules import scripts
+        from unrender.extension import image_as_prompt
 
-    yield SimpleNamespace(scripts=scripts, image_as_prompt=image_as_prompt)
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "modules" or name.endswith((".webui_host", ".image_as_prompt")):
-            del sys.modules[name]
+        yield SimpleNamespace(scripts=scripts, image_as_prompt=image_as_prompt)
 
 
 def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
@@ -304,3 +300,34 @@ class TestTextEncoders:
         with pytest.raises(ModelError, match="refiner"):
             conditioner = SimpleNamespace(embedders=[SimpleNamespace(wrapped=None)])
             text_sides(SimpleNamespace(conditioner=conditioner), family_of(SimpleNamespace(is_sdxl=True), 1), "cpu")
+
+
+def test_the_webuis_logins_hold_for_the_api_too(webui, tmp_path, monkeypatch):
+    """In the words of AUTOMATIC1111's webui and of SD.Next."""
+    from modules import shared
+    from unrender.extension import webui_host
+    from unrender.extension.api_route import logins_in
+
+    (tmp_path / "logins").write_text("ada:a b\nbob:c\n", encoding="utf-8")
+    for options, expected in (
+        ({"api_auth": "ada:secret,bob:x"}, {"ada": "secret", "bob": "x"}),
+        ({"api_auth": None, "auth": "ada:secret"}, {"ada": "secret"}),
+        ({"auth_file": str(tmp_path / "logins")}, {"ada": "a b", "bob": "c"}),
+        ({}, {}),
+    ):
+        monkeypatch.setattr(shared, "cmd_opts", SimpleNamespace(**options))
+        assert logins_in(webui_host.logins()) == expected
+
+
+def test_the_section_is_shown_where_the_sampler_asks_for_a_generation_alone(webui, monkeypatch):
+    from modules import script_callbacks
+
+    section = webui.image_as_prompt.ImageAsPrompt()
+    assert section.show(False) is webui.scripts.AlwaysVisible
+
+    class SdNexts:
+        def __init__(self, x, text_cond):
+            self.x, self.text_cond = x, text_cond
+
+    monkeypatch.setattr(script_callbacks, "CFGDenoiserParams", SdNexts)
+    assert section.show(False) is False
