@@ -29,12 +29,20 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "unrender.json"
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 VERSION = "{}.{}".format(*sys.version_info[:2])
+EXTRAS = {
+    "test": {"test"},
+    "demo": {"render"},
+    "vary": {"render"},
+    "verify": {"render"},
+    "serve": {"serve"},
+    "ui": {"ui"},
+}
 
 
 def main(arguments: list[str]) -> int:
     testing = arguments[:1] == ["test"]
     try:
-        install({"test"} if testing else set())
+        install(EXTRAS.get(arguments[0] if arguments else "", set()))
     except OSError as error:
         sys.exit(f"run.py: {VENV} could not be made: {error}.")
     except KeyboardInterrupt:

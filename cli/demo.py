@@ -1,4 +1,4 @@
-"""`unrender demo`: the whole way from picture to prompt on the embedded toy model, offline."""
+"""`unrender demo`: the whole way from picture to prompt and back on the embedded toy model, offline."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..core.errors import UnrenderError
+from ..core.errors import MissingPackageError, UnrenderError
 from ..core.settings import MODES, Settings
-from .streams import command_name, quiet_libraries
+from .streams import command_name, complain, quiet_libraries
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ..core.engine import Engine
     from ..core.micro.world import Scene
     from ..core.progress import Progress
     from ..core.results import Interrogation
+    from .sheet import Rendering
 
 TOY = (
-    "Micro is a toy: two small models trained on drawings of a few shapes. It shows that everything works, "
+    "Micro is a toy: small models trained on drawings of a few shapes. It shows that everything works, "
     "and knows nothing of real pictures. These drawings combine shape, colour, background and style as none "
     "of its training pictures did."
 )
@@ -44,17 +46,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Shown:
-    """A subject with the prompt of every mode."""
+    """A subject with the prompt of every mode, and what was rendered from it."""
 
     subject: Subject
     results: tuple[Interrogation, ...]
+    renderings: tuple[Rendering, ...] = ()
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "demo",
-        help="draw pictures and interrogate them with the embedded toy model, offline",
-        description=f"Draws pictures and sets the prompts of every mode beside the truth. {TOY}",
+        help="draw pictures, interrogate and vary them with the embedded toy model, offline",
+        description="Draws pictures, sets the prompts of every mode beside the truth, and renders each again: from its "
+        f"prompt, from its embedding without words, and with one thing changed. {TOY}",
     )
     parser.set_defaults(run=run, parser=parser)
     parser.add_argument(
@@ -77,10 +81,12 @@ def run(options: argparse.Namespace) -> int:
     folder = _make_folder(options.output)
     progress = terminal_progress()
     shown: list[Shown] = []
-    for one in interrogate_all(draw_subjects(options.count), progress):
-        shown.append(one)
-        one.subject.picture.save(folder / f"picture-{len(shown)}.png")
-        _write(describe(one, len(shown)))
+    with _engine(progress) as engine:
+        for one in interrogate_all(engine, draw_subjects(options.count)):
+            shown.append(one)
+            one.subject.picture.save(folder / f"picture-{len(shown)}.png")
+            _write(describe(one, len(shown)))
+        shown = render_all(engine, shown)
     sheet = folder / SHEET_NAME
     _save_sheet(shown, sheet)
     example = f'{command_name()} interrogate "{folder / "picture-1.png"}" --clip micro'
@@ -103,33 +109,47 @@ def draw_subjects(count: int) -> list[Subject]:
     return subjects
 
 
-def interrogate_all(subjects: list[Subject], progress: Progress) -> Iterator[Shown]:
-    """Interrogates each picture in every mode, one picture at a time."""
+@contextmanager
+def _engine(progress: Progress) -> Iterator[Engine]:
+    """On one thread: the toy's matrices are so small that threads mostly wait for each other."""
     with progress.task("Loading libraries"):
         import torch
 
         from ..core.engine import Engine
 
     settings = Settings(clip="micro", captioner="micro", device="cpu", min_phrases=1, max_phrases=6)
-    with _one_thread(torch), Engine(settings, progress=progress) as engine:
-        for number, subject in enumerate(subjects, 1):
-            with progress.task(f"Picture {number}", len(MODES), "modes") as task:
-                results = []
-                for mode in MODES:
-                    results.append(engine.interrogate(subject.picture, mode=mode))
-                    task.advance()
-            yield Shown(subject, tuple(results))
-
-
-@contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
-    """The toy's matrices are so small that threads mostly wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with Engine(settings, progress=progress) as engine:
+            yield engine
     finally:
         torch.set_num_threads(threads)
+
+
+def interrogate_all(engine: Engine, subjects: Sequence[Subject]) -> Iterator[Shown]:
+    """Interrogates each picture in every mode, one picture at a time."""
+    for number, subject in enumerate(subjects, 1):
+        with engine.progress.task(f"Picture {number}", len(MODES), "modes") as task:
+            results = []
+            for mode in MODES:
+                results.append(engine.interrogate(subject.picture, mode=mode))
+                task.advance()
+        yield Shown(subject, tuple(results))
+
+
+def render_all(engine: Engine, shown: Sequence[Shown]) -> list[Shown]:
+    """Closes the loop, or says what is missing for it."""
+    from .demo_loop import close_loops
+
+    pictures = [one.subject.picture for one in shown]
+    prompts = [next(found.prompt for found in one.results if found.mode == "best") for one in shown]
+    try:
+        renderings = close_loops(engine, pictures, prompts)
+    except MissingPackageError as error:
+        complain(error)
+        return list(shown)
+    return [replace(one, renderings=made) for one, made in zip(shown, renderings, strict=True)]
 
 
 def describe(shown: Shown, number: int) -> str:
@@ -149,10 +169,11 @@ def _save_sheet(shown: list[Shown], path: Path) -> None:
                 Entry("truth", one.subject.truth, accented=True),
                 *(Entry(result.mode, result.prompt) for result in one.results),
             ),
+            one.renderings,
         )
         for one in shown
     ]
-    draw_sheet("From picture to prompt, on the embedded toy model", TOY, cards).save(path, optimize=True)
+    draw_sheet("From picture to prompt and back, on the embedded toy model", TOY, cards).save(path, optimize=True)
 
 
 def _make_folder(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A contact sheet: pictures with words beside them, as one image."""
+"""A contact sheet: pictures with words beside them, and what was rendered from them below, as one image."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ LABEL_WIDTH = 84
 TEXT_WIDTH = WIDTH - 2 * MARGIN - PICTURE_SIZE - GAP - LABEL_WIDTH
 TITLE_SIZE, TEXT_SIZE = 26, 16
 LINE_HEIGHT = 22
+RENDERING_SIZE, LABEL_SIZE, LABEL_HEIGHT = 192, 14, 19
 ENTRY_GAP = 5
 
 PAPER = (255, 255, 255)
@@ -35,12 +36,20 @@ class Entry(NamedTuple):
     accented: bool = False
 
 
+class Rendering(NamedTuple):
+    """A picture that was made, and of what."""
+
+    label: str
+    picture: Image.Image
+
+
 @dataclass(frozen=True)
 class Card:
-    """A picture and what is said about it."""
+    """A picture, what is said about it, and what was rendered from it."""
 
     picture: Image.Image
     entries: tuple[Entry, ...]
+    renderings: tuple[Rendering, ...] = ()
 
 
 def draw_sheet(title: str, note: str, cards: Sequence[Card]) -> Image.Image:
@@ -56,23 +65,44 @@ def draw_sheet(title: str, note: str, cards: Sequence[Card]) -> Image.Image:
     for card, height in zip(cards, heights, strict=True):
         pen.line((MARGIN, top, WIDTH - MARGIN, top), RULE)
         sheet.paste(enlarge(card.picture), (MARGIN, top + GAP))
-        _write_entries(pen, (MARGIN + PICTURE_SIZE + GAP, top + GAP), card)
+        left = MARGIN + PICTURE_SIZE + GAP
+        _write_entries(pen, (left, top + GAP), card)
+        _place_renderings(sheet, (left, top + height - GAP - _strip_height(card)), card.renderings)
         top += height
     return sheet
 
 
-def enlarge(picture: Image.Image) -> Image.Image:
-    """The picture at PICTURE_SIZE. A small one keeps its pixels: smoothing would show what is not there."""
-    small = max(picture.size) * 2 <= PICTURE_SIZE
+def enlarge(picture: Image.Image, side: int = PICTURE_SIZE) -> Image.Image:
+    """The picture with that longer side. A small one keeps its pixels: smoothing would show what is not there."""
+    small = max(picture.size) * 2 <= side
     resampling = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
-    scale = PICTURE_SIZE / max(picture.size)
+    scale = side / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.convert("RGB").resize(size, resampling)
 
 
 def _card_height(card: Card) -> int:
     lines = sum(len(wrap(entry.text, TEXT_WIDTH, TEXT_SIZE)) for entry in card.entries)
-    return 2 * GAP + max(PICTURE_SIZE, lines * LINE_HEIGHT + len(card.entries) * ENTRY_GAP)
+    texts = lines * LINE_HEIGHT + len(card.entries) * ENTRY_GAP
+    return 2 * GAP + max(PICTURE_SIZE, texts + (GAP + _strip_height(card) if card.renderings else 0))
+
+
+def _strip_height(card: Card) -> int:
+    lines = (len(wrap(each.label, RENDERING_SIZE, LABEL_SIZE)) for each in card.renderings)
+    return RENDERING_SIZE + max(lines) * LABEL_HEIGHT if card.renderings else 0
+
+
+def _place_renderings(sheet: Image.Image, corner: tuple[int, int], renderings: Sequence[Rendering]) -> None:
+    """Below their labels, which may be of several lines."""
+    pen = ImageDraw.Draw(sheet)
+    labels = [wrap(each.label, RENDERING_SIZE, LABEL_SIZE) for each in renderings]
+    top = corner[1] + max(map(len, labels), default=0) * LABEL_HEIGHT
+    for number, (each, lines) in enumerate(zip(renderings, labels, strict=True)):
+        left = corner[0] + number * (RENDERING_SIZE + GAP)
+        for row, line in enumerate(lines):
+            place = (left, top - (len(lines) - row) * LABEL_HEIGHT)
+            pen.text(place, drawable(line), FAINT, font(LABEL_SIZE))
+        sheet.paste(enlarge(each.picture, RENDERING_SIZE), (left, top))
 
 
 def _write_entries(pen: ImageDraw.ImageDraw, corner: tuple[int, int], card: Card) -> None:
