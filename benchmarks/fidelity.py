@@ -61,9 +61,9 @@ CUTS = (0.3, 0.6, 0.9, 1.2, 1.5)  # of the singular values' root mean square
 STRENGTHS = (3e-4, 3e-3, 3e-2, 1e-1)
 TEMPERATURES = (0.02, 0.05, 0.1)
 CORRECTIONS = (0.0, 0.25, 0.5, 1.0)
-GUIDANCES = (1.5, 3.0, 5.0)
+GUIDANCES = (2.0, 3.0, 5.0)
 ALPHAS = (0.6, 1.0, 2.0)
-STEPS, BATCH = 12, 50
+STEPS, BATCH = 10, 50
 SEEDS = (0, 1)
 
 log = logging.getLogger("fidelity")
@@ -110,6 +110,7 @@ class Bench:
         self.negative = self.of_text("")
         rng = random.Random("captions")
         self.captions = [caption(scene, rng, ALL_FACTORS, held_out=True).text for scene in pictures.scenes]
+        self.known_captions = [caption(scene, rng, ALL_FACTORS).text for scene in pictures.scenes]
         self.edits = [_random_edit(scene, rng) for scene in pictures.scenes]
         encoder = MICRO_FAMILY.encoders[0]
         self.side = TextSide.of(self.clip, encoder.padding)
@@ -255,6 +256,7 @@ def test(bench: Bench, chosen: Chosen) -> dict[str, Any]:
     usual = bench.projected("bank", Blend(temperature=chosen.temperature))
     ways: dict[str, Callable[[], Sequence[PromptEmbedding]]] = {
         "true caption": lambda: bench.of_texts(bench.captions),
+        "true caption, known words": lambda: bench.of_texts(bench.known_captions),
         **{f"interrogated, {name}": lambda texts=texts: bench.of_texts(texts) for name, texts in bench.prompts.items()},
         "pinv, published cut": lambda: bench.pinv(0.3),
         "pinv": lambda: bench.pinv(chosen.cut),

@@ -53,8 +53,8 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
         "--checkpoint",
         default=DEFAULT_CHECKPOINT,
         metavar="NAME",
-        help="hub id, folder in diffusers' format, or safetensors file of Stable Diffusion 1, 2 or XL "
-        "(default: %(default)s)",
+        help="hub id, folder in diffusers' format, or safetensors file of Stable Diffusion 1, 2 or XL, or the toy "
+        "micro (default: %(default)s)",
     )
     group.add_argument("--steps", type=int, default=30, metavar="N", help="sampling steps (default: 30)")
     group.add_argument("--guidance", type=float, default=7.5, metavar="N", help="guidance scale (default: 7.5)")

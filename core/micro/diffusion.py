@@ -19,6 +19,7 @@ from .drawing import SIZE
 from .folders import TEXT_WIDTH
 
 LATENT_CHANNELS, LATENT_SIZE = 16, SIZE // 8
+_TOKENIZER_FILES = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
 _PICTURE_CHANNELS = (16, 32, 64, 96)
 _LATENT_WIDTHS = (96, 160)
 
@@ -90,3 +91,8 @@ def write_pipeline(folder: Path, autoencoder: Any, unet: Any) -> None:
     )
     shutil.rmtree(folder, ignore_errors=True)
     pipeline.to(dtype=torch.float16).save_pretrained(folder)
+    # the files that every transformers reads, whatever this one has written
+    for file in (folder / "tokenizer").iterdir():
+        file.unlink()
+    for name in _TOKENIZER_FILES:
+        shutil.copyfile(CLIP_FOLDER / name, folder / "tokenizer" / name)

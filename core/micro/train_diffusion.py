@@ -33,7 +33,7 @@ from .train import compiled, training_device
 
 EMPTY_SHARE, FULL_SHARE = 0.1, 0.7  # of the captions: for guidance, and those that say all there is
 FOR_COMPONENTS = 4000  # pictures
-LOG_EVERY, SAVE_EVERY = 50, 1000  # steps
+LOG_EVERY, SAVE_EVERY = 50, 500  # steps
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Settings:
     decoder_rate: float = 2e-3
     unet_rate: float = 1e-3
     decoder_batch: int = 8
-    unet_batch: int = 64
+    unet_batch: int = 48
     device: str = "auto"
 
     @property
@@ -137,7 +137,7 @@ def encoded(model: Any, pixels: Tensor) -> Tensor:
 def train_unet(pictures: Pictures, latents: Tensor, settings: Settings, folder: Path, start: Path | None) -> None:
     device = settings.torch_device
     model = (diffusers_module().UNet2DConditionModel.from_pretrained(start) if start else new_unet()).to(device)
-    predict, average = compiled(model), _average(model, 0.9995)
+    predict, average = compiled(model), _average(model, 0.998)
     optimizer = torch.optim.AdamW(model.parameters(), settings.unet_rate, betas=(0.9, 0.99), weight_decay=0.01)
     clock = Clock(settings.unet_minutes, settings.unet_rate, optimizer)
     scheduler, captions = new_scheduler(), _Captions(pictures, settings)
@@ -174,7 +174,7 @@ class _Captions:
         self._scenes, self._count = pictures.scenes, settings.unet_batch
         self._rng = random.Random(settings.seed)
         self._encoder, self._tokenizer = text_encoder()
-        self._encoder.to(settings.torch_device)
+        self._encoder.to(settings.torch_device, torch.bfloat16)  # in single precision it takes as long as the UNet
 
     @torch.no_grad()
     def next_batch(self) -> tuple[Tensor, Tensor]:
@@ -182,7 +182,7 @@ class _Captions:
         texts = [self._text(number) for number in chosen]
         tokens = self._tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")["input_ids"]
         tokens = tokens.to(self._encoder.device)
-        return torch.tensor(chosen), self._encoder(tokens).last_hidden_state
+        return torch.tensor(chosen), self._encoder(tokens).last_hidden_state.float()
 
     def _text(self, number: int) -> str:
         draw = self._rng.random()

@@ -17,9 +17,10 @@ from ..embed.families import CLIP_G, CLIP_L, MICRO_FAMILY, SD1, SD2, SDXL, Encod
 from ..embed.text_side import TextSide, whole_tower
 from ..errors import MissingPackageError, ModelError
 from ..hub import Hub
+from ..micro import DIFFUSION_FOLDER
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers
-from . import DEFAULT_CHECKPOINT
+from . import DEFAULT_CHECKPOINT, MICRO
 from .download import fetch_pipeline
 
 _SUFFIX = ".safetensors"
@@ -41,13 +42,13 @@ class Checkpoint:
     def load(
         cls, name: str = DEFAULT_CHECKPOINT, device: str = "auto", hub: Hub | None = None, progress: Progress = SILENT
     ) -> Checkpoint:
-        """A hub id, a folder in diffusers' format, or one safetensors file of any Stable Diffusion 1, 2 or XL.
+        """A hub id, a folder in diffusers' format, one safetensors file of any Stable Diffusion 1, 2 or XL, or micro.
 
         Raises ModelError, MissingPackageError, SettingsError, or Cancelled.
         """
         where = pick_device(device)
         diffusers = diffusers_module()
-        path, variant = Path(name).expanduser(), None
+        path, variant = DIFFUSION_FOLDER if name == MICRO else Path(name).expanduser(), None
         if not path.exists():
             if name.count("/") != 1 or name.endswith(_SUFFIX):
                 raise ModelError(
