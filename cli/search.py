@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import SettingsError
 from . import engine_options
 from .match import pictures_and_phrases
-from .pictures import read_picture, readable_pictures
+from .pictures import read_picture
 from .streams import quiet_libraries
 from .tables import write_csv
 
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         found = search(index, asked[0].numpy(), options.top)
     _show(found, options)
     if options.sheet is not None:
-        _draw(options.query, index.model, found, options.sheet)
+        _draw(options.query, found, options.sheet)
     return 0
 
 
@@ -102,17 +102,10 @@ def _show(found: Sequence[Found], options: argparse.Namespace) -> None:
             sys.stdout.write(f"{similarity:.3f}\t{path}\n")
 
 
-def _draw(query: str, model: str, found: Sequence[Found], path: Path) -> None:
-    from .sheet import Card, Entry, draw_sheet
+def _draw(query: str, found: Sequence[Found], path: Path) -> None:
+    from ..core.index import draw_found
 
-    cards = []
-    ranks = {str(each.path): (rank, each) for rank, each in enumerate(found, 1)}
-    for name, picture in readable_pictures(list(ranks)):
-        rank, each = ranks[name]
-        entries = (Entry(f"{rank}.", each.path.name, accented=True), Entry("", f"{each.similarity:.3f}"))
-        cards.append(Card(picture, (*entries, Entry("", str(each.path.parent)))))
-    title = " ".join(query.split())
     try:
-        draw_sheet(title if len(title) < 60 else f"{title[:59]}…", f"searched with {model}", cards).save(path)
+        draw_found(query, found).save(path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--sheet cannot be written to {path} ({error}); give a path such as found.png.") from error

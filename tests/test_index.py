@@ -207,7 +207,11 @@ def test_the_commands(capsys, folder, tmp_path):
     found = [json.loads(line) for line in out.splitlines()]
     assert status == 0 and found[0]["image"] == str(folder / "3.png") and len(found) == 6
     with Image.open(sheet) as drawn:
-        assert drawn.width == 1000 and drawn.height > 6 * 208
+        assert drawn.height > 2 * 176, "six pictures in two rows"
+        shown = np.asarray(drawn.convert("RGB"))
+    first = np.asarray(Image.open(folder / "3.png").resize((176, 176), Image.Resampling.NEAREST))
+    windows = np.lib.stride_tricks.sliding_window_view(shown[:, 28 : 28 + 176], first.shape)
+    assert any((window == first).all() for window in windows[:, 0, 0]), "the first picture leads the first row"
 
 
 def test_the_commands_refuse_in_a_sentence(capsys, folder, tmp_path):

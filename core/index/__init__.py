@@ -2,6 +2,7 @@
 
 from .file import Entry, PictureIndex, index_file, read_index, write_index
 from .search import Found, search
+from .sheet import draw_found
 from .update import Updated, update_index
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Found",
     "PictureIndex",
     "Updated",
+    "draw_found",
     "index_file",
     "read_index",
     "search",
