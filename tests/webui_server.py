@@ -87,8 +87,8 @@ class Server:
         self._wait_until_it_answers()
 
     def wait_for_checkpoint(self) -> None:
-        """The webui answers before it can draw, and two checkpoints that are loaded at once spoil each other. Forge loads
-        one when it has to draw."""
+        """The webui answers before it can draw, and two checkpoints that are loaded at once spoil each other.
+        Forge loads one when it has to draw."""
         if self.is_forge:
             return
         self._wait_for("Model loaded in ")
