@@ -171,6 +171,13 @@ def clip_settings_from(options: argparse.Namespace) -> Settings:
     return Settings(captioner=None, **{**values, **_given(options, {name: name for name in names})})
 
 
+def assignment(text: str) -> tuple[str, str]:
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form CATEGORY=PHRASE")
+    return name, value
+
+
 def numbers(text: str) -> list[float]:
     """The numbers between a text's commas, as the type of an option."""
     try:

@@ -79,6 +79,14 @@ def _add_conditioning(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="0 is the text alone, or an empty prompt, 1 the picture (default: 1)",
     )
+    group.add_argument(
+        "--swap",
+        action="append",
+        default=[],
+        type=engine_options.assignment,
+        metavar="CATEGORY=PHRASE",
+        help="change what the picture's prompt says of one category, such as mediums=watercolor; with anchored",
+    )
     group.add_argument("--projection", choices=_PROJECTIONS, help="how (default: what suits the checkpoint)")
     group.add_argument(
         "--mix", choices=("mean", "spherical", "share"), default="mean", help="several pictures (default: mean)"
@@ -107,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
     from .progress import terminal_progress
 
     sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
-    blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength)
+    blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, swaps=dict(options.swap))
     pictures = [read_picture(name) for name in expand(options.images)]
     init = None if options.init is None else read_picture(options.init)
     places = _places(options.output, options.count)

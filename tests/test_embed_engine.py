@@ -274,6 +274,17 @@ class TestAnchored:
         none = Blend(anchor=anchor, correction=0)
         assert torch.allclose(engine.embed(photographs[0], "micro", "anchored", none, fit=FEW).states, h[anchor])
 
+    def test_anchored_swaps_a_categorys_phrase(self, engine, photographs):
+        anchor, text = "an oil painting of a red star", "a mosaic of a red star"
+        swap = Blend(anchor=anchor, swaps={"mediums": "a mosaic"})
+        found = engine.embed(photographs[0], "micro", "anchored", swap, fit=FEW)
+        wanted = engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor, text=text), fit=FEW)
+        assert torch.equal(found.states, wanted.states)
+        with pytest.raises(SettingsError, match="choose one of .*mediums"):
+            engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor, swaps={"none": "x"}), fit=FEW)
+        with pytest.raises(SettingsError, match="only the projection anchored"):
+            engine.embed(photographs[0], "micro", "pinv", swap)
+
     def test_without_an_anchor_the_picture_is_interrogated(self, engine, photographs):
         prompts = [engine.interrogate(photo, "fast").prompt for photo in photographs[:2]]
         both = engine.embed(photographs[:2], "micro", "anchored", fit=FEW).states

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ from ..clip import Clip
 from ..clip.hidden_states import LAST
 from ..errors import ModelError, SettingsError
 from ..phrases import Vocabulary
+from ..phrases.swapping import swapped
 from ..progress import SILENT, Progress
 from .bank import Bank, bank_bytes, load_or_make
 from .composing import Mix, blended, check_strength, mixed
@@ -45,6 +46,7 @@ class Blend:
     anchor: with "anchored" the prompt that describes the pictures; None for the interrogated one. correction: how much
     of what the map sees in the picture beyond the anchor is added to the prompt's own states.
     temperature: of the weights of "bank"'s neighbours, by the cosine of their directions.
+    swaps: with "anchored", phrases by the category of the vocabulary whose phrases they replace in the prompt.
     """
 
     weights: Sequence[float] | None = None
@@ -55,6 +57,7 @@ class Blend:
     anchor: str | None = None
     correction: float = 0.25
     temperature: float = 0.05
+    swaps: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
@@ -113,6 +116,8 @@ class Embedder:
         blend, chosen = blend or Blend(), self.choice(projection)
         if blend.text and chosen in ("ridge", "bank") and blend.strength == 1:
             raise SettingsError(f"A text joins the projection {chosen} by strength; give a strength below 1.")
+        if blend.swaps and chosen != "anchored":
+            raise SettingsError("Phrases are swapped in a prompt, which only the projection anchored has; choose that.")
         if blend.anchor is not None:
             anchors = [blend.anchor] * len(pictures)
         if chosen == "anchored" and len(anchors) != len(pictures):
@@ -172,7 +177,7 @@ class Embedder:
 
     def _anchored(self, joint: Tensor, anchor: str, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
         """H(text) + s (M(picture) - M(anchor)): a prompt's real states, and what the map M sees beyond the anchor."""
-        real = self.text(blend.text or anchor)
+        real = self.text(blend.text or self._swapped(anchor, blend.swaps))
         seen = self._learned(joint, "ridge", blend, gap)
         said = self._learned(self._clip.encode_texts([anchor])[0], "ridge", blend, None)
 
@@ -187,6 +192,16 @@ class Embedder:
             states=moved(real.states, seen.states, said.states),
             pooled=moved(real.pooled, seen.pooled, said.pooled),
         )
+
+    def _swapped(self, prompt: str, swaps: Mapping[str, str]) -> str:
+        vocabulary = self._vocabulary() if swaps else None
+        for category, phrase in swaps.items():
+            assert vocabulary is not None
+            if category not in vocabulary.categories:
+                known = ", ".join(each.name for each in vocabulary.positive())
+                raise SettingsError(f"There is no category {category!r} to swap a phrase of; choose one of {known}.")
+            prompt = swapped(prompt, vocabulary.phrases(category), phrase)
+        return prompt
 
     def _pooled(self, joint: Tensor, texts: SequenceMap | Bank, gap: GapCorrection | None) -> Tensor:
         """The picture's embedding where texts are, at the texts' mean length."""
