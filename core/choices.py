@@ -38,13 +38,13 @@ PROJECTIONS = (USUAL, "pinv", "ridge", "bank", "anchored")
 """How a picture becomes a prompt's embedding; the first is the family's usual way."""
 
 BATCH_OUTPUTS = {
-    "txt": "a text file beside each picture, as trainers read captions",
+    "txt": "a text file beside each picture",
     "csv": "one CSV file",
-    "jsonl": "one JSON Lines file, with all that was found",
-    "parquet": "one Parquet file, with all that was found",
+    "jsonl": "one JSON Lines file",
+    "parquet": "one Parquet file",
     "rename": "the pictures' own names",
     "copy": "copies under such names",
-    "xmp": "copies with the text inside, as their description",
+    "xmp": "copies with the text inside",
     "tar": "a WebDataset tar file",
 }
 """What becomes of a folder's texts, with a few words about it."""
