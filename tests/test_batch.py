@@ -420,9 +420,25 @@ def test_copies_into_the_sources_folder_are_refused(folder):
             list(Batch(QuickEngine(), source, sink_named("copy", source.root, place)))
 
 
-def test_renaming_in_shards_is_refused(folder):
+@pytest.mark.parametrize("output", ["rename", "copy"])
+def test_names_are_not_chosen_in_shards(folder, output):
     with pytest.raises(SettingsError, match="shard"):
-        batch(QuickEngine(), folder, "rename", shard=Shard(1, 2))
+        batch(QuickEngine(), folder, output, shard=Shard(1, 2))
+
+
+def test_shards_of_texts_are_gone_on_with_each_by_itself(folder):
+    before = set(contents(folder))
+    runs = [iter(batch(QuickEngine(), folder, mode="best", shard=Shard(index, 2))) for index in (1, 2)]
+    for _ in range(2):
+        for each in runs:
+            next(each)
+    for each in runs:
+        each.close()  # pyright: ignore[reportAttributeAccessIssue]
+    later = [run(folder, mode="best", shard=Shard(index, 2), resume=True)[0] for index in (1, 2)]
+    assert sum(found.written for found in later) < 6
+    pictures = {Path(name).with_suffix(".txt").as_posix() for name in before if name.endswith(".png")}
+    made = {name for name in contents(folder) if name.endswith(".txt")}
+    assert made == pictures - {"broken0.txt"}
 
 
 # what goes wrong

@@ -55,11 +55,11 @@ class AppendFile:
         self._file.close()
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, part: str = "") -> None:
     """The file holds `data`, or what it held before, whenever the process ends; power may fail only after `sync`.
-    Raises OSError."""
-    # always the same name: what a killed run leaves is overwritten when the next one repeats its last step
-    unfinished = path.with_name(f"{HIDDEN}-{path.suffix.lstrip('.')[:8]}.part")
+    part: the shard at work. Raises OSError."""
+    # the same name for each file of a run: what a kill leaves is overwritten when the next run repeats the last step
+    unfinished = path.with_name(f"{HIDDEN}-{part}{path.suffix[:8]}.part")
     try:
         unfinished.write_bytes(data)
         unfinished.replace(path)

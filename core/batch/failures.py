@@ -15,11 +15,12 @@ _HEADER = ("image", "error")
 
 
 class FailureList:
-    """Begins with `failures`; the file is there only while a picture has failed. Raises BatchError, also where a file
-    of that name is not this program's."""
+    """Begins with `failures`; the file is there only while a picture has failed. part: the shard it is of, "" for the
+    whole. Raises BatchError, also where a file of that name is not this program's."""
 
-    def __init__(self, path: Path, failures: Mapping[str, str]) -> None:
-        self.path = path
+    def __init__(self, folder: Path, part: str, failures: Mapping[str, str]) -> None:
+        self.path = path = folder / f"errors{part and '-'}{part}.csv"
+        self._part = part
         self._standing = dict(failures)
         with writing(path):
             if path.exists() and not path.read_bytes().startswith(csv_lines([_HEADER])):
@@ -46,6 +47,6 @@ class FailureList:
     def _rewrite(self) -> None:
         with writing(self.path):
             if self._standing:
-                replace_file(self.path, csv_lines([_HEADER, *self._standing.items()]))
+                replace_file(self.path, csv_lines([_HEADER, *self._standing.items()]), self._part)
             else:
                 self.path.unlink(missing_ok=True)

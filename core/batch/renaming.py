@@ -26,7 +26,7 @@ class RenameSink(FilesSink):
     The run's journal says what was called how and is what `undo` takes; it is never removed.
     """
 
-    changes_names = True
+    chooses_names = True
 
     def __init__(self, root: Path, template: Template | None = None) -> None:
         super().__init__(root, "rename")
@@ -113,6 +113,8 @@ class FolderNames:
 
 class CopySink(FilesSink):
     """Copies each picture into a folder, under its prompt's name."""
+
+    chooses_names = True
 
     def __init__(self, folder: Path, template: Template | None = None) -> None:
         super().__init__(folder, "copy")

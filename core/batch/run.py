@@ -53,8 +53,11 @@ class Batch:
     ) -> None:
         if jobs is not None and jobs < 1:
             raise SettingsError(f"jobs is {jobs}; give 1 or more.")
-        if shard.count > 1 and sink.changes_names:
-            raise SettingsError("A picture's shard follows from its name, which renaming changes; leave out --shard.")
+        if shard.count > 1 and sink.chooses_names:
+            raise SettingsError(
+                f"--output {sink.label} chooses names by those in the folder, which other shards would change "
+                "meanwhile; leave out --shard."
+            )
         self._engine = engine
         self._source = source
         self._sink = sink
@@ -62,6 +65,7 @@ class Batch:
         self._resume = resume
         self._dry_run = dry_run
         self._shard = shard
+        sink.part = shard.label
         self._jobs = jobs or usual_jobs()
         self.total = self.skipped = self.written = self.failed = 0
         self.errors: Path | None = None
@@ -80,8 +84,7 @@ class Batch:
         work = self._todo(past)
         if past.asked is None:
             self._sink.make_way(work.remaining)
-        label = self._shard.label
-        failures = FailureList(self._sink.place / f"errors{'-' if label else ''}{label}.csv", past.failures)
+        failures = FailureList(self._sink.place, self._shard.label, past.failures)
         with contextlib.closing(Journal(self._sink.journal, asked, past)) as journal:
             self._begin(past, work, journal)
             for outcome in self._counted(self._recorded(work, journal)):

@@ -21,12 +21,14 @@ class Sink:
 
     place: the folder that belongs to one run at a time. label: what the run's notes there are called.
     anew_is_harmless: whether a run may begin anew where an earlier one did not finish, as nothing is then done twice.
-    changes_names: of the pictures themselves. produces: the folder that gets pictures, which are no sources.
+    chooses_names: by what is in a folder already, which several shards would change under each other.
+    produces: the folder that gets pictures, which are no sources. part: the shard that is written, "" for the whole.
     """
 
     anew_is_harmless = False
-    changes_names = False
+    chooses_names = False
     produces: Path | None = None
+    part = ""
 
     def __init__(self, place: Path, label: str) -> None:
         self.place = place
@@ -34,7 +36,7 @@ class Sink:
 
     @property
     def journal(self) -> Path:
-        return self.place / HIDDEN / f"{self.label}.jsonl"
+        return self.place / HIDDEN / f"{self.label}{self.part and '-'}{self.part}.jsonl"
 
     def skips(self, item: Item) -> bool:
         """Whether the picture needs no prompt, because of what is there already."""
@@ -91,7 +93,7 @@ class FilesSink(Sink):
 
     def put(self, path: Path, data: bytes) -> None:
         """Raises OSError."""
-        replace_file(path, data)
+        replace_file(path, data, self.part)
         self._unsynced.append(path)
 
     def moved(self, path: Path) -> None:
