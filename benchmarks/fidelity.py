@@ -65,6 +65,7 @@ GUIDANCES = (2.0, 3.0, 5.0)
 ALPHAS = (0.6, 1.0, 2.0)
 STEPS, BATCH = 10, 50
 SEEDS = (0, 1)
+EDIT = "edit: "
 
 log = logging.getLogger("fidelity")
 
@@ -179,19 +180,14 @@ class Bench:
             found.append(torch.cat(rows).numpy())
         return np.stack(found, axis=1)
 
-    def hits(self, embeddings: Sequence[PromptEmbedding], guidance: float, seeds: Sequence[int] = SEEDS) -> np.ndarray:
-        """[pictures, 6], the share of seeds where the judge reads the picture's own factor."""
-        wanted = self.pictures.labels.numpy()[:, None, :]
-        return (self.read(embeddings, guidance, seeds) == wanted).mean(axis=1)
+    def hits_of(self, found: np.ndarray) -> np.ndarray:
+        """[pictures, 6], the share of seeds where the judge read the picture's own factor."""
+        return (found == self.pictures.labels.numpy()[:, None, :]).mean(axis=1)
 
-    def edit_rates(
-        self, embeddings: Sequence[PromptEmbedding], guidance: float, seeds: Sequence[int] = SEEDS
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def edit_rates_of(self, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Per picture: how often the factor has the new value, and the share of the others that are as before."""
-        found, names = self.read(embeddings, guidance, seeds), list(FACTORS)
-        labels = self.pictures.labels.numpy()
-        changed, kept = [], []
-        for row, truth, edit in zip(found, labels, self.edits, strict=True):
+        names, changed, kept = list(FACTORS), [], []
+        for row, truth, edit in zip(found, self.pictures.labels.numpy(), self.edits, strict=True):
             place = names.index(edit.factor)
             changed.append((row[:, place] == list(FACTORS[edit.factor]).index(edit.value)).mean())
             kept.append((np.delete(row, place, axis=1) == np.delete(truth, place)).mean())
@@ -234,13 +230,13 @@ def choose(bench: Bench) -> tuple[Chosen, dict[str, Any]]:
         return max(values, key=lambda value: trials[name][f"{value:g}"])
 
     captions = bench.of_texts(bench.captions)
-    guidance = best("guidance", GUIDANCES, lambda value: bench.hits(captions, value, (0,)).mean())
+    guidance = best("guidance", GUIDANCES, lambda value: bench.hits_of(bench.read(captions, value, (0,))).mean())
 
     def mean(embeddings: Sequence[PromptEmbedding]) -> float:
-        return float(bench.hits(embeddings, guidance, (0,)).mean())
+        return float(bench.hits_of(bench.read(embeddings, guidance, (0,))).mean())
 
     def product(embeddings: Sequence[PromptEmbedding]) -> float:
-        changed, kept = bench.edit_rates(embeddings, guidance, (0,))
+        changed, kept = bench.edit_rates_of(bench.read(embeddings, guidance, (0,)))
         return float(changed.mean() * kept.mean())
 
     cut = best("cut", CUTS, lambda value: mean(bench.pinv(value)))
@@ -252,37 +248,41 @@ def choose(bench: Bench) -> tuple[Chosen, dict[str, Any]]:
     return Chosen(guidance, cut, strength, temperature, correction, alpha, edit_correction), trials
 
 
-def test(bench: Bench, chosen: Chosen) -> dict[str, Any]:
-    usual = bench.projected("bank", Blend(temperature=chosen.temperature))
+def test(bench: Bench, chosen: Chosen, kept: Path) -> dict[str, Any]:
+    """kept: a folder for what has been read already, so that a run that was stopped goes on."""
+    bank = bench.projected("bank", Blend(temperature=chosen.temperature))
     ways: dict[str, Callable[[], Sequence[PromptEmbedding]]] = {
         "true caption": lambda: bench.of_texts(bench.captions),
-        "true caption, known words": lambda: bench.of_texts(bench.known_captions),
-        **{f"interrogated, {name}": lambda texts=texts: bench.of_texts(texts) for name, texts in bench.prompts.items()},
-        "pinv, published cut": lambda: bench.pinv(0.3),
+        "shuffled": lambda: [*bank[1:], bank[0]],
         "pinv": lambda: bench.pinv(chosen.cut),
-        "ridge": lambda: bench.projected("ridge", Blend(), Fit(strength=chosen.strength)),
-        "bank": lambda: usual,
         "anchored": lambda: bench.anchored(chosen.correction),
-        "shuffled": lambda: [*usual[1:], usual[0]],
-        "empty prompt": lambda: [bench.negative] * len(usual),
+        "bank": lambda: bank,
+        "ridge": lambda: bench.projected("ridge", Blend(), Fit(strength=chosen.strength)),
+        f"{EDIT}anchored, phrase swapped": lambda: bench.anchored_edited(chosen.edit_correction),
+        f"{EDIT}true caption with the factor swapped": lambda: bench.of_texts(_true_edits(bench)),
+        f"{EDIT}pinv, published form": lambda: bench.pinv_edited(chosen.cut, chosen.alpha),
+        f"{EDIT}the new phrase alone": lambda: bench.of_texts([edit.phrase for edit in bench.edits]),
+        "true caption, known words": lambda: bench.of_texts(bench.known_captions),
+        "interrogated, best": lambda: bench.of_texts(bench.prompts["best"]),
+        "interrogated, beam": lambda: bench.of_texts(bench.prompts["beam"]),
+        "interrogated, fast": lambda: bench.of_texts(bench.prompts["fast"]),
+        "interrogated, classic": lambda: bench.of_texts(bench.prompts["classic"]),
+        "pinv, published cut": lambda: bench.pinv(0.3),
+        "empty prompt": lambda: [bench.negative] * len(bank),
     }
-    hits = {}
+    hits, report = {}, {}
     for name, make in ways.items():
-        hits[name] = bench.hits(make(), chosen.guidance)
-        log.info(
-            "%-24s %.4f %s", name, hits[name].mean(), dict(zip(FACTORS, hits[name].mean(axis=0).round(3), strict=True))
-        )
-    report: dict[str, Any] = {name: _row(hits, name) for name in hits}
-    edits = {
-        "true caption with the factor swapped": bench.of_texts(_true_edits(bench)),
-        "anchored, phrase swapped": bench.anchored_edited(chosen.edit_correction),
-        "pinv, published edit form": bench.pinv_edited(chosen.cut, chosen.alpha),
-        "the new phrase alone": bench.of_texts([edit.phrase for edit in bench.edits]),
-    }
-    report["edit"] = {name: _rates(bench, made, chosen.guidance) for name, made in edits.items()}
-    for name, rates in report["edit"].items():
-        log.info("%-40s %s", name, rates)
-    return report
+        file = kept / f"{name.replace(EDIT, 'edit ').replace(', ', ' ').replace(' ', '-')}.npy"
+        if not file.exists():
+            np.save(file, bench.read(make(), chosen.guidance, SEEDS).astype(np.uint8))
+        if name.startswith(EDIT):
+            changed, others = bench.edit_rates_of(np.load(file))
+            report[name] = {"changed": _rounded(estimate(changed)), "kept": _rounded(estimate(others))}
+            log.info("%s: %s", name, report[name])
+        else:
+            hits[name] = bench.hits_of(np.load(file))
+            log.info("%s: %.4f %s", name, hits[name].mean(), hits[name].mean(axis=0).round(3).tolist())
+    return report | {name: _row(hits, name) for name in hits}
 
 
 def _true_edits(bench: Bench) -> list[str]:
@@ -294,19 +294,16 @@ def _true_edits(bench: Bench) -> list[str]:
     ]
 
 
-def _rates(bench: Bench, embeddings: Sequence[PromptEmbedding], guidance: float) -> dict[str, Any]:
-    changed, kept = bench.edit_rates(embeddings, guidance)
-    return {"changed": _rounded(estimate(changed)), "kept": _rounded(estimate(kept))}
-
-
 def _row(hits: Mapping[str, np.ndarray], name: str) -> dict[str, Any]:
     own, ceiling, zero, rival = (hits[each] for each in (name, "true caption", "shuffled", "pinv"))
+    known = hits["true caption, known words"]
     parts = {factor: round(retention(own[:, k], ceiling[:, k], zero[:, k]).mean, 4) for k, factor in enumerate(FACTORS)}
     return {
         "factors": dict(zip(FACTORS, own.mean(axis=0).round(4).tolist(), strict=True)),
         "mean": _rounded(estimate(own.mean(axis=1))),
         "retention": _rounded(retention(own.mean(axis=1), ceiling.mean(axis=1), zero.mean(axis=1))),
         "retention by factor": parts,
+        "retention, known words": _rounded(retention(own.mean(axis=1), known.mean(axis=1), zero.mean(axis=1))),
         "over pinv": _rounded(difference(own.mean(axis=1), rival.mean(axis=1))),
     }
 
@@ -341,7 +338,9 @@ def main() -> None:
             _write(chosen_file, {"chosen": vars(chosen), "trials": trials, "pictures": len(bench.captions)})
         else:
             chosen = Chosen(**json.loads(chosen_file.read_text("utf-8"))["chosen"])
-            _write(options.out / "fidelity.json", {"chosen": vars(chosen), **test(bench, chosen)})
+            kept = options.out / "read"
+            kept.mkdir(exist_ok=True)
+            _write(options.out / "fidelity.json", {"chosen": vars(chosen), **test(bench, chosen, kept)})
 
 
 def _write(path: Path, values: Any) -> None:
