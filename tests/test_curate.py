@@ -282,9 +282,10 @@ def test_where_nothing_has_an_up_nothing_is_turned():
 
 def test_outliers_do_not_hide_one_another():
     rng = np.random.default_rng(0)
-    usual = rng.standard_normal((400, 6)) @ rng.standard_normal((6, 64)) + 0.1 * rng.standard_normal((400, 64))
-    usual[:12] = 3 * rng.standard_normal((12, 64))  # in directions that the others do not know
-    features = (usual / np.linalg.norm(usual, axis=1, keepdims=True)).astype(np.float32)
+    features = rng.standard_normal((400, 6)) @ rng.standard_normal((6, 64))
+    features[:12] = rng.standard_normal((12, 64))  # in directions that the others do not know
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    features = (features + 0.03 * rng.standard_normal((400, 64))).astype(np.float32)
     found = outliers(features)
     assert {each.row for each in found} >= set(range(12)) and len(found) < 20
     assert [each.deviations for each in found] == sorted((each.deviations for each in found), reverse=True)

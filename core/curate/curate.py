@@ -38,13 +38,16 @@ def curate(engine: Engine, place: str | os.PathLike[str]) -> Report:
         index.check(engine)
         index, failures = with_turns(engine, index, path)
     near = neighbours(index.features, CANDIDATES)
+    beside = {row: caption_beside(index.path(row)) for row in range(len(index))}
+    captions = {row: text for row, text in beside.items() if text}
     findings = [
         *_duplicates(engine, index, near, failures),
         *_turned(index),
         *_outliers(index),
-        *_captions(engine, index),
+        *_captions(engine, index, captions),
     ]
-    return Report(index.root, index.model, len(index), tuple(findings), _remarks(index), failures)
+    remarks = _remarks(len(index), len(captions))
+    return Report(index.root, index.model, len(index), tuple(findings), remarks, failures)
 
 
 def _duplicates(engine: Engine, index: PictureIndex, near: Neighbours, failures: dict[str, str]) -> Iterator[Finding]:
@@ -63,7 +66,6 @@ def _duplicates(engine: Engine, index: PictureIndex, near: Neighbours, failures:
 
     digests = [each.digest for each in index.entries]
     pairs = duplicate_pairs(digests, near, look, engine.progress)
-    exact = {frozenset(pair[:2]) for pair in pairs if digests[pair.row] == digests[pair.other]}
     closest: dict[int, float] = {}
     for pair in pairs:
         for row in pair[:2]:
@@ -72,7 +74,7 @@ def _duplicates(engine: Engine, index: PictureIndex, near: Neighbours, failures:
         # the largest first: the others are likely to be made from it
         first, *copies = sorted(rows, key=lambda row: (-np.prod(sizes.get(row, (0, 0))), -index.entries[row].size))
         for row in copies:
-            same = "the same bytes" if frozenset((first, row)) in exact else _sized(sizes.get(row), sizes.get(first))
+            same = "the same bytes" if digests[row] == digests[first] else _sized(sizes.get(row), sizes.get(first))
             yield Finding("duplicate", index.entries[row].name, closest[row], same, other=index.entries[first].name)
 
 
@@ -98,27 +100,21 @@ def _outliers(index: PictureIndex) -> Iterator[Finding]:
         yield Finding("outlier", index.entries[each.row].name, each.deviations, said)
 
 
-def _captions(engine: Engine, index: PictureIndex) -> Iterator[Finding]:
-    rows, texts = _captioned(index)
-    if len(rows) < LEAST_CAPTIONS:
+def _captions(engine: Engine, index: PictureIndex, captions: dict[int, str]) -> Iterator[Finding]:
+    if len(captions) < LEAST_CAPTIONS:
         return
-    different = list(dict.fromkeys(texts))
+    rows, different = list(captions), list(dict.fromkeys(captions.values()))
     features = dict(zip(different, engine.text_features(different).numpy(), strict=True))
-    for each in mismatches(index.features[rows], np.stack([features[text] for text in texts])):
-        said = f"{each.better:.0%} of the other captions suit better than: {texts[each.number]}"
-        yield Finding("caption", index.entries[rows[each.number]].name, each.better, said)
+    for each in mismatches(index.features[rows], np.stack([features[text] for text in captions.values()])):
+        row = rows[each.number]
+        said = f"{each.better:.0%} of the other captions suit better than: {captions[row]}"
+        yield Finding("caption", index.entries[row].name, each.better, said)
 
 
-def _captioned(index: PictureIndex) -> tuple[list[int], list[str]]:
-    found = [(row, caption_beside(index.path(row))) for row in range(len(index))]
-    return [row for row, text in found if text], [text for _, text in found if text]
-
-
-def _remarks(index: PictureIndex) -> tuple[str, ...]:
-    count, captions = len(index), len(_captioned(index)[0])
+def _remarks(pictures: int, captions: int) -> tuple[str, ...]:
     remarks: Sequence[tuple[bool, str]] = (
-        (count < LEAST_FOR_TURNS, f"Turned pictures are looked for among {LEAST_FOR_TURNS} or more."),
-        (count < LEAST_FOR_OUTLIERS, f"Outliers are looked for among {LEAST_FOR_OUTLIERS} or more."),
+        (pictures < LEAST_FOR_TURNS, f"Turned pictures are looked for among {LEAST_FOR_TURNS} or more."),
+        (pictures < LEAST_FOR_OUTLIERS, f"Outliers are looked for among {LEAST_FOR_OUTLIERS} or more."),
         (0 < captions < LEAST_CAPTIONS, f"Captions are compared where there are {LEAST_CAPTIONS} or more."),
     )
     return tuple(said for holds, said in remarks if holds)
