@@ -111,13 +111,43 @@ def bring_patchers(patchers: list[Any], working_memory: int) -> None:
 
 def clip_text_encoders(clip: Any) -> dict[str, Any]:
     """The CLIP text encoders of a CLIP by ComfyUI's names for them (clip_l, clip_h, clip_g): comfy.clip_model's
-    CLIPTextModel each."""
+    CLIPTextModel each, whose parameters are those that are used."""
     encoders = {}
     for name in _CLIP_PARTS:
         part = getattr(clip.cond_stage_model, name, None)  # absent, or None where a file came without it
         if part is not None:
             encoders[name] = part.transformer
+            if weights_come_in_use(clip.patcher):
+                encoders[name] = WeightsInUse(part.transformer, clip.patcher, f"{name}.transformer")
     return encoders
+
+
+def weights_come_in_use(patcher: Any) -> bool:
+    """Whether it is one of newer ComfyUIs' that bring weights to the device, and patch them, only while in use."""
+    is_dynamic = getattr(patcher, "is_dynamic", None)
+    return is_dynamic is not None and is_dynamic()
+
+
+class WeightsInUse:
+    """A module of such a patcher's model, with the parameters it has while they are used."""
+
+    def __init__(self, module: Any, patcher: Any, path: str) -> None:
+        self._module, self._patcher, self._path = module, patcher, path
+
+    def __getattr__(self, name: str) -> Any:
+        value, path = getattr(self._module, name), f"{self._path}.{name}"
+        if isinstance(value, torch.nn.Parameter):
+            device = self._patcher.load_device
+            return self._patcher.patch_weight_to_device(path, device_to=device, return_weight=True).to(device)
+        return WeightsInUse(value, self._patcher, path) if isinstance(value, torch.nn.Module) else value
+
+    def __getitem__(self, index: int) -> WeightsInUse:
+        if index >= len(self._module):
+            raise IndexError(index)
+        return WeightsInUse(self._module[index], self._patcher, f"{self._path}.{index}")
+
+    def __call__(self, *values: Any) -> Any:
+        return self._module(*values)
 
 
 def stable_diffusion_encoders(clip: Any) -> list[str]:

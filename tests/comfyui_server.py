@@ -27,7 +27,7 @@ FOLDER_NAME = "un-render v1.0 of mine"
 BROKEN_PACKAGES = ("open_clip", "diffusers", "clip_interrogator", "clip_gaze")
 """Optional ones, which fail when ComfyUI's Python imports them: the nodes have to do without."""
 
-_START_SECONDS = 180
+_START_SECONDS = 600
 _RUN_SECONDS = 900
 
 

@@ -504,7 +504,7 @@ class AnyClip:
 
     def __init__(self, kind, *names: str, layer: int | None = None) -> None:
         self.cond_stage_model = kind()
-        self.layer_idx = layer
+        self.layer_idx, self.patcher = layer, None
         for name in names:
             encoder = torch.nn.Module()
             encoder.transformer = torch.nn.Module()

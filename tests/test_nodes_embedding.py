@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,15 +15,19 @@ use_standin()
 
 import comfy.model_management as standin_memory  # noqa: E402
 import folder_paths  # noqa: E402
-from comfyui_small_models import WIDTH, small_clip, small_vision  # noqa: E402
+from comfy.model_patcher import ModelPatcher  # noqa: E402
+from comfyui_small_models import CPU, WIDTH, small_clip, small_vision  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from server import PromptServer  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
 from unrender.core.clip import hidden_states as hidden_states_module  # noqa: E402
+from unrender.core.embed.families import SD1  # noqa: E402
 from unrender.core.embed.ridge import Fit  # noqa: E402
+from unrender.core.embed.text_side import TextSide  # noqa: E402
 from unrender.core.errors import ModelError, SettingsError  # noqa: E402
 from unrender.nodes import host, models, text_projection  # noqa: E402
 from unrender.nodes.embedding import ImageToPromptEmbedding  # noqa: E402
+from unrender.nodes.text_encoders import text_sides  # noqa: E402
 
 FIVE = torch.rand(5, 16, 16, 3, generator=torch.Generator().manual_seed(0))
 
@@ -134,6 +139,42 @@ def test_interrupt_ends_the_node_and_leaves_no_half_file(clip, projection_file, 
         states(clip, small_vision(), projection=projection)
     assert not standin_memory.processing_interrupted()
     assert not list((folders / "unrender").glob("embed/*"))
+
+
+class DynamicPatcher(ModelPatcher):
+    """As newer ComfyUIs have them: a weight is patched for who uses it, and is never so in the model itself."""
+
+    def is_dynamic(self) -> bool:
+        return True
+
+    def patch_weight_to_device(self, key, device_to=None, return_weight=False):
+        assert return_weight, "anything else would change the model"
+        weight = self.model.get_parameter(key)
+        return weight * 1.5 if key == PATCHED else weight
+
+
+PATCHED = "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
+
+
+def test_loras_take_part_where_weights_are_patched_only_while_in_use(clip):
+    newer = SimpleNamespace(**vars(clip))
+    newer.patcher = DynamicPatcher(clip.cond_stage_model, CPU, CPU)
+    plain, found = side_of(clip), side_of(newer)
+    before = plain.states(["boat"])[0][0]
+    assert not torch.allclose(found.states(["boat"])[0][0], before, atol=1e-2)
+    assert found.fingerprint != plain.fingerprint
+    weight = clip.cond_stage_model.get_parameter(PATCHED)
+    with torch.no_grad():
+        weight *= 1.5
+    try:
+        assert torch.allclose(found.states(["boat"])[0][0], side_of(clip).states(["boat"])[0][0], atol=1e-5)
+    finally:
+        with torch.no_grad():
+            weight /= 1.5
+
+
+def side_of(clip) -> TextSide:
+    return text_sides(clip, SD1)["clip_l"]
 
 
 def test_the_download_of_a_projection_shows_how_far_it_is(clip, monkeypatch):
