@@ -568,6 +568,17 @@ def test_a_small_disk_runs_full(tmp_path, output):
     assert counts.endswith(" 0") and prompts == "40"
 
 
+def test_what_a_kill_left_to_write_and_cannot_be_written_is_a_failure(folder):
+    stopped = iter(batch(QuickEngine(), folder, existing="overwrite"))
+    next(stopped)  # all of the chunk is in the journal, one text is written
+    stopped.close()  # pyright: ignore[reportAttributeAccessIssue]
+    shutil.rmtree(folder / "below")
+    found, outcomes = run(folder, existing="overwrite", resume=True)
+    assert [outcome.name for outcome in outcomes] == [f"below/000{number}.png" for number in (0, 3, 6)]
+    assert found.failed == 3 and (folder / "errors.csv").read_text().count("cannot be written") == 3
+    assert (folder / "0007.txt").read_text() == "a square, number 2"
+
+
 def test_hostile_names_come_through(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()

@@ -86,8 +86,7 @@ class Batch:
             self._sink.make_way(work.remaining)
         failures = FailureList(self._sink.place, self._shard.label, past.failures)
         with contextlib.closing(Journal(self._sink.journal, asked, past)) as journal:
-            self._begin(past, work, journal)
-            for outcome in self._counted(self._recorded(work, journal)):
+            for outcome in self._counted(chain(self._begun(past, work, journal), self._recorded(work, journal))):
                 failures.take(outcome)
                 self.errors = failures.path if len(failures) else None
                 yield outcome
@@ -101,8 +100,8 @@ class Batch:
         self.total, self.skipped = work.total, work.skipped
         return work
 
-    def _begin(self, past: Past, work: Todo, journal: Journal) -> None:
-        """After a kill, does once more what may have been left half done."""
+    def _begun(self, past: Past, work: Todo, journal: Journal) -> Iterator[Outcome]:
+        """After a kill, does once more what may have been left half done; gives what cannot be written any more."""
         if past.marked:
             self._sink.restore(past.state)
         else:
@@ -110,8 +109,8 @@ class Batch:
             journal.mark(self._sink.state())
         for item in work.pending:
             outcome = past.pending[item.name]
-            if outcome.result is not None:
-                self._put(item, outcome, journal)
+            if outcome.result is not None and (again := self._put(item, outcome, journal)).result is None:
+                yield again
 
     def _chunks(self, work: Todo) -> Iterator[list[Opened]]:
         """A chunk that was begun holds the same pictures again: what a model makes of one depends, in the last bits, on
