@@ -169,7 +169,7 @@ def test_a_run_may_end_at_any_step(tmp_path, kind, monkeypatch):
         ended_at(step // 2, twin, kind)  # the run that goes on is ended too
         assert run_with_kills(twin, kind, "fast", 0, 0.0) == 0
         assert_all_as_expected(twin, kind, expected, names)
-    assert step > 20
+    assert step > 10
 
 
 def _copies(folder, count):
