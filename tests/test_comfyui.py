@@ -355,10 +355,10 @@ def test_comfyui_captions_a_folder(comfyui):
     graph = {"2": micro(), "3": node("UnrenderCaptionFolder", folder="training", interrogator=["2", 0], **settings)}
     (report,) = comfyui.run(graph).text("3")
     assert report.startswith("3 texts written") and "1 failed" in report
+    assert "3" in comfyui.run(graph).cached
     for name in NAMES:
         expected = comfyui.run(one_picture(name, mode="fast", escape=False)).text("3")[0]
         assert (folder / name).with_suffix(".txt").read_text(encoding="utf-8").strip() == expected
-    assert "3" in comfyui.run(graph).cached
     (folder / "broken.png").unlink()
     assert "3 skipped" in comfyui.run(graph).text("3")[0]
     graph["3"]["inputs"]["folder"] = "nowhere"
