@@ -60,7 +60,7 @@ SEARCHES: dict[str, tuple[Mode, Search]] = {
 CUTS = (0.3, 0.6, 0.9, 1.2, 1.5)  # of the singular values' root mean square
 STRENGTHS = (3e-4, 3e-3, 3e-2, 1e-1)
 TEMPERATURES = (0.02, 0.05, 0.1)
-CORRECTIONS = (0.0, 0.25, 0.5, 1.0)
+CORRECTIONS = (0.25, 0.5, 1.0)  # 0 is the found prompt itself, which has its own row
 GUIDANCES = (2.0, 3.0, 5.0)
 ALPHAS = (0.6, 1.0, 2.0)
 STEPS, BATCH = 10, 50
@@ -160,8 +160,7 @@ class Bench:
 
     def anchored_edited(self, correction: float) -> list[PromptEmbedding]:
         """The found prompt's phrase of the factor changed for the new one; the prompt says which, nothing else does."""
-        texts = [_swapped(prompt, edit) for prompt, edit in zip(self.prompts["best"], self.edits, strict=True)]
-        pairs = zip(self.prompts["best"], texts, strict=True)
+        pairs = zip(self.prompts["best"], _swapped_prompts(self), strict=True)
         return self.projected(
             "anchored", [Blend(anchor=prompt, text=text, correction=correction) for prompt, text in pairs]
         )
@@ -208,6 +207,10 @@ def _swapped(prompt: str, edit: Edit) -> str:
     if edit.factor == "shape":
         prompt = swapped(prompt, map(plural, known), plural(edit.phrase), append=False)
     return swapped(prompt, known, edit.phrase)
+
+
+def _swapped_prompts(bench: Bench) -> list[str]:
+    return [_swapped(prompt, edit) for prompt, edit in zip(bench.prompts["best"], bench.edits, strict=True)]
 
 
 def find_prompts(pictures: Pictures) -> dict[str, list[str]]:
@@ -259,6 +262,7 @@ def test(bench: Bench, chosen: Chosen, kept: Path) -> dict[str, Any]:
         "bank": lambda: bank,
         "ridge": lambda: bench.projected("ridge", Blend(), Fit(strength=chosen.strength)),
         f"{EDIT}anchored, phrase swapped": lambda: bench.anchored_edited(chosen.edit_correction),
+        f"{EDIT}interrogated, phrase swapped": lambda: bench.of_texts(_swapped_prompts(bench)),
         f"{EDIT}true caption with the factor swapped": lambda: bench.of_texts(_true_edits(bench)),
         f"{EDIT}pinv, published form": lambda: bench.pinv_edited(chosen.cut, chosen.alpha),
         f"{EDIT}the new phrase alone": lambda: bench.of_texts([edit.phrase for edit in bench.edits]),

@@ -65,7 +65,7 @@ def batch(engine: QuickEngine, folder: Path, output: str = "txt", mode: Mode = "
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that is no note of a run's own, by its path. How often a failure was noted is no part of the result."""
+    """Every file that is no note of a run's own, by its path. How often a failure was noted is no part of it."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

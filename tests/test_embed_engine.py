@@ -280,7 +280,7 @@ class TestAnchored:
         found = engine.embed(photographs[0], "micro", "anchored", swap, fit=FEW)
         wanted = engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor, text=text), fit=FEW)
         assert torch.equal(found.states, wanted.states)
-        with pytest.raises(SettingsError, match="choose one of .*mediums"):
+        with pytest.raises(SettingsError, match=r"choose one of .*mediums"):
             engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor, swaps={"none": "x"}), fit=FEW)
         with pytest.raises(SettingsError, match="only the projection anchored"):
             engine.embed(photographs[0], "micro", "pinv", swap)

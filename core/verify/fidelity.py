@@ -103,11 +103,12 @@ def recommended(ways: Mapping[str, Way], usual: Projection) -> Projection:
     """The projection that beats pinv with an interval clear of zero, the best of several; else the family's usual one.
 
     Where there is no pinv, the best projection."""
-    known: list[tuple[Projection, Way]] = [(name, ways[name]) for name in PROJECTIONS if name in ways]
-    better = [(name, way) for name, way in known if way.over_rival is None or way.over_rival.low > 0]
-    if RIVAL in ways:
-        better = [(name, way) for name, way in better if name != RIVAL]
-    return max(better, key=lambda each: each[1].similarity.mean)[0] if better else usual
+
+    def surely_better(way: Way) -> bool:
+        return way.over_rival is None or way.over_rival.low > 0
+
+    better = [name for name in PROJECTIONS if name in ways and surely_better(ways[name])]
+    return max(better, key=lambda name: ways[name].similarity.mean) if better else usual
 
 
 def _embeddings(
