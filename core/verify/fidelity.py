@@ -107,8 +107,9 @@ def recommended(ways: Mapping[str, Way], usual: Projection) -> Projection:
     def surely_better(way: Way) -> bool:
         return way.over_rival is None or way.over_rival.low > 0
 
-    better = [name for name in PROJECTIONS if name in ways and surely_better(ways[name])]
-    return max(better, key=lambda name: ways[name].similarity.mean) if better else usual
+    better: list[Projection] = [name for name in PROJECTIONS if name in ways and surely_better(ways[name])]
+    better.sort(key=lambda name: ways[name].similarity.mean)
+    return better[-1] if better else usual
 
 
 def _embeddings(
