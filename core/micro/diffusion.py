@@ -6,6 +6,7 @@ are 8 x 8, and samples with DDIM.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,10 @@ def write_pipeline(folder: Path, autoencoder: Any, unet: Any) -> None:
     )
     shutil.rmtree(folder, ignore_errors=True)
     pipeline.to(dtype=torch.float16).save_pretrained(folder)
+    for config in (folder / "unet" / "config.json", folder / "vae" / "config.json"):
+        values = json.loads(config.read_text("utf-8"))
+        values.pop("_name_or_path", None)  # where this machine had it
+        config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     # the files that every transformers reads, whatever this one has written
     for file in (folder / "tokenizer").iterdir():
         file.unlink()
