@@ -87,7 +87,7 @@ def _costs(engine: Engine) -> None:
     picture = Image.fromarray(render("validation", 1).pixels[0].permute(1, 2, 0).numpy())
     clip = engine.clip
     assert clip is not None
-    features, embedder = clip.encode_images([picture]), engine._embedder("micro", None, None, None)
+    features, embedder = clip.encode_images([picture]), engine._models.embedder("micro", None, None, None)
     vision = _seconds(lambda: clip.encode_images([picture]))
     for projection in ("pinv", "ridge", "bank"):
         seconds = _seconds(lambda name=projection: embedder.embed(features, ["key"], name))

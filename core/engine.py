@@ -1,16 +1,15 @@
-"""What every door calls: settings in, prompts out; models loaded when first needed and freed on request."""
+"""What every door calls: settings in, prompts out."""
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
+from .loading import Models
 from .progress import SILENT, Progress
 from .results import Interrogation, Location, PhraseGain
 from .settings import MODES, CaptionSettings, Mode, Settings
@@ -19,23 +18,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from .analyze import Analysis, Analyzer
+    from .analyze import Analysis
     from .batch import Batch, Shard, Sink, Source
     from .caption import Captioner
     from .clip import Clip
     from .embed import PromptEmbedding
-    from .embed.embedder import Blend, Embedder
-    from .embed.embedders import Embedders
+    from .embed.embedder import Blend
     from .embed.gap import GapCorrection
     from .embed.projection import ClosedForms
     from .embed.ridge import Fit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
     from .explain import HeatMap
-    from .hub import Hub
-    from .interrogate import Interrogator, Subject
+    from .interrogate import Subject
     from .match import Match
-    from .phrases import Category, Vocabulary
+    from .phrases import Vocabulary
 
 __all__ = ["CaptionSettings", "Engine", "Settings"]
 
@@ -62,16 +59,7 @@ class Engine:
     ) -> None:
         self.settings = settings or Settings()
         self.progress = progress
-        self._given_clip = clip
-        self._clip = clip
-        self._lend_clip = load_clip or self._clip_by_name
-        self._clip_is_lent = load_clip is not None
-        self._lend_captioner = load_captioner or self._captioner_by_name
-        self._closed_forms = closed_forms
-        self._captioner: Captioner | None = None
-        self._interrogator: Interrogator | None = None
-        self._analyzer: Analyzer | None = None
-        self._embedders: Embedders | None = None
+        self._models = Models(self.settings, progress, clip, load_clip, load_captioner, closed_forms)
         self._lock = threading.RLock()
 
     def __enter__(self) -> Engine:
@@ -110,7 +98,7 @@ class Engine:
         with self._lock:
             clip = self._prepare(mode)
             started = time.perf_counter()
-            captions = self._captions(pictures, mode) if caption is None else [caption]
+            captions = self._models.captions(pictures, mode) if caption is None else [caption]
             features = shared_features(self._encode(clip, pictures), weights)
             caption = shared_caption(clip, captions, features) if any(captions) else ""
             return self._in_words(mode, Subject(features, caption.strip()), started)
@@ -129,9 +117,9 @@ class Engine:
         with self._lock:
             clip = self._prepare(mode)
             started = time.perf_counter()
-            texts = self._captions(pictures, mode) if captions is None else captions
+            texts = self._models.captions(pictures, mode) if captions is None else captions
             features = self._encode(clip, pictures)
-            subjects = self._load_interrogator(clip).subjects(mode, features, texts)
+            subjects = self._models.interrogator().subjects(mode, features, texts)
             share = (time.perf_counter() - started) / len(pictures)
         for subject in subjects:
             with self._lock:  # not while the caller has the prompt
@@ -171,7 +159,7 @@ class Engine:
             raise SettingsError("There is no prompt to weigh; give one.")
         picture = open_image(image)
         with self._lock:
-            clip = self._load_clip()
+            clip = self._models.clip()
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
 
@@ -206,7 +194,7 @@ class Engine:
         check_question(phrases, templates)
         pictures = open_images(images)
         with self._lock:
-            clip = self._load_clip()
+            clip = self._models.clip()
             return match(clip, self._encode(clip, pictures), phrases, templates)
 
     def explain(self, image: Any, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
@@ -218,7 +206,7 @@ class Engine:
 
         picture = open_image(image)
         with self._lock:
-            return heat_maps(self._load_clip(), picture, phrases, self.settings.fit)
+            return heat_maps(self._models.clip(), picture, phrases, self.settings.fit)
 
     def locate(self, image: Any, phrase: str) -> Location:
         """Coarse boxes around what a phrase names in a picture, and the heat map they come from.
@@ -226,7 +214,7 @@ class Engine:
         Raises the errors of `explain`."""
         with self._lock:
             heat = self.explain(image, [phrase])[0]
-            return Location(heat.phrase, heat.boxes(), heat, self._load_clip().name)
+            return Location(heat.phrase, heat.boxes(), heat, self._models.clip().name)
 
     def embed(
         self,
@@ -259,8 +247,8 @@ class Engine:
         blend = blend or Blend()
         look, pictures = self._looking_at(images)
         with self._lock:
-            embedder = self._embedder(family, fit, encoders, text_projection)
-            clip = self._load_clip()
+            embedder = self._models.embedder(family, fit, encoders, text_projection)
+            clip = self._models.clip()
             seen, chosen = look(clip), embedder.choice(projection)
             unknown = pictures if chosen == "anchored" and blend.anchor is None else []
             anchors = [self.interrogate(picture, "fast").prompt for picture in unknown]
@@ -272,7 +260,7 @@ class Engine:
         """What the family's text encoders make of a text of any length, to be composed with pictures' embeddings (see
         `core.embed.composing`). encoders: as for `embed`. Raises ModelError, SettingsError, or Cancelled."""
         with self._lock:
-            return self._embedder(family, None, encoders, None).text(text)
+            return self._models.embedder(family, None, encoders, None).text(text)
 
     def picture_features(self, images: Any) -> Tensor:
         """What the CLIP sees in each picture: [pictures, joint width], float32, normalised, in main memory.
@@ -282,13 +270,13 @@ class Engine:
 
         pictures = open_images(images)
         with self._lock:
-            return self._encode(self._load_clip(), pictures).cpu()
+            return self._encode(self._models.clip(), pictures).cpu()
 
     def text_features(self, texts: Sequence[str]) -> Tensor:
         """Each text where `picture_features` has the pictures it describes: [texts, joint width], as there. Texts are
         cut to the CLIP's context. Raises ModelError, SettingsError, or Cancelled."""
         with self._lock:
-            return self._load_clip().encode_texts(list(texts)).cpu()
+            return self._models.clip().encode_texts(list(texts)).cpu()
 
     def measure_gap(self, images: Any) -> GapCorrection:
         """What varied pictures (as for `embed`), about 40, say of where the CLIP's pictures are, to move them to where
@@ -299,28 +287,21 @@ class Engine:
 
         look, _ = self._looking_at(images)
         with self._lock:
-            return GapCorrection.measured(look(self._load_clip()).features)
+            return GapCorrection.measured(look(self._models.clip()).features)
+
+    def read_vocabulary(self) -> Vocabulary:
+        """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
+        return self._models.vocabulary()
 
     @property
     def clip(self) -> Clip | None:
         """The loaded model; None before the first call and after `unload`."""
-        return self._clip
+        return self._models.loaded_clip
 
     def unload(self) -> None:
         """Frees the models' memory, on the device and in RAM. The next call loads them again."""
-        from .devices import empty_device_cache
-
         with self._lock:
-            # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
-            may_hold_itself = self._captioner is not None or not self._clip_is_lent
-            self._clip = self._given_clip
-            self._captioner = None
-            self._interrogator = None
-            self._analyzer = None
-            self._embedders = None
-            if may_hold_itself:
-                gc.collect()
-            empty_device_cache()
+            self._models.unload()
 
     def _analyze(
         self,
@@ -335,11 +316,11 @@ class Engine:
         from .phrases.vocabulary import select_categories
 
         check_top(top)
-        chosen = select_categories(self.read_vocabulary(), categories)
+        chosen = select_categories(self._models.vocabulary(), categories)
         pictures = open_images(images)
         with self._lock:
-            clip = self._load_clip()
-            analyzer = self._load_analyzer(clip)
+            clip = self._models.clip()
+            analyzer = self._models.analyzer()
             return analyse(analyzer, self._encode(clip, pictures), chosen, top, together, weights)
 
     def _encode(self, clip: Clip, pictures: Sequence[Image]) -> Tensor:
@@ -361,121 +342,18 @@ class Engine:
         """Loads what the mode needs, the captioner excepted."""
         if mode not in MODES:
             raise SettingsError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
-        clip = self._load_clip()
-        self._load_interrogator(clip).prepare(mode)
+        clip = self._models.clip()
+        self._models.interrogator().prepare(mode)
         return clip
 
     def _in_words(self, mode: Mode, subject: Subject, started: float) -> Interrogation:
         from .interrogate import framed
 
-        clip = self._load_clip()
-        trail = self._load_interrogator(clip).run(mode, subject)
+        clip = self._models.clip()
+        trail = self._models.interrogator().run(mode, subject)
         prompt, similarity = trail.prompt, trail.similarity
         if mode != "negative" and framed(prompt, self.settings) != prompt:
             prompt = framed(prompt, self.settings)
             similarity = float(clip.encode_texts([prompt])[0] @ subject.features)
         seconds = time.perf_counter() - started
         return Interrogation(prompt, similarity, mode, subject.caption, trail.phrases, clip.name, seconds, trail.risk)
-
-    def _load_clip(self) -> Clip:
-        if self._clip is None:
-            self._clip = self._lend_clip(self.progress)
-        return self._clip
-
-    def _clip_by_name(self, progress: Progress) -> Clip:
-        from .clip import Clip
-
-        settings = self.settings
-        return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
-
-    def _load_interrogator(self, clip: Clip) -> Interrogator:
-        from . import memory
-        from .interrogate import Interrogator
-        from .phrases.table import PhraseTable
-
-        if self._interrogator is None:
-            vocabulary = self.read_vocabulary()
-            folder = Path(self._hub().folder) / "tables"
-
-            def load_table() -> PhraseTable:
-                budget = self.settings.memory
-                room = None if budget is None else memory.room_for_table(budget, clip)
-                table = PhraseTable.load(clip, vocabulary.positive(), folder, self.progress, room)
-                if budget is not None:
-                    memory.divide(budget, clip, table.nbytes_on(clip.device))
-                return table
-
-            self._interrogator = Interrogator(clip, vocabulary, load_table, self.settings, self.progress)
-        return self._interrogator
-
-    def _load_analyzer(self, clip: Clip) -> Analyzer:
-        """Under a memory budget its tables stay in main memory."""
-        from .analyze import Analyzer
-        from .phrases.table import PhraseTable
-
-        if self._analyzer is None:
-            folder = Path(self._hub().folder) / "tables"
-            room = None if self.settings.memory is None else 0
-
-            def load_table(category: Category) -> PhraseTable:
-                return PhraseTable.load(clip, [category], folder, self.progress, room)
-
-            self._analyzer = Analyzer(clip, load_table, self.progress)
-        return self._analyzer
-
-    def _embedder(
-        self, family: str, fit: Fit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
-    ) -> Embedder:
-        from .clip import Clip
-        from .embed.embedders import Embedders
-        from .embed.families import family_named
-
-        def load(name: str) -> Clip:
-            return Clip.load(name, self.settings.device, self.settings.precision, self._hub(), self.progress)
-
-        if self._embedders is None:
-            folder = Path(self._hub().folder) / "embed"
-            vocabulary, forms = self.read_vocabulary, self._closed_forms
-            self._embedders = Embedders(self._load_clip(), vocabulary, folder, load, self.progress, forms)
-        return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
-
-    def read_vocabulary(self) -> Vocabulary:
-        """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
-        from .micro import PHRASES_FOLDER
-        from .phrases.vocabulary import BUILT_IN_FOLDER, load_vocabulary
-
-        micro = self._given_clip is None and self.settings.clip == "micro"
-        return load_vocabulary(self.settings.phrases, PHRASES_FOLDER if micro else BUILT_IN_FOLDER)
-
-    def _load_captioner(self) -> Captioner | None:
-        if self._captioner is None:
-            self._captioner = self._lend_captioner(self.progress)
-        return self._captioner
-
-    def _captioner_by_name(self, progress: Progress) -> Captioner | None:
-        from .caption import Captioner
-
-        name, device = self.settings.captioner, self.settings.device
-        return None if name is None else Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
-
-    def _captions(self, pictures: Sequence[Image], mode: Mode) -> list[str]:
-        """Leaves the device to the search again, whose memory is the dearer one."""
-        from .devices import pick_device
-
-        captioner = None if mode == "negative" else self._load_captioner()
-        if captioner is None:
-            return [""] * len(pictures)
-        device, budget = pick_device(self.settings.device), self.settings.memory
-        held = 0 if self._clip is None else self._clip.nbytes
-        if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):
-            captioner.to(device)
-        texts = captioner.caption(pictures, self.settings.captioning)
-        captioner.to("cpu")
-        if device.type == "cpu" and budget is not None:
-            self._captioner = None
-        return texts
-
-    def _hub(self) -> Hub:
-        from .hub import Hub
-
-        return Hub(self.settings.cache)

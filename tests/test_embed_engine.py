@@ -264,7 +264,7 @@ class TestAnchored:
         anchor, edit = "a red star", "a blue star"
         h = {text: engine.embed_text(text, "micro").states for text in (anchor, edit)}
         seen = engine.embed(photographs[0], "micro", "ridge", fit=FEW).states
-        map_of_texts = engine._embedder("micro", FEW, None, None)._maps["micro"]
+        map_of_texts = engine._models.embedder("micro", FEW, None, None)._maps["micro"]
         said = map_of_texts.states(engine.clip.encode_texts([anchor])[0])
         plain = engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor, correction=1), fit=FEW)
         assert torch.allclose(plain.states, h[anchor] + seen - said, atol=1e-4) and plain.gap_corrected

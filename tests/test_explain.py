@@ -304,7 +304,7 @@ def test_no_phrase_is_a_sentence(micro):
 def test_the_engine_locates(micro):
     picture = spot(64, 64, 8, 8, 20)
     with Engine(Settings(clip="micro", captioner=None), clip=BrightnessClip()) as engine:  # type: ignore[arg-type]
-        engine._clip.name = "brightness"  # type: ignore[union-attr]
+        engine.clip.name = "brightness"  # type: ignore[union-attr]
         location = engine.locate(picture, " light ")
     values = location.to_dict()
     assert json.loads(json.dumps(values)) == values

@@ -1,0 +1,171 @@
+"""The models of one engine: each loaded when first needed, all freed together."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .progress import Progress
+from .settings import Mode, Settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from .analyze import Analyzer
+    from .caption import Captioner
+    from .clip import Clip
+    from .embed.embedder import Embedder
+    from .embed.embedders import Embedders
+    from .embed.projection import ClosedForms
+    from .embed.ridge import Fit
+    from .embed.text_side import TextSide
+    from .hub import Hub
+    from .interrogate import Interrogator
+    from .phrases import Category, Vocabulary
+
+
+class Models:
+    """Not to be used by two threads at once. Its parameters are the engine's."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        progress: Progress,
+        clip: Clip | None,
+        load_clip: Callable[[Progress], Clip] | None,
+        load_captioner: Callable[[Progress], Captioner | None] | None,
+        closed_forms: ClosedForms | None,
+    ) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._given_clip = clip
+        self.loaded_clip = clip
+        self._lend_clip = load_clip or self._clip_by_name
+        self._clip_is_lent = load_clip is not None
+        self._lend_captioner = load_captioner or self._captioner_by_name
+        self._closed_forms = closed_forms
+        self._captioner: Captioner | None = None
+        self._interrogator: Interrogator | None = None
+        self._analyzer: Analyzer | None = None
+        self._embedders: Embedders | None = None
+
+    def unload(self) -> None:
+        from .devices import empty_device_cache
+
+        # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
+        may_hold_itself = self._captioner is not None or not self._clip_is_lent
+        self.loaded_clip = self._given_clip
+        self._captioner = None
+        self._interrogator = None
+        self._analyzer = None
+        self._embedders = None
+        if may_hold_itself:
+            gc.collect()
+        empty_device_cache()
+
+    def clip(self) -> Clip:
+        if self.loaded_clip is None:
+            self.loaded_clip = self._lend_clip(self._progress)
+        return self.loaded_clip
+
+    def interrogator(self) -> Interrogator:
+        from . import memory
+        from .interrogate import Interrogator
+        from .phrases.table import PhraseTable
+
+        if self._interrogator is None:
+            clip, vocabulary = self.clip(), self.vocabulary()
+            folder = Path(self._hub().folder) / "tables"
+
+            def load_table() -> PhraseTable:
+                budget = self._settings.memory
+                room = None if budget is None else memory.room_for_table(budget, clip)
+                table = PhraseTable.load(clip, vocabulary.positive(), folder, self._progress, room)
+                if budget is not None:
+                    memory.divide(budget, clip, table.nbytes_on(clip.device))
+                return table
+
+            self._interrogator = Interrogator(clip, vocabulary, load_table, self._settings, self._progress)
+        return self._interrogator
+
+    def analyzer(self) -> Analyzer:
+        """Under a memory budget its tables stay in main memory."""
+        from .analyze import Analyzer
+        from .phrases.table import PhraseTable
+
+        if self._analyzer is None:
+            clip = self.clip()
+            folder = Path(self._hub().folder) / "tables"
+            room = None if self._settings.memory is None else 0
+
+            def load_table(category: Category) -> PhraseTable:
+                return PhraseTable.load(clip, [category], folder, self._progress, room)
+
+            self._analyzer = Analyzer(clip, load_table, self._progress)
+        return self._analyzer
+
+    def embedder(
+        self, family: str, fit: Fit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
+    ) -> Embedder:
+        from .clip import Clip
+        from .embed.embedders import Embedders
+        from .embed.families import family_named
+
+        def load(name: str) -> Clip:
+            return Clip.load(name, self._settings.device, self._settings.precision, self._hub(), self._progress)
+
+        if self._embedders is None:
+            folder = Path(self._hub().folder) / "embed"
+            vocabulary, forms = self.vocabulary, self._closed_forms
+            self._embedders = Embedders(self.clip(), vocabulary, folder, load, self._progress, forms)
+        return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
+
+    def vocabulary(self) -> Vocabulary:
+        """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
+        from .micro import PHRASES_FOLDER
+        from .phrases.vocabulary import BUILT_IN_FOLDER, load_vocabulary
+
+        micro = self._given_clip is None and self._settings.clip == "micro"
+        return load_vocabulary(self._settings.phrases, PHRASES_FOLDER if micro else BUILT_IN_FOLDER)
+
+    def captions(self, pictures: Sequence[Image], mode: Mode) -> list[str]:
+        """Leaves the device to the search again, whose memory is the dearer one."""
+        from .devices import pick_device
+
+        captioner = None if mode == "negative" else self._load_captioner()
+        if captioner is None:
+            return [""] * len(pictures)
+        device, budget = pick_device(self._settings.device), self._settings.memory
+        held = 0 if self.loaded_clip is None else self.loaded_clip.nbytes
+        if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):
+            captioner.to(device)
+        texts = captioner.caption(pictures, self._settings.captioning)
+        captioner.to("cpu")
+        if device.type == "cpu" and budget is not None:
+            self._captioner = None
+        return texts
+
+    def _clip_by_name(self, progress: Progress) -> Clip:
+        from .clip import Clip
+
+        settings = self._settings
+        return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
+
+    def _load_captioner(self) -> Captioner | None:
+        if self._captioner is None:
+            self._captioner = self._lend_captioner(self._progress)
+        return self._captioner
+
+    def _captioner_by_name(self, progress: Progress) -> Captioner | None:
+        from .caption import Captioner
+
+        name, device = self._settings.captioner, self._settings.device
+        return None if name is None else Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
+
+    def _hub(self) -> Hub:
+        from .hub import Hub
+
+        return Hub(self._settings.cache)
