@@ -210,7 +210,7 @@ def test_one_prompt_for_several_pictures(micro, pictures):
 def test_pictures_together_take_the_caption_that_suits_them_all(monkeypatch, pictures):
     with Engine(Settings(clip="micro", captioner="micro", device="cpu")) as engine:
         texts = ["a green heart", "three red crosses at night"]
-        monkeypatch.setattr(engine, "_captions", lambda pictures, mode: texts)
+        monkeypatch.setattr(engine._models, "captions", lambda pictures, mode: texts)
         assert engine.interrogate_together([pictures[0]] * 2, "caption").caption == "three red crosses at night"
 
 

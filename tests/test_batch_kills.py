@@ -33,6 +33,13 @@ KINDS = {
 PICTURES = 40
 
 
+@pytest.fixture(autouse=True)
+def _package_of(request):
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is not None and callspec.params.get("kind") == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
+
+
 @pytest.fixture
 def folder(tmp_path):
     return draw(tmp_path / "input" / "pictures", PICTURES, broken=2)
