@@ -15,9 +15,9 @@ from ..core.choices import NONE, VOCABULARIES
 from ..core.errors import ModelError, PhraseError
 from ..core.settings import Settings
 from . import api_models as models
-from .api_host import Host
 from .api_route import ApiRoute, Guard
 from .choices import bytes_of, captioners, vocabulary_folders
+from .host import Host
 
 if TYPE_CHECKING:
     from PIL.Image import Image

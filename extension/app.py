@@ -18,8 +18,8 @@ def launch(settings: Settings, address: str, port: int, password: str | None, op
     password: what the page asks for, with the name `USER`; None for nothing.
     Raises ImportError without gradio, OSError where the port is taken.
     """
-    from .api_host import alone
     from .gradio_versions import Alone
+    from .host import alone
     from .pages import build
     from .service import Service
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import Cancelled, SettingsError
-from .api_host import Host
 from .choices import Request
+from .host import Host
 from .jobs import Job
 
 if TYPE_CHECKING:

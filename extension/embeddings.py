@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.choices import USUAL
 from ..core.errors import EmbeddingError, ImageError
-from .api_host import Host
 from .choices import NO_PICTURE
+from .host import Host
 from .jobs import Job
 from .work import opened
 

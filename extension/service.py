@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 from ..core.errors import Cancelled
 from ..core.results import Interrogation
-from .api_host import Host
 from .choices import NO_PICTURE, Preferences, Request
+from .host import Host
 from .jobs import Job, Jobs, reports
 from .wording import sentence_for
 from .work import interrogation

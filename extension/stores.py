@@ -7,8 +7,8 @@ from html import escape
 
 from ..core.catalogue import MICRO, survey, wanted
 from ..core.hub import Hub
-from .api_host import Host
 from .choices import vocabulary_folders
+from .host import Host
 from .jobs import Job
 
 _SHARED = "in the Hugging Face cache that other programs use too"

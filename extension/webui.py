@@ -13,9 +13,9 @@ from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
 from ..core.settings import MODES, Settings
 from . import webui_host
-from .api_host import Host
 from .choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, vocabularies
 from .generation import TITLE
+from .host import Host
 from .image_as_prompt import Embeddings, ImageAsPrompt, add_axes
 from .models import Models
 from .sampling import steer

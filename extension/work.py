@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import ImageError, MissingPackageError, SettingsError
 from ..core.results import Interrogation
-from .api_host import Host
 from .choices import NO_PICTURE, Request, Study
+from .host import Host
 from .jobs import Job
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ def load(name: str) -> Any:
 def build() -> dict[str, Any]:
     import gradio as gr
 
-    service, pages, toolbar, api_host = load("service"), load("pages"), load("toolbar"), load("api_host")
+    service, pages, toolbar, host_parts = load("service"), load("pages"), load("toolbar"), load("host")
     settings = importlib.import_module("page_under_test.core.settings").Settings
-    host = api_host.alone(settings(clip="micro"))
+    host = host_parts.alone(settings(clip="micro"))
     made = service.Service(host, str, ["blip-large", "micro"], ["built-in"])
     with gr.Blocks() as blocks:
         bar = toolbar.Toolbar(

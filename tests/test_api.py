@@ -32,9 +32,9 @@ from fastapi.testclient import TestClient
 from unrender.cli.serve import application
 from unrender.extension import api_route
 from unrender.extension.api import router
-from unrender.extension.api_host import Host
 from unrender.extension.api_route import login_guard, logins_in
 from unrender.extension.choices import Preferences
+from unrender.extension.host import Host
 from unrender.extension.models import Models
 
 OWN = "/unrender/v1"

@@ -28,8 +28,8 @@ from unrender.core.prompt_syntax import escape
 from unrender.core.results import Interrogation
 from unrender.core.settings import Settings
 from unrender.extension import choices
-from unrender.extension.api_host import Host, alone
 from unrender.extension.choices import Preferences, Request, inserted, known_mode, picture_of, vocabularies
+from unrender.extension.host import Host, alone
 from unrender.extension.jobs import Job, Jobs, reports
 from unrender.extension.models import WORKING_MEMORY, Models
 from unrender.extension.service import Service, run

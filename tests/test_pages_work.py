@@ -10,10 +10,10 @@ from hub_server import no_settings_of_this_machine_fixture, server_fixture  # no
 from unrender.core.embed.embedder import Blend
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import Cancelled, EmbeddingError, ImageError, MissingPackageError, ModelError, SettingsError
-from unrender.extension.api_host import alone
 from unrender.extension.batches import BatchRequest, described
 from unrender.extension.choices import Request, Study
 from unrender.extension.embeddings import EmbeddingRequest, Weighted, embedded, load, previewed, save, saved
+from unrender.extension.host import alone
 from unrender.extension.jobs import Job
 from unrender.extension.stores import disk_table, downloaded, memory_table, vocabulary_table
 from unrender.extension.work import analysis, location, matched
