@@ -9,6 +9,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 from ..core.lettering import drawable, font, wrap
+from ..core.paper import FAINT, INK, PAPER, at_size
 
 WIDTH = 1000
 MARGIN = 28
@@ -21,9 +22,6 @@ LINE_HEIGHT = 22
 RENDERING_SIZE, LABEL_SIZE, LABEL_HEIGHT = 192, 14, 19
 ENTRY_GAP = 5
 
-PAPER = (255, 255, 255)
-INK = (33, 37, 41)
-FAINT = (108, 117, 125)
 ACCENT = (11, 110, 79)
 RULE = (222, 226, 230)
 
@@ -64,21 +62,12 @@ def draw_sheet(title: str, note: str, cards: Sequence[Card]) -> Image.Image:
     _write_lines(pen, (MARGIN, MARGIN + TITLE_SIZE + GAP), note_lines, FAINT)
     for card, height in zip(cards, heights, strict=True):
         pen.line((MARGIN, top, WIDTH - MARGIN, top), RULE)
-        sheet.paste(enlarge(card.picture), (MARGIN, top + GAP))
+        sheet.paste(at_size(card.picture, PICTURE_SIZE), (MARGIN, top + GAP))
         left = MARGIN + PICTURE_SIZE + GAP
         _write_entries(pen, (left, top + GAP), card)
         _place_renderings(sheet, (left, top + height - GAP - _strip_height(card)), card.renderings)
         top += height
     return sheet
-
-
-def enlarge(picture: Image.Image, side: int = PICTURE_SIZE) -> Image.Image:
-    """The picture with that longer side. A small one keeps its pixels: smoothing would show what is not there."""
-    small = max(picture.size) * 2 <= side
-    resampling = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
-    scale = side / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.convert("RGB").resize(size, resampling)
 
 
 def _card_height(card: Card) -> int:
@@ -102,7 +91,7 @@ def _place_renderings(sheet: Image.Image, corner: tuple[int, int], renderings: S
         for row, line in enumerate(lines):
             place = (left, top - (len(lines) - row) * LABEL_HEIGHT)
             pen.text(place, drawable(line), FAINT, font(LABEL_SIZE))
-        sheet.paste(enlarge(each.picture, RENDERING_SIZE), (left, top))
+        sheet.paste(at_size(each.picture, RENDERING_SIZE), (left, top))
 
 
 def _write_entries(pen: ImageDraw.ImageDraw, corner: tuple[int, int], card: Card) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 from unrender.cli import progress
-from unrender.cli.sheet import MARGIN, PAPER, PICTURE_SIZE, TEXT_SIZE, WIDTH, Card, Entry, draw_sheet, enlarge
+from unrender.cli.sheet import MARGIN, PICTURE_SIZE, TEXT_SIZE, WIDTH, Card, Entry, draw_sheet
 from unrender.core.lettering import text_length, wrap
+from unrender.core.paper import PAPER, at_size
 from unrender.core.progress import SILENT
 
 # Bars
@@ -99,6 +100,6 @@ def test_the_sheet_grows_with_its_text_and_keeps_its_margins():
 def test_a_small_picture_is_enlarged_without_new_colours():
     picture = Image.new("RGB", (2, 1), "red")
     picture.putpixel((1, 0), (0, 0, 255))
-    large = enlarge(picture)
+    large = at_size(picture, PICTURE_SIZE)
     assert large.size == (PICTURE_SIZE, PICTURE_SIZE // 2)
     assert {colour for _, colour in large.getcolors() or []} == {(255, 0, 0), (0, 0, 255)}

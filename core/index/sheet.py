@@ -9,11 +9,12 @@ from PIL import Image, ImageDraw
 from ..errors import ImageError
 from ..images import open_image
 from ..lettering import drawable, font, wrap
+from ..paper import FAINT, INK, PAPER, at_size
 from .search import Found
 
 COLUMNS, CELL, GAP, MARGIN = 5, 176, 16, 28
 TITLE_SIZE, TITLE_HEIGHT, TEXT_SIZE, LINE_HEIGHT = 24, 32, 14, 18
-PAPER, INK, FAINT, EMPTY = (255, 255, 255), (33, 37, 41), (108, 117, 125), (233, 236, 239)
+EMPTY = (233, 236, 239)
 
 
 def draw_found(title: str, found: Sequence[Found]) -> Image.Image:
@@ -41,10 +42,6 @@ def draw_found(title: str, found: Sequence[Found]) -> Image.Image:
 
 def _fitted(found: Found) -> Image.Image:
     try:
-        picture = open_image(found.path)
+        return at_size(open_image(found.path), CELL)
     except ImageError:
         return Image.new("RGB", (CELL, CELL), EMPTY)
-    scale = CELL / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    # a small picture keeps its pixels: smoothing would show what is not there
-    return picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS)

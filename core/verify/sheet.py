@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageOps
 
 from ..lettering import drawable, font, wrap
+from ..paper import FAINT, INK, PAPER
 from .fidelity import Fidelity
 
 CELL, GAP, MARGIN = 160, 8, 24
 TEXT_SIZE, LINE_HEIGHT, HEAD_LINES = 14, 18, 3
-PAPER, INK, FAINT = (255, 255, 255), (33, 37, 41), (108, 117, 125)
 
 
 def draw_fidelity(pictures: Sequence[Image.Image], fidelity: Fidelity) -> Image.Image:
