@@ -255,6 +255,7 @@ def spot(width, height, left, top, side):
 
 @settings(max_examples=60, deadline=None)
 @example(size=(404, 60), place=(0.0625, 1.0), fit="pad")
+@example(size=(653, 60), place=(0.5, 0.0), fit="pad")
 @given(
     size=st.tuples(st.integers(60, 700), st.integers(60, 700)),
     place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
@@ -269,7 +270,9 @@ def test_the_peak_is_where_the_spot_is_however_the_picture_is_fitted(size, place
     top = int(seen.top + place[1] * (seen.bottom - seen.top - side - 1))
     heat = heat_maps(BrightnessClip(), spot(width, height, left, top, side), ["light"], fit)[0]
     x, y = heat.peak
-    slack = max(size) / 64
+    patch = max(size) / 8
+    # a spot in equal parts of two patches is found in the middle of one of them, outside a narrower spot
+    slack = patch / 8 + max(0.0, patch - side) / 2
     assert left - slack <= x <= left + side + slack
     assert top - slack <= y <= top + side + slack
     assert heat.values.shape[0] <= 256 and heat.values.shape[1] <= 256
