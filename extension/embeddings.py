@@ -86,35 +86,44 @@ def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
 
 def save(host: Host, kept: Kept | None, name: str) -> Path:
     """Raises EmbeddingError."""
-    from ..core.embed.folder import save_as
+    from ..core.embed.folder import FOLDER, save_as
 
     if kept is None:
         raise EmbeddingError("There is no embedding yet; make or load one first.")
-    return save_as(kept.embedding, folder_of(host), name)
+    return save_as(kept.embedding, _cache_of(host) / FOLDER, name)
 
 
 def load(host: Host, name: str) -> Kept:
     """Raises EmbeddingError."""
     from ..core.embed import PromptEmbedding
-    from ..core.embed.folder import saved_embeddings
 
-    path = saved_embeddings(folder_of(host)).get(name)
-    if path is None:
-        raise EmbeddingError(f"There is no saved embedding {name!r}; choose one of the list.")
-    return Kept(PromptEmbedding.load(path))
+    return Kept(PromptEmbedding.load(saved_embedding(_cache_of(host), name)))
 
 
 def saved(host: Host) -> list[str]:
-    from ..core.embed.folder import saved_embeddings
-
-    return list(saved_embeddings(folder_of(host)))
+    return saved_names(_cache_of(host))
 
 
-def folder_of(host: Host) -> Path:
-    from ..core.embed.folder import FOLDER
+def saved_names(cache: Path) -> list[str]:
+    from ..core.embed.folder import FOLDER, saved_embeddings
+
+    return list(saved_embeddings(cache / FOLDER))
+
+
+def saved_embedding(cache: Path, name: str) -> Path:
+    """The file of one of `saved_names`. Raises EmbeddingError."""
+    from ..core.embed.folder import FOLDER, saved_embeddings
+
+    path = saved_embeddings(cache / FOLDER).get(name)
+    if path is None:
+        raise EmbeddingError(f"There is no saved embedding {name!r}; choose one of the list.")
+    return path
+
+
+def _cache_of(host: Host) -> Path:
     from ..core.hub import Hub
 
-    return Hub(host.settings().cache).folder / FOLDER
+    return Hub(host.settings().cache).folder
 
 
 def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Preview:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..core.choices import NONE
 from ..core.errors import EmbeddingError, SettingsError
 from .choices import bytes_of, picture_of
 from .ways import REPLACE, WAYS
@@ -25,8 +26,9 @@ _EMBEDDING = b'{"'
 
 @dataclass(frozen=True)
 class Asked:
-    """pictures: as `open_image` takes them. embeddings: saved ones, as the bytes of their files. For the rest see
-    `conditioning.Steering`. Raises SettingsError where that has no sense."""
+    """pictures: as `open_image` takes them. embeddings: saved ones, as the bytes of their files. name: of one that lies
+    in the webui's folder and is not read yet, or NONE. For the rest see `conditioning.Steering`. Raises SettingsError
+    where that has no sense."""
 
     pictures: Sequence[Any] = ()
     embeddings: Sequence[bytes] = ()
@@ -34,6 +36,7 @@ class Asked:
     strength: float = 1.0
     start: float = 0.0
     end: float = 1.0
+    name: str = NONE
 
     @classmethod
     def of(
@@ -44,6 +47,7 @@ class Asked:
         strength: Any = 1.0,
         start: Any = 0.0,
         end: Any = 1.0,
+        name: Any = NONE,
     ) -> Asked:
         """Of the accordion's values, or of script arguments, in which files are base64 or data URLs.
 
@@ -54,7 +58,7 @@ class Asked:
         saved = [each for each in contents if isinstance(each, bytes) and each[8:10] == _EMBEDDING]
         pictures = [each for each in contents if not (isinstance(each, bytes) and each[8:10] == _EMBEDDING)]
         numbers = {name: _number(name, value) for name, value in zip(NUMBERS, (strength, start, end), strict=True)}
-        return cls(pictures, saved, way, **numbers)
+        return cls(pictures, saved, way, **numbers, name=str(name or NONE))
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
@@ -65,7 +69,7 @@ class Asked:
             raise SettingsError(f"The picture starts at {self.start:g} and ends at {self.end:g}; end it later.")
 
     def __bool__(self) -> bool:
-        return bool(self.pictures or self.embeddings)
+        return bool(self.pictures or self.embeddings or self.name != NONE)
 
     def infotext(self, keys: Sequence[str]) -> Mapping[str, Any]:
         """What a generated picture's infotext says of it. keys: the hashes of pictures and embeddings."""
@@ -74,6 +78,7 @@ class Asked:
             f"{TITLE} strength": self.strength,
             f"{TITLE} start": self.start,
             f"{TITLE} end": self.end,
+            f"{TITLE} embedding": self.name,
             f"{TITLE} sources": " ".join(key[:10] for key in keys),
         }
 
@@ -108,8 +113,14 @@ def embedding_of(asked: Asked, family: Family, embed: Callable[[Sequence[Any]], 
     return mixed(parts, weights)
 
 
-def accordion(tab: str) -> tuple[list[Any], list[tuple[Any, str]]]:
-    """Builds it; returns the controls in the order of `Asked.of`, and which of them an infotext sets by what name."""
+def accordion(
+    tab: str, names: Callable[[], Sequence[str]], add_refresh: Callable[[Any, Callable[[], list[str]], str], Any]
+) -> tuple[list[Any], list[tuple[Any, str]]]:
+    """Builds it; returns the controls in the order of `Asked.of`, and which of them an infotext sets by what name.
+
+    names: of the saved embeddings. add_refresh: puts a button beside a list, which has it filled anew; gets the list,
+    what it is filled with, and the button's id.
+    """
     import gradio as gr
 
     from .gradio_versions import image_input
@@ -124,6 +135,15 @@ def accordion(tab: str) -> tuple[list[Any], list[tuple[Any, str]]]:
                 type="binary",
                 elem_id=f"{prefix}_files",
             )
+
+        def choices() -> list[str]:
+            return [NONE, *names()]
+
+        with gr.Row():
+            saved = gr.Dropdown(
+                choices(), value=NONE, label="Saved embedding", allow_custom_value=True, elem_id=f"{prefix}_saved"
+            )
+            add_refresh(saved, choices, f"{prefix}_refresh")
         way = gr.Radio(list(WAYS), value=REPLACE, label="With the typed prompt", elem_id=f"{prefix}_way")
         strength, start, end = (
             gr.Slider(0, 1, value=value, step=0.05, label=label, elem_id=f"{prefix}_{name}")
@@ -133,10 +153,10 @@ def accordion(tab: str) -> tuple[list[Any], list[tuple[Any, str]]]:
                 ("end", 1, "to this part"),
             )
         )
-    for part in (picture, files):
+    for part in (picture, files, saved):
         part.do_not_save_to_config = True
     named = [(way, TITLE), (strength, f"{TITLE} strength"), (start, f"{TITLE} start"), (end, f"{TITLE} end")]
-    return [picture, files, way, strength, start, end], named
+    return [picture, files, way, strength, start, end, saved], [*named, (saved, f"{TITLE} embedding")]
 
 
 def _listed(files: Any) -> list[Any]:

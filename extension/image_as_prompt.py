@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..core.choices import NONE
 from ..core.errors import SettingsError
 from ..core.settings import Settings
 from . import webui_host
 from .choices import AUTOMATIC
+from .embeddings import saved_embedding, saved_names
 from .generation import NUMBERS, TITLE, Asked, accordion, check_number, embedding_of, keys_of
 from .models import Models
 from .sampling import failing, told
@@ -37,7 +39,8 @@ class ImageAsPrompt(webui_host.Script):
 
     def ui(self, is_img2img: bool) -> list[Any]:
         try:
-            controls, self.infotext_fields = accordion("img2img" if is_img2img else "txt2img")
+            tab = "img2img" if is_img2img else "txt2img"
+            controls, self.infotext_fields = accordion(tab, _saved_embeddings, webui_host.add_refresh)
             self.paste_field_names = [name for _, name in self.infotext_fields]
             return controls
         except Exception as error:  # noqa: BLE001  a webui without this accordion is better than none
@@ -86,7 +89,15 @@ def _check(name: str) -> Callable[[Any, Sequence[float]], None]:
 
 def _asked(p: Any, values: Sequence[Any]) -> Asked:
     """values: of the section, or a script's arguments; a plot's numbers go before theirs."""
-    return replace(Asked.of(*values), **getattr(p, "unrender_numbers", {}))
+    asked = replace(Asked.of(*values), **getattr(p, "unrender_numbers", {}))
+    if asked.name == NONE:
+        return asked
+    path = saved_embedding(webui_host.model_folder(), asked.name)
+    return replace(asked, embeddings=[*asked.embeddings, path.read_bytes()])
+
+
+def _saved_embeddings() -> list[str]:
+    return saved_names(webui_host.model_folder())
 
 
 class Embeddings:

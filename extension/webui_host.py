@@ -230,6 +230,13 @@ def tool_button() -> Any:
     return ToolButton
 
 
+def add_refresh(component: Any, choices: Callable[[], list[str]], elem_id: str) -> None:
+    """The webui's own button that has a list filled anew."""
+    from modules.ui_common import create_refresh_button
+
+    create_refresh_button(component, lambda: None, lambda: {"choices": choices()}, elem_id)
+
+
 def _first_of(*names: str) -> Any:
     """The first of the modules that this webui has, or None."""
     for name in names:

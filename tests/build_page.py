@@ -29,6 +29,7 @@ def build() -> dict[str, Any]:
     import gradio as gr
 
     service, pages, toolbar, host_parts = load("service"), load("pages"), load("toolbar"), load("host")
+    accordion = load("generation").accordion
     settings = importlib.import_module("page_under_test.core.settings").Settings
     host = host_parts.alone(settings(clip="micro"))
     made = service.Service(host, str, ["blip-large", "micro"], ["built-in"])
@@ -40,6 +41,7 @@ def build() -> dict[str, Any]:
         bar.after_component(gr.Button("deepbooru", elem_id="deepbooru"), elem_id="deepbooru")
         for name in ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"):
             bar.after_component(gr.Image(elem_id=name), elem_id=name)
+        accordion("txt2img", lambda: ["cat.safetensors"], lambda _, choices, elem_id: gr.Button(elem_id=elem_id))
         pages.build(made, ["txt2img", "img2img"])
     config = blocks.get_config_file()
     ids = {block["id"]: block["props"].get("elem_id") or block["type"] for block in config["components"]}

@@ -404,3 +404,6 @@ def test_the_page_is_built_by_gradio(python):
     stops = [event for event in page["events"] if "stop" in str(event["on"])]
     assert stops and all(event["inputs"] == ["state"] for event in stops)
     assert page["values"]["unrender_clip_model"] == "micro"
+    section = {name.removeprefix("unrender_txt2img_image_as_prompt_") for name in page["elements"]}
+    assert {"picture", "files", "saved", "refresh", "way", "strength", "start", "end"} <= section
+    assert page["values"]["unrender_txt2img_image_as_prompt_saved"] == "none"

@@ -180,6 +180,34 @@ def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
     assert refused.value.status_code == 422
 
 
+def test_a_saved_embedding_is_named(webui, tmp_path, monkeypatch):
+    from modules import paths
+    from unrender.core.embed.conditioning import micro
+    from unrender.core.embed.folder import FOLDER, save_as
+
+    monkeypatch.setattr(paths, "models_path", str(tmp_path))
+    assert webui.image_as_prompt._saved_embeddings() == []
+    folder = tmp_path / "unrender" / FOLDER
+    saved = save_as(micro(torch.ones(77, 128)), folder, "animals/cat")
+    save_as(micro(torch.ones(77, 128)), tmp_path, "not in the folder")
+    assert webui.image_as_prompt._saved_embeddings() == ["animals/cat.safetensors"]
+
+    def asked(*values):
+        return webui.image_as_prompt._asked(SimpleNamespace(), values)
+
+    numbers = (1, 0, 1)
+    found = asked(None, None, "blend", *numbers, "animals/cat.safetensors")
+    assert found and list(found.embeddings) == [saved.read_bytes()] and not found.pictures
+    assert found.infotext(keys_of(found))["Image as prompt embedding"] == "animals/cat.safetensors"
+    with_a_file = asked(None, [saved.read_bytes()], "blend", *numbers, "animals/cat.safetensors")
+    assert len(with_a_file.embeddings) == 2
+    for nothing in (None, "", "none"):
+        assert not asked(None, None, "blend", *numbers, nothing)
+    for wrong in ("dog.safetensors", "../../not in the folder.safetensors", str(saved)):
+        with pytest.raises(EmbeddingError, match="choose one of the list"):
+            asked(None, None, "blend", *numbers, wrong)
+
+
 def test_pictures_and_saved_embeddings_count_alike(photographs):
     from unrender.core.embed.conditioning import micro, sd1
     from unrender.core.embed.families import MICRO_FAMILY

@@ -229,6 +229,36 @@ def test_webui_takes_a_saved_embedding(webui, sd15, tmp_path):
     assert drawn(webui, None, [saved]) != drawn(webui)
     other = base64.b64encode(micro(states[:, :128]).to_bytes()).decode()
     assert "the checkpoint is Stable Diffusion 1" in refusal(webui, None, [other])[1]
+    assert "choose one of the list" in refusal(webui, None, None, "replace", 1, 0, 1, "nowhere.safetensors")[1]
+
+
+def test_webui_page_draws_a_saved_embedding_by_its_name(webui, sd15, browser):
+    """Saved after the page was built, as the tab, a node or the command would."""
+    from unrender.core.embed.conditioning import sd1
+    from unrender.core.embed.folder import FOLDER, save_as
+
+    embedding = sd1(torch.randn(77, 768, generator=torch.Generator().manual_seed(1)))
+    webui.set_options(seeing="not/here")  # no CLIP is needed for it
+    prefix, name = "unrender_txt2img_image_as_prompt", "animals/a cat.safetensors"
+    browser.open()
+    page = browser.page
+    save_as(embedding, webui.models / FOLDER, name)
+    for field, value in (("width", "64"), ("height", "64"), ("steps", "4")):
+        page.fill(f"#txt2img_{field} input[type=number]", value)
+    page.click(f"#{prefix} > .label-wrap")
+    page.click(f"#{prefix}_refresh")
+    page.wait_for_timeout(2_000)  # until the list has come, of which nothing can be seen
+    page.click(f"#{prefix}_saved input")
+    page.click(f"#{prefix}_saved li:has-text('a cat')")
+    page.click("#txt2img_generate")
+    page.wait_for_selector(f"#html_info_txt2img :text('Image as prompt embedding: {name}')")
+    infotext = page.inner_text("#html_info_txt2img")
+    browser.open()
+    browser.fill("txt2img_prompt", infotext.replace("\n\n", "\n"))
+    page.click("#paste")
+    page.wait_for_function(f"document.querySelector('#{prefix}_saved input').value === {name!r}", timeout=20_000)
+    by_file = drawn(webui, None, [base64.b64encode(embedding.to_bytes()).decode()])
+    assert drawn(webui, None, None, "replace", 1, 0, 1, name) == by_file != drawn(webui)
 
 
 def test_webui_page_draws_from_a_picture_alone_and_pastes_its_settings(webui, sd15, browser, photographs, tmp_path):
