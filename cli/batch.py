@@ -6,10 +6,14 @@ import argparse
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from ..core.batch import Batch, Shard, Sink, Template, sink_named, source_named, undo
+from ..core.batch import Batch, RayBatch, Shard, Source, Template, sink_named, source_named, undo
 from ..core.batch.kinds import OUTPUTS
+from ..core.batch.on_ray import SinkOfShard
 from ..core.batch.sinks import EXISTING
 from ..core.errors import Cancelled, SettingsError
 from ..core.settings import MODES
@@ -61,6 +65,12 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--shard", type=_shard, metavar="I/N", help="only the I-th of N parts, for N machines; a part for each name"
     )
+    group.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: on the cluster that RAY_ADDRESS names, or on all of this machine (default: local)",
+    )
     group.add_argument("--jobs", type=int, metavar="N", help="threads that decode pictures (default: what suits)")
 
 
@@ -87,13 +97,22 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError("There is no source; name a folder, a list, a tar file or pictures.")
     quiet_libraries()
 
+    source = source_named(options.sources, options.recursive, options.glob)
+    template = Template(options.template)
+    sink_of = partial(sink_named, options.output, source.root, options.place, options.existing, template)
+    started = time.perf_counter()
+    run_here_or_there = _run_on_ray if options.engine == "ray" else _run_here
+    batch = run_here_or_there(options, source, sink_of)
+    _sum_up(batch, time.perf_counter() - started)
+    return 1 if batch.failed else 0
+
+
+def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard) -> Batch:
     from ..core.engine import Engine
     from .progress import terminal_progress
 
     shard = options.shard or Shard()
-    source = source_named(options.sources, options.recursive, options.glob)
-    sink = sink_named(options.output, source.root, options.place, options.existing, Template(options.template), shard)
-    started = time.perf_counter()
+    sink = sink_of(shard=shard)
     with Engine(engine_options.settings_from(options), progress=terminal_progress()) as engine:
         batch = engine.batch(
             source,
@@ -104,26 +123,44 @@ def run(options: argparse.Namespace) -> int:
             shard=shard,
             jobs=options.jobs,
         )
-        _show(batch, sink, options.dry_run)
-    _sum_up(batch, time.perf_counter() - started)
-    return 1 if batch.failed else 0
+        with _told_when_stopped(batch, kept=not options.dry_run):
+            for outcome in batch:
+                if outcome.result is None:
+                    complain(outcome.error)
+                elif options.dry_run:
+                    sys.stdout.write(f"{outcome.name}\t{sink.shown(outcome)}\n")
+                    sys.stdout.flush()
+    return batch
 
 
-def _show(batch: Batch, sink: Sink, dry_run: bool) -> None:
+def _run_on_ray(options: argparse.Namespace, source: Source, sink_of: SinkOfShard) -> RayBatch:
+    from .progress import terminal_progress
+
+    if options.shard is not None:
+        raise SettingsError("--engine ray makes shards of its own; leave out --shard.")
+    if options.dry_run:
+        raise SettingsError("--engine ray writes where it finds the prompts; leave it out for --dry-run.")
+    settings, progress = engine_options.settings_from(options), terminal_progress()
+    how = {"resume": options.resume, "jobs": options.jobs, "progress": progress}
+    batch = RayBatch(settings, source, sink_of, options.mode, **how)
+    with _told_when_stopped(batch):
+        for done in batch:
+            for failure in done.failures:
+                complain(failure.error)
+    return batch
+
+
+@contextmanager
+def _told_when_stopped(batch: Batch | RayBatch, kept: bool = True) -> Iterator[None]:
     try:
-        for outcome in batch:
-            if outcome.result is None:
-                complain(outcome.error)
-            elif dry_run:
-                sys.stdout.write(f"{outcome.name}\t{sink.shown(outcome)}\n")
-                sys.stdout.flush()
+        yield
     except (KeyboardInterrupt, Cancelled):
-        if not dry_run:
+        if kept:
             complain(f"{batch.written:,} pictures are done and kept; go on with --resume.")
         raise
 
 
-def _sum_up(batch: Batch, seconds: float) -> None:
+def _sum_up(batch: Batch | RayBatch, seconds: float) -> None:
     if not batch.total and not batch.skipped:
         complain("no pictures are left to do.")
         return

@@ -4,6 +4,7 @@ from .folder_captions import Captioned, caption_folder
 from .folders import FilesSource, FolderSource, JoinedSource, Source
 from .items import Item, Outcome
 from .kinds import sink_named, source_named
+from .on_ray import RayBatch
 from .renaming import undo
 from .run import Batch
 from .shards import Shard
@@ -20,6 +21,7 @@ __all__ = [
     "Item",
     "JoinedSource",
     "Outcome",
+    "RayBatch",
     "Shard",
     "Sink",
     "Source",

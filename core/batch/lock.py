@@ -14,15 +14,16 @@ _LOOK_SECONDS = 2.0  # another shard may be looking at the same instant
 
 
 @contextlib.contextmanager
-def folder_lock(folder: Path, shard: str = "") -> Iterator[None]:
+def folder_lock(folder: Path, shard: str = "", patience: float = 0.0) -> Iterator[None]:
     """Holds the folder, or one shard of it, such as "1of4". It is let go of when the process ends, however it ends.
 
+    patience: seconds to wait until it is free.
     Raises BatchError where another run holds what this one would touch, or the folder may not be written.
     """
     notes = folder / HIDDEN
     with writing(folder):
         notes.mkdir(parents=True, exist_ok=True)
-    with _held(notes / f"{_WHOLE}-{shard}" if shard else notes / _WHOLE, folder, 0):
+    with _held(notes / f"{_WHOLE}-{shard}" if shard else notes / _WHOLE, folder, patience):
         for other in [notes / _WHOLE] if shard else sorted(notes.glob(f"{_WHOLE}-*")):
             with _held(other, folder, _LOOK_SECONDS):
                 pass  # nobody is there

@@ -37,6 +37,7 @@ class Batch:
 
     total, skipped: pictures to do, and those that need no prompt, known once iterating has begun.
     written, failed: so far. errors: the list of failures, None without one.
+    patience: seconds to wait where another run is at work on the same.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Batch:
         dry_run: bool = False,
         shard: Shard = WHOLE,
         jobs: int | None = None,
+        patience: float = 0.0,
     ) -> None:
         if jobs is not None and jobs < 1:
             raise SettingsError(f"jobs is {jobs}; give 1 or more.")
@@ -67,6 +69,7 @@ class Batch:
         self._shard = shard
         sink.part = shard.label
         self._jobs = jobs or usual_jobs()
+        self._patience = patience
         self.total = self.skipped = self.written = self.failed = 0
         self.errors: Path | None = None
 
@@ -75,8 +78,23 @@ class Batch:
             work = self._todo(Past())
             yield from self._counted(outcome for chunk in self._chunks(work) for _, outcome in self._planned(chunk))
             return
-        with folder_lock(self._sink.place, self._shard.label), contextlib.closing(self._sink):
+        with self._locked(), contextlib.closing(self._sink):
             yield from self._written()
+
+    def hand_over(self) -> Past:
+        """For who lets another process do the run, which is to resume it then: what an earlier one has done, forgotten
+        where this one begins anew. Raises what iterating does."""
+        with self._locked():
+            past = past_to_go_on_from(self._sink, self._asked(), self._resume)
+            work = self._todo(past)
+            if past.asked is None:
+                self._sink.make_way(work.remaining)
+                with writing(self._sink.journal):
+                    self._sink.journal.unlink(missing_ok=True)
+        return past
+
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return folder_lock(self._sink.place, self._shard.label, self._patience)
 
     def _written(self) -> Iterator[Outcome]:
         asked = self._asked()

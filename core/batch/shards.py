@@ -20,13 +20,18 @@ class Shard:
             raise SettingsError(f"There is no shard {self.index} of {self.count}; give 1/{self.count} and so on.")
 
     def holds(self, name: str) -> bool:
-        digest = hashlib.sha256(name.encode(errors="surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+        return number_of_shard(name, self.count) == self.index
 
     @property
     def label(self) -> str:
         """Part of file names: "2of4", nothing where the whole is meant."""
         return f"{self.index}of{self.count}" if self.count > 1 else ""
+
+
+def number_of_shard(name: str, count: int) -> int:
+    """Which of `count` shards a picture is in, from 1."""
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") % count + 1
 
 
 WHOLE = Shard()

@@ -40,7 +40,7 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
     remaining: list[Item] = []
     failed: list[Item] = []
     skipped = 0
-    for item in _told_apart(source, sink, past):
+    for item in told_apart(source, sink, past):
         if not shard.holds(item.name):
             continue
         known[item.name] = item
@@ -56,8 +56,10 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
     return Todo(pending, remaining, failed, skipped)
 
 
-def _told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
-    """Each name once, nothing that an earlier run has moved here, and none for what is another's already."""
+def told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
+    """Each name once, nothing that an earlier run has moved here, and none for what is another's already.
+
+    Raises what the source raises, and SettingsError."""
     made = None if sink.produces is None else Path(_plain(sink.produces))
     if made is not None and (root := Path(_plain(source.root))).is_relative_to(made):
         raise SettingsError(f"{made} holds the pictures themselves ({root}); name another folder with -o.")
