@@ -38,6 +38,7 @@ CAPTION = "caption"
 FLAVORS = "flavors"
 _CLASSIC_FLAVORS = 3
 _FAST_PHRASES = 32
+_FAST_AT_FIRST = 4
 _BEAM_SHARE = 0.25
 
 
@@ -160,8 +161,12 @@ class Interrogator:
         return greedy_chain(scorer, [*pool, *listed], EMPTY, self._rules(away=True), self._progress)
 
     def _fast(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, most: int) -> Trail:
-        ranked = self._within_limits(self._listed(self._ranked(similarities, self._settings.pool)), most)
-        return self._fitted(scorer, [*_caption_part(subject), *ranked])
+        ranked = self._ranked(similarities, self._settings.pool)
+        taken: list[Candidate] = []
+        for count in (_FAST_AT_FIRST * most, len(ranked)):  # limits and twins seldom leave too few of the first
+            if len(taken) < most:
+                taken = self._within_limits(self._listed(ranked[:count]), most)
+        return self._fitted(scorer, [*_caption_part(subject), *taken])
 
     def _classic(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, flavors: int) -> Trail:
         """Caption, medium and artist, site, movement, further categories, flavors."""

@@ -149,11 +149,30 @@ def test_chat_models_answer(folders: dict[str, Path], images: list[Image.Image],
 @pytest.mark.parametrize("name", ALL)
 def test_many_at_once_equals_one_by_one(folders: dict[str, Path], images: list[Image.Image], name: str) -> None:
     captioner = Captioner.load(str(folders[name]))
-    many = (images * 3)[: caption_module.BATCH + 2]
+    many = (images * 5)[: caption_module.BATCH + 2]
     for instruction in ("", "<CAPTION>" if name == "florence" else "a drawing of"):
         settings = CaptionSettings(instruction=instruction, max_length=5)
         assert captioner.caption(many, settings) == [captioner.caption([image], settings)[0] for image in many]
     assert captioner.caption([]) == []
+
+
+def test_fewer_at_once_where_the_memory_does_not_suffice(
+    folders: dict[str, Path], images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captioner = Captioner.load(str(folders["blip"]))
+    expected = captioner.caption(images)
+    generate, room = captioner.module.generate, 1
+
+    def limited(pixel_values: torch.Tensor, **others: Any) -> torch.Tensor:
+        if len(pixel_values) > room:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return generate(pixel_values=pixel_values, **others)
+
+    monkeypatch.setattr(captioner.module, "generate", limited)
+    assert captioner.caption(images) == expected
+    room = 0
+    with pytest.raises(ModelError, match="runs out of memory on cpu"):
+        captioner.caption(images)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name not in ("blip", "git")])

@@ -150,6 +150,7 @@ def test_a_trie_holds_each_sequence_on_its_path(sequences):
         depth = int(trie.depths[end])
         path = trie.paths[depth][end - level_start[depth]]
         assert trie.tokens[path].tolist() == sequence
+        assert trie.seen[end].nonzero().flatten().tolist() == path.tolist()
     beginnings = {tuple(sequence[: length + 1]) for sequence in sequences for length in range(len(sequence))}
     assert len(trie) == len(beginnings)
 

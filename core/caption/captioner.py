@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .models import CaptionModel
 
-BATCH = 8
+BATCH = 16
 INSTEAD = "--captioner micro or --captioner none"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ..devices import in_portions
 from ..errors import ModelError, SettingsError
 from ..settings import CaptionSettings
 from ..transformers_access import quiet_transformers
@@ -54,7 +56,7 @@ class CaptionModel:
             self._use(torch.float32)  # few CPU kernels calculate in float16
         try:
             with quiet_transformers():
-                return self._write(images, settings)
+                return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
                 f"{self._name} runs out of memory on {self._device}; "

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import free_memory, is_out_of_memory
+from .attention import attend
 from .trie import Trie
 from .weights import Block, Norm, TowerWeights
 
@@ -149,13 +150,13 @@ class TextTower:
         x = self._padded(weights.embedding[trie.tokens] + weights.positions[len(prefix.ids) + trie.depths])
         for index, block in enumerate(weights.blocks[:-1]):
             q, k, v = (part[:, : len(trie)] for part in self._project(block, x, 0, 3))
-            attended = _attend(q, k, v, prefix.keys[index], prefix.values[index], trie.level_sizes, trie.paths)
+            attended = attend(q, k, v, prefix.keys[index], prefix.values[index], trie, ends=False)
             x = self._finish(block, x, self._padded(attended))
         block = weights.blocks[-1]
         k, v = (part[:, : len(trie)] for part in self._project(block, x, 1, 3))
         x = self._padded(x[trie.ends])
         q = self._project(block, x, 0, 1)[0][:, : len(trie.ends)]
-        attended = _attend(q, k, v, prefix.keys[-1], prefix.values[-1], *trie.ends_by_depth())
+        attended = attend(q, k, v, prefix.keys[-1], prefix.values[-1], trie, ends=True)
         x = self._finish(block, x, self._padded(attended))
         x = normalise(x, weights.final_norm)
         if weights.projection is not None:
@@ -188,50 +189,6 @@ def _add_linear(x: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None) 
     if bias is not None:
         x += bias
     return x.addmm_(inputs, weight.T)
-
-
-def _attend(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    prefix_k: Tensor,
-    prefix_v: Tensor,
-    level_sizes: Sequence[int],
-    paths: Sequence[Tensor],
-) -> Tensor:
-    """Attention of trie nodes over the prefix and their own path.
-
-    q [heads, queries, head width] in order of depth, k and v the same for all nodes, prefix_k and prefix_v
-    [heads, prefix, head width]; returns [queries, width].
-    """
-    heads, queries, head_width = q.shape
-    prefix_length = prefix_k.shape[1]
-    q = (q * head_width**-0.5).contiguous()
-    to_prefix = q @ prefix_k.transpose(1, 2)
-    k, v = k.contiguous(), v.contiguous()
-    prefix_shares, along_path = [], []
-    start = 0
-    for size, path in zip(level_sizes, paths, strict=True):
-        if not size:
-            continue
-        nodes = slice(start, start + size)
-        start += size
-        # gathered head by head, so that the products below need no copy
-        path_k, path_v = (_along(path, tensor) for tensor in (k, v))
-        to_path = (path_k @ q[:, nodes].reshape(heads * size, head_width, 1)).view(heads, size, -1)
-        shares = torch.softmax(torch.cat([to_prefix[:, nodes], to_path], dim=2), dim=-1)
-        prefix_shares.append(shares[:, :, :prefix_length])
-        path_shares = shares[:, :, prefix_length:].reshape(heads * size, 1, -1)
-        along_path.append((path_shares @ path_v).view(heads, size, head_width))
-    out = torch.cat(along_path, dim=1).baddbmm_(torch.cat(prefix_shares, dim=1), prefix_v)
-    return out.transpose(0, 1).reshape(queries, heads * head_width)
-
-
-def _along(path: Tensor, by_head: Tensor) -> Tensor:
-    """Of by_head [heads, nodes, head width] the rows of each path [paths, length]: [heads * paths, length, head
-    width]."""
-    heads, _, head_width = by_head.shape
-    return by_head.index_select(1, path.flatten()).view(heads * len(path), -1, head_width)
 
 
 def activated(hidden: Tensor, quick_gelu: bool) -> Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,16 +16,16 @@ class Trie:
     """Nodes in order of depth, the roots at depth 0.
 
     tokens: [nodes] token id of each node. depths: [nodes].
+    parents: [nodes] each node's parent, -1 for a root; on the CPU.
     level_sizes: nodes at each depth.
-    paths: for each depth d an index tensor [nodes at d, d + 1]: the nodes from the root down to the node itself.
     ends: [distinct sequences] node index of each distinct sequence's last token.
     rows: [sequences] for each sequence, in the order given, its row in `ends`.
     """
 
     tokens: Tensor
     depths: Tensor
+    parents: Tensor
     level_sizes: tuple[int, ...]
-    paths: tuple[Tensor, ...]
     ends: Tensor
     rows: Tensor
 
@@ -42,14 +44,28 @@ class Trie:
         return cls(
             torch.tensor([tokens[node] for node in order], device=device),
             depth.to(device),
+            parent,
             sizes,
-            tuple(path.to(device) for path in _paths(parent, sizes)),
             ends.to(device),
             rows.to(device),
         )
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @cached_property
+    def paths(self) -> tuple[Tensor, ...]:
+        """For each depth d an index tensor [nodes at d, d + 1]: the nodes from the root down to the node itself."""
+        return tuple(path.to(self.tokens.device) for path in _paths(self.parents, self.level_sizes))
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """[nodes, nodes] bool: what is on the path of the node of a row, itself included."""
+        seen = np.eye(len(self), dtype=bool)
+        for node, parent in enumerate(self.parents.tolist()):
+            if parent >= 0:
+                seen[node] |= seen[parent]
+        return torch.from_numpy(seen).to(self.tokens.device)
 
     def ends_by_depth(self) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
         """level_sizes and paths of the end nodes alone (`ends` is sorted, hence in order of depth)."""
