@@ -172,14 +172,21 @@ def test_webui_prompt_syntax_is_escaped(webui, browser, micro, files, tiny_phras
     assert r"soft light \(indoors\)" in browser.text("img2img_prompt"), lines
 
 
-def test_webui_stop_ends_a_run(webui, browser, micro, files):
+def test_webui_stop_ends_a_run(webui, browser, hub, micro, files, transformers_folder):
+    """A download that takes its time, so that it is not the run that ends first."""
+    hub.repos["someone/slow-clip"] = {path.name: path.read_bytes() for path in transformers_folder.iterdir()}
+    hub.slowness = 2
+    webui.set_options(clip="someone/slow-clip")
     browser.open_img2img()
     browser.put("img2img_image", files[0])
     browser.fill("img2img_prompt", "words typed before")
     browser.page.click("#unrender_img2img_start")
-    browser.page.click("#unrender_img2img_stop", timeout=5_000)
-    browser.page.wait_for_function("document.querySelector('#unrender_img2img_status p')?.innerText === 'Stopped.'")
+    browser.wait_for_status("unrender_img2img_status", " MB …")
+    browser.page.click("#unrender_img2img_stop")
+    browser.wait_for_status("unrender_img2img_status", "Stopped.")
+    hub.slowness = 0
     assert browser.text("img2img_prompt") == "words typed before"
+    webui.set_options(clip="micro")
     assert browser.press_start()[-1].endswith("s with micro.")
 
 
@@ -197,21 +204,24 @@ def test_webui_tab_finds_a_prompt_and_sends_it_on(browser, micro, files, expecte
     browser.choose_tab("Unrender")
     browser.page.click("#unrender_send_img2img")
     browser.wait_for_text("img2img_prompt", found["prompt"])
-    browser.page.wait_for_selector("#img2img_image img", timeout=10_000)
+    browser.wait_for_picture("img2img_image")
     assert browser.press_start()[-1].endswith("s with micro.")
 
 
-def test_webui_tab_sends_to_inpaint_and_extras(browser, micro, files):
+def test_webui_tab_sends_to_inpaint_and_extras(webui, browser, micro, files, expected):
+    webui.set_options(mode="fast")
     browser.open()
     browser.choose_tab("Unrender")
     browser.put("unrender_picture", files[0])
     browser.fill("unrender_prompt", "a red boat")
     browser.page.click("#unrender_send_inpaint")
     browser.wait_for_text("img2img_prompt", "a red boat")
-    browser.page.wait_for_selector("#img2maskimg img, #img2maskimg canvas", timeout=20_000)
+    browser.wait_for_picture("img2maskimg")
+    browser.press_start()
+    assert browser.text("img2img_prompt") == expected(files[0], "fast")["prompt"]
     browser.choose_tab("Unrender")
     browser.page.click("#unrender_send_extras")
-    browser.page.wait_for_selector("#extras_image img", timeout=20_000)
+    browser.wait_for_picture("extras_image")
 
 
 def test_webui_tab_has_the_other_pages(browser, micro, files):

@@ -173,6 +173,9 @@ class Page:
 
     def put(self, elem_id: str, picture: Path) -> None:
         self.page.set_input_files(f"#{elem_id} input[type=file]", str(picture))
+        self.wait_for_picture(elem_id)
+
+    def wait_for_picture(self, elem_id: str) -> None:
         # what can be drawn upon hides the picture behind its canvas; Forge's has both from the beginning
         canvas = f"#{elem_id} canvas:not(.forge-drawing-canvas)"
         self.page.wait_for_selector(f"#{elem_id} img[src], {canvas}", state="attached")
@@ -198,6 +201,11 @@ class Page:
 
     def status(self, elem_id: str) -> str:
         return self.page.evaluate(f"document.querySelector('#{elem_id} p')?.innerText || ''")
+
+    def wait_for_status(self, elem_id: str, ending: str) -> None:
+        given = {"selector": f"#{elem_id} p", "ending": ending}
+        ends = "given => document.querySelector(given.selector)?.innerText.endsWith(given.ending)"
+        self.page.wait_for_function(ends, arg=given)
 
     def text(self, elem_id: str) -> str:
         return self.page.input_value(f"#{elem_id} textarea")
