@@ -87,6 +87,12 @@ class RayBatch:
     ) -> None:
         if settings.device.startswith("cuda:"):
             raise SettingsError(f"Ray chooses among a machine's GPUs, not --device {settings.device}; give cuda.")
+        self._whole = sink_of(shard=WHOLE)
+        if self._whole.chooses_names:
+            raise SettingsError(
+                f"--output {self._whole.label} chooses names by those in the folder, which other workers would change "
+                "meanwhile; leave out --engine ray."
+            )
         self._settings = replace(settings, limits=dict(settings.limits))  # which Ray can send
         self._source = source
         self._sink_of = sink_of
@@ -99,16 +105,15 @@ class RayBatch:
 
     def __iter__(self) -> Iterator[ShardDone]:
         _check_package()
-        whole = self._sink_of(shard=WHOLE)
-        with folder_lock(whole.place, _DRIVER):
-            items = list(told_apart(self._source, whole, Past()))
-            note = _Note(whole)
+        with folder_lock(self._whole.place, _DRIVER):
+            items = list(told_apart(self._source, self._whole, Past()))
+            note = _Note(self._whole)
             works = self._left(items, note.count_of_shards(len(items)))
             with self._progress.task("Describing pictures", self.total, "pictures") as task:
                 for done in self._results(works, note) if works else ():
                     if done.error is not None:
                         raise done.error
-                    self._count(done, whole.place)
+                    self._count(done)
                     yield done
                     task.advance(done.written + len(done.failures))
 
@@ -120,11 +125,12 @@ class RayBatch:
         for item in items:
             parts[number_of_shard(item.name, count) - 1].append(item)
         engine = Engine(self._settings)  # loads nothing
+        how = {"resume": self._resume, "patience": _LOST_LOCK_SECONDS}
         left = []
         for number, part in enumerate(parts, 1):
             shard = Shard(number, count)
             work = _Work(shard, self._source.root, tuple(part), 0)
-            batch = Batch(engine, work, self._sink_of(shard=shard), self._mode, resume=self._resume, shard=shard)
+            batch = Batch(engine, work, self._sink_of(shard=shard), self._mode, shard=shard, **how)
             past = batch.hand_over()
             if past.finished and not batch.total:
                 self.skipped += batch.skipped
@@ -135,6 +141,7 @@ class RayBatch:
 
     def _results(self, works: Sequence[_Work], note: _Note) -> Iterator[ShardDone]:
         import ray.data
+        import ray.exceptions
 
         with _cluster():
             told = (self._settings, Path.cwd(), self._sink_of, self._mode, self._jobs, note)
@@ -144,15 +151,21 @@ class RayBatch:
                 compute=ray.data.ActorPoolStrategy(min_size=1),
                 num_gpus=_gpus(self._settings.device),
             )
-            for row in shards.iter_rows():
-                yield row["item"]
+            try:
+                for row in shards.iter_rows():
+                    yield row["item"]
+            except ray.exceptions.RayActorError as error:
+                raise BatchError(
+                    f"Workers could not be started or are gone ({_last_line(error)}); see that all nodes of the "
+                    "cluster have this package and Ray, in the same versions."
+                ) from error
 
-    def _count(self, done: ShardDone, place: Path) -> None:
+    def _count(self, done: ShardDone) -> None:
         self.written += done.written
         self.failed += len(done.failures)
         self.skipped += done.skipped
         if done.failures:
-            self.errors = place / f"errors-*of{done.shard.count}.csv"
+            self.errors = self._whole.place / f"errors-*of{done.shard.count}.csv"
 
 
 class _Note:
@@ -257,6 +270,11 @@ def _gpus(device: str) -> int:
     if device == "auto":
         return int(ray.cluster_resources().get("GPU", 0) >= 1)
     return int(device == "cuda")
+
+
+def _last_line(error: Exception) -> str:
+    """Ray puts the worker's traceback before what happened."""
+    return str(error).strip().rpartition("\n")[2]
 
 
 def _check_package() -> None:
