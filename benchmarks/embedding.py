@@ -1,8 +1,8 @@
-"""How well pictures' embeddings meet the text encoder's own states, and what one costs, on micro.
+"""How well pictures' embeddings meet the text encoder's own states, on micro.
 
 `python benchmarks/embedding.py` prints, on validation pictures: the share of the variance of their captions' states
-that each projection explains, by temperature and correction; for texts the smallest number of prompts within 1 % of
-the plateau; and what embedding a picture costs beside the vision tower, in one process.
+that each projection explains, by temperature and correction; and for texts the smallest number of prompts within 1 %
+of the plateau.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ import argparse
 import random
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from statistics import median
 
 import torch
 from PIL import Image
@@ -50,7 +47,6 @@ def main() -> None:
             _projections(engine, options.pictures)
             assert engine.clip is not None
             _plateau(engine.clip)
-            _costs(engine)
 
 
 def _projections(engine: Engine, count: int) -> None:
@@ -81,26 +77,6 @@ def _plateau(clip: Clip) -> None:
         _say(f"ridge, {count} prompts: {scores[count]:.4f} of unseen texts' variance explained")
     enough = next(count for count, score in scores.items() if score >= 0.99 * max(scores.values()))
     _say(f"smallest count within 1 % of the plateau: {enough}")
-
-
-def _costs(engine: Engine) -> None:
-    picture = Image.fromarray(render("validation", 1).pixels[0].permute(1, 2, 0).numpy())
-    clip = engine.clip
-    assert clip is not None
-    features, embedder = clip.encode_images([picture]), engine._models.embedder("micro", None, None, None)
-    vision = _seconds(lambda: clip.encode_images([picture]))
-    for projection in ("pinv", "ridge", "bank"):
-        seconds = _seconds(lambda name=projection: embedder.embed(features, ["key"], name))
-        _say(f"{projection}: {1e3 * seconds:.2f} ms beside {1e3 * vision:.2f} ms of micro's vision tower")
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(30):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return median(times)
 
 
 def _explained(found: Tensor, wanted: Tensor) -> float:

@@ -7,11 +7,11 @@ import sys
 import pytest
 import torch
 from conftest import write_clip_tokenizer
-from unrender.core.clip.hidden_states import LAST
 from unrender.core.clip.tokenizers import TransformersTokenizer
 from unrender.core.clip.weights import from_transformers
 from unrender.core.embed.embedder import Embedder
 from unrender.core.embed.families import CLIP_G, CLIP_H, CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL
+from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import Fit
 from unrender.core.embed.text_side import TextSide
 from unrender.core.phrases import Category, Vocabulary
@@ -116,33 +116,71 @@ def test_sdxl(prompt, tokenizers, tmp_path):
     assert (made.states - wanted[0]).abs().max() < 1e-4 and (made.pooled - pooled[0]).abs().max() < 1e-4
 
 
-def test_sd1_map_meets_encode_prompt_for_a_texts_own_embedding(tokenizers, tmp_path):
-    """Printed and bounded: the share of what texts differ in that the map gives back of diffusers' own states."""
-    from unrender.core.embed.prompts import composed_prompts
-    from unrender.core.embed.ridge import fit_maps
+class Clip:
+    """As much of one as a fit needs: the embeddings of a whole text encoder with its projection."""
 
+    fingerprint = "random"
+
+    def __init__(self, whole, side):
+        self._projection, self._side = whole.text_projection.weight.detach(), side
+
+    def encode_texts(self, texts):
+        (states,), ends = self._side.states(texts)
+        return torch.nn.functional.normalize(states[torch.arange(len(texts)), ends] @ self._projection.T, dim=-1)
+
+
+def for_sd1(tokenizers):
     whole = text_model(768, 12, 1, projected=True)
-    checkpoint = side(whole, tokenizers[0])
-
-    def encode(texts):
-        (states,), ends = checkpoint.states(texts)
-        joint = states[torch.arange(len(texts)), ends] @ whole.text_projection.weight.detach().T
-        return torch.nn.functional.normalize(joint, dim=-1)
-
-    fitted = fit_maps(encode, checkpoint, (LAST,), composed_prompts(WORDS, 192), Fit(192))[LAST]
-    texts = composed_prompts(WORDS, 12, "held out")
+    encoder = side(whole, tokenizers[0])
     pipe = pipeline(text_model_of(whole), tokenizers[0])
-    wanted = torch.cat([pipe.encode_prompt(each, "cpu", 1, False)[0] for each in texts])
-    error = (fitted.states(encode(texts)) - wanted).pow(2).sum()
-    explained = 1 - float(error / (wanted - wanted.mean(0)).pow(2).sum())
-    sys.stdout.write(f"{explained:.3f} of the variance of unseen texts' states explained\n")
-    assert explained > 0.2
+    return SD1, Clip(whole, encoder), {CLIP_L: encoder}, lambda text: pipe.encode_prompt(text, "cpu", 1, False)[0]
 
 
-def text_model_of(whole):
-    from transformers import CLIPTextModel
+def for_sd2(tokenizers):
+    """The checkpoint's encoder lacks the last block, which the CLIP has."""
+    whole = text_model(1024, 16, 2, "gelu", projected=True)
+    encoder = side(whole, tokenizers[1])
+    pipe = pipeline(text_model_of(whole, layers=1), tokenizers[1])
+    return SD2, Clip(whole, encoder), {CLIP_H: encoder}, lambda text: pipe.encode_prompt(text, "cpu", 1, False)[0]
 
-    model = CLIPTextModel(whole.config).eval()
+
+def for_sdxl(tokenizers):
+    """Both encoders' states from bigG's embedding alone."""
+    small, large = text_model(768, 12), text_model(1280, 20, 2, "gelu", projected=True)
+    pipe = diffusers.StableDiffusionXLPipeline(
+        vae=None, text_encoder=small, text_encoder_2=large, tokenizer=tokenizers[0], tokenizer_2=tokenizers[1],
+        unet=None, scheduler=None, add_watermarker=False,
+    )  # fmt: skip
+    sides = {CLIP_L: side(small, tokenizers[0]), CLIP_G: side(large, tokenizers[1])}
+
+    def encoded(text):
+        return pipe.encode_prompt(text, device="cpu", do_classifier_free_guidance=False)[0]
+
+    return SDXL, Clip(large, sides[CLIP_G]), sides, encoded
+
+
+@pytest.mark.parametrize(
+    "case", [for_sd1, *(pytest.param(case, marks=pytest.mark.full) for case in (for_sd2, for_sdxl))]
+)
+def test_a_map_meets_encode_prompt_for_a_texts_own_embedding(case, tokenizers, tmp_path):
+    """Printed and bounded: the share of what texts differ in that ridge gives back of diffusers' own states."""
+    family, clip, sides, encode_prompt = case(tokenizers)
+    embedder = Embedder(clip, family, sides, lambda: WORDS, tmp_path, Fit(192))
+    texts = composed_prompts(WORDS, 12, "held out")
+    made = [embedder.embed(clip.encode_texts([each]), ["text"], "ridge").states for each in texts]
+    wanted = torch.cat([encode_prompt(each) for each in texts])
+    error = (torch.stack(made) - wanted).pow(2).sum()
+    explained = 1 - (error / (wanted - wanted.mean(0)).pow(2).sum()).item()
+    sys.stdout.write(f"{family.title}: {explained:.3f} of the variance of unseen texts' states explained\n")
+    assert explained > 0.5
+
+
+def text_model_of(whole, layers=None):
+    """Without the projection, and with the first layers alone."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    config = {**whole.config.to_dict(), "num_hidden_layers": layers or whole.config.num_hidden_layers}
+    model = CLIPTextModel(CLIPTextConfig.from_dict(config)).eval()
     own = {name.removeprefix("text_model."): tensor for name, tensor in whole.state_dict().items()}
     wanted = model.state_dict()
     model.load_state_dict({name: own[name.removeprefix("text_model.")] for name in wanted})
