@@ -75,7 +75,7 @@ class JoinedSource:
     def __iter__(self) -> Iterator[Item]:
         for source in self._sources:
             for item in source:
-                yield item if len(self._sources) == 1 else replace(item, name=(source.root / item.name).as_posix())
+                yield item if len(self._sources) == 1 else replace(item, name=item.name_among_sources(source.root))
 
 
 @cache

@@ -35,6 +35,10 @@ class Item:
         """Its bytes as they are. Raises OSError."""
         return self.file.read_bytes()
 
+    def name_among_sources(self, root: Path) -> str:
+        """What it is called beside the pictures of other sources. root: its own source's."""
+        return (root / self.name).as_posix()
+
     @property
     def file(self) -> Path:
         """Raises SettingsError for pictures that are no files of their own."""

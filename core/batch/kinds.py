@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from ..errors import SettingsError
 from .folders import FilesSource, FolderSource, JoinedSource, Source
 from .lists import LIST_SUFFIXES, ListSource
+from .remote import RemoteSource, is_address
 from .renaming import CopySink, RenameSink
 from .shards import WHOLE, Shard
 from .sinks import EXISTING, Existing, Sink
@@ -29,7 +30,8 @@ _FOLDERS: tuple[Output, ...] = ("copy", "xmp")
 
 
 def source_named(names: Sequence[str], recursive: bool = False, pattern: str = "*") -> Source:
-    """Folders, picture files, patterns of them, lists (CSV, TSV, JSONL, Parquet) and tar files, as one source.
+    """Folders, also by address (s3://...), picture files, patterns of them, lists (CSV, TSV, JSONL, Parquet) and tar
+    files, as one source.
 
     recursive, pattern: see `FolderSource`. Raises SettingsError for what is none of these.
     """
@@ -99,6 +101,8 @@ def _is_plain_file(name: str) -> bool:
 
 
 def _source(name: str, recursive: bool, pattern: str) -> Source:
+    if is_address(name):
+        return RemoteSource(name, recursive, pattern)
     path = Path(name)
     if path.is_dir():
         return FolderSource(path, recursive, pattern)

@@ -146,7 +146,7 @@ class RayBatch:
         with _cluster():
             told = (self._settings, Path.cwd(), self._sink_of, self._mode, self._jobs, note)
             shards = ray.data.from_items(list(works), override_num_blocks=len(works)).map(
-                _Describer,  # pyright: ignore[reportArgumentType]
+                _Describer,
                 fn_constructor_args=told,
                 compute=ray.data.ActorPoolStrategy(min_size=1),
                 num_gpus=_gpus(self._settings.device),
