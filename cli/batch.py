@@ -23,7 +23,7 @@ from .streams import complain, quiet_libraries
 _EPILOG = """\
 output
   txt      PICTURE.txt beside each picture, as trainers read captions (default)
-  csv      one desc.csv with image and prompt; jsonl and parquet with all that was found
+  csv      one desc.csv with image and prompt; jsonl and parquet with all that was found, and --columns
   rename   the pictures get their prompts as names, and what belongs to them by name too; --undo takes it back
   copy     copies under such names in the folder -o
   xmp      copies under their own names in the folder -o, the prompt inside as the description
@@ -84,6 +84,13 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         metavar="TEXT",
         help="what is written, with {prompt}, {caption} and {name} (default: {prompt})",
     )
+    group.add_argument(
+        "--columns",
+        type=lambda text: tuple(name.strip() for name in text.split(",")),
+        default=(),
+        metavar="A,B",
+        help="more in jsonl and parquet: analysis (as the command analyze has it), embedding (what the CLIP sees)",
+    )
     group.add_argument("--resume", action="store_true", help="go on with a run that was ended, or got new pictures")
     group.add_argument("--dry-run", action="store_true", help="find the prompts and show what would be written")
     group.add_argument("--undo", type=Path, metavar="FILE", help="give renamed pictures their names back, nothing else")
@@ -99,7 +106,15 @@ def run(options: argparse.Namespace) -> int:
 
     source = source_named(options.sources, options.recursive, options.glob)
     template = Template(options.template)
-    sink_of = partial(sink_named, options.output, source.root, options.place, options.existing, template)
+    sink_of = partial(
+        sink_named,
+        options.output,
+        source.root,
+        options.place,
+        options.existing,
+        template,
+        columns=options.columns,
+    )
     started = time.perf_counter()
     run_here_or_there = _run_on_ray if options.engine == "ray" else _run_here
     batch = run_here_or_there(options, source, sink_of)

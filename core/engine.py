@@ -104,12 +104,17 @@ class Engine:
             return self._in_words(mode, Subject(features, caption.strip()), started)
 
     def interrogate_each(
-        self, images: Sequence[Any], mode: Mode = "best", captions: Sequence[str] | None = None
+        self,
+        images: Sequence[Any],
+        mode: Mode = "best",
+        captions: Sequence[str] | None = None,
+        features: Tensor | None = None,
     ) -> Iterator[Interrogation]:
         """A prompt for each of several pictures, in their order, each given when it is found. All captions come first,
         then all the CLIP sees, so that no model waits for another.
 
-        captions: one for each picture in the captioner's place, "" for none. Raises what `interrogate` does.
+        captions: one for each picture in the captioner's place, "" for none. features: what `picture_features` gave of
+        them, so that they need not be seen twice. Raises what `interrogate` does.
         """
         from .images import open_images
 
@@ -118,7 +123,7 @@ class Engine:
             clip = self._prepare(mode)
             started = time.perf_counter()
             texts = self._models.captions(pictures, mode) if captions is None else captions
-            features = self._encode(clip, pictures)
+            features = self._encode(clip, pictures) if features is None else features.to(clip.device)
             subjects = self._models.interrogator().subjects(mode, features, texts)
             share = (time.perf_counter() - started) / len(pictures)
         for subject in subjects:
@@ -181,6 +186,18 @@ class Engine:
     ) -> Analysis:
         """One analysis of what several pictures share (see `core.together.shared_features`); else as `analyze`."""
         return self._analyze(images, categories, top, together=True, weights=weights)[0]
+
+    def analyze_features(
+        self, features: Tensor, categories: Sequence[str] | None = None, top: int = 5
+    ) -> tuple[Analysis, ...]:
+        """As `analyze`, of what `picture_features` gave: [pictures, joint width]."""
+        from .analyze import analyse, check_top
+        from .phrases.vocabulary import select_categories
+
+        check_top(top)
+        chosen = select_categories(self._models.vocabulary(), categories)
+        with self._lock:
+            return analyse(self._models.analyzer(), features.to(self._models.clip().device), chosen, top)
 
     def match(self, images: Any, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
         """Which of the phrases fits which picture, and the other way round.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
 from ..results import Interrogation, PhraseGain
+from .columns import COLUMNS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,12 +58,14 @@ class Outcome:
     """What became of one picture.
 
     result: None where it failed; `error` then says why. plan: what the sink means to do with it, in JSON's types.
+    columns: what the sink asked for beyond the result, see `core.batch.columns`.
     """
 
     name: str
     result: Interrogation | None
     error: str = ""
     plan: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready. Times are left out: they are no property of the picture and differ from run to run."""
@@ -71,13 +74,16 @@ class Outcome:
         values = asdict(self.result)
         del values["seconds"], values["risk"]
         values["phrases"] = list(values["phrases"])
-        return {"image": self.name, **values, **({"plan": dict(self.plan)} if self.plan else {})}
+        return {"image": self.name, **values, **self.columns, **({"plan": dict(self.plan)} if self.plan else {})}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Outcome:
         """What `to_dict` made, with no time taken."""
         if "error" in values:
             return cls(values["image"], None, values["error"])
-        fields = {name: value for name, value in values.items() if name not in ("image", "plan", "phrases")}
+        others = ("image", "plan", "phrases", *COLUMNS)
+        fields = {name: value for name, value in values.items() if name not in others}
         phrases = tuple(PhraseGain(**phrase) for phrase in values["phrases"])
-        return cls(values["image"], Interrogation(**fields, phrases=phrases, seconds=0.0), plan=values.get("plan", {}))
+        result = Interrogation(**fields, phrases=phrases, seconds=0.0)
+        columns = {name: values[name] for name in COLUMNS if name in values}
+        return cls(values["image"], result, plan=values.get("plan", {}), columns=columns)

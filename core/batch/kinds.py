@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..errors import SettingsError
+from .columns import COLUMNS, Column
 from .folders import FilesSource, FolderSource, JoinedSource, Source
 from .lists import LIST_SUFFIXES, ListSource
 from .remote import RemoteSource, is_address
@@ -26,6 +27,7 @@ Output = Literal["txt", "csv", "jsonl", "parquet", "rename", "copy", "xmp", "tar
 OUTPUTS: tuple[Output, ...] = get_args(Output)
 
 _FILES: tuple[Output, ...] = ("csv", "jsonl", "parquet", "tar")
+_WITH_COLUMNS: tuple[Output, ...] = ("jsonl", "parquet")
 _FOLDERS: tuple[Output, ...] = ("copy", "xmp")
 
 
@@ -51,14 +53,16 @@ def sink_named(
     existing: Existing | None = None,
     template: Template | None = None,
     shard: Shard = WHOLE,
+    columns: Sequence[Column] = (),
 ) -> Sink:
     """The sink for a kind of output.
 
     root: the source's. place: a file for csv, jsonl, parquet and tar, "desc" and the suffix in `root` when absent; a
     folder for copy and xmp. existing: what to do with what is there, None for what is usual; see `docs/batch.md`.
+    columns: further ones, of jsonl and parquet.
     Raises SettingsError for what does not go together.
     """
-    _check(output, place, existing)
+    _check(output, place, existing, columns)
     if output in _FILES:
         path = _table_path(output, root, place, shard)
         replace = existing == "overwrite"
@@ -66,7 +70,7 @@ def sink_named(
             return CsvSink(path, replace, template)
         if output == "tar":
             return TarSink(path, replace, template)
-        return JsonLinesSink(path, replace) if output == "jsonl" else ParquetSink(path, replace)
+        return JsonLinesSink(path, replace, columns) if output == "jsonl" else ParquetSink(path, replace, columns)
     if output == "txt":
         return TextSink(root, existing or "skip", template)
     if output == "rename":
@@ -75,11 +79,18 @@ def sink_named(
     return CopySink(place, template) if output == "copy" else DescribedCopySink(place, existing or "skip", template)
 
 
-def _check(output: Output, place: Path | None, existing: Existing | None) -> None:
+def _check(output: Output, place: Path | None, existing: Existing | None, columns: Sequence[Column]) -> None:
     if output not in OUTPUTS:
         raise SettingsError(f"There is no output {output!r}; choose one of {', '.join(OUTPUTS)}.")
     if existing is not None and existing not in EXISTING:
         raise SettingsError(f"existing is {existing!r}; choose one of {', '.join(EXISTING)}.")
+    for name in columns:
+        if name not in COLUMNS:
+            raise SettingsError(f"There is no column {name!r}; choose among {', '.join(COLUMNS)}.")
+    if columns and output not in _WITH_COLUMNS:
+        raise SettingsError(
+            f"--output {output} has no columns to add to; leave out --columns, or choose {' or '.join(_WITH_COLUMNS)}."
+        )
     allowed = {"txt": EXISTING, "xmp": ("skip", "overwrite"), "rename": (), "copy": ()}.get(output, ("overwrite",))
     if existing is not None and existing not in allowed:
         raise SettingsError(f"--existing {existing} has no meaning with --output {output}; leave it out.")

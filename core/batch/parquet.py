@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import BatchError, MissingPackageError
 from .append import HIDDEN, writing
+from .columns import Column
 
 _ROWS_AT_ONCE = 1000
 
@@ -21,12 +22,13 @@ def check_package() -> None:
         raise MissingPackageError("Parquet files need pyarrow; run `pip install pyarrow`.") from error
 
 
-def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Complete from the moment it appears, whatever was there before. Raises BatchError."""
+def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[Column] = ()) -> None:
+    """Complete from the moment it appears, whatever was there before. columns: of the rows, those on request. Raises
+    BatchError."""
     import pyarrow
     from pyarrow import parquet
 
-    schema = _schema(pyarrow)
+    schema = _schema(pyarrow, columns)
     unfinished = path.with_name(f"{HIDDEN}-{path.name}.part")
     with writing(path):
         with parquet.ParquetWriter(unfinished, schema) as writer:
@@ -53,14 +55,22 @@ def read_column(path: Path, names: Iterable[str]) -> Iterator[str]:
             yield from (str(value) for value in batch.column(0).to_pylist() if value)
 
 
-def _schema(pyarrow: Any) -> Any:
-    text = pyarrow.string()
-    phrase = pyarrow.struct([("text", text), ("category", text), ("gain", pyarrow.float64())])
+def _schema(pyarrow: Any, columns: Sequence[Column]) -> Any:
+    text, number = pyarrow.string(), pyarrow.float64()
+    phrase = pyarrow.struct([("text", text), ("category", text), ("gain", number)])
+    likelihood = pyarrow.struct(
+        [
+            *(("category", text), ("rank", pyarrow.int32()), ("phrase", text)),
+            *(("similarity", number), ("likelihood", number)),
+        ]
+    )
+    further = {"analysis": pyarrow.list_(likelihood), "embedding": pyarrow.list_(pyarrow.float32())}
     return pyarrow.schema(
         [
             *((name, text) for name in ("image", "prompt", "mode", "caption", "model")),
-            ("similarity", pyarrow.float64()),
+            ("similarity", number),
             ("phrases", pyarrow.list_(phrase)),
+            *((name, further[name]) for name in columns),
         ]
     )
 

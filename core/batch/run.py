@@ -13,6 +13,7 @@ from ..errors import ImageError, SettingsError
 from ..settings import Mode, Settings
 from .ahead import CHUNK, chunked, opened, usual_jobs
 from .append import CONCERNS_ALL, writing
+from .columns import described
 from .failures import FailureList
 from .folders import Source
 from .items import Item, Outcome
@@ -157,12 +158,13 @@ class Batch:
 
     def _found(self, chunk: Sequence[Opened]) -> Iterator[tuple[Item, Outcome]]:
         pictures = [picture for _, picture in chunk if not isinstance(picture, ImageError)]
-        results = iter(self._engine.interrogate_each(pictures, self._mode) if pictures else ())
+        found = described(self._engine, pictures, self._mode, self._sink.columns) if pictures else iter(())
         for item, picture in chunk:
             if isinstance(picture, ImageError):
                 yield item, Outcome(item.name, None, str(picture))
             else:
-                yield item, Outcome(item.name, next(results))
+                result, columns = next(found)
+                yield item, Outcome(item.name, result, columns=columns)
 
     def _put(self, item: Item, outcome: Outcome, journal: Journal) -> Outcome:
         """Writes what was found; where this one cannot be written it is a failure, and the others are still done."""

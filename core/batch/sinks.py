@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from .append import HIDDEN, replace_file, sync, writing
+from .columns import Column
 from .items import Item, Outcome
 
 Existing = Literal["skip", "overwrite", "prepend", "append"]
@@ -22,12 +23,14 @@ class Sink:
     place: the folder that belongs to one run at a time. label: what the run's notes there are called.
     anew_is_harmless: whether a run may begin anew where an earlier one did not finish, as nothing is then done twice.
     chooses_names: by what is in a folder already, which several shards would change under each other.
-    produces: the folder that gets pictures, which are no sources. part: the shard that is written, "" for the whole.
+    produces: the folder that gets pictures, which are no sources. columns: what it wants of a picture beyond the
+    prompt. part: the shard that is written, "" for the whole.
     """
 
     anew_is_harmless = False
     chooses_names = False
     produces: Path | None = None
+    columns: Sequence[Column] = ()
     part = ""
 
     def __init__(self, place: Path, label: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import BatchError
 from .append import AppendFile
+from .columns import Column
 from .csv_lines import csv_lines
 from .items import Item, Outcome
 from .journal import outcomes
@@ -81,7 +82,15 @@ class CsvSink(TableSink):
 
 
 class JsonLinesSink(TableSink):
-    """An object a line with all that was found."""
+    """An object a line with all that was found, and further columns."""
+
+    def __init__(self, path: Path, replace: bool = False, columns: Sequence[Column] = ()) -> None:
+        super().__init__(path, replace)
+        self.columns = columns
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        return _asked(self.columns)
 
     def row(self, outcome: Outcome) -> bytes:
         # escaped as JSON allows: file names may hold characters that no encoding has
@@ -89,14 +98,20 @@ class JsonLinesSink(TableSink):
 
 
 class ParquetSink(Sink):
-    """All that was found, as one Parquet file at the end of the run; until then it is in the run's journal.
+    """All that was found, and further columns, as one Parquet file at the end of the run; until then it is in the run's
+    journal.
 
     Needs pyarrow. replace: whether a file that is there may be overwritten."""
 
-    def __init__(self, path: Path, replace: bool = False) -> None:
+    def __init__(self, path: Path, replace: bool = False, columns: Sequence[Column] = ()) -> None:
         super().__init__(path.parent, path.name)
         self.path = path
+        self.columns = columns
         self._replace = replace
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        return _asked(self.columns)
 
     def make_way(self, items: Sequence[Item]) -> None:
         from . import parquet
@@ -110,12 +125,17 @@ class ParquetSink(Sink):
     def finish(self) -> None:
         from . import parquet
 
-        parquet.write(self.path, (row_values(outcome) for outcome in outcomes(self.journal) if outcome.result))
+        found = (row_values(outcome) for outcome in outcomes(self.journal) if outcome.result)
+        parquet.write(self.path, found, self.columns)
 
 
 def row_values(outcome: Outcome) -> dict[str, Any]:
     """An outcome's columns, in JSON's types."""
     return {name: value for name, value in outcome.to_dict().items() if name != "plan"}
+
+
+def _asked(columns: Sequence[Column]) -> Mapping[str, Any]:
+    return {"columns": list(columns)} if columns else {}
 
 
 def refuse_existing(path: Path, replace: bool) -> None:
