@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ..core.batch import Batch, RayBatch, Shard, Source, Template, sink_named, source_named, undo
 from ..core.batch.kinds import OUTPUTS
-from ..core.batch.on_ray import SinkOfShard
 from ..core.batch.sinks import EXISTING
+from ..core.batch.worker import SinkOfShard
 from ..core.errors import Cancelled, SettingsError
 from ..core.settings import MODES
 from . import engine_options

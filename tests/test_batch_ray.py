@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import sys
+import tarfile
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from PIL import Image
 from unrender.cli import main
 from unrender.core.batch import RayBatch, Shard, sink_named, source_named
 from unrender.core.batch.tables import JsonLinesSink
+from unrender.core.batch.worker import Describer, ShardsNote, ShardWork
 from unrender.core.engine import Engine
+from unrender.core.errors import BatchError
 from unrender.core.micro.pictures import render
 from unrender.core.settings import Settings
 
@@ -99,13 +103,13 @@ def test_workers_write_what_shards_would_and_say_what_one_run_would(cluster, eng
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("output", ["txt", "csv", "parquet"])
+@pytest.mark.parametrize("output", ["txt", "csv", "parquet", "tar", "xmp"])
 def test_the_command_writes_every_kind(cluster, drawings, here, tmp_path, output, capsys):
     folder = tmp_path / "drawings"
     folder.mkdir()
     for path in drawings.iterdir():
         (folder / path.name).symlink_to(path)
-    more = [] if output == "txt" else ["-o", str(tmp_path / "made" / f"desc.{output}")]
+    more = [] if output == "txt" else ["-o", str(tmp_path / "made" / ("" if output == "xmp" else f"desc.{output}"))]
     options = ["--clip", "micro", "--device", "cpu", "--mode", "fast", "--output", output, *more]
     assert main(["batch", str(folder), "--engine", "ray", *options]) == 1
     err = capsys.readouterr().err
@@ -136,6 +140,23 @@ def test_a_killed_worker_is_survived(cluster, drawings, here, tmp_path):
     list(batch)
     assert contents(tmp_path) == here
     assert batch.written == PICTURES and batch.failed == 1
+
+
+class FullSink(JsonLinesSink):
+    """Has no room left."""
+
+    def write(self, item, outcome):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def full(output, root, place, shard):
+    return FullSink(place.with_stem(f"{place.stem}-{shard.label}") if shard.label else place)
+
+
+@pytest.mark.full
+def test_a_worker_without_room_ends_the_run_with_a_sentence(cluster, drawings, tmp_path):
+    with pytest.raises(BatchError, match="disk is full"):
+        list(on_ray(drawings, to_json_lines(drawings, tmp_path, full)))
 
 
 @pytest.mark.full
@@ -170,6 +191,10 @@ def _rows(text):
 def _prompts(output, folder, made):
     if output == "txt":
         return {path.with_suffix(".png").name: path.read_text() for path in folder.glob("*.txt")}
+    if output == "xmp":
+        return {path.name: Image.open(path).info["Description"] for path in made.glob("*.png")}
+    if output == "tar":
+        return {name: text for path in made.glob("desc-*.tar") for name, text in _texts_in(path)}
     import pyarrow.csv
     import pyarrow.parquet
 
@@ -177,6 +202,52 @@ def _prompts(output, folder, made):
     tables = [read(path).to_pylist() for path in made.glob(f"desc-*.{output}")]
     assert len(tables) == SHARDS
     return {row["image"]: row["prompt"] for table in tables for row in table}
+
+
+def describer(drawings, place):
+    """A worker, called without Ray."""
+    sink_of = to_json_lines(drawings, place)
+    return Describer(MICRO, Path.cwd(), sink_of, "fast", 1, ShardsNote(sink_of(shard=Shard())))
+
+
+def first_shard(drawings, before=0):
+    shard = Shard(1, 4)
+    items = tuple(item for item in source_named([str(drawings)]) if shard.holds(item.name))
+    return ShardWork(shard, drawings, items, before)
+
+
+def test_a_worker_says_what_became_of_a_shard(drawings, tmp_path):
+    worker = describer(drawings, tmp_path)
+    (tmp_path / ".unrender").mkdir()
+    (tmp_path / ".unrender" / "desc.jsonl.shards").write_text("4")
+    work = first_shard(drawings)
+    done = worker({"item": work})["item"]
+    assert done.written + len(done.failures) == len(work.items) and done.error is None
+    written = contents(tmp_path)
+    assert len(_rows(written["desc-1of4.jsonl"])) == done.written
+    again = worker({"item": first_shard(drawings, done.written)})["item"]
+    assert again.written == 0 and contents(tmp_path) == written
+
+
+def test_a_worker_refuses_a_place_that_is_not_the_runs(drawings, tmp_path):
+    done = describer(drawings, tmp_path)({"item": first_shard(drawings)})["item"]
+    assert isinstance(done.error, BatchError) and str(tmp_path) in str(done.error)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("pictures", "shards"), [(0, 2), (16, 2), (33, 3), (10_000, 256), (10**6, 977)])
+def test_shards_are_many_and_not_large_and_stay(tmp_path, pictures, shards):
+    (tmp_path / ".unrender").mkdir()
+    whole = sink_named("csv", tmp_path, tmp_path / "desc.csv")
+    assert ShardsNote(whole).count_of_shards(pictures) == shards
+    assert ShardsNote(whole).count_of_shards(pictures * 3 + 50) == shards
+
+
+def _texts_in(path):
+    with tarfile.open(path) as tar:
+        for member in tar:
+            if member.name.endswith(".txt"):
+                yield member.name.replace(".txt", ".png"), tar.extractfile(member).read().decode()
 
 
 @pytest.mark.parametrize(

@@ -1,68 +1,27 @@
-"""A run over many pictures on a Ray cluster: each of its shards is a `Batch`, in actors that hold the models.
-
-The only module that knows Ray. A shard's journal and outputs are those of `--shard`, on a file system that all nodes
-have: a shard whose worker was lost is gone on with by another, and one that is complete is not looked at again.
-"""
+"""A run over many pictures on a Ray cluster, whose actors take a shard each. The only module that knows Ray."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
-from ..errors import BatchError, MissingPackageError, SettingsError, UnrenderError
+from ..errors import BatchError, MissingPackageError, SettingsError
 from ..progress import SILENT, Progress
 from ..settings import Mode, Settings
-from .ahead import CHUNK
-from .append import replace_file, writing
 from .folders import Source
-from .items import Item, Outcome
-from .journal import Past, read_past
+from .items import Item
+from .journal import Past
 from .lock import folder_lock
 from .run import Batch
 from .shards import WHOLE, Shard, number_of_shard
-from .sinks import Sink
 from .todo import told_apart
+from .worker import LOST_LOCK_SECONDS, Describer, ShardDone, ShardsNote, ShardWork, SinkOfShard
 
 _DRIVER = "ray"
-_MOST_IN_A_SHARD = 64 * CHUNK
-_ENOUGH_SHARDS = 256
-"""So many that the last ones to end keep few workers waiting; beyond that shards grow rather than become more."""
-_LOST_LOCK_SECONDS = 120.0  # after which network file systems let go of what a lost node held
-
-
-class SinkOfShard(Protocol):
-    def __call__(self, *, shard: Shard) -> Sink: ...
-
-
-@dataclass(frozen=True)
-class ShardDone:
-    """What became of a shard. written: by this run. skipped: since their prompt was there. failures: each with its
-    reason. error: what kept the shard from being finished."""
-
-    shard: Shard
-    written: int = 0
-    skipped: int = 0
-    failures: tuple[Outcome, ...] = ()
-    error: UnrenderError | None = None
-
-
-@dataclass
-class _Work:
-    """A shard, as a source. before: how many of the shard's pictures an earlier run has described."""
-
-    shard: Shard
-    root: Path
-    items: tuple[Item, ...]
-    before: int
-
-    def __iter__(self) -> Iterator[Item]:
-        return iter(self.items)
 
 
 class RayBatch:
@@ -107,7 +66,7 @@ class RayBatch:
         _check_package()
         with folder_lock(self._whole.place, _DRIVER):
             items = list(told_apart(self._source, self._whole, Past()))
-            note = _Note(self._whole)
+            note = ShardsNote(self._whole)
             works = self._left(items, note.count_of_shards(len(items)))
             with self._progress.task("Describing pictures", self.total, "pictures") as task:
                 for done in self._results(works, note) if works else ():
@@ -117,7 +76,7 @@ class RayBatch:
                     yield done
                     task.advance(done.written + len(done.failures))
 
-    def _left(self, items: Sequence[Item], count: int) -> list[_Work]:
+    def _left(self, items: Sequence[Item], count: int) -> list[ShardWork]:
         """The shards that are not complete."""
         from ..engine import Engine
 
@@ -125,11 +84,11 @@ class RayBatch:
         for item in items:
             parts[number_of_shard(item.name, count) - 1].append(item)
         engine = Engine(self._settings)  # loads nothing
-        how = {"resume": self._resume, "patience": _LOST_LOCK_SECONDS}
+        how = {"resume": self._resume, "patience": LOST_LOCK_SECONDS}
         left = []
         for number, part in enumerate(parts, 1):
             shard = Shard(number, count)
-            work = _Work(shard, self._source.root, tuple(part), 0)
+            work = ShardWork(shard, self._source.root, tuple(part), 0)
             batch = Batch(engine, work, self._sink_of(shard=shard), self._mode, shard=shard, **how)
             past = batch.hand_over()
             if past.finished and not batch.total:
@@ -139,17 +98,19 @@ class RayBatch:
                 left.append(replace(work, before=len(past.done)))
         return left
 
-    def _results(self, works: Sequence[_Work], note: _Note) -> Iterator[ShardDone]:
+    def _results(self, works: Sequence[ShardWork], note: ShardsNote) -> Iterator[ShardDone]:
         import ray.data
         import ray.exceptions
 
         with _cluster():
             told = (self._settings, Path.cwd(), self._sink_of, self._mode, self._jobs, note)
+            gpus = _gpus(self._settings.device)
             shards = ray.data.from_items(list(works), override_num_blocks=len(works)).map(
-                _Describer,
+                Describer,
                 fn_constructor_args=told,
                 compute=ray.data.ActorPoolStrategy(min_size=1),
-                num_gpus=_gpus(self._settings.device),
+                num_gpus=gpus,
+                memory=None if gpus else self._settings.memory,
             )
             try:
                 for row in shards.iter_rows():
@@ -166,80 +127,6 @@ class RayBatch:
         self.skipped += done.skipped
         if done.failures:
             self.errors = self._whole.place / f"errors-*of{done.shard.count}.csv"
-
-
-class _Note:
-    """How many shards a run has, kept so that one that goes on has the same; and by which a node is seen to have the
-    folder that the run writes to."""
-
-    def __init__(self, whole: Sink) -> None:
-        self._path = whole.journal.with_suffix(".shards").absolute()
-
-    def count_of_shards(self, pictures: int) -> int:
-        """As noted, or what suits so many pictures. Raises BatchError."""
-        with writing(self._path):
-            if self._path.exists():
-                return self._noted()
-            count = max(1, min(_ENOUGH_SHARDS, -(-pictures // CHUNK)), -(-pictures // _MOST_IN_A_SHARD))
-            replace_file(self._path, f"{count}\n".encode())
-        return count
-
-    def check_here(self) -> None:
-        """Raises BatchError on a node that has another folder of that name, or none."""
-        if not self._path.exists():
-            raise BatchError(
-                f"The node {platform.node()} has not what the run writes in {self._path.parent.parent}; name a place "
-                "that all nodes of the cluster have under one path."
-            )
-
-    def _noted(self) -> int:
-        try:
-            return Shard(1, int(self._path.read_text())).count
-        except (ValueError, SettingsError) as error:
-            raise BatchError(f"{self._path} holds no number of shards; move it away to begin anew.") from error
-
-
-class _Describer:
-    """An actor: an engine whose models stay, called with one shard after the other."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        folder: Path,
-        sink_of: SinkOfShard,
-        mode: Mode,
-        jobs: int | None,
-        note: _Note,
-    ) -> None:
-        from ..engine import Engine
-
-        with contextlib.suppress(OSError):
-            os.chdir(folder)  # so that relative paths mean what they mean where the run was started
-        self._engine = Engine(settings)
-        self._sink_of = sink_of
-        self._mode: Mode = mode
-        self._jobs = jobs
-        self._note = note
-
-    def __call__(self, row: dict[str, _Work]) -> dict[str, ShardDone]:
-        work = row["item"]
-        try:
-            self._note.check_here()
-            done = self._described(work)
-        except UnrenderError as error:
-            done = ShardDone(work.shard, error=error)
-        return {"item": done}
-
-    def _described(self, work: _Work) -> ShardDone:
-        """Goes on with what was begun here or on a node that was lost, so what was done is read from the journal."""
-        sink = self._sink_of(shard=work.shard)
-        how = {"resume": True, "jobs": self._jobs, "patience": _LOST_LOCK_SECONDS}
-        batch = Batch(self._engine, work, sink, self._mode, shard=work.shard, **how)
-        for _ in batch:
-            pass
-        past = read_past(sink.journal)
-        failures = tuple(Outcome(name, None, reason) for name, reason in past.failures.items())
-        return ShardDone(work.shard, len(past.done) - work.before, batch.skipped, failures)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,13 @@ class DataContext:
 
 class Dataset:
     def map(
-        self, fn: type, *, fn_constructor_args: Sequence[Any], compute: ActorPoolStrategy, num_gpus: float
+        self,
+        fn: type,
+        *,
+        fn_constructor_args: Sequence[Any],
+        compute: ActorPoolStrategy,
+        num_gpus: float,
+        memory: float | None,
     ) -> Dataset: ...
     def iter_rows(self) -> Iterator[dict[str, Any]]: ...
 
