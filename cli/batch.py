@@ -138,7 +138,7 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
             shard=shard,
             jobs=options.jobs,
         )
-        with _told_when_stopped(batch, kept=not options.dry_run):
+        with _told_when_stopped(kept=not options.dry_run):
             for outcome in batch:
                 if outcome.result is None:
                     complain(outcome.error)
@@ -158,7 +158,7 @@ def _run_on_ray(options: argparse.Namespace, source: Source, sink_of: SinkOfShar
     settings, progress = engine_options.settings_from(options), terminal_progress()
     how = {"resume": options.resume, "jobs": options.jobs, "progress": progress}
     batch = RayBatch(settings, source, sink_of, options.mode, **how)
-    with _told_when_stopped(batch):
+    with _told_when_stopped():
         for done in batch:
             for failure in done.failures:
                 complain(failure.error)
@@ -166,12 +166,12 @@ def _run_on_ray(options: argparse.Namespace, source: Source, sink_of: SinkOfShar
 
 
 @contextmanager
-def _told_when_stopped(batch: Batch | RayBatch, kept: bool = True) -> Iterator[None]:
+def _told_when_stopped(kept: bool = True) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, Cancelled):
         if kept:
-            complain(f"{batch.written:,} pictures are done and kept; go on with --resume.")
+            complain("what was found is kept; go on with --resume.")
         raise
 
 

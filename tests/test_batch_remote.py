@@ -41,6 +41,16 @@ def test_several_addresses_are_told_apart(folder):
     assert items[-1].open().getpixel((0, 0)) == (2, 0, 0) and len({item.name for item in items}) == 16
 
 
+def test_a_list_may_hold_addresses(folder):
+    listed = folder.parent / "list.csv"
+    listed.write_text(f"image\n{(folder / '0001.png').as_uri()}\npictures/0002.png\nnowhere://bucket/3.png\n")
+    first, second, third = source_named([str(listed)])
+    assert [item.open().getpixel((0, 0))[0] for item in (first, second)] == [1, 2]
+    assert first.name == (folder / "0001.png").as_uri()
+    with pytest.raises(ImageError, match="check the address"):
+        third.open()
+
+
 def test_a_picture_can_be_sent_to_another_process(folder):
     item = next(iter(source_named([folder.as_uri()])))
     assert pickle.loads(pickle.dumps(item)).read() == item.read() == (folder / item.name).read_bytes()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from .items import Item
+from .remote import is_address, remote_item
 
 COLUMNS = ("image", "path", "file", "file_name", "filename", "image_path", "file_path")
 """Names of the column with the paths, the first that there is."""
@@ -18,7 +19,7 @@ LIST_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 class ListSource:
-    """The pictures whose paths a list holds, relative to the list's folder where they are not absolute.
+    """The pictures whose paths or addresses a list holds, relative to the list's folder where they are not absolute.
 
     Of a CSV or TSV file without a column of one of those names the first column is taken, from the first row on.
     """
@@ -41,7 +42,7 @@ class ListSource:
     def __iter__(self) -> Iterator[Item]:
         try:
             for name in self._read():
-                yield Item(name, self.root / name)
+                yield remote_item(name) if is_address(name) else Item(name, self.root / name)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise SettingsError(f"The list {self._path} cannot be read ({error}).") from error
 

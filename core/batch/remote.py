@@ -36,6 +36,8 @@ class RemoteItem(Item):
             data = self.read()
         except OSError as error:
             raise ImageError(f'"{self.name}" cannot be read from {self.folder} ({error}).') from error
+        except SettingsError as error:
+            raise ImageError(str(error)) from error
         return open_image(data, self.name)
 
     def read(self) -> bytes:
@@ -44,7 +46,14 @@ class RemoteItem(Item):
             return stream.read()
 
     def name_among_sources(self, root: Path) -> str:
-        return f"{_store(self.folder)[1]}/{self.below}"
+        place = self.folder.partition("://")[2].partition("?")[0]
+        return f"{place.rstrip('/')}/{self.below}"
+
+
+def remote_item(address: str) -> RemoteItem:
+    """The picture with this address, which is its name too."""
+    folder, _, name = address.rpartition("/")
+    return RemoteItem(address, None, folder, name)
 
 
 class RemoteSource:
