@@ -102,15 +102,18 @@ class RayBatch:
         import ray.data
         import ray.exceptions
 
-        with _cluster():
+        with _cluster() as may_grow:
             told = (self._settings, Path.cwd(), self._sink_of, self._mode, self._jobs, note)
             gpus = _gpus(self._settings.device)
+            memory = 0 if gpus else self._settings.memory or 0
+            if not may_grow:
+                _check_room(gpus, memory)
             shards = ray.data.from_items(list(works), override_num_blocks=len(works)).map(
                 Describer,
                 fn_constructor_args=told,
                 compute=ray.data.ActorPoolStrategy(min_size=1),
                 num_gpus=gpus,
-                memory=None if gpus else self._settings.memory,
+                memory=memory,
             )
             try:
                 for row in shards.iter_rows():
@@ -130,8 +133,9 @@ class RayBatch:
 
 
 @contextlib.contextmanager
-def _cluster() -> Iterator[None]:
-    """The cluster that this process is connected to, or RAY_ADDRESS names, else one on this machine for as long."""
+def _cluster() -> Iterator[bool]:
+    """The cluster that this process is connected to, or RAY_ADDRESS names, else one on this machine for as long. Gives
+    whether machines may be added to it."""
     import ray.data
 
     begun = not ray.is_initialized()
@@ -144,7 +148,7 @@ def _cluster() -> Iterator[None]:
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        yield
+        yield not begun or "RAY_ADDRESS" in os.environ
     finally:
         if begun:
             ray.shutdown()
@@ -157,6 +161,19 @@ def _gpus(device: str) -> int:
     if device == "auto":
         return int(ray.cluster_resources().get("GPU", 0) >= 1)
     return int(device == "cuda")
+
+
+def _check_room(gpus: int, memory: int) -> None:
+    """SettingsError where Ray would wait for ever for what a worker needs."""
+    import ray
+
+    has = ray.cluster_resources()
+    if gpus > has.get("GPU", 0):
+        raise SettingsError("Ray sees no GPU on this machine; leave out --device, or name a cluster in RAY_ADDRESS.")
+    if memory > has["memory"]:
+        raise SettingsError(
+            f"Ray has {has['memory'] / 1e9:.1f} GB of this machine's memory to give to workers; let --memory be less."
+        )
 
 
 def _last_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ class Dataset:
         fn_constructor_args: Sequence[Any],
         compute: ActorPoolStrategy,
         num_gpus: float,
-        memory: float | None,
+        memory: float,
     ) -> Dataset: ...
     def iter_rows(self) -> Iterator[dict[str, Any]]: ...
 
