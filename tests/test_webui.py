@@ -119,7 +119,7 @@ def test_webui_button_takes_the_picture_of_the_tab_that_is_open(webui, browser, 
     browser.open_img2img()
     other = next(name for name in TABS if name != tab)
     for name, picture in ((other, files[0]), (tab, files[2])):
-        browser.page.click(f"#mode_img2img > div.tab-nav > button:text-is('{name}')")
+        browser.choose_tab(name, "mode_img2img")
         browser.put(TABS[name], picture)
     lines = browser.press_start()
     assert browser.text("img2img_prompt") == expected(files[2], "fast")["prompt"], lines
@@ -134,7 +134,7 @@ def test_webui_shows_errors_beside_the_button_and_leaves_the_field_alone(webui, 
     said = browser.press_start()[-1]  # the hub of this test has nothing
     assert (said.endswith(".") and "ViT-L-14" in said) or "vit_large" in said
     assert "--" not in said
-    browser.page.click("#mode_img2img > div.tab-nav > button:text-is('Batch')")
+    browser.choose_tab("Batch", "mode_img2img")
     assert "one picture" in browser.press_start()[-1]
     assert browser.text("img2img_prompt") == "words typed before"
 
@@ -258,7 +258,7 @@ def test_webui_tab_heeds_what_is_chosen_in_it(browser, micro, files):
 def test_webui_settings_page_offers_the_preferences(browser):
     browser.open()
     browser.choose_tab("Settings")
-    browser.page.click("#settings > div.tab-nav > button:text-is('Unrender')")
+    browser.choose_tab("Unrender", "settings")
     for name in ("clip", "captioner", "vocabulary", "mode", "insertion", "keeping"):
         assert browser.page.is_visible(f"#setting_unrender_{name}")
 

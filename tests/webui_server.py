@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -66,7 +67,7 @@ class Server:
         command = [
             *(str(self.python), "-W", "ignore", "launch.py", "--skip-prepare-environment", "--skip-torch-cuda-test"),
             *("--skip-version-check", "--no-download-sd-model", "--api"),
-            *(("--always-cpu", "--no-hashing") if self.is_forge else ("--no-half", "--use-cpu", "all")),
+            *(self._flags_of_forge() if self.is_forge else ("--no-half", "--use-cpu", "all")),
             *("--do-not-download-clip", "--port", str(port), "--data-dir", str(self.base)),
             *("--ckpt-dir", str(self.webui / "models" / "Stable-diffusion"), *self._flags),
         ]
@@ -85,6 +86,10 @@ class Server:
         # the webui listens before it has added all it has to, and a request in between spoils it
         self._wait_for("Startup time: ")
         self._wait_until_it_answers()
+
+    def _flags_of_forge(self) -> Sequence[str]:
+        """Its page may read its own scripts only where they lie in the data folder, or are named."""
+        return "--always-cpu", "--no-hashing", "--gradio-allowed-path", str(self.webui)
 
     def wait_for_checkpoint(self) -> None:
         """The webui answers before it can draw, and two checkpoints that are loaded at once spoil each other.
@@ -163,13 +168,16 @@ class Page:
         self.page.goto(self._url, timeout=180_000)
         self.page.wait_for_selector("#txt2img_prompt textarea", timeout=180_000)
 
-    def choose_tab(self, name: str) -> None:
-        self.page.click(f"#tabs > div.tab-nav > button:text-is('{name}')")
+    def choose_tab(self, name: str, tabs: str = "tabs") -> None:
+        """Forge writes some names with a capital."""
+        same = re.compile(rf"\s*{re.escape(name)}\s*", re.IGNORECASE)
+        buttons = self.page.locator(f"#{tabs} > div.tab-nav > button")
+        next(button for button in buttons.all() if same.fullmatch(button.inner_text())).click()
 
     def open_img2img(self, tab: str = "img2img") -> None:
         self.open()
         self.choose_tab("img2img")
-        self.page.click(f"#mode_img2img > div.tab-nav > button:text-is('{tab}')")
+        self.choose_tab(tab, "mode_img2img")
 
     def put(self, elem_id: str, picture: Path) -> None:
         self.page.set_input_files(f"#{elem_id} input[type=file]", str(picture))
@@ -183,13 +191,14 @@ class Page:
 
     def press(self, elem_id: str, status: str) -> list[str]:
         """Presses a button and returns the lines of its status up to the last one."""
-        before = self.status(status)
+        # two runs may end with the same line
+        self.page.evaluate(f"document.querySelectorAll('#{status} p').forEach(line => line.textContent = '')")
         self.page.click(f"#{elem_id}")
         lines: list[str] = []
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             line = self.status(status)
-            if line and line != (lines[-1] if lines else before):
+            if line and line != (lines[-1] if lines else ""):
                 lines.append(line)
             if lines and not lines[-1].endswith("…"):
                 return lines
