@@ -42,7 +42,7 @@ def prompt_page(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
                 interactive=False,
                 elem_id="unrender_similarity",
             )
-            with gr.Row():
+            with gr.Row(elem_id="unrender_send"):
                 send = {name: gr.Button(f"Send to {name}", elem_id=f"unrender_send_{name}") for name in send_to}
 
     def find(job: Job, *values: Any) -> Interrogation:
