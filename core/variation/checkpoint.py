@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ from ..micro import DIFFUSION_FOLDER
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers
 from . import DEFAULT_CHECKPOINT, MICRO
-from .download import fetch_pipeline
+from .download import fetch_pipeline, fetch_settings
+from .single_file import SETTINGS, SUFFIX, family_of_file
 
-_SUFFIX = ".safetensors"
-_SDXL_KEY = "conditioner.embedders.1.model.ln_final.weight"
 _BY_WIDTH = {family.width: family for family in (SD1, SD2, MICRO_FAMILY)}
 
 
@@ -46,21 +46,19 @@ class Checkpoint:
 
         Raises ModelError, MissingPackageError, SettingsError, or Cancelled.
         """
-        where = pick_device(device)
+        where, hub = pick_device(device), hub or Hub()
         diffusers = diffusers_module()
-        path, variant = DIFFUSION_FOLDER if name == MICRO else Path(name).expanduser(), None
-        if not path.exists():
-            if name.count("/") != 1 or name.endswith(_SUFFIX):
-                raise ModelError(
-                    f"There is no file or folder {name}, and a hub id has the form OWNER/NAME; give either."
-                )
-            path, variant = fetch_pipeline(hub or Hub(), name, where.type != "cpu", progress)
-        options = {"torch_dtype": torch.float32 if where.type == "cpu" else torch.float16}
+        options: dict[str, Any] = {"torch_dtype": torch.float32 if where.type == "cpu" else torch.float16}
+        path = DIFFUSION_FOLDER if name == MICRO else Path(name).expanduser()
+        if path.is_file():
+            family = family_of_file(path)
+            settings = fetch_settings(hub, SETTINGS[family.name], progress)
+            read = partial(_from_file, diffusers, path, family, settings, options)
+        else:
+            folder, variant = (path, None) if path.exists() else _fetched(hub, name, where.type != "cpu", progress)
+            read = partial(_from_folder, diffusers, name, folder, {**options, "variant": variant})
         with progress.task(f"Loading {name}"), _quiet(diffusers):
-            if path.is_file():
-                pipeline = _read(name, lambda: _from_file(diffusers, path, options))
-            else:
-                pipeline = _read(name, lambda: _from_folder(diffusers, name, path, {**options, "variant": variant}))
+            pipeline = _read(name, read)
         return cls.of(pipeline.to(where), name)
 
     @classmethod
@@ -76,6 +74,12 @@ class Checkpoint:
             (encoder,) = family.encoders
             encoders = {encoder.name: _side(pipeline.text_encoder, pipeline.tokenizer, encoder)}
         return cls(name, family, pipeline, encoders)
+
+
+def _fetched(hub: Hub, name: str, half: bool, progress: Progress) -> tuple[Path, str | None]:
+    if name.count("/") != 1 or name.endswith(SUFFIX):
+        raise ModelError(f"There is no file or folder {name}, and a hub id has the form OWNER/NAME; give either.")
+    return fetch_pipeline(hub, name, half, progress)
 
 
 def _read(name: str, read: Callable[[], Any]) -> Any:
@@ -115,18 +119,9 @@ def _quiet(diffusers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _from_file(diffusers: Any, path: Path, options: Mapping[str, Any]) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    if path.suffix != _SUFFIX:
-        raise ModelError(f"{path} is no safetensors file, and no other kind is opened; convert the checkpoint.")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            second = _SDXL_KEY in set(file.keys())
-    except SafetensorError as error:
-        raise ModelError(f"{path} cannot be read as safetensors ({error}); download it again.") from error
-    kind = diffusers.StableDiffusionXLPipeline if second else diffusers.StableDiffusionPipeline
-    return kind.from_single_file(str(path), **options)
+def _from_file(diffusers: Any, path: Path, family: Family, settings: Path, options: Mapping[str, Any]) -> Any:
+    kind = diffusers.StableDiffusionXLPipeline if family is SDXL else diffusers.StableDiffusionPipeline
+    return kind.from_single_file(str(path), config=str(settings), local_files_only=True, **options)
 
 
 def diffusers_module() -> Any:

@@ -15,6 +15,8 @@ INDEX = "model_index.json"
 _NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
 _INSTEAD = "--checkpoint FOLDER"
 _SETTINGS = (".json", ".txt")
+_SETTINGS_OF = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
+_WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "special_tokens_map.json")  # old and new tokenizers' files
 _WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?P<half>\.fp16)?\.safetensors")
 
 
@@ -33,6 +35,15 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
             raise ModelError(f"{repo} has no complete pipeline in safetensors, and no other format is opened.")
         folder = hub.fetch(repo, [INDEX, *files], progress, instead=_INSTEAD)
     return folder, "fp16" if any(".fp16." in name for name in files) else None
+
+
+def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
+    """A local folder with a repository's pipeline, all but its weights. Raises ModelError or Cancelled."""
+    instead = "a folder in diffusers' format"
+    parts = _parts(repo, hub.fetch(repo, [INDEX], progress, instead=instead))
+    files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), 'config.json')}" for part in parts]
+    words = [f"{part}/{name}" for part in parts if part.startswith("tokenizer") for name in _WORDS]
+    return hub.fetch(repo, [INDEX, *files], progress, words, instead=instead)
 
 
 def _parts(repo: str, folder: Path) -> dict[str, bool]:
