@@ -119,7 +119,8 @@ def _search(engine: Engine, index: PictureIndex, pictures: Pictures) -> None:
 
 def _duplicates(report: Report, copies: dict[str, int], pictures: Pictures) -> None:
     found = {frozenset((each.name, each.other)) for each in report.of("duplicate")}
-    hit = {name: frozenset((name, f"{row}.png")) in found for name, row in copies.items()}
+    first = {each.name: each.other for each in report.of("duplicate")}  # of each group, whichever picture that is
+    hit = {name: first.get(name, name) == first.get(f"{row}.png", f"{row}.png") for name, row in copies.items()}
     for kind in COPIES:
         of_kind = [was for name, was in hit.items() if name.startswith(kind)]
         _say(f"duplicates, {kind}: {sum(of_kind)} of {len(of_kind)} found")

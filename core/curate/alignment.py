@@ -145,6 +145,7 @@ def _window_sums(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _shrunk(picture: Image.Image, longer: int) -> Image.Image:
+    """By the filter of `_deviation`: with another one fine patterns differ, and a box makes patterns of its own."""
     scale = longer / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
+    return picture.resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC)
