@@ -254,6 +254,12 @@ def test_copies_leave_the_sources_alone(folder):
     assert made["a square, number 1.png"] == before["0001.png"] and "a square, number 1 (2).png" in made
 
 
+def xmp_segment(jpeg):
+    """Which Pillow's older versions have among the segments alone."""
+    name = b"http://ns.adobe.com/xap/1.0/\0"
+    return next(data for _, data in jpeg.applist if data.startswith(name)).removeprefix(name).decode()
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_copy_holds_its_prompt_and_the_same_pixels(tmp_path, suffix):
     folder = draw(tmp_path / "pictures", 4, suffix=suffix)
@@ -261,7 +267,7 @@ def test_a_copy_holds_its_prompt_and_the_same_pixels(tmp_path, suffix):
     copy = tmp_path / "made" / f"0001{suffix}"
     with Image.open(copy) as made, Image.open(folder / f"0001{suffix}") as source:
         assert made.tobytes() == source.tobytes()
-        packet = made.info["XML:com.adobe.xmp"] if suffix == ".png" else made.info["xmp"].decode()
+        packet = made.info["XML:com.adobe.xmp"] if suffix == ".png" else xmp_segment(made)
         assert suffix != ".png" or made.info["Description"] == "a <b> & „c“"
     root = ElementTree.fromstring(packet.split("?>", 1)[1].rsplit("<?", 1)[0])
     texts = [element.text for element in root.iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li")]

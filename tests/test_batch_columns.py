@@ -44,6 +44,8 @@ def table(engine, drawings, place, output, columns):
 
 @pytest.mark.parametrize("output", ["jsonl", "parquet"])
 def test_columns_hold_what_the_engine_says_of_each_picture_alone(engine, drawings, tmp_path, output):
+    if output == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
     rows = table(engine, drawings, tmp_path / f"desc.{output}", output, BOTH)
     assert len(rows) == 19
     for row in (rows[0], rows[7], rows[18]):
