@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..core.embed import PromptEmbedding
 from ..core.embed.composing import MIXES, mixed
+from ..core.embed.folder import FOLDER, save_as
 from ..core.errors import EmbeddingError
 from . import host
 from .conditioning import PromptEmbeddingType, embedding_outputs, given
 from .embedding import MIX_TOOLTIP
-from .files import EMBEDDINGS, embedding_files
+from .files import embedding_files
 from .host import io
-
-_ENDING = ".safetensors"
 
 
 class BlendPromptEmbeddings(io.ComfyNode):
@@ -63,7 +61,7 @@ class SavePromptEmbedding(io.ComfyNode):
                 io.String.Input(
                     "name",
                     default="picture",
-                    tooltip=f"The file's name in models/unrender/{EMBEDDINGS}; one of that name is replaced.",
+                    tooltip=f"The file's name in models/unrender/{FOLDER}; one of that name is replaced.",
                 ),
             ],
             outputs=[
@@ -74,14 +72,7 @@ class SavePromptEmbedding(io.ComfyNode):
     @classmethod
     def execute(cls, embedding: PromptEmbedding, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
-            path = place_of(name)
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise EmbeddingError(
-                    f"{path.parent} cannot be made ({error.strerror}); choose another name."
-                ) from error
-            embedding.save(path)
+            path = save_as(embedding, host.model_folders()[0] / FOLDER, name)
         return io.NodeOutput(str(path), ui={"text": [str(path)]})
 
 
@@ -98,7 +89,7 @@ class LoadPromptEmbedding(io.ComfyNode):
                 io.Combo.Input(
                     "name",
                     options=list(embedding_files()),
-                    tooltip=f"A safetensors file in models/unrender/{EMBEDDINGS}.",
+                    tooltip=f"A safetensors file in models/unrender/{FOLDER}.",
                 )
             ],
             outputs=embedding_outputs(),
@@ -116,12 +107,3 @@ class LoadPromptEmbedding(io.ComfyNode):
             if path is None:
                 raise EmbeddingError(f"There is no prompt embedding {name!r} any more; choose another.")
             return given(PromptEmbedding.load(path))
-
-
-def place_of(name: str) -> Path:
-    """Where an embedding of that name is kept. Raises EmbeddingError for a name that leads out of the folder."""
-    folder = host.model_folders()[0].resolve() / EMBEDDINGS
-    path = (folder / f"{name.strip().removesuffix(_ENDING)}{_ENDING}").resolve()
-    if folder not in path.parents or path.name == _ENDING:
-        raise EmbeddingError(f"{name!r} is no name for a file in {folder}; give a plain one.")
-    return path

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from ..core.embed.folder import FOLDER, saved_embeddings
 from . import host
 
 _CLIP_FOLDERS = ("unrender", "clip_vision", "text_encoders")
 _DOWNLOADS = "models"
 _PHRASES = "phrases"
-EMBEDDINGS = "prompt_embeddings"
-"""The folder under models/unrender where prompt embeddings are kept."""
 _LARGEST_HEADER = 64 * 2**20
 
 # a key of the picture's and one of the text's side, in either library's layout
@@ -61,8 +60,8 @@ def embedding_files() -> dict[str, Path]:
     """The prompt embeddings under models/unrender, by their names in that folder."""
     found: dict[str, Path] = {}
     for folder in host.model_folders():
-        for path in sorted((folder / EMBEDDINGS).rglob("*.safetensors")):
-            found.setdefault(path.relative_to(folder / EMBEDDINGS).as_posix(), path)
+        for name, path in saved_embeddings(folder / FOLDER).items():
+            found.setdefault(name, path)
     return found
 
 
