@@ -250,7 +250,8 @@ def test_webui_tab_heeds_what_is_chosen_in_it(browser, micro, files):
     with_all = browser.text("unrender_prompt")
     excluded = with_all.split(", ")[1]
     browser.fill("unrender_exclude", excluded)
-    browser.press("unrender_start", "unrender_status")
+    browser.page.click("#unrender_start")
+    browser.wait_for_other_text("unrender_prompt", with_all)  # the status may end as it was
     assert " by " not in f" {with_all}".replace(with_all.split(", ")[0], "")
     assert excluded not in browser.text("unrender_prompt").split(", ")[1:]
 

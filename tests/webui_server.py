@@ -191,14 +191,13 @@ class Page:
 
     def press(self, elem_id: str, status: str) -> list[str]:
         """Presses a button and returns the lines of its status up to the last one."""
-        # two runs may end with the same line
-        self.page.evaluate(f"document.querySelectorAll('#{status} p').forEach(line => line.textContent = '')")
+        before = self.status(status)
         self.page.click(f"#{elem_id}")
         lines: list[str] = []
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             line = self.status(status)
-            if line and line != (lines[-1] if lines else ""):
+            if line and line != (lines[-1] if lines else before):
                 lines.append(line)
             if lines and not lines[-1].endswith("…"):
                 return lines
@@ -223,9 +222,15 @@ class Page:
         self.page.fill(f"#{elem_id} textarea", text)
 
     def wait_for_text(self, elem_id: str, text: str) -> None:
+        self._wait_for_text(elem_id, "===", text)
+
+    def wait_for_other_text(self, elem_id: str, text: str) -> None:
+        self._wait_for_text(elem_id, "!==", text)
+
+    def _wait_for_text(self, elem_id: str, relation: str, text: str) -> None:
         given = {"selector": f"#{elem_id} textarea", "text": text}
-        same = "given => document.querySelector(given.selector).value === given.text"
-        self.page.wait_for_function(same, arg=given, timeout=10_000)
+        found = f"given => document.querySelector(given.selector).value {relation} given.text"
+        self.page.wait_for_function(found, arg=given, timeout=10_000)
 
 
 @contextmanager
