@@ -18,8 +18,13 @@ _PICTURES = ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch",
 
 _FORGE_PICTURE = "logical_image_background"
 
-_SELECTED_TAB = f"(...values) => [get_tab_index('mode_img2img'), ...values.slice(1, {len(_PICTURES) + 2})]"
-"""JavaScript: the arguments with the number of img2img's selected tab as the first."""
+_SELECTED_TAB = f"""(...values) => {{
+    const tab = get_tab_index('mode_img2img');
+    const pictures = values.slice(2, {len(_PICTURES) + 2});
+    return [tab, values[1], ...pictures.map((picture, at) => at === tab ? picture : null)];
+}}"""
+"""JavaScript: the arguments with the number of img2img's selected tab as the first, and no picture but that tab's: the
+others would be sent for nothing, and reForge fails at an inpaint picture that nothing was drawn upon."""
 
 _COUNT_TOKENS = "() => window.update_img2img_tokens?.()"
 """JavaScript: the counter beside the prompt field hears only of what is typed."""
