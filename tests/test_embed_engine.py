@@ -123,6 +123,7 @@ class TestMicro:
         engine.embed(torch.zeros(64, 64, 3).numpy(), "micro")
         clip, vocabulary = engine.clip, load_vocabulary(None, PHRASES_FOLDER)
         side, layers = TextSide.of(clip), (LAST, SECOND_TO_LAST)
+        assert side.is_of(clip) and side.padded("zero").is_of(clip) and not side.is_of(Clip.load("micro"))
         maps = fit_maps(clip.encode_texts, side, layers, composed_prompts(vocabulary, 1000))
         held_out = composed_prompts(vocabulary, 300, "held out")
         features, (wanted, _) = clip.encode_texts(held_out), side.states(held_out, layers)
@@ -176,6 +177,8 @@ def test_what_was_seen_elsewhere_is_as_good_as_the_picture(engine, photographs):
 
 class StandIn:
     """The part of a CLIP that an embedder uses, around a small random tower."""
+
+    text = None
 
     def __init__(self, weights):
         self.weights, self.fingerprint = weights, weights.fingerprint()

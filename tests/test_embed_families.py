@@ -120,6 +120,7 @@ class Clip:
     """As much of one as a fit needs: the embeddings of a whole text encoder with its projection."""
 
     fingerprint = "random"
+    text = None
 
     def __init__(self, whole, side):
         self._projection, self._side = whole.text_projection.weight.detach(), side

@@ -33,6 +33,19 @@ def encode(side, texts):
     return features / features.norm(dim=-1, keepdim=True)
 
 
+def test_one_run_gives_states_and_embeddings(side):
+    texts = [*PROMPTS[:9], "", "by the sea " * 20]
+    for layers in ((LAST,), (SECOND_TO_LAST,), (SECOND_TO_LAST, LAST)):
+        states, joint = side.states_and_embeddings(texts, layers)
+        assert len(states) == len(layers)
+        assert all(torch.equal(*pair) for pair in zip(states, side.states(texts, layers)[0], strict=True))
+        assert (joint - encode(side, texts)).abs().max() < 1e-5
+    own = fit_maps(None, side, (SECOND_TO_LAST,), PROMPTS)[SECOND_TO_LAST]
+    other = fitted(side, layers=(SECOND_TO_LAST,))[SECOND_TO_LAST]
+    features = encode(side, PROMPTS[:9])
+    assert (own.states(features) - other.states(features)).abs().max() < 1e-3
+
+
 def fitted(side, fit=None, prompts=PROMPTS, layers=(LAST, SECOND_TO_LAST)):
     return fit_maps(lambda texts: encode(side, texts), side, layers, prompts, fit)
 

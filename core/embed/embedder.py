@@ -23,7 +23,7 @@ from .conditioning import assembled, projected_pooled
 from .embedding import PromptEmbedding
 from .families import CLIP_G, CLIP_L, PROJECTIONS, Encoder, Family, Projection
 from .gap import GapCorrection
-from .learning import Chunk, chunks
+from .learning import Chunk, Encode, chunks
 from .map_files import bank_key, load_or_fit, map_key
 from .projection import PUBLISHED_ALPHA, ClosedForm, ClosedForms, check_alpha, edited, is_published_model
 from .prompts import composed_prompts
@@ -241,7 +241,7 @@ class Embedder:
 
         def learn() -> Iterator[Chunk]:
             nbytes = bank_bytes(shape, joint)
-            return chunks(self._clip.encode_texts, side, layers, prompts, nbytes, self._progress)
+            return chunks(self._encode_beside(side), side, layers, prompts, nbytes, self._progress)
 
         return load_or_make(self._folder / f"bank-{key[:32]}.safetensors", key, shape, joint, learn)
 
@@ -255,9 +255,12 @@ class Embedder:
         key = map_key(self._clip.fingerprint, side, layers, prompts, self._fit)
 
         def fit() -> Mapping:
-            return fit_maps(self._clip.encode_texts, side, layers, prompts, self._fit, self._progress)
+            return fit_maps(self._encode_beside(side), side, layers, prompts, self._fit, self._progress)
 
         return load_or_fit(self._folder, key, layers, fit)[encoder.layer]
+
+    def _encode_beside(self, side: TextSide) -> Encode | None:
+        return None if side.is_of(self._clip) else self._clip.encode_texts
 
     def _prompts(self, count: int) -> tuple[str, ...]:
         return composed_prompts(self._vocabulary(), count)

@@ -17,7 +17,8 @@ FEWEST_TEXTS = 16
 TEXTS_AT_ONCE = 64
 
 Encode = Callable[[Sequence[str]], Tensor]
-"""Texts -> normalised joint embeddings [n, joint width], of the CLIP whose vision tower sees the pictures."""
+"""Texts -> normalised joint embeddings [n, joint width], of the CLIP whose vision tower sees the pictures. Absent where
+that CLIP's text tower is the encoder that is learned: then one run gives both."""
 
 
 class Chunk(NamedTuple):
@@ -28,14 +29,14 @@ class Chunk(NamedTuple):
 
 
 def chunks(
-    encode: Encode,
+    encode: Encode | None,
     side: TextSide,
     layers: Sequence[Layer],
     prompts: Sequence[str],
     nbytes: int,
     progress: Progress = SILENT,
 ) -> Iterator[Chunk]:
-    """What two encoders make of the prompts. Says beforehand how many there are and how large the file will be, and
+    """What the encoders make of the prompts. Says beforehand how many there are and how large the file will be, and
     after the first chunk how long the rest takes. nbytes: of the file. Raises SettingsError for too few prompts."""
     if len(prompts) < FEWEST_TEXTS:
         raise SettingsError(f"There are {len(prompts)} prompts to learn from; give {FEWEST_TEXTS} or more.")
@@ -51,11 +52,14 @@ def chunks(
             task.advance(len(texts))
 
 
-def _encoded(encode: Encode, side: TextSide, layers: Sequence[Layer], texts: Sequence[str]) -> Chunk:
-    joint = encode(texts).float()
+def _encoded(encode: Encode | None, side: TextSide, layers: Sequence[Layer], texts: Sequence[str]) -> Chunk:
+    if encode is None:
+        states, joint = side.states_and_embeddings(texts, layers)
+    else:
+        states, joint = side.states(texts, layers)[0], encode(texts).float()
     if joint.device.type != "cuda":  # of the others not all have float64, such as Apple's and some of Intel's
         joint = joint.cpu()
-    return Chunk(joint, [each.to(joint.device) for each in side.states(texts, layers)[0]])
+    return Chunk(joint, [each.to(joint.device) for each in states])
 
 
 def _duration(seconds: float) -> str:

@@ -79,7 +79,7 @@ class SequenceMap:
 
 
 def fit_maps(
-    encode: Encode,
+    encode: Encode | None,
     side: TextSide,
     layers: Sequence[Layer],
     prompts: Sequence[str],
@@ -91,7 +91,7 @@ def fit_maps(
     Raises ModelError where an encoder gives NaN, SettingsError for too few prompts.
     """
     fit = fit or Fit(max(len(prompts), FEWEST_TEXTS))
-    width = encode(prompts[:1]).shape[-1] if prompts else 0
+    width = side.weights.output_width if encode is None else encode(prompts[:1]).shape[-1] if prompts else 0
     nbytes = fit.bytes_for(width, CONTEXT * side.width, len(layers))
     sums: _Sums | None = None
     for chunk in chunks(encode, side, layers, prompts, nbytes, progress):

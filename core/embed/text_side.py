@@ -62,6 +62,24 @@ class TextSide:
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
         return hidden_states(self.weights, ids, layers), ends
 
+    def states_and_embeddings(
+        self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,)
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The states as `states` gives them, and from the same run the texts' normalised embeddings [texts, joint
+        width], float32, by the tower's own projection, which has to be there."""
+        states, ends = self.states(texts, [*layers, LAST])
+        weights = self.weights
+        assert weights.projection is not None
+        last = _at(states[-1], ends)
+        bias = None if weights.projection_bias is None else weights.projection_bias.float()
+        joint = torch.nn.functional.linear(last, weights.projection.float(), bias)
+        return states[:-1], torch.nn.functional.normalize(joint, dim=-1)
+
+    def is_of(self, clip: Clip) -> bool:
+        """Whether it is the CLIP's own text tower, whose embeddings are those of the joint space."""
+        text = clip.text
+        return isinstance(text, TowerEncoder) and text.weights is self.weights and text.weights.projection is not None
+
     def start_state(self) -> Tensor:
         """[width], float32: the state of start-of-text in the last layer, which is the same whatever follows."""
         (states,) = hidden_states(self.weights, torch.tensor([[self.weights.start_of_text]]))
@@ -91,7 +109,12 @@ class TextSide:
     def _end_states(self, texts: Sequence[str]) -> Tensor:
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
         (states,) = hidden_states(self.weights, ids[:, : int(ends.max()) + 1])
-        return states[torch.arange(len(texts), device=states.device), ends.to(states.device)]
+        return _at(states, ends)
+
+
+def _at(states: Tensor, positions: Tensor) -> Tensor:
+    """Of states [texts, positions, width] one position of each text: [texts, width]."""
+    return states[torch.arange(len(states), device=states.device), positions.to(states.device)]
 
 
 def whole_tower(weights: TowerWeights, encoder: Encoder) -> TowerWeights:
