@@ -63,7 +63,8 @@ class Benchmark:
     def _engine(self) -> Engine:
         tokenizer = open_clip.get_tokenizer("ViT-B-32")
         clip = Clip.from_open_clip(copy.deepcopy(self.clip), self.transform, tokenizer, device=str(self.device))
-        writer = Captioner("random BLIP", model_for("random BLIP", self.blip, self.processor, torch.float32))
+        blip = copy.deepcopy(self.blip)  # whose attention is changed
+        writer = Captioner("random BLIP", model_for("random BLIP", blip, self.processor, torch.float32))
         settings = Settings(phrases="peer", device=str(self.device), cache=self.cache)
         return Engine(settings, clip=clip, load_captioner=lambda progress: writer)
 

@@ -156,6 +156,18 @@ def test_many_at_once_equals_one_by_one(folders: dict[str, Path], images: list[I
     assert captioner.caption([]) == []
 
 
+def test_blips_attention_is_fused_and_the_same(folders: dict[str, Path], images: list[Image.Image]) -> None:
+    original, processor = direct(folders["blip"])
+    ours = Captioner.load(str(folders["blip"])).module
+    pixels = processor.image_processor(images, return_tensors="pt").pixel_values
+    with torch.no_grad(), torch.profiler.profile() as profile:
+        states = ours.vision_model(pixel_values=pixels).last_hidden_state
+    assert "aten::scaled_dot_product_attention" in {event.key for event in profile.key_averages()}
+    with torch.no_grad():
+        wanted = original.vision_model(pixel_values=pixels).last_hidden_state
+    assert torch.allclose(states, wanted, atol=1e-5)
+
+
 def test_fewer_at_once_where_the_memory_does_not_suffice(
     folders: dict[str, Path], images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from ..devices import in_portions
 from ..errors import ModelError, SettingsError
 from ..settings import CaptionSettings
 from ..transformers_access import quiet_transformers
+from .fused_attention import fuse_attention
 
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
 FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
@@ -115,6 +116,10 @@ class CaptionModel:
 
 class Blip(CaptionModel):
     """Continues a text; the caption contains it."""
+
+    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
+        super().__init__(name, model, processor, dtype)
+        fuse_attention(model)
 
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
         inputs = self._to_device(self._processor.image_processor(images, return_tensors="pt"))
