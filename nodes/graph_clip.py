@@ -49,7 +49,7 @@ _FAMILIES = {
 class GraphClip:
     """Makes a Clip of a CLIP and a CLIP_VISION, each in ComfyUI's care and as patched by LoRAs.
 
-    projection [width, width of the text encoder]: to the space they share."""
+    projection [width, width of the text encoder]: to the space they share, in main memory."""
 
     def __init__(self, clip: Any, clip_vision: Any | None, part: str, projection: Tensor) -> None:
         self._clip = clip
@@ -134,10 +134,11 @@ def _joined(clip: Any, width: int, part: str | None, progress: Progress) -> tupl
     part = next((name for name, each in encoders.items() if each.text_projection.weight.shape[0] == width), None)
     if part is None:
         raise ModelError(_mismatch(list(encoders), width))
+    bring_text_encoders(clip)
     if part == "clip_l":
         # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
         return part, find_projection(encoders[part].text_model, progress)
-    projection = encoders[part].text_projection.weight.detach()
+    projection = encoders[part].text_projection.weight.float().cpu()
     if not bool(projection.isfinite().all()) or not bool(projection.any()):
         raise ModelError(
             f"The checkpoint holds no text projection for its {_FAMILIES[part].name}; "
@@ -168,9 +169,19 @@ def _mismatch(parts: Sequence[str], width: int) -> str:
 
 
 def _vision_tower(clip_vision: Any) -> VisionTower:
-    model = clip_vision.model
+    """On the vision model's own device, which need not be the text encoder's."""
+    model, device = clip_vision.model, clip_vision.load_device
     patches = transformers_patches(model.vision_model, model.visual_projection)
-    return VisionTower(lambda pixels: model(pixel_values=pixels)[2], model, patches)
+
+    def see(pixels: Tensor) -> Tensor:
+        # without an intermediate output LLaVA's fail
+        return model(pixel_values=pixels.to(device), intermediate_output=-2)[2].to(pixels.device)
+
+    def see_patches(pixels: Tensor) -> Tensor:
+        assert patches is not None
+        return patches(pixels.to(device)).to(pixels.device)
+
+    return VisionTower(see, model, None if patches is None else see_patches)
 
 
 def _preprocess(clip_vision: Any) -> Preprocess:

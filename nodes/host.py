@@ -11,6 +11,7 @@ from typing import Any
 import comfy.model_management as memory
 import folder_paths
 import torch
+from comfy.lora import calculate_weight
 from comfy.model_patcher import ModelPatcher
 from comfy.sd1_clip import SD1ClipModel
 from comfy.sdxl_clip import SDXLClipModel
@@ -93,8 +94,8 @@ class Resident:
         """Has the module on the device it computes on, making room if need be, and returns that.
 
         beside: patchers of other models that have to be there too."""
-        memory.load_models_gpu([self.patcher, *beside], memory_required=WORKING_MEMORY, force_full_load=True)
-        # where memory is short, ComfyUI leaves behind the parameters of modules that have parts
+        memory.load_models_gpu([self.patcher, *beside], memory_required=WORKING_MEMORY)
+        # where memory is short, ComfyUI leaves a part behind, which it can only bring while its own modules run
         self.patcher.model.to(self.patcher.load_device)
         return self.patcher.load_device
 
@@ -104,32 +105,35 @@ def as_result(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(memory.intermediate_device())
 
 
+def as_picture(tensor: torch.Tensor) -> torch.Tensor:
+    """The same for an IMAGE or MASK, which newer ComfyUIs may keep in half precision."""
+    newer = getattr(memory, "intermediate_dtype", None)
+    return tensor.to(memory.intermediate_device(), torch.float32 if newer is None else newer())
+
+
 def bring_patchers(patchers: list[Any], working_memory: int) -> None:
-    """Has models of the graph's on their devices, with room for as many bytes beside them."""
-    memory.load_models_gpu(patchers, memory_required=working_memory, force_full_load=True)
+    """Has models of the graph's ready to run on their devices, with room for as many bytes beside them. Where memory is
+    short, ComfyUI leaves parts of them in main memory."""
+    memory.load_models_gpu(patchers, memory_required=working_memory)
 
 
-def clip_text_encoders(clip: Any) -> dict[str, Any]:
+def clip_text_encoders(clip: Any) -> dict[str, WeightsInUse]:
     """The CLIP text encoders of a CLIP by ComfyUI's names for them (clip_l, clip_h, clip_g): comfy.clip_model's
     CLIPTextModel each, whose parameters are those that are used."""
-    encoders = {}
-    for name in _CLIP_PARTS:
-        part = getattr(clip.cond_stage_model, name, None)  # absent, or None where a file came without it
-        if part is not None:
-            encoders[name] = part.transformer
-            if weights_come_in_use(clip.patcher):
-                encoders[name] = WeightsInUse(part.transformer, clip.patcher, f"{name}.transformer")
-    return encoders
-
-
-def weights_come_in_use(patcher: Any) -> bool:
-    """Whether it is one of newer ComfyUIs' that bring weights to the device, and patch them, only while in use."""
-    is_dynamic = getattr(patcher, "is_dynamic", None)
-    return is_dynamic is not None and is_dynamic()
+    # absent, or None where a file came without it
+    parts = {name: getattr(clip.cond_stage_model, name, None) for name in _CLIP_PARTS}
+    return {
+        name: WeightsInUse(part.transformer, clip.patcher, f"{name}.transformer")
+        for name, part in parts.items()
+        if part is not None
+    }
 
 
 class WeightsInUse:
-    """A module of such a patcher's model, with the parameters it has while they are used."""
+    """A module of a patcher's model, whose parameters are what ComfyUI computes with, on the patcher's device.
+
+    ComfyUI patches them once, or each time they are used; it may have left them in main memory, in another type, or
+    quantised."""
 
     def __init__(self, module: Any, patcher: Any, path: str) -> None:
         self._module, self._patcher, self._path = module, patcher, path
@@ -137,8 +141,7 @@ class WeightsInUse:
     def __getattr__(self, name: str) -> Any:
         value, path = getattr(self._module, name), f"{self._path}.{name}"
         if isinstance(value, torch.nn.Parameter):
-            device = self._patcher.load_device
-            return self._patcher.patch_weight_to_device(path, device_to=device, return_weight=True).to(device)
+            return self._in_use(value.detach(), path, getattr(self._module, f"{name}_comfy_model_dtype", None))
         return WeightsInUse(value, self._patcher, path) if isinstance(value, torch.nn.Module) else value
 
     def __getitem__(self, index: int) -> WeightsInUse:
@@ -148,6 +151,21 @@ class WeightsInUse:
 
     def __call__(self, *values: Any) -> Any:
         return self._module(*values)
+
+    def _in_use(self, stored: torch.Tensor, path: str, dtype: torch.dtype | None) -> torch.Tensor:
+        device, quantised = self._patcher.load_device, type(stored) is not torch.Tensor
+        weight = stored.to(device).dequantize() if quantised else stored.to(device, dtype)
+        patches = self._patcher.patches.get(path)
+        if not patches or path in self._patcher.backup:  # what has a backup is patched where it is
+            return weight
+        patched = calculate_weight(patches, weight.to(_patching_dtype(device), copy=True), path)
+        return patched if quantised or weight.dtype.itemsize == 1 else patched.to(weight.dtype)
+
+
+def _patching_dtype(device: torch.device) -> torch.dtype:
+    """What ComfyUI itself patches weights in."""
+    newer = getattr(memory, "lora_compute_dtype", None)
+    return torch.float32 if newer is None else newer(device)
 
 
 def stable_diffusion_encoders(clip: Any) -> list[str]:

@@ -105,6 +105,11 @@ class Setup:
     source: ClipSource
     captioner: NamedCaptioner | None
 
+    @property
+    def patcher(self) -> Any:
+        """By this ComfyUI knows, where main memory is short, that it can free much by forgetting an INTERROGATOR."""
+        return next(iter(self.source.patchers), None)
+
     def engine(self, settings: Settings, progress: Progress, *beside: Any) -> Engine:
         """An engine for one run, to be used in a `with` statement: after it nothing is left on the device but what
         ComfyUI knows of. beside: patchers of the graph's models that have to be there with the CLIP."""

@@ -51,14 +51,13 @@ def bring_text_encoders(clip: Any, *others: Any, working_memory: int = host.WORK
 
     Raises ModelError where its weights cannot be had as they are used."""
     host.bring_patchers([clip.patcher, *others], working_memory)
-    if not host.weights_come_in_use(clip.patcher) and clip.patcher.lowvram_patch_counter() > 0:
-        raise ModelError("LoRAs on the CLIP cannot be had as weights while ComfyUI runs with --novram.")
+    # newer ComfyUIs have quantised tensors instead, which can be read
     if any(getattr(encoder, "scaled_fp8", None) is not None for encoder in host.clip_text_encoders(clip).values()):
         raise ModelError("The CLIP is stored in scaled fp8, whose weights cannot be read; load it in fp16.")
 
 
 def tower_weights(clip: Any, part: str, projection: Tensor | None) -> TowerWeights:
-    """The weights of one of the CLIP's text encoders, where and as they are."""
+    """The weights of one of the CLIP's text encoders as they are used."""
     model = host.clip_text_encoders(clip)[part].text_model
     _, start, end = host.clip_tokenizer(clip, part)
     return from_comfy(model, projection, start, end)

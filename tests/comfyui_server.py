@@ -98,14 +98,18 @@ class Server:
             os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait(30)
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=60) as response:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as response:
             content = response.read()
             return json.loads(content) if "json" in response.headers.get("Content-Type", "") else content
 
     def post(self, path: str, value: Any) -> Any:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}{path}", json.dumps(value).encode(), {"Content-Type": "application/json"}
+            f"{self.url}{path}", json.dumps(value).encode(), {"Content-Type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
@@ -132,6 +136,15 @@ class Server:
     def run(self, graph: dict[str, Any]) -> Run:
         return self.finished(self.submit(graph))
 
+    def last_run(self) -> Run:
+        return Run(list(self.get("/history").values())[-1])
+
+    def forget(self) -> None:
+        """As if nothing had ever been run or downloaded."""
+        self.post("/free", {"unload_models": True, "free_memory": True})
+        time.sleep(2)  # its worker looks once a second
+        shutil.rmtree(self.shared / "models", ignore_errors=True)
+
 
 class Run:
     """What the history says of a graph that ended."""
@@ -156,6 +169,11 @@ class Run:
     def text(self, node: str) -> list[str]:
         assert self.succeeded, self.error
         return self.outputs[node]["text"]
+
+    def texts(self) -> list[str]:
+        """Of all nodes that have any."""
+        assert self.succeeded, self.error
+        return [text for output in self.outputs.values() for text in output.get("text", ())]
 
 
 def rendered(comfyui: Server, graph: dict) -> np.ndarray:

@@ -13,8 +13,8 @@ import json
 import sys
 
 MODULES = (
-    *("comfy.model_management", "comfy.model_patcher", "comfy.utils", "comfy_execution.graph", "folder_paths"),
-    *("server", "comfy_api.latest", "comfy_api.latest.io"),
+    *("comfy.model_management", "comfy.model_patcher", "comfy.lora", "comfy.utils", "comfy_execution.graph"),
+    *("folder_paths", "server", "comfy_api.latest", "comfy_api.latest.io"),
 )
 NOT_OF_COMFYUI = {"ComfyType", "PromptServer"}
 

@@ -55,7 +55,7 @@ class SmallVision(torch.nn.Module):
         self.room = room
         self.runs: list[int] = []
 
-    def forward(self, pixel_values: torch.Tensor) -> tuple[None, None, torch.Tensor]:
+    def forward(self, pixel_values: torch.Tensor, intermediate_output: int) -> tuple[None, None, torch.Tensor]:
         if len(pixel_values) > self.room:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         self.runs.append(len(pixel_values))
@@ -67,6 +67,7 @@ def small_vision(room: int = 1_000) -> Any:
     return SimpleNamespace(
         model=model,
         patcher=ModelPatcher(model, CPU, CPU),
+        load_device=CPU,
         image_size=16,
         image_mean=(0.5, 0.5, 0.5),
         image_std=(0.5, 0.5, 0.5),

@@ -102,7 +102,7 @@ def test_what_was_seen_elsewhere_needs_no_vision_model(clip, projection_file):
     vision = small_vision()
     expected = states(clip, vision, projection="ridge")
     pixels = (FIVE.movedim(-1, 1) * 255).round() / 255
-    seen = {"image_embeds": vision.model((pixels - 0.5) / 0.5)[2]}
+    seen = {"image_embeds": vision.model((pixels - 0.5) / 0.5, -2)[2]}
     found = states(clip, None, image=seen, projection="ridge")
     assert torch.allclose(found, expected, atol=1e-3 * float(expected.abs().max()))
     with pytest.raises(ModelError, match="no vision model is at hand"):
@@ -141,36 +141,56 @@ def test_interrupt_ends_the_node_and_leaves_no_half_file(clip, projection_file, 
     assert not list((folders / "unrender").glob("embed/*"))
 
 
-class DynamicPatcher(ModelPatcher):
-    """As newer ComfyUIs have them: a weight is patched for who uses it, and is never so in the model itself."""
-
-    def is_dynamic(self) -> bool:
-        return True
-
-    def patch_weight_to_device(self, key, device_to=None, return_weight=False):
-        assert return_weight, "anything else would change the model"
-        weight = self.model.get_parameter(key)
-        return weight * 1.5 if key == PATCHED else weight
-
-
 PATCHED = "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
 
 
-def test_loras_take_part_where_weights_are_patched_only_while_in_use(clip):
-    newer = SimpleNamespace(**vars(clip))
-    newer.patcher = DynamicPatcher(clip.cond_stage_model, CPU, CPU)
-    plain, found = side_of(clip), side_of(newer)
-    before = plain.states(["boat"])[0][0]
-    assert not torch.allclose(found.states(["boat"])[0][0], before, atol=1e-2)
-    assert found.fingerprint != plain.fingerprint
+@pytest.fixture
+def patched(clip):
+    """The same CLIP with a LoRA, whose one patch doubles a weight."""
+    clone = SimpleNamespace(**vars(clip))
+    clone.patcher = ModelPatcher(clip.cond_stage_model, CPU, CPU)
+    clone.patcher.patches = {PATCHED: [2.0]}
+    return clone
+
+
+def test_loras_take_part_wherever_comfyui_has_patched_the_weights(clip, patched):
+    """In the model itself, or, for what is left in main memory or always in newer ComfyUIs, only while in use."""
+    plain, in_use = side_of(clip), side_of(patched)
+    assert not torch.allclose(in_use.states(["boat"])[0][0], plain.states(["boat"])[0][0], atol=1e-2)
     weight = clip.cond_stage_model.get_parameter(PATCHED)
     with torch.no_grad():
-        weight *= 1.5
+        weight *= 2
+    patched.patcher.backup[PATCHED] = weight / 2
     try:
-        assert torch.allclose(found.states(["boat"])[0][0], side_of(clip).states(["boat"])[0][0], atol=1e-5)
+        in_place = side_of(patched)
+        assert (in_place.states(["boat"])[0][0] == in_use.states(["boat"])[0][0]).all()
+        assert in_place.fingerprint == in_use.fingerprint != plain.fingerprint
     finally:
         with torch.no_grad():
-            weight /= 1.5
+            weight /= 2
+
+
+class Halves(torch.Tensor):
+    """Quantised, by no good method."""
+
+    def dequantize(self) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor).float() * 2
+
+
+def test_quantised_weights_and_those_kept_in_another_type_are_as_comfyui_uses_them(clip):
+    expected = side_of(clip)
+    layer = clip.cond_stage_model.clip_l.transformer.text_model.encoder.layers[0].mlp
+    weight, norm = layer.fc1.weight, layer.fc2.bias
+    try:
+        layer.fc1.weight = torch.nn.Parameter((weight.detach() / 2).as_subclass(Halves))
+        layer.fc2.bias = torch.nn.Parameter(norm.detach().double())
+        layer.fc2.bias_comfy_model_dtype = torch.float32
+        found = side_of(clip)
+    finally:
+        layer.fc1.weight, layer.fc2.bias = weight, norm
+        del layer.fc2.bias_comfy_model_dtype
+    assert (found.states(["boat"])[0][0] == expected.states(["boat"])[0][0]).all()
+    assert found.fingerprint == expected.fingerprint
 
 
 def side_of(clip) -> TextSide:
