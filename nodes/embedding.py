@@ -21,6 +21,15 @@ from .looks import PICTURES, looked_at
 from .models import ModelNode, Setup, default_setup
 from .text_encoders import family_of, text_sides
 
+_ALIASES = [
+    "image variation",
+    "image prompt",
+    "image to conditioning",
+    "image as prompt",
+    "ip adapter",
+    "unclip",
+    "revision",
+]
 USUAL = "usual"
 """In the list of projections: the family's own choice."""
 
@@ -28,10 +37,11 @@ USUAL = "usual"
 class ImageToPromptEmbedding(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderImageToPromptEmbedding",
             display_name="Image To Prompt Embedding",
             category="unrender",
+            search_aliases=_ALIASES,
             description="Puts a picture in a prompt's place, without words: its CLIP embedding becomes what the text "
             "encoder of Stable Diffusion 1, 2 or XL would have said. With nothing but picture and checkpoint the CLIP "
             "of that family is downloaded into models/unrender when first used.",
@@ -110,25 +120,27 @@ def _settings() -> list[Any]:
             tooltip="Words that change the picture, without weights. With pinv they stay in force beside it, "
             "with anchored they take its prompt's place; with ridge and bank they need a strength below 1.",
         ),
-        io.Float.Input(
-            "alpha",
-            default=PUBLISHED_ALPHA,
-            min=0.0,
-            max=10.0,
-            step=0.05,
-            tooltip="How much the text changes the picture, with pinv.",
-        ),
-        io.Combo.Input("mix", options=list(MIXES), default=MIXES[0], tooltip=MIX_TOOLTIP),
-        io.String.Input(
-            "weights",
-            default="",
-            tooltip="How much each picture of a batch counts, between commas; equally without.",
-        ),
-        io.Combo.Input(
-            "fit",
-            options=list(FITS),
-            default="crop",
-            tooltip="What becomes of a picture that is not square: its centre is cropped, it is padded, or squashed.",
+        *host.advanced(
+            io.Float.Input(
+                "alpha",
+                default=PUBLISHED_ALPHA,
+                min=0.0,
+                max=10.0,
+                step=0.05,
+                tooltip="How much the text changes the picture, with pinv.",
+            ),
+            io.Combo.Input("mix", options=list(MIXES), default=MIXES[0], tooltip=MIX_TOOLTIP),
+            io.String.Input(
+                "weights",
+                default="",
+                tooltip="How much each picture of a batch counts, between commas; equally without.",
+            ),
+            io.Combo.Input(
+                "fit",
+                options=list(FITS),
+                default="crop",
+                tooltip="What becomes of a picture that is not square: its centre cropped, it padded, or squashed.",
+            ),
         ),
     ]
 
@@ -161,31 +173,33 @@ def _optional_inputs() -> list[Any]:
             tooltip="For anchored: a prompt that describes the picture, from Interrogate Picture or any other "
             "node. Without it the picture is interrogated quickly.",
         ),
-        io.Float.Input(
-            "correction",
-            optional=True,
-            default=Blend.correction,
-            min=0.0,
-            max=4.0,
-            step=0.05,
-            tooltip="For anchored: how much of what is seen beyond the prompt is added to it.",
-        ),
-        io.Float.Input(
-            "temperature",
-            optional=True,
-            default=Blend.temperature,
-            min=0.01,
-            max=1.0,
-            step=0.01,
-            tooltip="For bank: the lower, the more the prompts most like the picture count.",
+        *host.advanced(
+            io.Float.Input(
+                "correction",
+                optional=True,
+                default=Blend.correction,
+                min=0.0,
+                max=4.0,
+                step=0.05,
+                tooltip="For anchored: how much of what is seen beyond the prompt is added to it.",
+            ),
+            io.Float.Input(
+                "temperature",
+                optional=True,
+                default=Blend.temperature,
+                min=0.01,
+                max=1.0,
+                step=0.01,
+                tooltip="For bank: the lower, the more the prompts most like the picture count.",
+            ),
         ),
     ]
 
 
 _PROJECTION = (
-    "pinv is the published closed form, at once, for Stable Diffusion 1. The others learn from text alone, for every "
-    "family, and take minutes at their first use: ridge is a map, bank an average of prompts like the picture, "
-    "anchored the prompt it is interrogated for plus what the map sees beyond. usual: pinv where it can be, else ridge."
+    "usual is pinv for Stable Diffusion 1 and ridge for 2 and XL. pinv, the published closed form, works at once. The "
+    "others learn from text alone, for minutes at their first use: ridge a map, bank an average of prompts like the "
+    "picture, anchored the prompt it is interrogated for plus what the map sees beyond."
 )
 
 MIX_TOOLTIP = (

@@ -14,14 +14,17 @@ from .embedding import MIX_TOOLTIP
 from .files import embedding_files
 from .host import io
 
+_NOTHING_SAVED = "nothing saved yet"
+
 
 class BlendPromptEmbeddings(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderBlendPromptEmbeddings",
             display_name="Blend Prompt Embeddings",
             category="unrender",
+            search_aliases=["mix images", "image mix", "conditioning average"],
             description="Makes one prompt embedding of two, for the same family of models and the same text encoder.",
             hidden=[io.Hidden.unique_id],
             inputs=[
@@ -49,10 +52,11 @@ class BlendPromptEmbeddings(io.ComfyNode):
 class SavePromptEmbedding(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderSavePromptEmbedding",
             display_name="Save Prompt Embedding",
             category="unrender",
+            search_aliases=["save conditioning"],
             description="Keeps a prompt embedding as a safetensors file under models/unrender.",
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
@@ -79,16 +83,17 @@ class SavePromptEmbedding(io.ComfyNode):
 class LoadPromptEmbedding(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderLoadPromptEmbedding",
             display_name="Load Prompt Embedding",
             category="unrender",
+            search_aliases=["load conditioning"],
             description="A prompt embedding that was saved, here or by the unrender command.",
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
                     "name",
-                    options=list(embedding_files()),
+                    options=list(embedding_files()) or [_NOTHING_SAVED],
                     tooltip=f"A safetensors file in models/unrender/{FOLDER}.",
                 )
             ],
@@ -104,6 +109,8 @@ class LoadPromptEmbedding(io.ComfyNode):
     def execute(cls, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             path = embedding_files().get(name)
+            if name == _NOTHING_SAVED:
+                raise EmbeddingError("No prompt embedding has been saved; make one with Save Prompt Embedding first.")
             if path is None:
                 raise EmbeddingError(f"There is no prompt embedding {name!r} any more; choose another.")
             return given(PromptEmbedding.load(path))

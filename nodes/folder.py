@@ -18,10 +18,11 @@ from .models import ModelNode, default_setup
 class CaptionFolder(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderCaptionFolder",
             display_name="Caption Folder",
             category="unrender",
+            search_aliases=["batch caption", "dataset captions", "tag folder", "caption dataset", "training captions"],
             description="Writes a text file beside each picture of a folder, such as training takes. After Interrupt, "
             "the next run goes on where this one stopped.",
             is_output_node=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,20 @@ _SECONDS_BETWEEN_STATUS = 0.25
 
 WORKING_MEMORY = 1536 * 2**20
 """Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
+
+
+def schema(*, search_aliases: Sequence[str], **fields: Any) -> io.Schema:
+    """io.Schema's fields; search_aliases: further words by which newer ComfyUIs find the node."""
+    made = io.Schema(**fields)
+    made.search_aliases = list(search_aliases)
+    return made
+
+
+def advanced(*inputs: Any) -> list[Any]:
+    """The inputs, which the page shows when asked for advanced ones."""
+    for each in inputs:
+        each.extra_dict = {**each.extra_dict, "advanced": True}
+    return list(inputs)
 
 
 def register_folder() -> None:
@@ -206,9 +220,16 @@ def reporting(node_id: str | None) -> Iterator[NodeProgress]:
         memory.throw_exception_if_processing_interrupted()
         raise memory.InterruptProcessingException from None
     except UnrenderError as error:
-        raise type(error)(in_node_terms(str(error))) from error
+        raise _shown(error) from error
     finally:
         progress.say("")
+
+
+def _shown(error: UnrenderError) -> UnrenderError:
+    """The same error in a node's words, and of the class's plain name: ComfyUI shows a class with its module, which is
+    here a path."""
+    kind = type(type(error).__name__, (type(error),), {"__module__": "unrender"})
+    return kind(in_node_terms(str(error)))
 
 
 class NodeProgress(Progress):

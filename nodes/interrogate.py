@@ -24,10 +24,22 @@ class Interrogate(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         default = Settings()
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderInterrogate",
             display_name="Interrogate Picture",
             category="unrender",
+            search_aliases=[
+                "clip interrogator",
+                "image to prompt",
+                "image to text",
+                "img2prompt",
+                "reverse prompt",
+                "prompt from image",
+                "describe image",
+                "caption",
+                "tagger",
+                "blip",
+            ],
             description="Finds the prompt that would have rendered a picture. Without an interrogator it uses "
             "ViT-L-14/openai, the CLIP that Stable Diffusion 1 listens to, and the captioner blip-large; both are "
             "downloaded into models/unrender when first used.",
@@ -48,7 +60,7 @@ class Interrogate(ModelNode):
                 io.String.Input(
                     "exclude",
                     default="",
-                    tooltip="Phrases that are never used, between commas; a bare name excludes an artist.",
+                    tooltip="Phrases that are never added to the caption, between commas; a name is an artist's.",
                 ),
                 io.String.Input("prefix", default="", tooltip="Words before the prompt, such as a trigger word."),
                 io.String.Input("suffix", default="", tooltip="Words after the prompt."),
@@ -117,7 +129,7 @@ def interrogate(
     with setup.engine(settings, progress) as engine:
         for number, image in enumerate(images):
             progress.check()
-            progress.subject = f"picture {number + 1} of {len(images)}: " if len(images) > 1 else ""
+            progress.subject = f"Picture {number + 1} of {len(images)} · " if len(images) > 1 else ""
             found.append(engine.interrogate(image, mode, texts[number] if texts else ""))
     return found
 

@@ -25,13 +25,17 @@ def _captioner_inputs(default: str) -> list[Any]:
             "format under models/unrender are offered too. none: the prompt is phrases alone, unless a caption is "
             "connected.",
         ),
-        io.String.Input(
-            "instruction",
-            default="",
-            tooltip="What the captioner is asked, or for BLIP and GIT how the caption begins.",
+        *host.advanced(
+            io.String.Input(
+                "instruction",
+                default="",
+                tooltip="What the captioner is asked, or for BLIP and GIT how the caption begins.",
+            ),
+            io.Int.Input("caption_length", default=32, min=1, max=512, tooltip="Tokens of a caption at most."),
+            io.Int.Input(
+                "beams", default=1, min=1, max=16, tooltip="Beams of the captioner's search; 1 is the quickest."
+            ),
         ),
-        io.Int.Input("caption_length", default=32, min=1, max=512, tooltip="Tokens of a caption at most."),
-        io.Int.Input("beams", default=1, min=1, max=16, tooltip="Beams of the captioner's search; 1 is the quickest."),
     ]
 
 
@@ -47,19 +51,21 @@ def _search_inputs() -> list[Any]:
             "clip-gaze are the lists of those packages, if "
             "installed.",
         ),
-        io.Combo.Input(
-            "search",
-            options=list(SEARCHES),
-            default="peer",
-            tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also "
-            "follows "
-            "several prompts side by side and takes longer.",
-        ),
-        io.Combo.Input(
-            "fit",
-            options=list(FITS),
-            default="crop",
-            tooltip="What becomes of a picture that is not square: its centre is cropped, it is padded, or squashed.",
+        *host.advanced(
+            io.Combo.Input(
+                "search",
+                options=list(SEARCHES),
+                default="peer",
+                tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also "
+                "follows "
+                "several prompts side by side and takes longer.",
+            ),
+            io.Combo.Input(
+                "fit",
+                options=list(FITS),
+                default="crop",
+                tooltip="What becomes of a picture that is not square: its centre cropped, it padded, or squashed.",
+            ),
         ),
     ]
 
@@ -67,10 +73,11 @@ def _search_inputs() -> list[Any]:
 class LoadInterrogator(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderLoadInterrogator",
             display_name="Load Interrogator",
             category="unrender",
+            search_aliases=["clip interrogator loader", "interrogator settings"],
             description="Chooses the models and the vocabulary for Interrogate Picture and loads the CLIP, "
             "downloading it "
             "into models/unrender when first used.",
@@ -87,18 +94,20 @@ class LoadInterrogator(io.ComfyNode):
                 ),
                 *_captioner_inputs("blip-large"),
                 *_search_inputs(),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    default="auto",
-                    tooltip="auto is quick and decides in float32; exact is float32 throughout.",
-                ),
-                io.String.Input(
-                    "other_clip",
-                    default="",
-                    optional=True,
-                    tooltip="Any other CLIP, in place of the choice above: an open_clip name/tag, a hub name or a "
-                    "folder.",
+                *host.advanced(
+                    io.Combo.Input(
+                        "precision",
+                        options=list(PRECISIONS),
+                        default="auto",
+                        tooltip="auto is quick and decides in float32; exact is float32 throughout.",
+                    ),
+                    io.String.Input(
+                        "other_clip",
+                        default="",
+                        optional=True,
+                        tooltip="Any other CLIP, in place of the choice above: an open_clip name/tag, a hub name or a "
+                        "folder.",
+                    ),
                 ),
             ],
             outputs=[
@@ -124,10 +133,11 @@ class LoadInterrogator(io.ComfyNode):
 class InterrogatorFromGraph(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderInterrogatorFromClip",
             display_name="Interrogator From CLIP",
             category="unrender",
+            search_aliases=["interrogator from checkpoint", "reuse clip"],
             description="Interrogates with the text encoder and the vision model that are in the graph already, so "
             "that no other CLIP is loaded. LoRAs on the CLIP take part.",
             hidden=[io.Hidden.unique_id],

@@ -16,10 +16,11 @@ _SILENT = "The file says nothing of how it was made."
 class ReadImagePrompt(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderReadImagePrompt",
             display_name="Read Image Prompt",
             category="unrender",
+            search_aliases=["png info", "image metadata", "read metadata", "generation data", "exif", "prompt reader"],
             description="Reads the prompt and settings that a generator wrote into a picture's file: ComfyUI, "
             "AUTOMATIC1111, Forge, InvokeAI, NovelAI, Fooocus. No model is needed; nothing of it is checked.",
             is_output_node=True,

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 class Analyze(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderAnalyze",
             display_name="Analyze Picture",
             category="unrender",
+            search_aliases=["describe image", "image style", "artist", "medium", "classify image", "zero shot"],
             description="Says for each category, such as mediums, artists or movements, which phrases suit a picture "
             "best and how likely each is among all of its category.",
             is_output_node=True,
@@ -89,10 +90,17 @@ def analysis_table(analysis: Analysis) -> str:
 class MatchPhrases(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderMatchPhrases",
             display_name="Match Phrases",
             category="unrender",
+            search_aliases=[
+                "clip score",
+                "clip similarity",
+                "rank prompts",
+                "zero shot classification",
+                "compare text and image",
+            ],
             description="Ranks phrases of yours by how well they suit a picture.",
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
@@ -154,10 +162,11 @@ def ranking(match: Match, picture: int) -> str:
 class Locate(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return host.schema(
             node_id="UnrenderLocate",
             display_name="Locate Phrase",
             category="unrender",
+            search_aliases=["heatmap", "attention map", "segment by text", "text to mask", "clipseg", "find in image"],
             description="Where in a picture a phrase finds its support, by what the CLIP's vision model says of each "
             "patch. Coarse: good for a rough mask or crop.",
             hidden=[io.Hidden.unique_id],

@@ -2,34 +2,60 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 
-const WIDGET = "unrender_text";
+const NAME = "unrender_text"; // of the text box, and of the property that keeps the text in a saved workflow
+const HEIGHT = 200;
+const HEIGHT_OF_A_LINE = 50;
+const RESULT_IS_A_LINE = ["UnrenderCaptionFolder", "UnrenderSavePromptEmbedding"];
 
-function textWidget(node) {
-  let widget = node.widgets?.find((candidate) => candidate.name === WIDGET);
-  if (!widget) {
-    widget = app.widgets.STRING(node, WIDGET, ["STRING", { multiline: true }], app).widget;
-    widget.label = "result"; // which only the newer way of drawing nodes shows
-    // neither in a saved workflow, whose values would be shifted, nor in what is sent to run
-    widget.serialize = false;
-    widget.options = { ...widget.options, serialize: false, read_only: true };
-    const element = widget.element ?? widget.inputEl;
-    if (element) {
-      element.readOnly = true;
-      element.style.opacity = 0.8;
-    }
-    const [width, height] = node.computeSize();
-    node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
+const boxOf = (node) => node.widgets?.find((widget) => widget.name === NAME);
+
+const hasResult = (node) => node.constructor.nodeData?.output_node;
+
+const heightFor = (node) => (hasResult(node) && !RESULT_IS_A_LINE.includes(node.type) ? HEIGHT : HEIGHT_OF_A_LINE);
+
+function makeBox(node) {
+  const before = [...node.size];
+  const box = app.widgets.STRING(node, NAME, ["STRING", { multiline: true }], app).widget;
+  box.label = "result"; // which only the newer way of drawing nodes shows
+  // neither among a saved workflow's values, which would be shifted, nor in what is sent to run
+  box.serialize = false;
+  box.options = { ...box.options, serialize: false, read_only: true, getMinHeight: () => heightFor(node) };
+  const element = box.element ?? box.inputEl;
+  if (element) {
+    element.readOnly = true;
+    element.placeholder = "";
+    element.style.opacity = 0.8;
   }
-  return widget;
+  const [width, least] = node.computeSize();
+  node.setSize([Math.max(before[0], width), Math.max(before[1], least)]);
+  box.sizeWithout = before;
+  return box;
+}
+
+function removeBox(node) {
+  const box = boxOf(node);
+  if (!box) return;
+  node.widgets.splice(node.widgets.indexOf(box), 1);
+  box.onRemove?.();
+  node.setSize(box.sizeWithout);
 }
 
 function show(node, text) {
-  textWidget(node).value = text;
+  (boxOf(node) ?? makeBox(node)).value = text;
   node.setDirtyCanvas?.(true, true);
 }
 
-function showOutput(node, output) {
-  if (output?.text) show(node, [].concat(output.text).join("\n\n"));
+function showResult(node, output) {
+  if (!output?.text) return;
+  const text = [].concat(output.text).join("\n\n");
+  if (hasResult(node)) node.properties[NAME] = text;
+  show(node, text);
+}
+
+// What is to be seen when nothing is going on: the last result, if there was any.
+function rest(node) {
+  if (hasResult(node)) show(node, node.properties[NAME] ?? "");
+  else removeBox(node);
 }
 
 function inGraph(graph, id) {
@@ -41,11 +67,17 @@ function nodeAt(path) {
   const root = app.rootGraph ?? app.graph;
   const steps = String(path).split(":");
   const last = steps.pop();
-  const graph = steps.reduce(
-    (outer, step) => root.subgraphs?.get(step) ?? inGraph(outer, step)?.subgraph,
-    root,
-  );
+  const graph = steps.reduce((outer, step) => root.subgraphs?.get(step) ?? inGraph(outer, step)?.subgraph, root);
   return inGraph(graph, last);
+}
+
+function after(prototype, method, then) {
+  const before = prototype[method];
+  prototype[method] = function (...values) {
+    const result = before?.apply(this, values);
+    then(this, ...values);
+    return result;
+  };
 }
 
 const extension = {
@@ -53,23 +85,20 @@ const extension = {
   init() {
     api.addEventListener("unrender.status", ({ detail }) => {
       const node = nodeAt(detail.node);
-      // an empty line only follows what was shown before
-      if (node && (detail.text || node.widgets?.some((widget) => widget.name === WIDGET))) show(node, detail.text);
+      if (node) detail.text ? show(node, detail.text) : rest(node);
     });
   },
-  beforeRegisterNodeDef(nodeType, nodeData) {
+  beforeRegisterNodeDef({ prototype }, nodeData) {
     if (!nodeData.name?.startsWith("Unrender")) return;
-    const before = nodeType.prototype.onExecuted;
-    nodeType.prototype.onExecuted = function (output) {
-      before?.apply(this, arguments);
-      showOutput(this, output);
-    };
+    after(prototype, "onNodeCreated", (node) => hasResult(node) && makeBox(node));
+    after(prototype, "onConfigure", (node) => hasResult(node) && rest(node));
+    after(prototype, "onExecuted", showResult);
   },
   // a workflow comes back into view, or out of the history
   onNodeOutputsUpdated(outputs) {
     for (const [path, output] of Object.entries(outputs)) {
       const node = nodeAt(path);
-      if (node?.type?.startsWith("Unrender")) showOutput(node, output);
+      if (node?.type?.startsWith("Unrender")) showResult(node, output);
     }
   },
 };

@@ -35,6 +35,7 @@ class Input:
         self.display_name = display_name
         self.optional = optional
         self.tooltip = tooltip
+        self.extra_dict: dict[str, Any] = {}
 
 
 class Output:
@@ -192,6 +193,7 @@ class Schema:
         self.description = description
         self.is_input_list = is_input_list
         self.is_output_node = is_output_node
+        self.search_aliases: list[str] = []
 
 
 class ComfyNode:
