@@ -22,7 +22,7 @@ from ..core.embed.text_side import sampled_fingerprint
 from ..core.errors import ModelError
 from ..core.progress import Progress
 from . import host
-from .text_encoders import bring_text_encoders, tokenizer_of, tower_weights
+from .text_encoders import tokenizer_of, tower_weights
 from .text_projection import find_projection
 
 _FLOAT32 = 4
@@ -71,7 +71,7 @@ class GraphClip:
 
     def clip(self, progress: Progress, *beside: Any) -> Clip:
         """Its text encoder is copied when a text is first encoded: who looks at pictures alone does not wait."""
-        bring_text_encoders(self._clip, *self._beside(), *beside)
+        host.bring_patchers([*self.patchers, *beside])
         name = f"{_FAMILIES[self._part].name} of the graph"
         scale = float(host.clip_logit_scale(self._clip, self._part))
         seeing = _BLIND if self._vision is None else (_vision_tower(self._vision), _preprocess(self._vision))
@@ -83,10 +83,7 @@ class GraphClip:
 
     @property
     def patchers(self) -> list[Any]:
-        return [self._clip.patcher, *self._beside()]
-
-    def _beside(self) -> list[Any]:
-        return [] if self._vision is None else [self._vision.patcher]
+        return [self._clip.patcher, *([] if self._vision is None else [self._vision.patcher])]
 
     def _weights(self) -> TowerWeights:
         return tower_weights(self._clip, self._part, self.projection)
@@ -94,7 +91,7 @@ class GraphClip:
     def _text_encoder(self) -> TowerEncoder:
         encoder = host.clip_text_encoders(self._clip)[self._part]
         copy = _FLOAT32 * sum(parameter.numel() for parameter in encoder.parameters())
-        bring_text_encoders(self._clip, *self._beside(), working_memory=host.WORKING_MEMORY + copy)
+        host.bring_patchers(self.patchers, host.WORKING_MEMORY + copy)
         device, weights = self._clip.patcher.load_device, self._weights()
         arithmetic = pick_arithmetic("auto", device)
         rough = None if arithmetic.rough is None else TextTower(weights.to(device, arithmetic.rough))
@@ -134,7 +131,7 @@ def _joined(clip: Any, width: int, part: str | None, progress: Progress) -> tupl
     part = next((name for name, each in encoders.items() if each.text_projection.weight.shape[0] == width), None)
     if part is None:
         raise ModelError(_mismatch(list(encoders), width))
-    bring_text_encoders(clip)
+    host.bring_patchers([clip.patcher])
     if part == "clip_l":
         # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
         return part, find_projection(encoders[part].text_model, progress)

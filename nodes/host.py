@@ -125,7 +125,7 @@ def as_picture(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(memory.intermediate_device(), torch.float32 if newer is None else newer())
 
 
-def bring_patchers(patchers: list[Any], working_memory: int) -> None:
+def bring_patchers(patchers: list[Any], working_memory: int = WORKING_MEMORY) -> None:
     """Has models of the graph's ready to run on their devices, with room for as many bytes beside them. Where memory is
     short, ComfyUI leaves parts of them in main memory."""
     memory.load_models_gpu(patchers, memory_required=working_memory)

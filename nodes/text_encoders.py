@@ -42,18 +42,8 @@ def family_of(clip: Any) -> Family:
 
 def text_sides(clip: Any, family: Family) -> dict[str, TextSide]:
     """The family's text encoders by name, in place: valid until ComfyUI changes the CLIP's patches."""
-    bring_text_encoders(clip)
+    host.bring_patchers([clip.patcher])
     return {encoder.name: _side(clip, encoder) for encoder in family.encoders}
-
-
-def bring_text_encoders(clip: Any, *others: Any, working_memory: int = host.WORKING_MEMORY) -> None:
-    """Has the CLIP on its device, patched, and the patchers of other models beside it.
-
-    Raises ModelError where its weights cannot be had as they are used."""
-    host.bring_patchers([clip.patcher, *others], working_memory)
-    # newer ComfyUIs have quantised tensors instead, which can be read
-    if any(getattr(encoder, "scaled_fp8", None) is not None for encoder in host.clip_text_encoders(clip).values()):
-        raise ModelError("The CLIP is stored in scaled fp8, whose weights cannot be read; load it in fp16.")
 
 
 def tower_weights(clip: Any, part: str, projection: Tensor | None) -> TowerWeights:

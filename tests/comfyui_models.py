@@ -5,6 +5,7 @@
 checkpoints/random.safetensors: a denoiser of one level, a whole CLIP-L without its text projection, as real
 checkpoints are, and a small decoder.
 text_encoders/clip_l.safetensors: what tells that CLIP-L's text projection.
+text_encoders/scaled_fp8.safetensors: that CLIP-L in eight bits.
 loras/text.safetensors: a LoRA on that CLIP-L.
 """
 
@@ -83,6 +84,15 @@ save_file(
     {positions: encoder[positions], "text_projection.weight": projection},
     str(models / "text_encoders" / "clip_l.safetensors"),
 )
+eight_bits = {"scaled_fp8": torch.empty(0, dtype=torch.float8_e4m3fn)}
+for name, tensor in {**encoder, "text_projection.weight": projection}.items():
+    if tensor.ndim == 2 and "embedding" not in name:
+        scale = tensor.abs().max().float() / 448  # the greatest number of the type
+        eight_bits[name] = (tensor / scale).to(torch.float8_e4m3fn)
+        eight_bits[name.removesuffix("weight") + "scale_weight"] = scale
+    else:
+        eight_bits[name] = tensor
+save_file(eight_bits, str(models / "text_encoders" / "scaled_fp8.safetensors"))
 layer = "lora_te_text_model_encoder_layers_3_mlp_fc1"
 save_file(
     {

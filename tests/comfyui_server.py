@@ -102,6 +102,10 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.get("/system_stats")["system"]["comfyui_version"].split(".")[:2])
+
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as response:
             content = response.read()

@@ -151,6 +151,23 @@ def random_clip(model, tokenizer, options):
     return clip
 
 
+class PartlyUnloaded:
+    """The CLIP, a half of which ComfyUI has moved to main memory to make room for others."""
+
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "unload"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"clip": ("CLIP",)}}
+
+    def unload(self, clip):
+        patcher = clip.load_model()
+        patcher.partially_unload(patcher.offload_device, patcher.model_size() // 2)
+        return (clip,)
+
+
 class Noise:
     """A batch of pictures of noise, each about a colour of its own."""
 
@@ -254,6 +271,7 @@ NODE_CLASS_MAPPINGS = {
     "ProbeDistance": Distance,
     "ProbeLargeVision": LargeVision,
     "ProbeNoise": Noise,
+    "ProbePartlyUnloaded": PartlyUnloaded,
     "ProbeSmallSd2": SmallSd2,
     "ProbeSmallVision": SmallVision,
     "ProbeSimilarity": Similarity,
