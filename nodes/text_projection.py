@@ -74,6 +74,8 @@ def _candidates(positions: Tensor, files: Iterable[Path]) -> Iterator[tuple[floa
                     if other.shape != positions.shape:
                         continue
                     projection = file.get_tensor(projection_name)
+                    if projection.dtype.itemsize == 1:
+                        continue  # eight bits are too coarse, and may stand for other numbers
                     difference = float(torch.dist(other, positions) / positions.norm())
                     yield difference, projection.T if transposed else projection
         except (SafetensorError, OSError):

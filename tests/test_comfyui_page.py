@@ -118,3 +118,29 @@ def test_comfyuis_page_shows_progress_and_prompt_in_a_subgraph(page, comfyui):
     seen = page.run()
     assert any(text.startswith("Searching") for text in seen), seen
     assert comfyui.last_run().texts()[0] in page.shown()
+
+
+def test_comfyuis_page_keeps_the_prompt_with_the_workflow_and_when_a_run_fails(page, comfyui):
+    page.open("interrogate-a-picture", NAMES[0])
+    page.page.evaluate(WITH_MICRO, "fast")
+    page.run()
+    [prompt] = comfyui.last_run().texts()
+    boxes = "() => app.graph._nodes.filter((each) => each.widgets?.some((one) => one.name === 'unrender_text'))"
+    assert page.page.evaluate(f"({boxes})().map((each) => each.type)") == ["UnrenderInterrogate"], "no empty ones"
+
+    saved = page.page.evaluate("() => app.graph.serialize()")
+    page.open("interrogate-a-picture", NAMES[1])
+    assert prompt not in page.shown()
+    page.page.evaluate("(graph) => app.loadGraphData(graph)", saved)
+    page.page.wait_for_timeout(1000)
+    assert prompt in page.shown()
+
+    page.page.evaluate(
+        """() => {
+          const loader = app.graph._nodes.find((each) => each.type === "UnrenderLoadInterrogator");
+          loader.widgets.find((each) => each.name === "other_clip").value = "nobody/nothing";
+        }"""
+    )
+    page.run()
+    assert "nobody/nothing" in comfyui.last_run().error
+    assert prompt in page.shown()

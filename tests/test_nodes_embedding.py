@@ -197,6 +197,16 @@ def side_of(clip) -> TextSide:
     return text_sides(clip, SD1)["clip_l"]
 
 
+def test_a_projection_in_eight_bits_is_passed_over(clip, projection_file, folders):
+    expected = states(clip, small_vision())
+    text = clip.cond_stage_model.clip_l.transformer
+    positions = "text_model.embeddings.position_embedding.weight"
+    coarse = (text.text_projection.weight * 100).to(torch.float8_e4m3fn)
+    first = folders / "text_encoders" / "a.safetensors"
+    save_file({positions: text.state_dict()[positions], "text_projection.weight": coarse}, str(first))
+    assert torch.equal(states(clip, small_vision()), expected)
+
+
 def test_the_download_of_a_projection_shows_how_far_it_is(clip, monkeypatch):
     def download(name, hub, progress):
         with progress.task("Downloading text_projection.weight", 2_600_000, "B") as task:
