@@ -139,7 +139,7 @@ def _settings() -> list[Any]:
                 "fit",
                 options=list(FITS),
                 default="crop",
-                tooltip="What becomes of a picture that is not square: its centre cropped, it padded, or squashed.",
+                tooltip="How a picture becomes square: its centre is cropped, it is padded, or squashed.",
             ),
         ),
     ]

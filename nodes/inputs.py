@@ -26,8 +26,7 @@ def interrogator_input() -> Any:
         "interrogator",
         optional=True,
         tooltip="Other models and settings, from Load Interrogator or Interrogator From CLIP. Without it "
-        "ViT-L-14/openai "
-        "and blip-large are used, and downloaded into models/unrender when first needed.",
+        "ViT-L-14/openai and blip-large are used, and downloaded into models/unrender when first needed.",
     )
 
 

@@ -14,6 +14,18 @@ from .host import io
 from .inputs import category_switches, interrogator_input, only, pictures_in, with_words
 from .models import ModelNode, Setup, default_setup
 
+_ALIASES = [
+    "clip interrogator",
+    "image to prompt",
+    "image to text",
+    "img2prompt",
+    "reverse prompt",
+    "prompt from image",
+    "describe image",
+    "caption",
+    "tagger",
+    "blip",
+]
 _MODES = (
     "best searches phrase by phrase. fast takes the nearest phrases. classic: caption, medium, artist, site, movement "
     "and flavors. negative is what the picture is least like, for the negative prompt. caption is the caption alone."
@@ -23,78 +35,19 @@ _MODES = (
 class Interrogate(ModelNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        default = Settings()
         return host.schema(
             node_id="UnrenderInterrogate",
             display_name="Interrogate Picture",
             category="unrender",
-            search_aliases=[
-                "clip interrogator",
-                "image to prompt",
-                "image to text",
-                "img2prompt",
-                "reverse prompt",
-                "prompt from image",
-                "describe image",
-                "caption",
-                "tagger",
-                "blip",
-            ],
+            search_aliases=_ALIASES,
             description="Finds the prompt that would have rendered a picture. Without an interrogator it uses "
             "ViT-L-14/openai, the CLIP that Stable Diffusion 1 listens to, and the captioner blip-large; both are "
             "downloaded into models/unrender when first used.",
             is_input_list=True,
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
-            inputs=[
-                io.Image.Input("image", tooltip="The picture, or a batch of them: each gets a prompt."),
-                io.Combo.Input("mode", options=list(MODES), default="best", tooltip=_MODES),
-                io.Int.Input(
-                    "max_phrases",
-                    default=default.max_phrases,
-                    min=1,
-                    max=75,
-                    tooltip="How many phrases may follow the caption.",
-                ),
-                *category_switches(),
-                io.String.Input(
-                    "exclude",
-                    default="",
-                    tooltip="Phrases that are never added to the caption, between commas; a name is an artist's.",
-                ),
-                io.String.Input("prefix", default="", tooltip="Words before the prompt, such as a trigger word."),
-                io.String.Input("suffix", default="", tooltip="Words after the prompt."),
-                io.Boolean.Input(
-                    "escape",
-                    default=True,
-                    tooltip="Write round brackets as \\( and \\), so that CLIP Text Encode does not take them for "
-                    "weights.",
-                ),
-                io.String.Input(
-                    "caption",
-                    optional=True,
-                    force_input=True,
-                    tooltip="A caption from any other node, in the captioner's place: one for all pictures, or one for "
-                    "each.",
-                ),
-                interrogator_input(),
-            ],
-            outputs=[
-                io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="A prompt per picture."),
-                io.Float.Output(
-                    "similarity",
-                    display_name="similarity",
-                    is_output_list=True,
-                    tooltip="How near the prompt comes to the picture in the CLIP's eyes: the cosine of their "
-                    "embeddings, for good prompts about 0.3.",
-                ),
-                io.String.Output(
-                    "found_caption",
-                    display_name="caption",
-                    is_output_list=True,
-                    tooltip="The caption each prompt begins with.",
-                ),
-            ],
+            inputs=_inputs(),
+            outputs=_outputs(),
         )
 
     @classmethod
@@ -108,6 +61,59 @@ class Interrogate(ModelNode):
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
         similarities = [result.similarity for result in found]
         return io.NodeOutput(prompts, similarities, [result.caption for result in found], ui={"text": prompts})
+
+
+def _inputs() -> list[Any]:
+    return [
+        io.Image.Input("image", tooltip="The picture, or a batch of them: each gets a prompt."),
+        io.Combo.Input("mode", options=list(MODES), default="best", tooltip=_MODES),
+        io.Int.Input(
+            "max_phrases",
+            default=Settings().max_phrases,
+            min=1,
+            max=75,
+            tooltip="How many phrases may follow the caption.",
+        ),
+        *category_switches(),
+        io.String.Input(
+            "exclude",
+            default="",
+            tooltip="Phrases that are never added to the caption, between commas; a name is an artist's.",
+        ),
+        io.String.Input("prefix", default="", tooltip="Words before the prompt, such as a trigger word."),
+        io.String.Input("suffix", default="", tooltip="Words after the prompt."),
+        io.Boolean.Input(
+            "escape",
+            default=True,
+            tooltip="Write round brackets as \\( and \\), so that CLIP Text Encode does not take them for weights.",
+        ),
+        io.String.Input(
+            "caption",
+            optional=True,
+            force_input=True,
+            tooltip="A caption from any other node, in the captioner's place: one for all pictures, or one for each.",
+        ),
+        interrogator_input(),
+    ]
+
+
+def _outputs() -> list[Any]:
+    return [
+        io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="A prompt per picture."),
+        io.Float.Output(
+            "similarity",
+            display_name="similarity",
+            is_output_list=True,
+            tooltip="How near the prompt comes to the picture in the CLIP's eyes: the cosine of their "
+            "embeddings, for good prompts about 0.3.",
+        ),
+        io.String.Output(
+            "found_caption",
+            display_name="caption",
+            is_output_list=True,
+            tooltip="The caption each prompt begins with.",
+        ),
+    ]
 
 
 def interrogate(

@@ -45,11 +45,9 @@ def _search_inputs() -> list[Any]:
             "vocabulary",
             options=[*VOCABULARIES, *vocabulary_folders()],
             default=BUILT_IN,
-            tooltip="The phrases to choose from. Folders under models/unrender/phrases with files such as "
-            "artists.txt, a "
-            "phrase a line, are offered too; extended adds lists such as lenses and light; clip-interrogator and "
-            "clip-gaze are the lists of those packages, if "
-            "installed.",
+            tooltip="The phrases to choose from. Folders under models/unrender/phrases with files such as artists.txt, "
+            "a phrase a line, are offered too; extended adds lists such as lenses and light; clip-interrogator and "
+            "clip-gaze are the lists of those packages, if installed.",
         ),
         *host.advanced(
             io.Combo.Input(
@@ -57,14 +55,13 @@ def _search_inputs() -> list[Any]:
                 options=list(SEARCHES),
                 default="peer",
                 tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also "
-                "follows "
-                "several prompts side by side and takes longer.",
+                "follows several prompts side by side and takes longer.",
             ),
             io.Combo.Input(
                 "fit",
                 options=list(FITS),
                 default="crop",
-                tooltip="What becomes of a picture that is not square: its centre cropped, it padded, or squashed.",
+                tooltip="How a picture becomes square: its centre is cropped, it is padded, or squashed.",
             ),
         ),
     ]
@@ -78,9 +75,8 @@ class LoadInterrogator(io.ComfyNode):
             display_name="Load Interrogator",
             category="unrender",
             search_aliases=["clip interrogator loader", "interrogator settings"],
-            description="Chooses the models and the vocabulary for Interrogate Picture and loads the CLIP, "
-            "downloading it "
-            "into models/unrender when first used.",
+            description="Chooses the models and the vocabulary for Interrogate Picture and loads the CLIP, downloading "
+            "it into models/unrender when first used.",
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
@@ -88,9 +84,8 @@ class LoadInterrogator(io.ComfyNode):
                     options=[*CLIPS, *clip_files()],
                     default="ViT-L-14/openai",
                     tooltip="The CLIP that judges: ViT-L-14/openai for SD 1, SDXL and FLUX, ViT-H-14 for SD 2, bigG "
-                    "for "
-                    "SDXL's other half. Files with a whole CLIP under models/unrender, clip_vision and text_encoders "
-                    "are offered too. micro is a toy for trying things out.",
+                    "for SDXL's other half. Files with a whole CLIP under models/unrender, clip_vision and "
+                    "text_encoders are offered too. micro is a toy for trying things out.",
                 ),
                 *_captioner_inputs("blip-large"),
                 *_search_inputs(),

@@ -40,9 +40,8 @@ class Analyze(ModelNode):
                     "categories",
                     default="",
                     tooltip="Which categories, between commas; none for all of the vocabulary. Further ones are "
-                    "surfaces, "
-                    "painting materials, light, lenses, film stocks, decades, emotions, colours, palettes, camera "
-                    "angles.",
+                    "surfaces, painting materials, light, lenses, film stocks, decades, emotions, colours, palettes, "
+                    "camera angles.",
                 ),
                 io.Int.Input("top", default=5, min=1, max=20, tooltip="How many phrases of each category."),
                 io.Boolean.Input("dark", default=False, tooltip="Draw the chart light on dark."),
