@@ -94,11 +94,14 @@ for name, tensor in {**encoder, "text_projection.weight": projection}.items():
         eight_bits[name] = tensor
 save_file(eight_bits, str(models / "text_encoders" / "scaled_fp8.safetensors"))
 layer = "lora_te_text_model_encoder_layers_3_mlp_fc1"
+norm = "text_encoders.clip_l.transformer.text_model.encoder.layers.5.layer_norm2"
 save_file(
     {
         f"{layer}.lora_down.weight": torch.randn(4, 768) * 0.1,
         f"{layer}.lora_up.weight": torch.randn(3072, 4) * 0.1,
         f"{layer}.alpha": torch.tensor(4.0),
+        f"{norm}.w_norm": torch.randn(768) * 0.1,
+        f"{norm}.b_norm": torch.randn(768) * 0.1,
     },
     str(models / "loras" / "text.safetensors"),
 )

@@ -1,5 +1,6 @@
 """A pack for tests alone: tells what is loaded, and makes small vision models of any width."""
 
+import copy
 import gc
 import json
 import sys
@@ -11,6 +12,7 @@ from typing import ClassVar
 
 import comfy.clip_vision
 import comfy.model_management
+import comfy.model_patcher
 import comfy.sd
 import comfy.sdxl_clip
 import comfy_execution.progress
@@ -168,6 +170,37 @@ class PartlyUnloaded:
         return (clip,)
 
 
+class PatchedInUse:
+    """The CLIP as newer ComfyUIs hold one on an NVIDIA GPU: small weights patched in place, the others only while in
+    use. The patcher is the real one; on the CPU, where it has no buffers, nothing but reading weights works."""
+
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "hold"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"clip": ("CLIP",)}}
+
+    def hold(self, clip):
+        class OnCpu(comfy.model_patcher.ModelPatcherDynamic):
+            def __new__(cls, *_):
+                return object.__new__(cls)
+
+            def __del__(self):
+                pass
+
+        buffer = types.SimpleNamespace(size=0, truncate=lambda *_, **__: None)
+        comfy.model_patcher.comfy_aimdo.host_buffer.HostBuffer = lambda *_: buffer
+        comfy.model_management.pinned_hostbuf_size = lambda _: 0
+        comfy.model_management.unload_all_models()
+        held = clip.clone()
+        held.cond_stage_model = copy.deepcopy(clip.cond_stage_model)
+        held.patcher = OnCpu(held.cond_stage_model, clip.patcher.load_device, clip.patcher.offload_device)
+        held.patcher.patches, held.patcher.is_clip = clip.patcher.patches, True
+        return (held,)
+
+
 class Noise:
     """A batch of pictures of noise, each about a colour of its own."""
 
@@ -272,6 +305,7 @@ NODE_CLASS_MAPPINGS = {
     "ProbeLargeVision": LargeVision,
     "ProbeNoise": Noise,
     "ProbePartlyUnloaded": PartlyUnloaded,
+    "ProbePatchedInUse": PatchedInUse,
     "ProbeSmallSd2": SmallSd2,
     "ProbeSmallVision": SmallVision,
     "ProbeSimilarity": Similarity,
