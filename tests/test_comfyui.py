@@ -236,7 +236,7 @@ def test_comfyui_refuses_a_checkpoint_whose_projection_is_nowhere(comfyui):
 
 
 def test_comfyui_runs_the_workflow_that_interrogates_and_renders(comfyui):
-    graph = shipped("interrogate-and-render-again")
+    graph = shipped("Interrogate and render again")
     image = rendered(comfyui, graph)
     again = rendered(comfyui, {**graph, "10": node("PreviewAny", source=["3", 0])})
     assert (image == again).all()
@@ -245,12 +245,12 @@ def test_comfyui_runs_the_workflow_that_interrogates_and_renders(comfyui):
 
 
 def test_comfyui_runs_the_workflow_that_interrogates(comfyui):
-    graph = shipped("interrogate-a-picture")
+    graph = shipped("Interrogate a picture")
     assert comfyui.run(graph).text("2")[0]
 
 
 def test_comfyui_runs_the_workflow_that_analyzes(comfyui):
-    graph = shipped("analyze-with-chart")
+    graph = shipped("Analyze a picture")
     graph["2"]["inputs"]["categories"] = "mediums, artists"  # the toy world has no movements
     run = comfyui.run(graph)
     assert run.text("2")[0].startswith("mediums (of ")
@@ -327,7 +327,7 @@ def test_comfyui_locates_a_phrase(comfyui, from_graph):
 
 
 def test_comfyui_reads_the_prompt_in_a_picture_it_made(comfyui):
-    graph = shipped("interrogate-and-render-again")
+    graph = shipped("Interrogate and render again")
     graph["4"]["inputs"]["text"] = "a lighthouse, (oil on canvas:1.2)"
     graph["9"] = node("SaveImage", images=["8", 0], filename_prefix="made")
     made = comfyui.run(graph).outputs["9"]["images"][0]["filename"]

@@ -17,7 +17,7 @@ pytestmark = needs_comfyui
 
 def test_comfyui_varies_a_picture_without_words(comfyui, clip_in_the_hub):
     """Only the picture and a checkpoint are there; the CLIP is downloaded, unless another test had it downloaded."""
-    graph = shipped("image-variation-without-text")
+    graph = shipped("Image variation without text")
     del graph["3"]["inputs"]["clip_vision"]
     image = rendered(comfyui, graph)
     assert list((comfyui.shared / "models").glob("models--openai--clip-vit-large-patch14/**/model.safetensors"))
@@ -29,10 +29,10 @@ def test_comfyui_varies_a_picture_without_words(comfyui, clip_in_the_hub):
     assert (rendered(comfyui, other) != image).any()
 
 
-@pytest.mark.parametrize("name", ["image-variation-without-text", "edit-a-picture-with-words", "blend-two-pictures"])
+@pytest.mark.parametrize("name", ["Image variation without text", "Edit a picture with words", "Blend two pictures"])
 def test_comfyui_runs_the_workflows_with_prompt_embeddings(comfyui, name):
     graph = shipped(name)
-    if name == "blend-two-pictures":
+    if name == "Blend two pictures":
         graph["4"] = picture("cat.png")
     image = rendered(comfyui, graph)
     changed = {**graph, "7": {**graph["7"], "inputs": {**graph["7"]["inputs"], "positive": ["5", 0]}}}
@@ -42,7 +42,7 @@ def test_comfyui_runs_the_workflows_with_prompt_embeddings(comfyui, name):
 
 def test_comfyui_runs_its_own_way_beside_ours(comfyui):
     """The muted branch of the workflow, which is for SDXL; any checkpoint takes its conditioning."""
-    name = "image-variation-without-text"
+    name = "Image variation without text"
     graph = {**shipped(name), **unmuted(name)}
     assert [graph[number]["class_type"] for number in ("14", "15", "17")] == [
         *("unCLIPConditioning", "KSampler", "PreviewImage")
@@ -68,7 +68,7 @@ def test_comfyui_interrupts_the_learning_of_a_projection(comfyui):
 
 def test_comfyui_gets_all_memory_of_the_default_models_back(comfyui, clip_in_the_hub):
     """Main memory too, when it is asked to free it; until then the models wait there as its own do."""
-    graph = shipped("image-variation-without-text")
+    graph = shipped("Image variation without text")
     del graph["3"]["inputs"]["clip_vision"]
     rendered(comfyui, graph)
     comfyui.post("/free", {"unload_models": True, "free_memory": True})

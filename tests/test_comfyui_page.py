@@ -94,7 +94,7 @@ def test_comfyuis_page_shows_downloads_and_then_the_prompt(page, comfyui, hub, c
     captioner = tiny_captioners.blip(tmp_path / "blip")
     hub.repos["Salesforce/blip-image-captioning-large"] = {path.name: path.read_bytes() for path in captioner.iterdir()}
     comfyui.forget()
-    page.open("interrogate-a-picture", NAMES[1])
+    page.open("Interrogate a picture", NAMES[1])
     before = page.page.evaluate("() => app.graph.serialize().nodes.map((each) => each.widgets_values)")
     seen = page.run()
     assert any(text.startswith("Downloading ") and " MB" in text for text in seen), seen
@@ -103,7 +103,7 @@ def test_comfyuis_page_shows_downloads_and_then_the_prompt(page, comfyui, hub, c
 
 
 def test_comfyuis_page_shows_progress_and_prompt_in_a_subgraph(page, comfyui):
-    page.open("interrogate-a-picture", NAMES[2])
+    page.open("Interrogate a picture", NAMES[2])
     if not page.page.evaluate("() => 'convertToSubgraph' in app.graph"):
         pytest.skip("this ComfyUI has no subgraphs")
     page.page.evaluate(WITH_MICRO, "best")
@@ -121,7 +121,7 @@ def test_comfyuis_page_shows_progress_and_prompt_in_a_subgraph(page, comfyui):
 
 
 def test_comfyuis_page_keeps_the_prompt_with_the_workflow_and_when_a_run_fails(page, comfyui):
-    page.open("interrogate-a-picture", NAMES[0])
+    page.open("Interrogate a picture", NAMES[0])
     page.page.evaluate(WITH_MICRO, "fast")
     page.run()
     [prompt] = comfyui.last_run().texts()
@@ -129,7 +129,7 @@ def test_comfyuis_page_keeps_the_prompt_with_the_workflow_and_when_a_run_fails(p
     assert page.page.evaluate(f"({boxes})().map((each) => each.type)") == ["UnrenderInterrogate"], "no empty ones"
 
     saved = page.page.evaluate("() => app.graph.serialize()")
-    page.open("interrogate-a-picture", NAMES[1])
+    page.open("Interrogate a picture", NAMES[1])
     assert prompt not in page.shown()
     page.page.evaluate("(graph) => app.loadGraphData(graph)", saved)
     page.page.wait_for_timeout(1000)
