@@ -12,7 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_captioners
-from comfyui_graphs import FEW_PHRASES, NAMES, in_the_graph, interrogate, micro, node, one_picture, picture, shipped
+from comfyui_graphs import (
+    EMBED,
+    FEW_PHRASES,
+    NAMES,
+    in_the_graph,
+    interrogate,
+    micro,
+    node,
+    one_picture,
+    picture,
+    shipped,
+)
 from comfyui_server import FOLDER_NAME, ROOT, needs_comfyui, rendered, view, write_phrases
 from PIL import Image
 
@@ -215,6 +226,32 @@ def test_comfyui_and_the_nodes_see_the_same_in_sdxls_other_encoder(comfyui):
     )
     run = comfyui.run(graph)
     assert float(run.text("6")[0]) == pytest.approx(float(run.text("7")[0]), abs=2e-4)
+
+
+def test_comfyui_and_the_nodes_see_the_same_in_fluxs_clip(comfyui):
+    """Of which no picture can take the prompt's place, and which says so."""
+    graph = in_the_graph(768, mode="caption") | {
+        "20": node("PrimitiveString", value="a cup of coffee"),
+        "21": node("ImageScale", image=["1", 0], upscale_method="area", width=56, height=56, crop="center"),
+        "22": node("ProbeSmallFlux", clip=["2", 1]),
+        "6": node("PreviewAny", source=["4", 1]),
+        "7": node("PreviewAny", source=["23", 0]),
+    }
+    graph["5"]["inputs"]["clip"] = ["22", 0]
+    graph["4"]["inputs"] |= {"image": ["21", 0], "caption": ["20", 0]}
+    graph["23"] = node(
+        "ProbeSimilarity",
+        clip=["22", 0],
+        clip_vision=["3", 0],
+        image=["21", 0],
+        text="a cup of coffee",
+        projected=False,
+    )
+    run = comfyui.run(graph)
+    assert float(run.text("6")[0]) == pytest.approx(float(run.text("7")[0]), abs=2e-4)
+    graph["24"] = node("UnrenderImageToPromptEmbedding", image=["21", 0], clip=["22", 0], **EMBED)
+    graph["25"] = node("PreviewAny", source=["24", 0])
+    assert "Stable Diffusion 1, 2 and XL alone" in comfyui.run(graph).error
 
 
 def test_comfyui_refuses_models_that_do_not_belong_together(comfyui):

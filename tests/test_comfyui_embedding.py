@@ -116,6 +116,16 @@ def test_comfyui_embeds_an_empty_prompt_as_comfyui_does(comfyui, kind):
     assert "UnrenderModel" not in comfyui.get("/probe/loaded")
 
 
+def test_comfyui_embeds_for_a_clip_that_is_patched_while_in_use(comfyui):
+    """A merge has patches on weights of every size."""
+    if comfyui.version < (0, 33):
+        pytest.skip("older ComfyUIs have no such patcher")
+    patched, nodes = PATCHED["merged"]
+    graph = embedding(["40", 0], strength=0.0, clip_vision=["101", 0]) | nodes | {"21": LORA}
+    graph |= {"23": node("CLIPTextEncode", text="", clip=patched), "40": node("ProbePatchedInUse", clip=patched)}
+    assert shares(comfyui, graph, {"same": ("3", "23")})["same"] < 1e-3
+
+
 def test_comfyui_embeds_for_a_clip_in_eight_bits(comfyui):
     if comfyui.version < (0, 4):
         pytest.skip("older ComfyUIs take the numbers of such a file as they stand")

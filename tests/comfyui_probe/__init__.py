@@ -19,7 +19,7 @@ import comfy_execution.progress
 import folder_paths
 import torch
 from aiohttp import web
-from comfy.text_encoders import sd2_clip
+from comfy.text_encoders import flux, sd2_clip
 from comfy_execution.progress import ProgressRegistry
 from safetensors.torch import load_file
 from server import PromptServer
@@ -136,6 +136,24 @@ class SmallSd2:
     def make(self):
         options = {"clip_h_model_config": {**SMALL, "hidden_size": 1024}, "model_name": "clip_h"}
         return (random_clip(sd2_clip.SD2ClipModel, sd2_clip.SD2Tokenizer, options),)
+
+
+class SmallFlux:
+    """A CLIP as FLUX has it: the given one's CLIP-L, and a small T5 with random weights."""
+
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "make"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"clip": ("CLIP",)}}
+
+    def make(self, clip):
+        small = {"num_layers": 1, "d_model": 64, "d_ff": 128, "num_heads": 2}
+        made = random_clip(flux.flux_clip(), flux.FluxTokenizer, {"t5xxl_model_config": small})
+        made.cond_stage_model.clip_l.load_state_dict(clip.cond_stage_model.clip_l.state_dict())
+        return (made,)
 
 
 SMALL = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 128}
@@ -306,6 +324,7 @@ NODE_CLASS_MAPPINGS = {
     "ProbeNoise": Noise,
     "ProbePartlyUnloaded": PartlyUnloaded,
     "ProbePatchedInUse": PatchedInUse,
+    "ProbeSmallFlux": SmallFlux,
     "ProbeSmallSd2": SmallSd2,
     "ProbeSmallVision": SmallVision,
     "ProbeSimilarity": Similarity,
