@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.embed import PromptEmbedding
-from ..core.embed.families import family_named
 from . import host
 from .host import io
 
@@ -27,18 +26,11 @@ def embedding_outputs() -> list[Any]:
 
 
 def given(embedding: PromptEmbedding) -> io.NodeOutput:
-    """The values of `embedding_outputs`, and a line on the node that says what it is."""
-    return io.NodeOutput(as_conditioning(embedding), embedding, ui={"text": [description(embedding)]})
+    """The values of `embedding_outputs`."""
+    return io.NodeOutput(as_conditioning(embedding), embedding)
 
 
 def as_conditioning(embedding: PromptEmbedding) -> list[list[Any]]:
     assert embedding.states is not None
     options = {} if embedding.pooled is None else {"pooled_output": host.as_result(embedding.pooled[None])}
     return [[host.as_result(embedding.states[None]), options]]
-
-
-def description(embedding: PromptEmbedding) -> str:
-    pictures = len(embedding.picture.split("+")) if embedding.picture else 0
-    title = family_named(embedding.family).title
-    counted = f" of {pictures} picture{'' if pictures == 1 else 's'}" if pictures else ""
-    return f"{title}: embedding{counted}, {embedding.projection}"

@@ -106,11 +106,19 @@ class LoadPromptEmbedding(io.ComfyNode):
         return None if path is None else (path.stat().st_mtime_ns, path.stat().st_size)
 
     @classmethod
+    def validate_inputs(cls, name: str) -> bool | str:
+        return True if name in embedding_files() else _missing(name)
+
+    @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             path = embedding_files().get(name)
-            if name == _NOTHING_SAVED:
-                raise EmbeddingError("No prompt embedding has been saved; make one with Save Prompt Embedding first.")
             if path is None:
-                raise EmbeddingError(f"There is no prompt embedding {name!r} any more; choose another.")
+                raise EmbeddingError(_missing(name))
             return given(PromptEmbedding.load(path))
+
+
+def _missing(name: str) -> str:
+    if name == _NOTHING_SAVED:
+        return "No prompt embedding is chosen; save one with Save Prompt Embedding, press R, and choose it."
+    return f"There is no prompt embedding {name!r} any more; choose another."

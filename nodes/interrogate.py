@@ -22,6 +22,7 @@ _ALIASES = [
     "reverse prompt",
     "prompt from image",
     "describe image",
+    "image caption",
     "caption",
     "tagger",
     "blip",

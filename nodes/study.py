@@ -63,7 +63,14 @@ class Analyze(ModelNode):
                 analyses = engine.analyze(pictures, phrases_in(categories) or None, top)
         tables = [analysis_table(analysis) for analysis in analyses]
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui={"text": tables})
+        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui={"text": numbered(tables)})
+
+
+def numbered(texts: Sequence[str]) -> list[str]:
+    """The texts of several pictures, each with a heading."""
+    if len(texts) == 1:
+        return list(texts)
+    return [f"Picture {number + 1} of {len(texts)}\n{text}" for number, text in enumerate(texts)]
 
 
 def _charts(analyses: Sequence[Analysis], pictures: Sequence[Image], dark: bool) -> list[Any]:
@@ -148,7 +155,7 @@ class MatchPhrases(ModelNode):
             rankings,
             [match.phrases[entry.index] for entry in best],
             [entry.likelihood for entry in best],
-            ui={"text": rankings},
+            ui={"text": numbered(rankings)},
         )
 
 

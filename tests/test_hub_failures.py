@@ -22,6 +22,8 @@ from hub_server import (  # noqa: F401
 from unrender.core.errors import ModelError
 from unrender.core.hub import Hub
 
+PATIENCE = 1.0
+
 pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 
 

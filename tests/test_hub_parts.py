@@ -24,6 +24,8 @@ from safetensors.torch import load, save
 from unrender.core.errors import Cancelled, ModelError
 from unrender.core.hub import Hub
 
+PATIENCE = 1.0
+
 pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine", "on_the_hub")
 
 FILE = "model.safetensors"

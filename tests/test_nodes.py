@@ -474,8 +474,25 @@ def test_embeddings_are_saved_loaded_and_blended(models, server):
     assert LoadPromptEmbedding.fingerprint_inputs("mine/one.safetensors") != before
     with pytest.raises(EmbeddingError, match="same family"):
         BlendPromptEmbeddings.execute(first, some_embedding(2, "sdxl"), 0.5, "mean")
+    assert LoadPromptEmbedding.validate_inputs("mine/one.safetensors") is True
+    assert "choose another" in str(LoadPromptEmbedding.validate_inputs("gone.safetensors"))
     with pytest.raises(EmbeddingError, match="choose another"):
         LoadPromptEmbedding.execute("gone.safetensors")
+
+
+def test_where_nothing_is_saved_the_list_says_so(models, server):
+    from unrender.nodes.embedding_files import LoadPromptEmbedding
+
+    [choice] = LoadPromptEmbedding.define_schema().inputs[0].options
+    assert choice == "nothing saved yet"
+    assert "save one with Save Prompt Embedding" in str(LoadPromptEmbedding.validate_inputs(choice))
+
+
+def test_several_tables_are_told_apart():
+    from unrender.nodes.study import numbered
+
+    assert numbered(["one"]) == ["one"]
+    assert numbered(["one", "two"]) == ["Picture 1 of 2\none", "Picture 2 of 2\ntwo"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are mapped")

@@ -5,6 +5,8 @@ import { api } from "../../scripts/api.js";
 const NAME = "unrender_text"; // of the text box, and of the property that keeps the text in a saved workflow
 const HEIGHT = 200;
 const HEIGHT_OF_A_LINE = 50;
+const WIDTH_OF_A_RESULT = 340;
+const HIGHER_ROWS = 110; // of the newer way of drawing nodes, in all
 const RESULT_IS_A_LINE = ["UnrenderCaptionFolder", "UnrenderSavePromptEmbedding"];
 
 const boxOf = (node) => node.widgets?.find((widget) => widget.name === NAME);
@@ -15,8 +17,9 @@ const heightFor = (node) => (hasResult(node) && !RESULT_IS_A_LINE.includes(node.
 
 function makeBox(node) {
   const before = [...node.size];
+  const without = node.computeSize()[1];
   const box = app.widgets.STRING(node, NAME, ["STRING", { multiline: true }], app).widget;
-  box.label = "result"; // which only the newer way of drawing nodes shows
+  box.label = hasResult(node) ? "result" : "progress"; // which only the newer way of drawing nodes shows
   // neither among a saved workflow's values, which would be shifted, nor in what is sent to run
   box.serialize = false;
   box.options = { ...box.options, serialize: false, read_only: true, getMinHeight: () => heightFor(node) };
@@ -26,9 +29,10 @@ function makeBox(node) {
     element.placeholder = "";
     element.style.opacity = 0.8;
   }
-  const [width, least] = node.computeSize();
-  node.setSize([Math.max(before[0], width), Math.max(before[1], least)]);
-  box.sizeWithout = before;
+  const least = node.computeSize()[1] + (hasResult(node) && LiteGraph.vueNodesMode ? HIGHER_ROWS : 0);
+  const height = hasResult(node) ? Math.max(before[1], least) : before[1] + least - without;
+  node.setSize([Math.max(before[0], hasResult(node) ? WIDTH_OF_A_RESULT : 0), height]);
+  box.added = node.size[1] - before[1];
   return box;
 }
 
@@ -37,7 +41,7 @@ function removeBox(node) {
   if (!box) return;
   node.widgets.splice(node.widgets.indexOf(box), 1);
   box.onRemove?.();
-  node.setSize(box.sizeWithout);
+  node.setSize([node.size[0], node.size[1] - box.added]);
 }
 
 function show(node, text) {
