@@ -12,11 +12,11 @@ from ..core.embed.projection import PUBLISHED_ALPHA
 from ..core.embed.seen import Seen
 from ..core.errors import SettingsError
 from ..core.progress import Progress
-from ..core.settings import FITS, Settings
+from ..core.settings import Settings
 from . import host
 from .conditioning import embedding_outputs, given
 from .host import io
-from .inputs import InterrogatorType
+from .inputs import InterrogatorType, fit_input
 from .looks import PICTURES, looked_at
 from .models import ModelNode, Setup, default_setup
 from .text_encoders import family_of, text_sides
@@ -135,12 +135,7 @@ def _settings() -> list[Any]:
                 default="",
                 tooltip="How much each picture of a batch counts, between commas; equally without.",
             ),
-            io.Combo.Input(
-                "fit",
-                options=list(FITS),
-                default="crop",
-                tooltip="How a picture becomes square: its centre is cropped, it is padded, or squashed.",
-            ),
+            fit_input(),
         ),
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ..core.settings import Settings
+from ..core.settings import FITS, Settings
 from .host import io
 
 InterrogatorType = io.Custom("INTERROGATOR")
@@ -27,6 +27,15 @@ def interrogator_input() -> Any:
         optional=True,
         tooltip="Other models and settings, from Load Interrogator or Interrogator From CLIP. Without it "
         "ViT-L-14/openai and blip-large are used, and downloaded into models/unrender when first needed.",
+    )
+
+
+def fit_input() -> Any:
+    return io.Combo.Input(
+        "fit",
+        options=list(FITS),
+        default="crop",
+        tooltip="How a picture becomes square: its centre is cropped, it is padded, or squashed.",
     )
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from ..core.caption.captioner import KNOWN_CAPTIONERS
 from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
-from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
+from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
 from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders
 from .host import io
-from .inputs import InterrogatorType
+from .inputs import InterrogatorType, fit_input
 from .models import Setup, named_captioner, named_setup
 
 
@@ -57,12 +57,7 @@ def _search_inputs() -> list[Any]:
                 tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also "
                 "follows several prompts side by side and takes longer.",
             ),
-            io.Combo.Input(
-                "fit",
-                options=list(FITS),
-                default="crop",
-                tooltip="How a picture becomes square: its centre is cropped, it is padded, or squashed.",
-            ),
+            fit_input(),
         ),
     ]
 

@@ -239,14 +239,8 @@ def test_comfyui_and_the_nodes_see_the_same_in_fluxs_clip(comfyui):
     }
     graph["5"]["inputs"]["clip"] = ["22", 0]
     graph["4"]["inputs"] |= {"image": ["21", 0], "caption": ["20", 0]}
-    graph["23"] = node(
-        "ProbeSimilarity",
-        clip=["22", 0],
-        clip_vision=["3", 0],
-        image=["21", 0],
-        text="a cup of coffee",
-        projected=False,
-    )
+    seen = {"clip": ["22", 0], "clip_vision": ["3", 0], "image": ["21", 0]}
+    graph["23"] = node("ProbeSimilarity", **seen, text="a cup of coffee", projected=False)
     run = comfyui.run(graph)
     assert float(run.text("6")[0]) == pytest.approx(float(run.text("7")[0]), abs=2e-4)
     graph["24"] = node("UnrenderImageToPromptEmbedding", image=["21", 0], clip=["22", 0], **EMBED)
