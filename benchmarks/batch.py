@@ -34,13 +34,13 @@ from clip_interrogator import clip_interrogator as peer
 from PIL import Image
 from search import SMALL
 from skimage import data
-from unrender.core.batch import FolderSource, sink_named
+from unrender.core.batch import Batch, FolderSource, sink_named
 from unrender.core.caption import Captioner
 from unrender.core.caption.models import model_for
 from unrender.core.clip import Clip
 from unrender.core.engine import Engine
-from unrender.core.interrogate import Interrogator
 from unrender.core.phrases import table
+from unrender.core.prompt.interrogate import Interrogator
 from unrender.core.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -92,7 +92,7 @@ class Benchmark:
 
     def ours(self, folder: Path) -> int:
         sink = sink_named("csv", folder, folder / "ours.csv", "overwrite")
-        return sum(outcome.result is not None for outcome in self.engine.batch(FolderSource(folder), sink, "fast"))
+        return sum(outcome.result is not None for outcome in Batch(self.engine, FolderSource(folder), sink, "fast"))
 
 
 def random_tables(width: int) -> None:

@@ -9,7 +9,7 @@ CPU seconds of one thread.
 
 `micro`: pictures of the test split. Which share of the factors each search's prompts name rightly, and how similar a
 second CLIP that the search knows nothing of finds prompt and picture. Train that one with
-`python -m unrender.core.micro.train --seed 11 --out FOLDER`.
+`python -m training.train --seed 11 --out FOLDER`.
 
 Not a test: nothing is asserted.
 """
@@ -28,12 +28,12 @@ from typing import Any
 import open_clip
 import torch
 from PIL import Image
-from unrender.core.beam import BeamRules, Guides, beam_search
 from unrender.core.clip import Clip
-from unrender.core.interrogate import FLAVORS
 from unrender.core.phrases import load_vocabulary
 from unrender.core.progress import SILENT
-from unrender.core.search import Candidate, ChainRules, Scorer, greedy_chain
+from unrender.core.prompt.beam import BeamRules, Guides, beam_search
+from unrender.core.prompt.interrogate import FLAVORS
+from unrender.core.prompt.search import Candidate, ChainRules, Scorer, greedy_chain
 
 CAPTION = "a painting of a woman sitting on a chair"
 

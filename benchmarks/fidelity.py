@@ -39,9 +39,8 @@ from unrender.core.embed.ridge import Fit
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide
 from unrender.core.engine import Engine, Settings
-from unrender.core.micro import PHRASES_FOLDER, judges
+from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.micro.captions import ALL_FACTORS, bare_phrases, caption, plural
-from unrender.core.micro.judges import load_judge, read_factors
 from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.world import FACTORS, Scene
 from unrender.core.phrases.swapping import swapped
@@ -50,6 +49,7 @@ from unrender.core.settings import Mode, Search
 from unrender.core.variation.checkpoint import Checkpoint
 from unrender.core.variation.render import Sampling, render_together
 from unrender.core.verify.statistics import difference, estimate, retention
+from unrender.training.judges import Name, load_judge, read_factors
 
 SEARCHES: dict[str, tuple[Mode, Search]] = {
     "fast": ("fast", "peer"),
@@ -98,9 +98,7 @@ class Edit:
 class Bench:
     """Pictures, what is known and found of them, and the models."""
 
-    def __init__(
-        self, pictures: Pictures, prompts: Mapping[str, Sequence[str]], judge: judges.Name, checkpoint: str
-    ) -> None:
+    def __init__(self, pictures: Pictures, prompts: Mapping[str, Sequence[str]], judge: Name, checkpoint: str) -> None:
         self.pictures, self.prompts = pictures, prompts
         self.judge = load_judge(judge)
         self.checkpoint = Checkpoint.load(checkpoint, "cpu")
@@ -334,7 +332,7 @@ def main() -> None:
         _write(prompts_file, find_prompts(render(split, options.pictures)))
         return
     prompts = json.loads(prompts_file.read_text("utf-8"))
-    judge: judges.Name = "selecting" if options.what == "choose" else "testing"
+    judge: Name = "selecting" if options.what == "choose" else "testing"
     bench = Bench(render(split, len(prompts["best"])), prompts, judge, options.checkpoint)
     with torch.inference_mode():
         if options.what == "choose":

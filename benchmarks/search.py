@@ -31,13 +31,13 @@ from skimage import data
 from unrender.core.clip import Clip
 from unrender.core.clip.trie import Trie
 from unrender.core.devices import fast_half
-from unrender.core.interrogate import Interrogator, Subject
 from unrender.core.phrases import load_vocabulary
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category
 from unrender.core.progress import SILENT
-from unrender.core.ranking import top
-from unrender.core.search import Scorer
+from unrender.core.prompt.interrogate import Interrogator, Subject
+from unrender.core.prompt.ranking import top
+from unrender.core.prompt.search import Scorer
 from unrender.core.settings import Settings
 
 CANDIDATES = 2048

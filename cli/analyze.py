@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 from ..core.errors import SettingsError
 from . import engine_options
 from .explanations import write_explanation
-from .interrogate import STANDARD_INPUT, expand
-from .pictures import read_picture, readable_pictures
+from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
 from .streams import quiet_libraries
 from .tables import write_csv, write_heading, write_remark, write_rows
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..core.analyze import Analysis
     from ..core.engine import Engine
+    from ..core.study.analyze import Analysis
 
 _EPILOG = """\
 what the numbers are
@@ -99,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.together:
         engine_options.refuse_weights(options)
     if options.plot is not None:
-        from ..core.chart import check_file
+        from ..core.drawing.chart import check_file
 
         check_file(options.plot)
 
@@ -185,7 +184,7 @@ def _explain(
 
 
 def _plot(analysis: Analysis, pictures: list[Image], options: argparse.Namespace, number: int | None) -> None:
-    from ..core.chart import draw_analysis, side_by_side
+    from ..core.drawing.chart import draw_analysis, side_by_side
 
     path: Path = options.plot
     if number is not None:

@@ -129,7 +129,8 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
     shard = options.shard or Shard()
     sink = sink_of(shard=shard)
     with Engine(engine_options.settings_from(options), progress=terminal_progress()) as engine:
-        batch = engine.batch(
+        batch = Batch(
+            engine,
             source,
             sink,
             options.mode,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
 from . import engine_options
-from .interrogate import expand
-from .pictures import read_picture
+from .pictures import expand, read_picture
 from .streams import complain, quiet_libraries
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from ..core.errors import SettingsError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..core.analyze import Analysis
     from ..core.engine import Engine
+    from ..core.study.analyze import Analysis
 
 _LETTERS_OF_NAME = 60
 
@@ -25,7 +25,7 @@ def write_explanation(
     Shown are the best phrase of each category, or of a single category all that were found.
     Raises SettingsError where `folder` cannot be written, ModelError for models that do not see by patches.
     """
-    from ..core.overlay import draw_overlay, draw_strip
+    from ..core.drawing.overlay import draw_overlay, draw_strip
 
     found = analysis.categories
     entries = found[0].top if len(found) == 1 else [category.top[0] for category in found if category.top]

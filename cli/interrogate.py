@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..core.errors import ImageError, UnrenderError
 from ..core.settings import MODES, Settings
 from . import engine_options, interruption
 from .output import HOSTS, printer
+from .pictures import STANDARD_INPUT, expand
 from .streams import complain, quiet_libraries
-
-STANDARD_INPUT = "-"
 
 _EPILOG = """\
 what is printed
@@ -116,12 +113,3 @@ def _run_together(names: Sequence[str], settings: Settings, options: argparse.Na
         result = engine.interrogate_together(pictures, options.mode, options.caption, options.weights)
     printer(options.json, options.escape, several=False)(" + ".join(names), result, None)
     return 0
-
-
-def expand(names: Sequence[str]) -> list[str]:
-    """The pictures meant by `names`; patterns are expanded where the shell did not (Windows), in order."""
-    images: list[str] = []
-    for name in names:
-        matches = [] if name == STANDARD_INPUT or Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
-        images.extend(matches or [name])
-    return images

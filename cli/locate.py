@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
 from . import engine_options
-from .interrogate import STANDARD_INPUT
+from .pictures import STANDARD_INPUT
 from .streams import complain, quiet_libraries
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..core.results import Location
+    from ..core.study.explain import Location
 
 _EPILOG = """\
 what is printed
@@ -84,7 +84,7 @@ def _show(name: str, location: Location, as_json: bool) -> None:
 
 
 def _plot(image: Image.Image, found: list[Location], path: Path, dark: bool) -> None:
-    from ..core.overlay import draw_strip
+    from ..core.drawing.overlay import draw_strip
 
     strip = draw_strip(image, [location.heat for location in found], dark=dark)
     try:

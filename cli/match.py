@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError, SettingsError
 from . import engine_options
-from .interrogate import STANDARD_INPUT, expand
-from .pictures import read_picture
+from .pictures import STANDARD_INPUT, expand, read_picture
 from .streams import quiet_libraries
 from .tables import write_csv, write_heading, write_rows
 
 if TYPE_CHECKING:
-    from ..core.match import Match
+    from ..core.study.match import Match
 
 _PICTURE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2")
@@ -90,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError(f"--top is {options.top}; give 1 or more.")
 
     from ..core.engine import Engine
-    from ..core.match import check_question
+    from ..core.study.match import check_question
     from .progress import terminal_progress
 
     check_question(phrases, options.template)

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError
-from .interrogate import STANDARD_INPUT, expand
+from .pictures import STANDARD_INPUT, expand
 from .streams import complain, quiet_libraries
 
 if TYPE_CHECKING:

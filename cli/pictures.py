@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError
-from .interrogate import STANDARD_INPUT
 from .streams import complain
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+STANDARD_INPUT = "-"
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """The pictures meant by `names`; patterns are expanded where the shell did not (Windows), in order."""
+    images: list[str] = []
+    for name in names:
+        matches = [] if name == STANDARD_INPUT or Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
+        images.extend(matches or [name])
+    return images
 
 
 def read_picture(name: str) -> Image:

@@ -64,9 +64,9 @@ def application(settings: Settings, token: str | None, stopped: Callable[[], boo
     from fastapi import FastAPI
 
     from .. import __version__
-    from ..extension.api import router
-    from ..extension.api_route import bearer_guard
-    from ..extension.host import alone
+    from ..server.api import router
+    from ..server.api_route import bearer_guard
+    from ..server.host import alone
 
     app = FastAPI(title="Unrender", version=__version__)
     app.include_router(router(alone(settings, stopped), bearer_guard(token) if token else None))

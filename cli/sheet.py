@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
-from ..core.lettering import drawable, font, wrap
-from ..core.paper import FAINT, INK, PAPER, at_size
+from ..core.drawing.lettering import drawable, font, wrap
+from ..core.drawing.paper import FAINT, INK, PAPER, at_size
 
 WIDTH = 1000
 MARGIN = 28

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from ..core.hub import Hub
-    from ..extension.app import launch
+    from ..server.app import launch
 
     settings = replace(settings, cache=Hub(settings.cache).folder)
     try:

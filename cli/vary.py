@@ -10,8 +10,7 @@ from pathlib import Path
 from ..core.errors import SettingsError, UnrenderError
 from ..core.variation import DEFAULT_CHECKPOINT
 from . import engine_options
-from .interrogate import expand
-from .pictures import read_picture
+from .pictures import expand, read_picture
 from .streams import complain, quiet_libraries
 
 _PROJECTIONS = ("pinv", "ridge", "bank", "anchored")

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from .errors import SettingsError
 from .loading import Models
 from .progress import SILENT, Progress
-from .results import Interrogation, Location, PhraseGain
+from .results import Interrogation, PhraseGain
 from .settings import MODES, CaptionSettings, Mode, Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from .analyze import Analysis
-    from .batch import Batch, Shard, Sink, Source
     from .caption import Captioner
     from .clip import Clip
     from .embed import PromptEmbedding
@@ -29,10 +27,11 @@ if TYPE_CHECKING:
     from .embed.ridge import Fit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
-    from .explain import HeatMap
-    from .interrogate import Subject
-    from .match import Match
     from .phrases import Vocabulary
+    from .prompt.interrogate import Subject
+    from .study.analyze import Analysis
+    from .study.explain import HeatMap, Location
+    from .study.match import Match
 
 __all__ = ["CaptionSettings", "Engine", "Settings"]
 
@@ -85,14 +84,14 @@ class Engine:
         caption: str | None = None,
         weights: Sequence[float] | None = None,
     ) -> Interrogation:
-        """One prompt for what several pictures share (see `core.together.shared_features`).
+        """One prompt for what several pictures share (see `core.prompt.together.shared_features`).
 
         caption: "" for none; when absent the one of the pictures' captions that suits all of them best.
         weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
         """
         from .images import open_images
-        from .interrogate import Subject
-        from .together import shared_caption, shared_features
+        from .prompt.interrogate import Subject
+        from .prompt.together import shared_caption, shared_features
 
         pictures = open_images(images)
         with self._lock:
@@ -131,34 +130,11 @@ class Engine:
                 found = self._in_words(mode, subject, time.perf_counter() - share)
             yield found
 
-    def batch(
-        self,
-        source: Source,
-        sink: Sink,
-        mode: Mode = "best",
-        *,
-        resume: bool = False,
-        dry_run: bool = False,
-        shard: Shard | None = None,
-        jobs: int | None = None,
-    ) -> Batch:
-        """Iterating over what it returns describes a source's pictures, hands each outcome to the sink and then gives
-        it; `core.batch` has sources and sinks.
-
-        resume: goes on with an earlier run of the same sink. dry_run: writes nothing. shard: the part that is this
-        machine's. jobs: threads that decode; what suits the machine when absent.
-        Raises, while iterating, BatchError, ModelError, PhraseError, SettingsError, or Cancelled, all results until
-        then being kept. A picture that cannot be read or written is an outcome.
-        """
-        from .batch import Batch, Shard
-
-        return Batch(self, source, sink, mode, resume=resume, dry_run=dry_run, shard=shard or Shard(), jobs=jobs)
-
     def worth(self, image: Any, prompt: str) -> tuple[PhraseGain, ...]:
         """What each comma-separated part of a finished prompt is worth: by how much its similarity to the picture
         falls without it, negative where the prompt is better without. Raises ImageError, ModelError, SettingsError."""
         from .images import fit_image, open_image
-        from .search import Scorer, worth_of_parts
+        from .prompt.search import Scorer, worth_of_parts
 
         if not prompt.strip(" ,"):
             raise SettingsError("There is no prompt to weigh; give one.")
@@ -184,15 +160,15 @@ class Engine:
         top: int = 5,
         weights: Sequence[float] | None = None,
     ) -> Analysis:
-        """One analysis of what several pictures share (see `core.together.shared_features`); else as `analyze`."""
+        """One analysis of what several pictures share (`core.prompt.together.shared_features`); else as `analyze`."""
         return self._analyze(images, categories, top, together=True, weights=weights)[0]
 
     def analyze_features(
         self, features: Tensor, categories: Sequence[str] | None = None, top: int = 5
     ) -> tuple[Analysis, ...]:
         """As `analyze`, of what `picture_features` gave: [pictures, joint width]."""
-        from .analyze import analyse, check_top
         from .phrases.vocabulary import select_categories
+        from .study.analyze import analyse, check_top
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
@@ -206,7 +182,7 @@ class Engine:
         Raises ImageError, ModelError, SettingsError (no phrases, a template without {}), or Cancelled.
         """
         from .images import open_images
-        from .match import check_question, match
+        from .study.match import check_question, match
 
         check_question(phrases, templates)
         pictures = open_images(images)
@@ -215,11 +191,11 @@ class Engine:
             return match(clip, self._encode(clip, pictures), phrases, templates)
 
     def explain(self, image: Any, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
-        """Where in a picture each phrase finds its support (see `core.explain.heat_maps`).
+        """Where in a picture each phrase finds its support (see `core.study.explain.heat_maps`).
 
         Raises ImageError, ModelError (also for models that do not see by patches), SettingsError, or Cancelled."""
-        from .explain import heat_maps
         from .images import open_image
+        from .study.explain import heat_maps
 
         picture = open_image(image)
         with self._lock:
@@ -229,6 +205,8 @@ class Engine:
         """Coarse boxes around what a phrase names in a picture, and the heat map they come from.
 
         Raises the errors of `explain`."""
+        from .study.explain import Location
+
         with self._lock:
             heat = self.explain(image, [phrase])[0]
             return Location(heat.phrase, heat.boxes(), heat, self._models.clip().name)
@@ -328,9 +306,9 @@ class Engine:
         together: bool,
         weights: Sequence[float] | None = None,
     ) -> tuple[Analysis, ...]:
-        from .analyze import analyse, check_top
         from .images import open_images
         from .phrases.vocabulary import select_categories
+        from .study.analyze import analyse, check_top
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
@@ -364,7 +342,7 @@ class Engine:
         return clip
 
     def _in_words(self, mode: Mode, subject: Subject, started: float) -> Interrogation:
-        from .interrogate import framed
+        from .prompt.interrogate import framed
 
         clip = self._models.clip()
         trail = self._models.interrogator().run(mode, subject)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from .analyze import Analyzer
     from .caption import Captioner
     from .clip import Clip
     from .embed.embedder import Embedder
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
     from .embed.ridge import Fit
     from .embed.text_side import TextSide
     from .hub import Hub
-    from .interrogate import Interrogator
     from .phrases import Category, Vocabulary
+    from .prompt.interrogate import Interrogator
+    from .study.analyze import Analyzer
 
 
 class Models:
@@ -72,9 +72,9 @@ class Models:
         return self.loaded_clip
 
     def interrogator(self) -> Interrogator:
-        from . import memory
-        from .interrogate import Interrogator
         from .phrases.table import PhraseTable
+        from .prompt import memory
+        from .prompt.interrogate import Interrogator
 
         if self._interrogator is None:
             clip, vocabulary = self.clip(), self.vocabulary()
@@ -93,8 +93,8 @@ class Models:
 
     def analyzer(self) -> Analyzer:
         """Under a memory budget its tables stay in main memory."""
-        from .analyze import Analyzer
         from .phrases.table import PhraseTable
+        from .study.analyze import Analyzer
 
         if self._analyzer is None:
             clip = self.clip()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .explain import HeatMap
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -48,42 +45,3 @@ class Interrogation:
         values = asdict(self)
         values["phrases"] = list(values["phrases"])
         return values
-
-
-@dataclass(frozen=True)
-class Box:
-    """A part of a picture, in its pixels: left and top are inside, right and bottom just outside.
-
-    score: by how much its best patch is more similar to the phrase than to general words, in cosine.
-    """
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Location:
-    """Where a phrase is in a picture: boxes, the best first, none where nothing speaks for it; and the whole map."""
-
-    phrase: str
-    boxes: tuple[Box, ...]
-    heat: HeatMap
-    model: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-ready values. `map` holds the support of each patch, and the region of the picture they cover."""
-        width, height = self.heat.size
-        return {
-            "phrase": self.phrase,
-            "width": width,
-            "height": height,
-            "boxes": [asdict(box) for box in self.boxes],
-            "map": {
-                "region": [round(edge, 2) for edge in self.heat.region],
-                "support": [[round(float(value), 4) for value in row] for row in self.heat.support],
-            },
-            "model": self.model,
-        }

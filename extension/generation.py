@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.choices import NONE
 from ..core.errors import EmbeddingError, SettingsError
-from .choices import bytes_of, picture_of
+from ..server.choices import bytes_of, picture_of
 from .ways import REPLACE, WAYS
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def accordion(
     """
     import gradio as gr
 
-    from .gradio_versions import image_input
+    from ..server.gradio_versions import image_input
 
     prefix = f"unrender_{tab}_image_as_prompt"
     with gr.Accordion(TITLE, open=False, elem_id=prefix):

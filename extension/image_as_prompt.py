@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ..core.choices import NONE
 from ..core.errors import SettingsError
 from ..core.settings import Settings
+from ..server.choices import AUTOMATIC
+from ..server.embeddings import saved_embedding, saved_names
+from ..server.models import Models
+from ..server.wording import sentence_for
 from . import webui_host
-from .choices import AUTOMATIC
-from .embeddings import saved_embedding, saved_names
 from .generation import NUMBERS, TITLE, Asked, accordion, check_number, embedding_of, keys_of
-from .models import Models
 from .sampling import failing, told
-from .wording import sentence_for
 
 if TYPE_CHECKING:
     from ..core.embed.embedding import PromptEmbedding

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.errors import Cancelled, UnrenderError
-from .wording import sentence_for, status_of
+from ..server.wording import sentence_for, status_of
 
 
 class GenerationError(UnrenderError):

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from .choices import inserted, picture_of, picture_request
-from .gradio_versions import event
-from .service import FAULT, WAIT, Report, Service, run
+from ..server.choices import inserted, picture_of, picture_request
+from ..server.gradio_versions import event
+from ..server.service import FAULT, WAIT, Report, Service, run
 
 _BESIDE = "deepbooru"
 _PROMPT = "img2img_prompt"

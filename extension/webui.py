@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
 from ..core.settings import MODES, Settings
+from ..server.choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, vocabularies
+from ..server.host import Host
+from ..server.models import Models
+from ..server.service import Service
+from ..server.wording import sentence_for
 from . import webui_host
-from .choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, vocabularies
 from .generation import TITLE
-from .host import Host
 from .image_as_prompt import Embeddings, ImageAsPrompt, add_axes
-from .models import Models
 from .sampling import steer
-from .service import Service
-from .wording import sentence_for
 
 if TYPE_CHECKING:
-    from .pages import PromptPage
+    from ..server.pages import PromptPage
 
 _logger = logging.getLogger(__name__)
 _PROMPT_OF_TAB = {"txt2img": "txt2img", "img2img": "img2img", "inpaint": "img2img", "extras": ""}
@@ -85,7 +85,7 @@ class _Pages:
         return [(blocks, "Unrender", "unrender")]
 
     def _build(self) -> None:
-        from .pages import build
+        from ..server.pages import build
 
         known = webui_host.paste_parameters().paste_fields
         tabs = [
@@ -113,8 +113,8 @@ def _host(models: Models) -> Host:
 
 def _add_api(host: Host, _: Any, app: Any) -> None:
     """With the webui's own logins: it does not ask for them on behalf of others."""
-    from .api import router
-    from .api_route import login_guard, logins_in
+    from ..server.api import router
+    from ..server.api_route import login_guard, logins_in
 
     logins = logins_in(webui_host.logins())
     app.include_router(router(host, login_guard(logins) if logins else None))
@@ -145,7 +145,7 @@ def _add_settings() -> None:
 def _connect_sending(button: Any, tab: str, page: PromptPage, target: Any) -> None:
     """The prompt alone goes into the field: read as a generation's parameters it would reset others. All tabs but
     txt2img get the picture. target: the prompt field; None for a tab without."""
-    from .gradio_versions import event
+    from ..server.gradio_versions import event
 
     pasting = webui_host.paste_parameters()
     if target is not None:

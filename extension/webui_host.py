@@ -13,8 +13,8 @@ from typing import Any
 from modules import devices, paths, script_callbacks, scripts, shared
 from modules.call_queue import queue_lock
 
-from .choices import Preferences, known_mode
-from .jobs import Job
+from ..server.choices import Preferences, known_mode
+from ..server.jobs import Job
 
 _SECTION = ("unrender", "Unrender")
 _DEFAULT = Preferences()

@@ -19,6 +19,7 @@ from comfy.utils import ProgressBar
 from comfy_api.latest import ComfyExtension as ComfyExtension
 from comfy_api.latest import io as io
 from comfy_execution.graph import ExecutionBlocker
+
 from server import PromptServer
 
 from ..core.errors import Cancelled, UnrenderError

@@ -17,9 +17,9 @@ from .pictures import as_batch, as_image, as_mask
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..core.analyze import Analysis
-    from ..core.explain import HeatMap
-    from ..core.match import Match
+    from ..core.study.analyze import Analysis
+    from ..core.study.explain import HeatMap
+    from ..core.study.match import Match
 
 
 class Analyze(ModelNode):
@@ -75,7 +75,7 @@ def numbered(texts: Sequence[str]) -> list[str]:
 
 def _charts(analyses: Sequence[Analysis], pictures: Sequence[Image], dark: bool) -> list[Any]:
     """Without matplotlib something that stops those nodes alone that want a chart."""
-    from ..core.chart import chart_image
+    from ..core.drawing.chart import chart_image
 
     try:
         return [as_image(chart_image(*pair, dark)) for pair in zip(analyses, pictures, strict=True)]
@@ -198,7 +198,7 @@ class Locate(ModelNode):
 
     @classmethod
     def execute(cls, image: Any, phrase: str, threshold: float, interrogator: Any = None) -> io.NodeOutput:
-        from ..core.overlay import draw_overlay
+        from ..core.drawing.overlay import draw_overlay
 
         setup = interrogator or default_setup()
         masks, overlays = [], []

@@ -9,7 +9,6 @@ import random
 import numpy as np
 import pytest
 import torch
-from unrender.core.analyze import ARTIST_NOTE, softmax
 from unrender.core.clip import Clip
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ImageError, PhraseError, SettingsError
@@ -17,7 +16,8 @@ from unrender.core.micro import CLIP_FOLDER, MEASURES_FILE
 from unrender.core.micro.captions import ALL_FACTORS, bare_phrases, caption
 from unrender.core.micro.pictures import render
 from unrender.core.micro.world import FACTORS
-from unrender.core.together import shared_features
+from unrender.core.prompt.together import shared_features
+from unrender.core.study.analyze import ARTIST_NOTE, softmax
 
 
 @pytest.fixture(scope="module")

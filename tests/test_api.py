@@ -30,12 +30,12 @@ pytest.importorskip("httpx", reason="pip install httpx")
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from unrender.cli.serve import application
-from unrender.extension import api_route
-from unrender.extension.api import router
-from unrender.extension.api_route import login_guard, logins_in
-from unrender.extension.choices import Preferences
-from unrender.extension.host import Host
-from unrender.extension.models import Models
+from unrender.server import api_route
+from unrender.server.api import router
+from unrender.server.api_route import login_guard, logins_in
+from unrender.server.choices import Preferences
+from unrender.server.host import Host
+from unrender.server.models import Models
 
 OWN = "/unrender/v1"
 MICRO = Settings(clip="micro", captioner="micro", device="cpu", precision="exact")

@@ -12,7 +12,7 @@ import pytest
 from batch_runs import contents
 from PIL import Image
 from unrender.cli import main
-from unrender.core.batch import caption_folder, sink_named, source_named
+from unrender.core.batch import Batch, caption_folder, sink_named, source_named
 from unrender.core.engine import Engine
 from unrender.core.micro.pictures import render
 from unrender.core.settings import Settings
@@ -48,7 +48,7 @@ def engine():
 
 def test_prompts_are_those_of_each_picture_alone(engine, drawings, tmp_path):
     source = source_named([str(drawings)])
-    outcomes = list(engine.batch(source, sink_named("csv", drawings, tmp_path / "desc.csv"), "fast"))
+    outcomes = list(Batch(engine, source, sink_named("csv", drawings, tmp_path / "desc.csv"), "fast"))
     assert len(outcomes) == 9 and outcomes[-1].result is None
     for outcome in outcomes[:-1:4]:
         alone = engine.interrogate(drawings / outcome.name, "fast")
@@ -122,7 +122,7 @@ def test_a_killed_run_of_a_real_model_goes_on_to_the_last_bit(engine, folder, ou
     twin.mkdir(parents=True)
     for path in folder.iterdir():
         (twin / path.name).write_bytes(path.read_bytes())
-    list(engine.batch(source_named([str(twin)]), sink_named(output, twin), "fast"))
+    list(Batch(engine, source_named([str(twin)]), sink_named(output, twin), "fast"))
     killed = 0
     for patience in (0.3, 0.8, None):
         child = os.fork()
@@ -137,7 +137,7 @@ def test_a_killed_run_of_a_real_model_goes_on_to_the_last_bit(engine, folder, ou
 
 def _describe_and_end(engine, folder, output):
     try:
-        list(engine.batch(source_named([str(folder)]), sink_named(output, folder), "fast", resume=True))
+        list(Batch(engine, source_named([str(folder)]), sink_named(output, folder), "fast", resume=True))
     finally:
         os._exit(0)
 

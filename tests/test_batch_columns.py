@@ -9,7 +9,7 @@ import pytest
 from batch_runs import QuickEngine, batch, draw
 from PIL import Image
 from unrender.cli import main
-from unrender.core.batch import sink_named, source_named
+from unrender.core.batch import Batch, sink_named, source_named
 from unrender.core.engine import Engine
 from unrender.core.errors import BatchError, SettingsError
 from unrender.core.micro.pictures import render
@@ -35,7 +35,7 @@ def engine():
 
 def table(engine, drawings, place, output, columns):
     sink = sink_named(output, drawings, place, columns=columns)
-    list(engine.batch(source_named([str(drawings)]), sink, "fast"))
+    list(Batch(engine, source_named([str(drawings)]), sink, "fast"))
     if output == "jsonl":
         return [json.loads(line) for line in place.read_text().splitlines()]
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet files need pyarrow")
@@ -100,7 +100,7 @@ def test_a_run_goes_on_with_its_columns(engine, drawings, tmp_path, output, monk
 
     def run(engine, columns=BOTH):
         sink = sink_named(output, drawings, tmp_path / f"desc.{output}", columns=columns)
-        return list(engine.batch(source_named([str(drawings)]), sink, "fast", resume=True))
+        return list(Batch(engine, source_named([str(drawings)]), sink, "fast", resume=True))
 
     with pytest.raises(KeyboardInterrupt):
         run(StopsAt(engine.settings, 12))

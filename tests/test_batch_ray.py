@@ -15,7 +15,7 @@ import pytest
 from batch_runs import contents
 from PIL import Image
 from unrender.cli import main
-from unrender.core.batch import RayBatch, Shard, sink_named, source_named
+from unrender.core.batch import Batch, RayBatch, Shard, sink_named, source_named
 from unrender.core.batch.tables import JsonLinesSink
 from unrender.core.batch.worker import Describer, ShardsNote, ShardWork
 from unrender.core.engine import Engine
@@ -74,7 +74,7 @@ def here(engine, drawings, tmp_path_factory):
     for number in range(1, SHARDS + 1):
         shard = Shard(number, SHARDS)
         sink = sink_named("jsonl", drawings, place / "desc.jsonl", shard=shard)
-        list(engine.batch(source_named([str(drawings)]), sink, "fast", shard=shard))
+        list(Batch(engine, source_named([str(drawings)]), sink, "fast", shard=shard))
     return contents(place)
 
 
@@ -94,7 +94,7 @@ def test_workers_write_what_shards_would_and_say_what_one_run_would(cluster, eng
     assert sum(shard.written for shard in done) == batch.written == PICTURES and batch.failed == 1
     assert len(done) == SHARDS and batch.total == PICTURES + 1
     rows = {row["image"]: row for text in here.values() for row in _rows(text)}
-    whole = engine.batch(source_named([str(drawings)]), sink_named("csv", drawings, tmp_path / "desc.csv"), "fast")
+    whole = Batch(engine, source_named([str(drawings)]), sink_named("csv", drawings, tmp_path / "desc.csv"), "fast")
     described = {outcome.name: outcome.result for outcome in whole if outcome.result}
     assert rows.keys() == described.keys()
     for name, result in described.items():

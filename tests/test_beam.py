@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 import torch
-from unrender.core.beam import BeamRules, Guides, _refined, beam_search
-from unrender.core.interrogate import Interrogator, Subject
 from unrender.core.phrases import load_vocabulary
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category, Vocabulary
 from unrender.core.progress import SILENT
-from unrender.core.search import Candidate, ChainRules, Scorer, greedy_chain
+from unrender.core.prompt.beam import BeamRules, Guides, _refined, beam_search
+from unrender.core.prompt.interrogate import Interrogator, Subject
+from unrender.core.prompt.search import Candidate, ChainRules, Scorer, greedy_chain
 from unrender.core.settings import Settings
 
 

@@ -9,9 +9,9 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from unrender.core import chart
-from unrender.core.analyze import ARTIST_NOTE, Analysis, CategoryAnalysis, Likelihood, Spread
+from unrender.core.drawing import chart
 from unrender.core.errors import MissingPackageError, SettingsError
+from unrender.core.study.analyze import ARTIST_NOTE, Analysis, CategoryAnalysis, Likelihood, Spread
 
 try:
     import matplotlib

@@ -13,8 +13,8 @@ from PIL import Image
 from rich.console import Console
 from unrender.cli import progress
 from unrender.cli.sheet import MARGIN, PICTURE_SIZE, TEXT_SIZE, WIDTH, Card, Entry, draw_sheet
-from unrender.core.lettering import text_length, wrap
-from unrender.core.paper import PAPER, at_size
+from unrender.core.drawing.lettering import text_length, wrap
+from unrender.core.drawing.paper import PAPER, at_size
 from unrender.core.progress import SILENT
 
 # Bars

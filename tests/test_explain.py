@@ -15,15 +15,15 @@ from torch.nn import functional as F
 from unrender.cli import main
 from unrender.core.clip import Clip
 from unrender.core.clip.preprocess import Preprocess, Region
+from unrender.core.drawing.lettering import text_length, wrap
+from unrender.core.drawing.overlay import GAP, MARGIN, PANEL, draw_overlay, draw_strip
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError, SettingsError
-from unrender.core.explain import HeatMap, heat_maps
-from unrender.core.lettering import text_length, wrap
 from unrender.core.micro import CLIP_FOLDER
 from unrender.core.micro.pictures import render
 from unrender.core.micro.wordings import WORDS
 from unrender.core.micro.world import FACTORS
-from unrender.core.overlay import GAP, MARGIN, PANEL, draw_overlay, draw_strip
+from unrender.core.study.explain import HeatMap, heat_maps
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-import unrender.extension.service
+import unrender.server.service
 from page_server import gradio_pythons
 from PIL import Image
 from unrender.core import choices as offered
@@ -27,14 +27,14 @@ from unrender.core.phrases import FURTHER
 from unrender.core.prompt_syntax import escape
 from unrender.core.results import Interrogation
 from unrender.core.settings import Settings
-from unrender.extension import choices
-from unrender.extension.choices import Preferences, Request, inserted, known_mode, picture_of, vocabularies
-from unrender.extension.host import Host, alone
-from unrender.extension.jobs import Job, Jobs, reports
-from unrender.extension.models import WORKING_MEMORY, Models
-from unrender.extension.service import Service, run
-from unrender.extension.wording import sentence_for
-from unrender.extension.work import interrogation
+from unrender.server import choices
+from unrender.server.choices import Preferences, Request, inserted, known_mode, picture_of, vocabularies
+from unrender.server.host import Host, alone
+from unrender.server.jobs import Job, Jobs, reports
+from unrender.server.models import WORKING_MEMORY, Models
+from unrender.server.service import Service, run
+from unrender.server.wording import sentence_for
+from unrender.server.work import interrogation
 
 ROOT = Path(__file__).parents[1]
 STANDIN = Path(__file__).parent / "webui_standin"
@@ -47,7 +47,7 @@ def request(picture=None, **values):
 
 def service(monkeypatch, interrogate):
     """One whose interrogation is the given one."""
-    monkeypatch.setattr(unrender.extension.service, "interrogation", lambda host, request, job: interrogate(request))
+    monkeypatch.setattr(unrender.server.service, "interrogation", lambda host, request, job: interrogate(request))
     return Service(alone(Settings()), lambda prompt: escape(prompt, "webui"), [], [])
 
 
@@ -320,7 +320,7 @@ def test_a_tab_that_cannot_be_built_says_why_and_how_to_mend_it(tmp_path):
 
         class Broken:
             def find_spec(self, wanted, path=None, target=None):
-                if wanted.endswith(".extension.gradio_versions"):
+                if wanted.endswith(".server.gradio_versions"):
                     raise ImportError("safetensors is <broken>", name="safetensors")
 
         sys.meta_path.insert(0, Broken())

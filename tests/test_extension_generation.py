@@ -18,7 +18,7 @@ from unrender.extension.generation import Asked, embedding_of, keys_of
 from unrender.extension.sampling import GenerationError, failing, steer
 from unrender.extension.text_encoders import family_of, text_sides
 from unrender.extension.ways import WAYS
-from unrender.extension.wording import sentence_for
+from unrender.server.wording import sentence_for
 
 
 def steering(way, strength=1.0, width=8, stretches=1, pooled=None, **values):
@@ -334,7 +334,7 @@ def test_the_webuis_logins_hold_for_the_api_too(webui, tmp_path, monkeypatch):
     """In the words of AUTOMATIC1111's webui and of SD.Next."""
     from modules import shared
     from unrender.extension import webui_host
-    from unrender.extension.api_route import logins_in
+    from unrender.server.api_route import logins_in
 
     (tmp_path / "logins").write_text("ada:a b\nbob:c\n", encoding="utf-8")
     for options, expected in (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from unrender.core.micro.judges import NAMES, accuracies, load_judge
 from unrender.core.micro.pictures import drawn, render
 from unrender.core.micro.world import Scene
+from unrender.training.judges import NAMES, accuracies, load_judge
 
 
 @pytest.fixture(scope="module")

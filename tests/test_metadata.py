@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from unrender.cli import main
 from unrender.core.errors import ImageError, MissingPackageError
-from unrender.core.file_texts import MOST_BYTES_OF_ONE, read_texts
 from unrender.core.metadata import prompt_in_file, read_metadata
+from unrender.core.metadata.file_texts import MOST_BYTES_OF_ONE, read_texts
 from unrender.core.printable import printable
 
 pytest.importorskip("sd_parsers")

@@ -176,8 +176,8 @@ def _allowed(measured: float, count: int) -> float:
 
 
 def test_clip_reads_pictures_it_was_never_trained_on(clip):
-    from unrender.core.micro.evaluate import measure_clip
     from unrender.core.micro.pictures import render
+    from unrender.training.evaluate import measure_clip
 
     measured = json.loads(micro.MEASURES_FILE.read_text())["validation"]["clip"]
     found = measure_clip(*clip, render("validation", 200), detailed=200, neighbourhoods=50)

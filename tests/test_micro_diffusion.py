@@ -8,10 +8,10 @@ import torch
 pytest.importorskip("diffusers", reason="rendering needs diffusers")
 
 from unrender.core.micro import DIFFUSION_FOLDER
-from unrender.core.micro.evaluate_diffusion import text_to_image, through_autoencoder
-from unrender.core.micro.patch_latents import POSTERIOR_DEVIATION, set_encoder
 from unrender.core.micro.pictures import render
 from unrender.core.variation.checkpoint import Checkpoint
+from unrender.training.evaluate_diffusion import text_to_image, through_autoencoder
+from unrender.training.patch_latents import POSTERIOR_DEVIATION, set_encoder
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_latents_have_deviation_one_and_pictures_come_back(micro):
 
 def test_an_encoder_that_is_set_keeps_as_much_as_principal_components():
     """The best any linear code of 16 numbers a patch can do, computed by an independent decomposition."""
-    from unrender.core.micro.diffusion import new_autoencoder
+    from unrender.training.diffusion import new_autoencoder
 
     values = render("validation", 200).pixels.float() / 127.5 - 1
     patches = torch.nn.functional.pixel_unshuffle(values, 8).permute(0, 2, 3, 1).reshape(-1, 192)

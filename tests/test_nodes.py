@@ -23,7 +23,6 @@ use_standin()
 import comfy.model_management as standin_memory  # noqa: E402
 import folder_paths  # noqa: E402
 from comfy.utils import ProgressBar  # noqa: E402
-from server import PromptServer  # noqa: E402
 from unrender.core.embed import PromptEmbedding  # noqa: E402
 from unrender.core.errors import (  # noqa: E402
     Cancelled,
@@ -33,6 +32,8 @@ from unrender.core.errors import (  # noqa: E402
     SettingsError,
 )
 from unrender.core.settings import Settings  # noqa: E402
+
+from server import PromptServer  # noqa: E402
 
 STANDIN = Path(__file__).parent / "comfyui_standin"
 EMBEDDINGS = (["first", "second"], ["embedding"])

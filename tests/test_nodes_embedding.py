@@ -18,7 +18,6 @@ import folder_paths  # noqa: E402
 from comfy.model_patcher import ModelPatcher  # noqa: E402
 from comfyui_small_models import CPU, WIDTH, small_clip, small_vision  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from server import PromptServer  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
 from unrender.core.clip import hidden_states as hidden_states_module  # noqa: E402
 from unrender.core.embed.families import SD1  # noqa: E402
@@ -28,6 +27,8 @@ from unrender.core.errors import ModelError, SettingsError  # noqa: E402
 from unrender.nodes import host, models, text_projection  # noqa: E402
 from unrender.nodes.embedding import ImageToPromptEmbedding  # noqa: E402
 from unrender.nodes.text_encoders import text_sides  # noqa: E402
+
+from server import PromptServer  # noqa: E402
 
 FIVE = torch.rand(5, 16, 16, 3, generator=torch.Generator().manual_seed(0))
 

@@ -12,11 +12,12 @@ use_standin()
 
 import comfy.model_management as standin_memory  # noqa: E402
 import folder_paths  # noqa: E402
-from server import PromptServer  # noqa: E402
 from unrender.core.errors import SettingsError  # noqa: E402
 from unrender.nodes import host  # noqa: E402
 from unrender.nodes.folder import CaptionFolder  # noqa: E402
 from unrender.nodes.loading import LoadInterrogator  # noqa: E402
+
+from server import PromptServer  # noqa: E402
 
 FOLDER = {"folder": "pictures", "mode": "fast", "existing": "skip", "recursive": False, "prefix": "", "suffix": ""}
 

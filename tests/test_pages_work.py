@@ -10,13 +10,13 @@ from hub_server import no_settings_of_this_machine_fixture, server_fixture  # no
 from unrender.core.embed.embedder import Blend
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import Cancelled, EmbeddingError, ImageError, MissingPackageError, ModelError, SettingsError
-from unrender.extension.batches import BatchRequest, described
-from unrender.extension.choices import Request, Study
-from unrender.extension.embeddings import EmbeddingRequest, Weighted, embedded, load, previewed, save, saved
-from unrender.extension.host import alone
-from unrender.extension.jobs import Job
-from unrender.extension.stores import disk_table, downloaded, memory_table, vocabulary_table
-from unrender.extension.work import analysis, location, matched
+from unrender.server.batches import BatchRequest, described
+from unrender.server.choices import Request, Study
+from unrender.server.embeddings import EmbeddingRequest, Weighted, embedded, load, previewed, save, saved
+from unrender.server.host import alone
+from unrender.server.jobs import Job
+from unrender.server.stores import disk_table, downloaded, memory_table, vocabulary_table
+from unrender.server.work import analysis, location, matched
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_labels_are_shown_where_charts_cannot_be_drawn(host, photographs, monkey
     def no_chart(*_):
         raise MissingPackageError("Charts need matplotlib; run `pip install matplotlib`.")
 
-    monkeypatch.setattr("unrender.core.chart.chart_image", no_chart)
+    monkeypatch.setattr("unrender.core.drawing.chart.chart_image", no_chart)
     without = analysis(host, study(photographs[0]), [], False, Job())
     assert without.analysis == found.analysis and without.chart is None and "matplotlib" in without.remark
 
@@ -95,7 +95,7 @@ def test_an_embedding_is_saved_listed_and_loaded(host, photographs):
 
 def test_a_preview_is_what_is_nearest_or_what_a_checkpoint_renders(host, photographs, tmp_path):
     pytest.importorskip("diffusers")
-    from unrender.core.micro.diffusion import new_autoencoder, new_unet, write_pipeline
+    from unrender.training.diffusion import new_autoencoder, new_unet, write_pipeline
 
     made = embedded(host, asked((photographs[0], 1.0), (photographs[1], 0.5)), Job())
     words = previewed(host, made, " ", Job())

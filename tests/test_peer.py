@@ -11,11 +11,11 @@ import torch
 from conftest import random_open_clip
 from PIL import Image
 from unrender.core.clip import Clip
-from unrender.core.interrogate import Interrogator, Subject
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category, Vocabulary, load_vocabulary
 from unrender.core.progress import SILENT
-from unrender.core.ranking import top, top_as_peer
+from unrender.core.prompt.interrogate import Interrogator, Subject
+from unrender.core.prompt.ranking import top, top_as_peer
 from unrender.core.settings import Settings
 
 peer = pytest.importorskip("clip_interrogator.clip_interrogator", reason="clip-interrogator is not installed")

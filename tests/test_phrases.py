@@ -19,7 +19,7 @@ from unrender.core.phrases import CATEGORIES, load_vocabulary
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category
 from unrender.core.progress import SILENT, Progress
-from unrender.core.ranking import top
+from unrender.core.prompt.ranking import top
 
 WORDS = Category("flavors", ("a cat", "by night", "A Cat", "猫", "soft light, 85mm", "x" * 200))
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from unrender.core.clip import Clip
 from unrender.core.devices import Arithmetic
 from unrender.core.progress import SILENT
-from unrender.core.screening import FEWEST_SAMPLES, LARGEST_RISK, Screening
-from unrender.core.search import Candidate, ChainRules, Scorer, greedy_chain
+from unrender.core.prompt.screening import FEWEST_SAMPLES, LARGEST_RISK, Screening
+from unrender.core.prompt.search import Candidate, ChainRules, Scorer, greedy_chain
 
 
 def noisy(count, deviation, seed, offset=0.0):

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unrender.core.errors import Cancelled, SettingsError
-from unrender.core.interrogate import Interrogator, Subject, framed
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category, Vocabulary
 from unrender.core.progress import SILENT, Progress
-from unrender.core.search import EMPTY, Candidate, ChainRules, Scorer, greedy_chain
+from unrender.core.prompt.interrogate import Interrogator, Subject, framed
+from unrender.core.prompt.search import EMPTY, Candidate, ChainRules, Scorer, greedy_chain
 from unrender.core.settings import Settings
 
 FLAVORS = ("red", "blue", "fog", "neon", "85mm", "bokeh", "grain", "rain", "snow", "dust")

@@ -28,9 +28,7 @@ def test_what_cannot_be_served_is_refused(capsys, options, said):
 
 def test_without_gradio_it_says_what_to_install(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    for name in [
-        name for name in sys.modules if name.startswith(("unrender.extension.pages", "unrender.extension.gr"))
-    ]:
+    for name in [name for name in sys.modules if name.startswith(("unrender.server.pages", "unrender.server.gr"))]:
         monkeypatch.delitem(sys.modules, name)
     assert main(["ui", "--clip", "micro"]) == 1
     assert 'The page needs gradio; run `pip install ".[ui]"` in this folder.' in capsys.readouterr().err

@@ -199,7 +199,7 @@ def test_a_checkpoint_folder_or_nothing(tmp_path):
 
 
 def test_the_command_writes_a_picture_that_says_how_it_was_made(checkpoints, tmp_path, picture, capsys):
-    from unrender.core.micro.diffusion import new_autoencoder, new_unet, write_pipeline
+    from unrender.training.diffusion import new_autoencoder, new_unet, write_pipeline
 
     torch.manual_seed(0)
     write_pipeline(tmp_path / "micro-sd", new_autoencoder(), new_unet())

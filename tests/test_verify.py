@@ -30,7 +30,7 @@ def micro():
 
 @pytest.fixture(scope="module")
 def pipeline_folder(tmp_path_factory):
-    from unrender.core.micro.diffusion import new_autoencoder, new_unet, write_pipeline
+    from unrender.training.diffusion import new_autoencoder, new_unet, write_pipeline
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("pipeline") / "random"

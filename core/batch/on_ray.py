@@ -30,7 +30,7 @@ class RayBatch:
     sink_of: gives the sink of a shard, on every node; it has to be picklable. jobs: threads of an actor that decode.
     total: pictures left to do, known once iterating has begun. written, failed, skipped: so far. errors: a pattern of
     the lists of failures, None without one.
-    Raises, while iterating, what `Engine.batch` does, and MissingPackageError without Ray.
+    Raises, while iterating, what `Batch` does, and MissingPackageError without Ray.
     """
 
     def __init__(

@@ -34,11 +34,15 @@ _NO_PART_OF_PROMPTS = ("device", "memory", "cache")
 
 
 class Batch:
-    """Iterating over it does the work and gives each picture's outcome when it is written; see `Engine.batch`.
+    """Iterating over it describes a source's pictures with an engine, hands each outcome to the sink and then gives it.
 
+    resume: goes on with an earlier run of the same sink. dry_run: writes nothing. shard: the part that is this
+    machine's. jobs: threads that decode; what suits the machine when absent.
     total, skipped: pictures to do, and those that need no prompt, known once iterating has begun.
     written, failed: so far. errors: the list of failures, None without one.
     patience: seconds to wait where another run is at work on the same.
+    Raises, while iterating, BatchError, ModelError, PhraseError, SettingsError, or Cancelled, all results until then
+    being kept. A picture that cannot be read or written is an outcome.
     """
 
     def __init__(

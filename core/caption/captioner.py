@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import MissingPackageError, ModelError
 from ..hub import Hub
@@ -188,7 +187,7 @@ def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILEN
         _check_version(known)
     hub = hub or Hub()
     if not hub.find_model(repo, revision):
-        from .classes import check_class
+        from .classes import check_class, read_config
 
         folder = hub.fetch(repo, [CONFIG], progress, revision=revision, instead=INSTEAD)
         check_class(name, read_config(folder))
@@ -200,24 +199,11 @@ def nearest_captioners(name: str) -> list[str]:
     return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, "micro"], n=3, cutoff=0.4)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's config.json. Raises ModelError when there is none that can be read."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} has no readable {CONFIG}; give a folder in transformers format.") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{CONFIG} in {folder} is not an object; give a folder in transformers format.")
-    return config
-
-
 def _micro_folder() -> Path:
     from ..micro import CAPTIONER_FOLDER
 
     if not (CAPTIONER_FOLDER / CONFIG).is_file():
-        raise ModelError(
-            f"The micro captioner is not in {CAPTIONER_FOLDER}; train it with `python -m unrender.core.micro.train`."
-        )
+        raise ModelError(f"The micro captioner is not in {CAPTIONER_FOLDER}; train it with `python -m training.train`.")
     return CAPTIONER_FOLDER
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPackageError, ModelError
+from ..hub.names import CONFIG
 from ..transformers_access import transformers_attribute, transformers_version
 
 _MAPPINGS = ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", "MODEL_FOR_VISION_2_SEQ_MAPPING_NAMES")
@@ -63,3 +66,14 @@ def _too_new(name: str, wanted: str, config: dict[str, Any]) -> MissingPackageEr
         f"{name} is a {wanted}, which transformers {installed} does not know; run `pip install {upgrade}`, "
         "or choose another captioner."
     )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json. Raises ModelError when there is none that can be read."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} has no readable {CONFIG}; give a folder in transformers format.") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{CONFIG} in {folder} is not an object; give a folder in transformers format.")
+    return config

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from ..errors import MissingPackageError, ModelError
 from ..hub.names import check_weights
 from ..transformers_access import quiet_transformers, transformers_attribute, transformers_version
-from .classes import check_class
+from .classes import check_class, read_config
 from .models import CaptionModel, model_for
 
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
@@ -28,8 +28,6 @@ _VOCABULARIES = (
 
 def load_model(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
     """A captioner on the CPU, its weights in `dtype`. Raises ModelError or MissingPackageError."""
-    from .captioner import read_config
-
     config = read_config(folder)
     model_class = check_class(name, config)
     check_weights(folder)

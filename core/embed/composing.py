@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError, SettingsError
-from ..together import shares
+from ..prompt.together import shares
 from .embedding import PromptEmbedding
 
 Mix = Literal["mean", "spherical", "share"]

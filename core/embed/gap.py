@@ -63,7 +63,7 @@ class GapCorrection:
 
 def shipped_gap(clip_name: str) -> GapCorrection | None:
     """What is known of a CLIP without pictures of the user's: only micro's, which
-    `python -m unrender.core.micro.measure_gap` measures."""
+    `python -m training.measure_gap` measures."""
     from ..micro import GAP_FILE
 
     return GapCorrection.load(GAP_FILE) if clip_name == "micro" else None

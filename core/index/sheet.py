@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
+from ..drawing.lettering import drawable, font, wrap
+from ..drawing.paper import FAINT, INK, PAPER, at_size
 from ..errors import ImageError
 from ..images import open_image
-from ..lettering import drawable, font, wrap
-from ..paper import FAINT, INK, PAPER, at_size
 from .search import Found
 
 COLUMNS, CELL, GAP, MARGIN = 5, 176, 16, 28

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import MissingPackageError
-from .vocabulary import NEGATIVE, Category, artist_phrases
+from .category import NEGATIVE, Category, artist_phrases
 
 Lists = dict[str, Category]
 

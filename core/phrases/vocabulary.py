@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from ..errors import PhraseError
+from .category import NEGATIVE, Category, Vocabulary, artist_phrases
+from .peers import SOURCES
 
 BUILT_IN_FOLDER = Path(__file__).parent / "lists"
 # the order in which categories are merged for a search, hence in which ties are broken
 CATEGORIES = ("artists", "flavors", "mediums", "movements", "sites", "negative")
-NEGATIVE = "negative"
 
 FURTHER_FOLDER = BUILT_IN_FOLDER / "further"
 """Lists to analyse pictures with, or to name; a search uses none of them unless it is told to."""
@@ -25,32 +25,6 @@ _FILE_NAME = re.compile(r"(?P<name>.+?)(\.top(?P<top>\d+))?\.txt", re.IGNORECASE
 _LARGEST_FILE = 64 * 2**20
 
 
-@dataclass(frozen=True)
-class Category:
-    """per_prompt: how many of its phrases a classic prompt takes; None leaves it to the mode."""
-
-    name: str
-    phrases: tuple[str, ...]
-    per_prompt: int | None = None
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Categories by name, in the order of merging."""
-
-    name: str
-    categories: Mapping[str, Category]
-
-    def phrases(self, category: str) -> tuple[str, ...]:
-        """Empty for a category this vocabulary does not have."""
-        found = self.categories.get(category)
-        return found.phrases if found else ()
-
-    def positive(self) -> list[Category]:
-        """All that describe what a picture shows."""
-        return [category for category in self.categories.values() if category.name != NEGATIVE]
-
-
 def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUILT_IN_FOLDER) -> Vocabulary:
     """None: the lists in `base`. "extended": those and the further ones. "peer" (or "clip-interrogator"), "clip-gaze":
     those of the installed package. A folder: its files added to those in `base`, each replacing a category of the same
@@ -60,8 +34,6 @@ def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUIL
     line, UTF-8. Artists are written as bare names and become "by NAME" and "inspired by NAME".
     Raises PhraseError when the folder or a file in it is unusable.
     """
-    from .peers import SOURCES
-
     if source in SOURCES:
         return _vocabulary(str(source), SOURCES[str(source)]())
     categories = read_folder(base)
@@ -124,13 +96,6 @@ def _is_called(category: str, name: str) -> bool:
     )
     singular = name[:-1] + "ies" if name.endswith("y") else name + "es"
     return category in (name, name + "s", singular)
-
-
-def artist_phrases(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names in the two forms prompts use; a line that has its form already is taken as it is."""
-    formed = [name for name in names if name.casefold().startswith(("by ", "inspired by "))]
-    bare = [name for name in names if not name.casefold().startswith(("by ", "inspired by "))]
-    return (*formed, *(f"by {name}" for name in bare), *(f"inspired by {name}" for name in bare))
 
 
 def read_phrases(path: Path) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageOps
 
-from ..lettering import drawable, font, wrap
-from ..paper import FAINT, INK, PAPER
+from ..drawing.lettering import drawable, font, wrap
+from ..drawing.paper import FAINT, INK, PAPER
 from .fidelity import Fidelity
 
 CELL, GAP, MARGIN = 160, 8, 24

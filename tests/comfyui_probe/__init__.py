@@ -22,6 +22,7 @@ from aiohttp import web
 from comfy.text_encoders import flux, sd2_clip
 from comfy_execution.progress import ProgressRegistry
 from safetensors.torch import load_file
+
 from server import PromptServer
 
 

@@ -1,0 +1,310 @@
+"""The modes: from a picture's features and its caption to a prompt.
+
+They follow clip-interrogator 0.6.0 to the letter, except for its defects, which `Settings.peer_defects` brings back:
+
+1. Of a table longer than 2,048 phrases only the best int(2048 / chunks) of each 2,048 are ranked, so that its pool
+   holds 2,035 phrases and misses some of the best.
+2. The negative mode ranks the survivors of those chunks by similarity instead of dissimilarity.
+3. The negative mode compares later prompts with the first phrase's similarity without turning its sign.
+4. Cutting a prompt to the token limit forgets the commas between the phrases, so that the prompt may be too long.
+5. Phrases that differ in letter case only, and are the same to the model, may both be taken.
+
+Two more cannot be brought back: ties there go by Python's hash seed (here: by the order of the vocabulary), and a
+tokenizer that pads with another id than 0 ends every chain after one phrase.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from ..clip import Clip
+from ..errors import PhraseError, SettingsError
+from ..phrases import CATEGORIES, NEGATIVE, Vocabulary
+from ..phrases.table import PhraseTable
+from ..phrases.vocabulary import category_name
+from ..progress import Progress
+from ..settings import Mode, Settings
+from .beam import BeamRules, Guide, Guides, beam_search
+from .ranking import reversed_values, top, top_as_peer
+from .search import EMPTY, Candidate, ChainRules, Scorer, Trail, greedy_chain, joined_category
+
+CAPTION = "caption"
+FLAVORS = "flavors"
+_CLASSIC_FLAVORS = 3
+_FAST_PHRASES = 32
+_FAST_AT_FIRST = 4
+_BEAM_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is known of a picture: its features [width] and its caption, empty when there is none.
+
+    similarities: of every phrase of the table, where they were computed for several pictures at once.
+    """
+
+    features: Tensor
+    caption: str
+    similarities: np.ndarray | None = None
+
+
+class Interrogator:
+    """Finds prompts with one model, one vocabulary and one set of settings.
+
+    load_table: gives the table of the vocabulary's positive categories; called once, by the first mode that ranks.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        vocabulary: Vocabulary,
+        load_table: Callable[[], PhraseTable],
+        settings: Settings,
+        progress: Progress,
+    ) -> None:
+        self._clip = clip
+        self._vocabulary = vocabulary
+        self._load_table = load_table
+        self._settings = settings
+        self._progress = progress
+        self._limits = _known_limits(settings, vocabulary)
+        self._excluded = _exclusions(settings.exclude)
+
+    def prepare(self, mode: Mode) -> None:
+        """Loads or builds what the mode needs, so that `run` takes the picture's time alone."""
+        if mode != "caption":
+            _ = self._table
+
+    def subjects(self, mode: Mode, features: Tensor, captions: Sequence[str]) -> list[Subject]:
+        """Of features [pictures, width], ranked at once where the mode ranks."""
+        ranked = self._table.similarities(features) if mode != "caption" else [None] * len(captions)
+        known = zip(features, captions, ranked, strict=True)
+        return [Subject(seen, caption.strip(), similarities) for seen, caption, similarities in known]
+
+    def run(self, mode: Mode, subject: Subject) -> Trail:
+        """The mode's prompt, without trigger word, prefix and suffix."""
+        self._clip.text.forget()
+        scorer = Scorer(self._clip, subject.features)
+        return replace(self._found(mode, subject, scorer), risk=scorer.screening.risk)
+
+    def _found(self, mode: Mode, subject: Subject, scorer: Scorer) -> Trail:
+        if mode == "negative":
+            return self._negative(scorer, subject)
+        if mode == "caption":
+            if not subject.caption:
+                raise SettingsError("The caption mode needs a captioner or a given caption; name one of them.")
+            return scorer.trail([Candidate(subject.caption, CAPTION)])
+        similarities = self._similarities(subject)
+        if mode == "classic":
+            return self._classic(scorer, subject, similarities, _CLASSIC_FLAVORS)
+        if mode == "fast":
+            return self._fast(scorer, subject, similarities, _FAST_PHRASES)
+        return self._best(scorer, subject, similarities)
+
+    def token_limit(self) -> int:
+        """Tokens a prompt may have, trigger word, prefix and suffix deducted."""
+        length = self._clip.text.length
+        around = length(framed("a", self._settings)) - length("a")
+        limit = min(self._settings.token_limit, self._clip.text.context_length) - around
+        if limit < 3:
+            raise SettingsError(
+                f"Trigger word, prefix and suffix take {around} tokens and leave no room for a prompt within "
+                f"{self._settings.token_limit}; shorten them."
+            )
+        return limit
+
+    def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
+        start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
+        pool = self._pool(self._ranked(similarities, self._settings.pool))
+        guides = Guides(self._settings.beam_shortlist) if self._settings.search == "beam" else None
+        watcher = guides and guides.watch
+        found = [greedy_chain(scorer, pool, start, self._rules(), self._progress, watcher)]
+        if guides is not None:
+            found.append(self._beam(scorer, pool, start, guides.found))
+        most = self._settings.max_phrases
+        classic = self._classic(scorer, subject, similarities, most)
+        fast = self._fast(scorer, subject, similarities, most)
+        return max((start, classic, fast, *found), key=lambda trail: (bool(trail.prompt), trail.similarity))
+
+    def _beam(self, scorer: Scorer, pool: Sequence[Candidate], start: Trail, guides: Sequence[Guide]) -> Trail:
+        """Over the phrases that suit the picture best by themselves, with one medium at most. A beam is so good at
+        raising the similarity that left alone it does so with phrases that are not true of the picture: similarity
+        then rises further, the factors rightly named and a second model's opinion fall (benchmarks/beam.py)."""
+        rules = self._rules()
+        rules = replace(rules, limits={"mediums": 1, **rules.limits})
+        settings = self._settings
+        beam = BeamRules(settings.beam_width, settings.beam_shortlist, settings.beam_refresh)
+        suiting = pool[: math.ceil(len(pool) * _BEAM_SHARE)]
+        known = set(suiting)
+        advice = [Guide(None, tuple(one for one in guide.shortlist if one in known)) for guide in guides]
+        return beam_search(scorer, suiting, start, rules, beam, self._progress, advice)
+
+    def _negative(self, scorer: Scorer, subject: Subject) -> Trail:
+        flavors = self._table.rows(FLAVORS)
+        similarities = self._similarities(subject)[flavors]
+        if self._settings.peer_defects:
+            ranked = top_as_peer(similarities, self._settings.pool, reverse=True)
+        else:
+            ranked = top(reversed_values(similarities), self._settings.pool)
+        pool = self._pool([flavors.start + row for row in ranked])
+        listed = [
+            Candidate(phrase, NEGATIVE)
+            for phrase in self._vocabulary.phrases(NEGATIVE)
+            if self._is_allowed(phrase, NEGATIVE)
+        ]
+        return greedy_chain(scorer, [*pool, *listed], EMPTY, self._rules(away=True), self._progress)
+
+    def _fast(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, most: int) -> Trail:
+        ranked = self._ranked(similarities, self._settings.pool)
+        taken: list[Candidate] = []
+        for count in (_FAST_AT_FIRST * most, len(ranked)):  # limits and twins seldom leave too few of the first
+            if len(taken) < most:
+                taken = self._within_limits(self._listed(ranked[:count]), most)
+        return self._fitted(scorer, [*_caption_part(subject), *taken])
+
+    def _classic(self, scorer: Scorer, subject: Subject, similarities: np.ndarray, flavors: int) -> Trail:
+        """Caption, medium and artist, site, movement, further categories, flavors."""
+        medium = self._top_of("mediums", similarities, 1)
+        artist = self._top_of("artists", similarities, 1)
+        if medium and subject.caption.startswith(medium[0].text):
+            head = [Candidate(" ".join([subject.caption, *_texts(artist)]), CAPTION)]
+        else:
+            signature = [*medium, *artist]
+            head = _caption_part(subject)
+            if signature:
+                head.append(Candidate(" ".join(_texts(signature)), "+".join(part.category for part in signature)))
+        tail = [*self._top_of("sites", similarities, 1), *self._top_of("movements", similarities, 1)]
+        standard = {"mediums", "artists", "sites", "movements", FLAVORS}
+        for category in self._vocabulary.positive():
+            if category.name not in standard:
+                tail += self._top_of(category.name, similarities, 1)
+        return self._fitted(scorer, [*head, *tail, *self._top_of(FLAVORS, similarities, flavors)])
+
+    def _rules(self, away: bool = False) -> ChainRules:
+        settings = self._settings
+        limits = {name: limit for name, limit in self._limits.items() if limit > 0}
+        limit = min(settings.token_limit, self._clip.text.context_length) if away else self.token_limit()
+        # the negative chain has no caption to start from and takes its first phrase outside the count
+        return ChainRules(
+            settings.min_phrases, settings.max_phrases, limit, limits, away, away and settings.peer_defects
+        )
+
+    def _similarities(self, subject: Subject) -> np.ndarray:
+        """Of every phrase of the table; -inf where the settings rule a phrase out."""
+        known = subject.similarities
+        similarities = self._table.similarities(subject.features) if known is None else known.copy()
+        similarities[self._ruled_out] = -np.inf
+        return similarities
+
+    def _ranked(self, similarities: np.ndarray, count: int) -> list[int]:
+        return top_as_peer(similarities, count) if self._settings.peer_defects else top(similarities, count)
+
+    def _top_of(self, category: str, similarities: np.ndarray, count: int) -> list[Candidate]:
+        found = self._vocabulary.categories.get(category)
+        if found is None:
+            return []
+        rows = self._table.rows(category)
+        wanted = min(found.per_prompt or count, self._limits.get(category, count))
+        # twins of a phrase are skipped, so more are ranked than are wanted
+        ranked = [rows.start + row for row in self._ranked(similarities[rows], 2 * wanted)]
+        return self._listed(ranked)[:wanted]
+
+    def _pool(self, rows: Sequence[int]) -> list[Candidate]:
+        """The rows' phrases for a search, none twice; twins that the model cannot tell apart count as one, the first in
+        the order of the vocabulary."""
+        if self._settings.peer_defects:
+            return list({self._table.phrases[row]: self._candidate(row) for row in rows}.values())
+        first: dict[tuple[int, ...], int] = {}
+        for row in rows:
+            ids = self._clip.text.ids(self._table.phrases[row])
+            if ids:
+                first[ids] = min(row, first.get(ids, row))
+        return [self._candidate(row) for row in first.values()]
+
+    def _listed(self, rows: Sequence[int]) -> list[Candidate]:
+        """The rows' phrases for a prompt that lists them by rank."""
+        return [self._candidate(row) for row in rows] if self._settings.peer_defects else self._pool(rows)
+
+    def _candidate(self, row: int) -> Candidate:
+        return Candidate(self._table.phrases[row], self._table.categories[row])
+
+    def _within_limits(self, ranked: Sequence[Candidate], most: int) -> list[Candidate]:
+        taken: list[Candidate] = []
+        for candidate in ranked:
+            if len(taken) == most:
+                break
+            limit = self._limits.get(candidate.category, most)
+            if sum(other.category == candidate.category for other in taken) < limit:
+                taken.append(candidate)
+        return taken
+
+    def _fitted(self, scorer: Scorer, parts: Sequence[Candidate]) -> Trail:
+        """As many of the parts, cut at their commas, as the token limit lets in."""
+        limit = self.token_limit()
+        pieces = [Candidate(text, part.category) for part in parts for text in part.text.split(", ")]
+        prompt = ""
+        fitting: list[Candidate] = []
+        for piece in pieces:
+            longer = f"{prompt}, {piece.text}" if fitting else piece.text
+            if fitting and self._is_too_long(scorer, prompt, piece.text, limit):
+                break
+            prompt = longer
+            fitting.append(piece)
+        return joined_category(scorer.trail(fitting), CAPTION)
+
+    def _is_too_long(self, scorer: Scorer, prompt: str, piece: str, limit: int) -> bool:
+        if self._settings.peer_defects:
+            return scorer.length(prompt + piece) >= limit
+        return scorer.length(f"{prompt}, {piece}") > limit
+
+    @cached_property
+    def _table(self) -> PhraseTable:
+        return self._load_table()
+
+    @cached_property
+    def _ruled_out(self) -> list[int]:
+        if not self._limits and not self._excluded:
+            return []
+        rows = enumerate(zip(self._table.phrases, self._table.categories, strict=True))
+        return [row for row, entry in rows if not self._is_allowed(*entry)]
+
+    def _is_allowed(self, phrase: str, category: str) -> bool:
+        return self._limits.get(category, 1) > 0 and _bare(phrase) not in self._excluded
+
+
+def framed(prompt: str, settings: Settings) -> str:
+    """The prompt with trigger word and prefix before it and suffix behind it."""
+    parts = (settings.trigger, settings.prefix, prompt, settings.suffix)
+    return ", ".join(part for part in (text.strip(" ,") for text in parts) if part)
+
+
+def _known_limits(settings: Settings, vocabulary: Vocabulary) -> dict[str, int]:
+    limits = {category_name(name): limit for name, limit in settings.limits.items()}
+    for name in limits:
+        if name not in vocabulary.categories and name not in CATEGORIES:
+            known = ", ".join(vocabulary.categories)
+            raise PhraseError(f"There is no category {name!r} to limit; this vocabulary has {known}.")
+    return limits
+
+
+def _exclusions(exclude: Sequence[str]) -> frozenset[str]:
+    return frozenset(_bare(phrase) for phrase in exclude)
+
+
+def _bare(phrase: str) -> str:
+    """Letter case and an artist's "by" do not distinguish what is excluded."""
+    return phrase.strip().casefold().removeprefix("inspired ").removeprefix("by ")
+
+
+def _caption_part(subject: Subject) -> list[Candidate]:
+    return [Candidate(subject.caption, CAPTION)] if subject.caption else []
+
+
+def _texts(candidates: Sequence[Candidate]) -> list[str]:
+    return [candidate.text for candidate in candidates]

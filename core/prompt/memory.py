@@ -1,0 +1,31 @@
+"""Fitting a search into a memory budget: the models come first, then the phrase table, the rest is to work with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from ..clip import Clip
+
+GIGABYTE = 10**9
+
+
+def room_for_table(budget: int, clip: Clip) -> int:
+    """Bytes a phrase table may take on the device.
+
+    Raises SettingsError where the model alone takes more than the budget.
+    """
+    least = clip.nbytes + clip.text.fewest_working_bytes
+    if budget < least:
+        raise SettingsError(
+            f"{clip.name} takes {least / GIGABYTE:.1f} GB at this precision, more than the {budget / GIGABYTE:.1f} GB "
+            "of memory it is given; give more, a half precision by name, or a smaller model."
+        )
+    return budget - clip.nbytes - clip.text.best_working_bytes
+
+
+def divide(budget: int, clip: Clip, table_bytes: int) -> None:
+    """Lets the model's text side work in what the models and the table leave of the budget."""
+    clip.text.work_within(budget - clip.nbytes - table_bytes)

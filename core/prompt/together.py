@@ -1,0 +1,55 @@
+"""What several pictures share, as the features of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..clip import Clip
+from ..errors import SettingsError
+
+_NOTHING_SHARED = 1e-6
+
+
+def shares(count: int, weights: Sequence[float] | None) -> Tensor:
+    """How much each of so many pictures counts, float64, summing to 1; equally without weights.
+
+    Raises SettingsError for weights that are not one of zero or more for each picture, or that are all zero.
+    """
+    if weights is None:
+        weights = [1.0] * count
+    if len(weights) != count:
+        raise SettingsError(f"There are {len(weights)} weights for {count} pictures; give one weight for each picture.")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
+        raise SettingsError("A weight is below zero or no number, or all are zero; give numbers of zero and more.")
+    factors = torch.tensor(list(weights), dtype=torch.float64)
+    return factors / factors.sum()
+
+
+def shared_features(features: Tensor, weights: Sequence[float] | None = None) -> Tensor:
+    """The direction between the pictures: normalised features [pictures, width] -> normalised [width].
+
+    weights: one for each picture, zero or more, not all zero; equal when absent. Only their ratios matter.
+    Raises SettingsError when the weights do not suit the pictures, or the pictures cancel each other out.
+    """
+    count = len(features)
+    if count == 0:
+        raise SettingsError("There is no picture; give one or more.")
+    factors = shares(count, weights).to(features)
+    if count == 1:
+        return features[0]
+    mean = (features * factors[:, None]).sum(dim=0)
+    length = float(mean.norm())
+    if length < _NOTHING_SHARED:
+        raise SettingsError("These pictures have nothing in common that a CLIP model sees; leave one of them out.")
+    return mean / length
+
+
+def shared_caption(clip: Clip, captions: Sequence[str], features: Tensor) -> str:
+    """The caption most like the features [width], the first of equal ones."""
+    if len(captions) == 1:
+        return captions[0]
+    return captions[int((clip.encode_texts(captions) @ features).argmax())]

@@ -1,0 +1,206 @@
+"""The API over HTTP: clip-interrogator-ext's routes, so that its clients keep working, and this program's own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from .. import __version__
+from ..core.choices import NONE, VOCABULARIES
+from ..core.errors import ModelError, PhraseError
+from ..core.settings import Settings
+from . import api_models as models
+from .api_route import ApiRoute, Guard
+from .choices import bytes_of, captioners, vocabulary_folders
+from .host import Host
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_FILE = "application/octet-stream"
+_OWN = "/unrender/v1"
+_PEER = "/interrogator"
+_PEER_CATEGORIES = {
+    "medium": "mediums",
+    "artist": "artists",
+    "movement": "movements",
+    "trending": "sites",
+    "flavor": "flavors",
+}
+_PEER_LABELS = 5
+_MEANINGS = {422: "the request's fault", 413: "the request is too large", 503: "memory is short"}
+
+
+def router(host: Host, guard: Guard | None = None) -> APIRouter:
+    """All routes. guard: refuses those who may not use them."""
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": models.Refusal, "description": meaning} for status, meaning in _MEANINGS.items()
+    }
+    made = APIRouter(
+        route_class=ApiRoute,
+        dependencies=[] if guard is None else [Depends(guard)],
+        responses=refusals,
+        tags=["unrender"],
+    )
+    peer, own = _PeerRoutes(host), _OwnRoutes(host)
+    made.add_api_route(f"{_PEER}/models", peer.models, methods=["GET"], response_model=list[str])
+    made.add_api_route(f"{_PEER}/prompt", peer.prompt, methods=["POST"], response_model=models.PeerPrompt)
+    made.add_api_route(f"{_PEER}/analyze", peer.analyze, methods=["POST"], response_model=models.PeerAnalysis)
+    for name, answer in (
+        ("interrogate", models.InterrogateAnswer),
+        ("analyze", models.AnalyzeAnswer),
+        ("match", models.MatchAnswer),
+    ):
+        made.add_api_route(f"{_OWN}/{name}", getattr(own, name), methods=["POST"], response_model=answer)
+    as_file = {200: {"content": {_FILE: {}}, "description": f"the file itself where {_FILE} is accepted"}}
+    made.add_api_route(
+        f"{_OWN}/embed", own.embed, methods=["POST"], response_model=models.EmbedAnswer, responses={**as_file}
+    )
+    made.add_api_route(f"{_OWN}/status", own.status, methods=["GET"], response_model=models.Status)
+    made.add_api_route(f"{_OWN}/unload", own.unload, methods=["POST"], response_model=models.Status)
+    return made
+
+
+class _PeerRoutes:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def models(self) -> Any:
+        """The CLIPs that can be named."""
+        from ..core.clip.names import known_models
+
+        return list(dict.fromkeys([*(known.name for known in known_models()), "micro", self._host.settings().clip]))
+
+    def prompt(self, asked: models.PeerPromptRequest) -> Any:
+        """A prompt for a picture."""
+        picture = _picture(asked.image)
+        settings = _settings(self._host, asked.clip_model_name)
+        with self._host.engine(settings, asked.mode != "negative") as engine:
+            return {"prompt": engine.interrogate(picture, asked.mode).prompt}
+
+    def analyze(self, asked: models.PeerAnalyzeRequest) -> Any:
+        """What a picture is made of."""
+        picture = _picture(asked.image)
+        with self._host.engine(_settings(self._host, asked.clip_model_name), False) as engine:
+            found = engine.analyze(picture, top=_PEER_LABELS)[0]
+        labels = {each.category: {label.phrase: label.similarity for label in each.top} for each in found.categories}
+        return {name: labels.get(category, {}) for name, category in _PEER_CATEGORIES.items()}
+
+
+class _OwnRoutes:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def interrogate(self, asked: models.InterrogateRequest) -> Any:
+        """A prompt for a picture, and where it comes from."""
+        picture = _picture(asked.image)
+        settings = _settings(self._host, asked.clip, asked.captioner, asked.vocabulary)
+        limits, exclude = {**settings.limits, **asked.limits}, (*settings.exclude, *asked.exclude)
+        captions = asked.caption is None and asked.mode != "negative"
+        with self._host.engine(replace(settings, limits=limits, exclude=exclude), captions) as engine:
+            return engine.interrogate(picture, asked.mode, asked.caption).to_dict()
+
+    def analyze(self, asked: models.AnalyzeRequest) -> Any:
+        """Per category, the phrases most like a picture and how likely each is among the others."""
+        picture = _picture(asked.image)
+        with self._host.engine(_settings(self._host, asked.clip, None, asked.vocabulary), False) as engine:
+            return engine.analyze(picture, asked.categories, asked.top)[0].to_dict()
+
+    def match(self, asked: models.MatchRequest) -> Any:
+        """Which phrase fits which picture, and the other way round."""
+        from ..core.study.match import check_question
+
+        check_question(asked.phrases, asked.templates)
+        pictures = _pictures(asked.images)
+        with self._host.engine(_settings(self._host, asked.clip), False) as engine:
+            return engine.match(pictures, asked.phrases, asked.templates).to_dict()
+
+    def embed(self, asked: models.EmbedRequest, request: Request) -> Any:
+        """Pictures as an embedding that a diffusion model takes in a prompt's place."""
+        from ..core.embed.embedder import Blend, checked_choice
+        from ..core.embed.families import family_named
+
+        family = family_named(asked.family)
+        projection = checked_choice(family, asked.projection)
+        blend = Blend(asked.weights, asked.mix, asked.text, asked.alpha, asked.strength, asked.anchor)
+        pictures = _pictures(asked.images)
+        settings = _settings(self._host, asked.clip)
+        if asked.clip is None:
+            settings = replace(settings, clip=self._host.seeing(family))
+        with self._host.engine(replace(settings, captioner=None), False) as engine:
+            made = engine.embed(pictures, family.name, projection, blend)
+        if _FILE in request.headers.get("Accept", ""):
+            return Response(made.to_bytes(), media_type=_FILE)
+        embedding = base64.b64encode(made.to_bytes()).decode()
+        return {"embedding": embedding, "description": made.description, "remark": made.remark}
+
+    def status(self) -> Any:
+        """What can be named, and which models are in memory."""
+        settings = self._host.settings()
+        return {
+            "version": __version__,
+            "clip": settings.clip,
+            "captioner": settings.captioner or NONE,
+            "captioners": captioners(),
+            "vocabularies": [*VOCABULARIES, *vocabulary_folders(_folder(settings))],
+            "loaded": [loaded._asdict() for loaded in self._host.models.loaded],
+            "doing": self._host.jobs.lines,
+        }
+
+    def unload(self) -> Any:
+        """Frees the models' memory, on the device and in RAM."""
+        self._host.models.unload()
+        return self.status()
+
+
+def _settings(
+    host: Host, clip: str | None = None, captioner: str | None = None, vocabulary: str | None = None
+) -> Settings:
+    """The host's, with what a request names: things that are known, since any other name could be that of a folder
+    on this machine. Raises ModelError, PhraseError."""
+    usual = host.settings()
+    named: dict[str, Any] = {}
+    if clip is not None:
+        named["clip"] = _known_clip(clip, usual.clip)
+    if captioner is not None and captioner != usual.captioner:
+        if captioner not in captioners():
+            raise ModelError(f"There is no captioner {captioner!r}; choose one of {', '.join(captioners())}.")
+        named["captioner"] = None if captioner == NONE else captioner
+    if vocabulary is not None:
+        known = {**VOCABULARIES, **vocabulary_folders(_folder(usual))}
+        if vocabulary not in known:
+            raise PhraseError(f"There is no vocabulary {vocabulary!r}; choose one of {', '.join(known)}.")
+        named["phrases"] = known[vocabulary]
+    return replace(usual, **named)
+
+
+def _known_clip(name: str, usual: str) -> str:
+    from ..core.clip.names import find_known
+
+    if name in (usual, "micro"):
+        return name
+    known = find_known(name)
+    if known is None:
+        raise ModelError(f"There is no CLIP {name!r}; choose one of GET {_PEER}/models.")
+    return known.name
+
+
+def _folder(settings: Settings) -> Path:
+    from ..core.hub import Hub
+
+    return Path(Hub(settings.cache).folder)
+
+
+def _picture(text: str, name: str = "image") -> Image:
+    from ..core.images import open_image
+
+    return open_image(bytes_of(text), name)
+
+
+def _pictures(texts: Sequence[str]) -> list[Image]:
+    return [_picture(text, f"images {number}") for number, text in enumerate(texts, 1)]

@@ -1,0 +1,74 @@
+"""What the page Batch has done for it: all pictures of a folder, with a text for each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..core.errors import Cancelled, SettingsError
+from .choices import Request
+from .host import Host
+from .jobs import Job
+
+if TYPE_CHECKING:
+    from ..core.batch import Batch, Existing
+    from ..core.batch.kinds import Output
+
+AS_USUAL = "as usual"
+"""For what is there already: what the kind of output usually does."""
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """each: what is asked about every picture, itself without one. place: the file or folder that is written, for the
+    outputs that take one. For the rest see `core.batch.kinds`."""
+
+    folder: str
+    each: Request
+    output: str = "txt"
+    place: str = ""
+    existing: str = AS_USUAL
+    template: str = "{prompt}"
+    recursive: bool = False
+    resume: bool = True
+
+
+def described(host: Host, asked: BatchRequest, job: Job) -> str:
+    """Does the run and sums it up in a sentence. Raises what `Batch` does, Cancelled with what is done."""
+    from ..core.batch import Batch, FolderSource, Template, sink_named
+
+    if not asked.folder.strip():
+        raise SettingsError("There is no folder; name one with pictures in it.")
+    source = FolderSource(_path(asked.folder), asked.recursive)
+    if next(iter(source), None) is None:
+        raise SettingsError(f"There are no pictures in {source.root}; name a folder that has some.")
+    place = _path(asked.place) if asked.place.strip() else None
+    existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
+    sink = sink_named(cast("Output", asked.output), source.root, place, existing, Template(asked.template))
+    each = asked.each
+    with host.lent(job, each.settings(host.settings()), captions=each.mode != "negative") as engine:
+        started = time.perf_counter()
+        batch = Batch(engine, source, sink, each.mode, resume=asked.resume)
+        try:
+            for _ in batch:
+                pass
+        except Cancelled as error:
+            raise Cancelled(f"Stopped; {batch.written:,} pictures are done and kept.") from error
+        return _summary(batch, time.perf_counter() - started)
+
+
+def _summary(batch: Batch, seconds: float) -> str:
+    if not batch.total:
+        return "No pictures are left to do."
+    facts = [f"{batch.written:,} pictures in {seconds:,.0f} s"]
+    if batch.skipped:
+        facts.append(f"{batch.skipped:,} skipped because their text is there")
+    if batch.errors is not None:
+        facts.append(f"{batch.failed:,} failed, see {batch.errors}")
+    return "; ".join(facts) + "."
+
+
+def _path(text: str) -> Path:
+    return Path(text.strip()).expanduser()

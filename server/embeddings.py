@@ -1,0 +1,156 @@
+"""What the page Embedding has done for it: pictures as an embedding, kept in a folder, and looked at before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..core.choices import USUAL
+from ..core.errors import EmbeddingError, ImageError
+from .choices import NO_PICTURE
+from .host import Host
+from .jobs import Job
+from .work import opened
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.embed import PromptEmbedding
+    from ..core.study.analyze import Analysis
+
+RENDERING_MEMORY = 5 * 2**30
+"""Bytes that Stable Diffusion 1 takes in half precision beside a CLIP, and a little more."""
+
+_NEAREST = 5
+
+
+class Weighted(NamedTuple):
+    """picture: as a page gives it. weight: how much it counts, 0 for not at all."""
+
+    picture: Any
+    weight: float
+
+
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """What is to be embedded; see `core.embed.embedder.Blend`. projection: USUAL for what suits the family."""
+
+    pictures: Sequence[Weighted]
+    family: str
+    projection: str = USUAL
+    text: str = ""
+    alpha: float = 0.6
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a page holds on to between two clicks. pictures: none for an embedding that was loaded."""
+
+    embedding: PromptEmbedding
+    pictures: tuple[Image, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """One line, or two sentences where there is a remark."""
+        return " ".join(filter(None, [f"{self.embedding.description}.", self.embedding.remark]))
+
+
+class Preview(NamedTuple):
+    """Either of the two."""
+
+    image: Image | None
+    nearest: Analysis | None
+
+
+def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
+    """Raises what `Engine.embed` does."""
+    from ..core.embed.embedder import Blend, checked_choice
+    from ..core.embed.families import family_named
+
+    family = family_named(asked.family)
+    projection = checked_choice(family, None if asked.projection == USUAL else asked.projection)
+    counting = [each for each in asked.pictures if each.picture is not None and each.weight > 0]
+    if not counting:
+        raise ImageError(NO_PICTURE)
+    weights = tuple(each.weight for each in counting)
+    blend = Blend(weights, text=asked.text.strip(), alpha=asked.alpha, strength=asked.strength)
+    pictures = tuple(opened(each.picture) for each in counting)
+    settings = replace(host.settings(), clip=host.seeing(family), captioner=None)
+    with host.lent(job, settings, captions=False) as engine:
+        return Kept(engine.embed(pictures, family.name, projection, blend), pictures, weights)
+
+
+def save(host: Host, kept: Kept | None, name: str) -> Path:
+    """Raises EmbeddingError."""
+    from ..core.embed.folder import FOLDER, save_as
+
+    if kept is None:
+        raise EmbeddingError("There is no embedding yet; make or load one first.")
+    return save_as(kept.embedding, _cache_of(host) / FOLDER, name)
+
+
+def load(host: Host, name: str) -> Kept:
+    """Raises EmbeddingError."""
+    from ..core.embed import PromptEmbedding
+
+    return Kept(PromptEmbedding.load(saved_embedding(_cache_of(host), name)))
+
+
+def saved(host: Host) -> list[str]:
+    return saved_names(_cache_of(host))
+
+
+def saved_names(cache: Path) -> list[str]:
+    from ..core.embed.folder import FOLDER, saved_embeddings
+
+    return list(saved_embeddings(cache / FOLDER))
+
+
+def saved_embedding(cache: Path, name: str) -> Path:
+    """The file of one of `saved_names`. Raises EmbeddingError."""
+    from ..core.embed.folder import FOLDER, saved_embeddings
+
+    path = saved_embeddings(cache / FOLDER).get(name)
+    if path is None:
+        raise EmbeddingError(f"There is no saved embedding {name!r}; choose one of the list.")
+    return path
+
+
+def _cache_of(host: Host) -> Path:
+    from ..core.hub import Hub
+
+    return Hub(host.settings().cache).folder
+
+
+def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Preview:
+    """What a checkpoint renders of it, or without a checkpoint the phrases nearest to its pictures.
+
+    checkpoint: a hub id, a folder or a file, or nothing.
+    Raises what `Checkpoint.load`, `render` and `Engine.analyze` do.
+    """
+    from ..core.embed.families import family_named
+
+    if kept is None:
+        raise EmbeddingError("There is no embedding yet; make or load one first.")
+    settings = replace(host.settings(), clip=host.seeing(family_named(kept.embedding.family)), captioner=None)
+    if checkpoint.strip():
+        return Preview(_rendered(host, kept.embedding, checkpoint.strip(), settings, job), None)
+    if not kept.pictures:
+        raise EmbeddingError("An embedding that was loaded can only be rendered; name a checkpoint.")
+    with host.lent(job, settings, captions=False) as engine:
+        return Preview(None, engine.analyze_together(kept.pictures, None, _NEAREST, kept.weights))
+
+
+def _rendered(host: Host, embedding: PromptEmbedding, name: str, settings: Any, job: Job) -> Image:
+    from ..core.hub import Hub
+    from ..core.variation.checkpoint import Checkpoint
+    from ..core.variation.render import render
+    from ..core.variation.variations import negative_embedding
+
+    with host.lent(job, settings, captions=False) as engine, host.make_room(RENDERING_MEMORY):
+        checkpoint = Checkpoint.load(name, settings.device, Hub(settings.cache), job)
+        return render(checkpoint, embedding, negative_embedding(engine, checkpoint), progress=job)

@@ -1,0 +1,98 @@
+"""What the pages have done for them: each on behalf of a job, with an engine that the host lends.
+
+All raise UnrenderErrors, before anything is loaded where the picture cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..core.errors import ImageError, MissingPackageError, SettingsError
+from ..core.results import Interrogation
+from .choices import NO_PICTURE, Request, Study
+from .host import Host
+from .jobs import Job
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.study.analyze import Analysis
+    from ..core.study.explain import Location
+    from ..core.study.match import Match
+
+
+class Analysed(NamedTuple):
+    """remark: why there is no chart; empty where there is one."""
+
+    analysis: Analysis
+    chart: Image | None
+    remark: str = ""
+
+
+class Located(NamedTuple):
+    """heat: the picture with the phrase's support over it."""
+
+    location: Location
+    heat: Image
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        boxes, model = self.location.boxes, self.location.model
+        if not boxes:
+            return f"Nothing in the picture speaks for it, as {model} sees it."
+        best = boxes[0]
+        place = f"({best.left}, {best.top}) to ({best.right}, {best.bottom})"
+        return f"Best from {place} in pixels, with a support of {best.score:.2f}, as {model} sees it."
+
+
+def interrogation(host: Host, request: Request, job: Job) -> Interrogation:
+    picture = opened(request.picture)
+    with host.lent(job, request.settings(host.settings()), captions=request.mode != "negative") as engine:
+        return engine.interrogate(picture, request.mode)
+
+
+def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, job: Job) -> Analysed:
+    """categories: none for all of the vocabulary. dark: the chart's ground."""
+    from ..core.drawing.chart import chart_image
+
+    picture = opened(study.picture)
+    with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+        found = engine.analyze(picture, categories or None)[0]
+    try:
+        return Analysed(found, chart_image(found, picture, dark))
+    except MissingPackageError as error:
+        return Analysed(found, None, str(error))
+
+
+def matched(host: Host, study: Study, phrases: str, template: str, job: Job) -> Match:
+    """phrases: one a line. template: with {} in the phrase's place, or empty."""
+    from ..core.study.match import check_question
+
+    asked = [line.strip() for line in phrases.splitlines() if line.strip()]
+    templates = [template.strip()] if template.strip() else []
+    check_question(asked, templates)
+    picture = opened(study.picture)
+    with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+        return engine.match(picture, asked, templates)
+
+
+def location(host: Host, study: Study, phrase: str, job: Job) -> Located:
+    from ..core.drawing.overlay import draw_overlay
+
+    if not phrase.strip():
+        raise SettingsError("There is no phrase to look for; type one, such as a red boat.")
+    picture = opened(study.picture)
+    with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+        found = engine.locate(picture, phrase.strip())
+    return Located(found, draw_overlay(picture, found.heat, found.boxes))
+
+
+def opened(picture: Any) -> Image:
+    """Of what a page's picture gives. Raises ImageError."""
+    from ..core.images import open_image
+
+    if picture is None:
+        raise ImageError(NO_PICTURE)
+    return open_image(picture)
