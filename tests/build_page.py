@@ -22,15 +22,16 @@ def load(name: str) -> Any:
         package = importlib.util.module_from_spec(spec)
         sys.modules["page_under_test"] = package
         spec.loader.exec_module(package)
-    return importlib.import_module(f"page_under_test.extension.{name}")
+    return importlib.import_module(f"page_under_test.{name}")
 
 
 def build() -> dict[str, Any]:
     import gradio as gr
 
-    service, pages, toolbar, host_parts = load("service"), load("pages"), load("toolbar"), load("host")
-    accordion = load("generation").accordion
-    settings = importlib.import_module("page_under_test.core.settings").Settings
+    service, pages, host_parts = load("server.service"), load("server.pages"), load("server.host")
+    toolbar = load("extension.toolbar")
+    accordion = load("extension.generation").accordion
+    settings = load("core.settings").Settings
     host = host_parts.alone(settings(clip="micro"))
     made = service.Service(host, str, ["blip-large", "micro"], ["built-in"])
     with gr.Blocks() as blocks:

@@ -34,7 +34,7 @@ FOLDER_NAME = "un-render v1.0 of mine"
 """Under which the extension is put into extensions/."""
 
 _START_SECONDS = 600
-_DECOYS = ("core", "extension", "nodes")
+_DECOYS = ("core", "extension", "nodes", "server")
 
 
 class Server:
