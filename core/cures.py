@@ -113,7 +113,10 @@ class Install:
 
 @dataclass(frozen=True)
 class Take:
+    """A step. first: what is to be done before it, the same at every door."""
+
     step: Step
+    first: str = ""
 
 
 Cure = Give | Choose | LeaveOut | Install | Take | str
@@ -145,8 +148,8 @@ class Words:
                 return self.leave_out.format(control=self.controls[control])
             case Install(packages, options):
                 return self.install.format(command=" ".join(filter(None, ("pip install", options, *packages))))
-            case Take(step):
-                return self.steps[step]
+            case Take(step, first):
+                return " and ".join(filter(None, (first, self.steps[step])))
             case str():
                 return cure
 
