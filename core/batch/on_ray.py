@@ -46,9 +46,8 @@ class RayBatch:
         progress: Progress = SILENT,
     ) -> None:
         if settings.device.startswith("cuda:"):
-            raise SettingsError(
-                f"Ray chooses among a machine's GPUs itself, not {settings.device}", Choose("device", ("cuda",))
-            )
+            problem = f"Ray chooses among a machine's GPUs itself, not {settings.device}"
+            raise SettingsError(problem, Choose("device", ("cuda",)))
         self._whole = sink_of(shard=WHOLE)
         if self._whole.chooses_names:
             raise SettingsError(
