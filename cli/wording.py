@@ -6,7 +6,7 @@ from ..core.cures import CONTROLS, Control, Words
 
 WITHOUT_OPTION: tuple[Control, ...] = (
     *("beam_width", "beam_shortlist", "beam_refresh", "peer_defects", "captioning", "learning_strength"),
-    *("learning_rank", "cut", "norm"),
+    *("learning_rank", "cut", "norm", "correction", "temperature"),
 )
 """What only Python can set."""
 

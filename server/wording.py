@@ -19,6 +19,8 @@ WITHOUT_FIELD: tuple[Control, ...] = (
 )
 """What neither page nor API sets: the program that they are part of does, or the command line."""
 
+ONLY_ON_THE_PAGE: tuple[Control, ...] = ("checkpoint", "output", "place", "existing")
+
 _PLAIN: dict[Control, str] = {
     **{name: name.replace("_", " ") for name in CONTROLS},
     "cache": "the folder for downloads (UNRENDER_CACHE)",
@@ -53,8 +55,8 @@ PAGE = Words(
 
 API = Words(
     controls={
-        **{name: f'"{name}"' for name in CONTROLS if name not in WITHOUT_FIELD},
-        **{name: _PLAIN[name] for name in WITHOUT_FIELD},
+        **{name: f'"{name}"' for name in CONTROLS},
+        **{name: _PLAIN[name] for name in (*WITHOUT_FIELD, *ONLY_ON_THE_PAGE)},
         "phrases": '"vocabulary"',
         "images": '"images"',
     },
