@@ -1,4 +1,4 @@
-"""The site: README, CONTRIBUTING, these pages and the nodes' help, as they are on GitHub.
+"""The site: the pages at the root, these here and the nodes' help, as they are on GitHub.
 
     pip install ".[docs]"
     sphinx-build -W -c docs . build/site
@@ -19,7 +19,7 @@ project = "Unrender"
 html_title = "Unrender"
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "docs/*.md", "web/docs/*.md"]
+include_patterns = ["*.md", "docs/*.md", "web/docs/*.md"]
 myst_heading_anchors = 3  # the anchors that GitHub gives to headings
 myst_enable_extensions = ["html_image"]
 highlight_language = "text"
@@ -32,19 +32,15 @@ html_show_copyright = False
 
 
 def contents() -> str:
-    """The side bar: what docs/index.md lists under its headings, and the nodes' help."""
+    """The side bar: what docs/index.md lists under its headings, the nodes' help, and the pages at the root."""
     text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     lists = {}
     for part in text.split("\n## ")[1:]:
         title, _, links = part.partition("\n")
-        lists[title] = [in_site(page) for page in re.findall(r"^- \[.*?\]\((.+?)\.md\)", links, re.MULTILINE)]
+        lists[title] = [f"docs/{page}" for page in re.findall(r"^- \[.*?\]\((\w+)\.md\)", links, re.MULTILINE)]
     lists["The nodes' help"] = sorted(f"web/docs/{page.stem}" for page in (ROOT / "web/docs").glob("*.md"))
+    lists["The project"] = sorted(page.stem for page in ROOT.glob("*.md") if page.stem != root_doc)
     return "\n".join([toctree(["docs/index"]), *(toctree(pages, title) for title, pages in lists.items())])
-
-
-def in_site(page: str) -> str:
-    """A page that docs/index.md links to, as seen from the root."""
-    return page.removeprefix("../") if page.startswith("../") else f"docs/{page}"
 
 
 def toctree(pages: list[str], title: str = "") -> str:
