@@ -10,7 +10,7 @@ import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from unrender import cli
@@ -51,6 +51,10 @@ class _Named(ast.NodeTransformer):
     def visit_Starred(self, node: ast.Starred) -> ast.AST:
         return ast.Constant("something else")
 
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        known = isinstance(node.value, ast.Constant)
+        return node if known else ast.keyword(node.arg, ast.Constant(CONTROLS[0]))
+
     def visit_Name(self, node: ast.Name) -> ast.AST:
         known = node.id in NAMES or isinstance(getattr(self._module, node.id, None), (str, tuple, *_CURES))
         return node if known else ast.Constant("something")
@@ -69,7 +73,12 @@ class _Named(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id in NAMES:
-            return self.generic_visit(node)
+            made = cast(ast.Call, self.generic_visit(node))
+            if node.func.id in ("Give", "Choose", "LeaveOut") and made.args[0].value not in CONTROLS:
+                made.args[0] = ast.Constant(CONTROLS[0])  # named by the caller
+            if node.func.id == "Choose" and isinstance(made.args[1], ast.Constant):
+                made.args[1] = ast.Tuple([made.args[1]], ast.Load())
+            return made
         if isinstance(node.func, ast.Name) and node.func.id == "tuple":
             return ast.Tuple([ast.Constant("something")], ast.Load())
         return ast.Constant("something")
