@@ -134,7 +134,7 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     from ..core.embed.composing import without
     from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.families import family_named
-    from ..core.embed.ridge import Fit
+    from ..core.embed.ridge import RidgeFit
     from ..core.engine import Engine
     from .progress import terminal_progress
 
@@ -145,7 +145,7 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     pictures = [_region(read_picture(name), options) for name in names]
     if projection == "pinv" and (options.gap_pictures or options.prompts is not None):
         raise SettingsError("--gap-pictures and --prompts are for what learns; choose --projection ridge, for example.")
-    fit = None if options.prompts is None else Fit(options.prompts)
+    fit = None if options.prompts is None else RidgeFit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     unwanted = read_picture(options.minus) if options.minus and Path(options.minus).is_file() else None
     progress = terminal_progress(quiet=not sys.stderr.isatty())

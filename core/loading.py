@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .embed.embedder import Embedder
     from .embed.embedders import Embedders
     from .embed.projection import ClosedForms
-    from .embed.ridge import Fit
+    from .embed.ridge import RidgeFit
     from .embed.text_side import TextSide
     from .hub import Hub
     from .phrases import Category, Vocabulary
@@ -108,7 +108,7 @@ class Models:
         return self._analyzer
 
     def embedder(
-        self, family: str, fit: Fit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
+        self, family: str, fit: RidgeFit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
     ) -> Embedder:
         from .clip import Clip
         from .embed.embedders import Embedders

@@ -22,12 +22,13 @@ from comfy_execution.graph import ExecutionBlocker
 
 from server import PromptServer
 
+from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, UnrenderError
 from ..core.progress import Progress
 from .wording import in_node_terms
 
 _FOLDER = "unrender"
-_CLIP_PARTS = ("clip_l", "clip_h", "clip_g")
+_CLIP_PARTS = (CLIP_L, CLIP_H, CLIP_G)
 _STATUS_EVENT = "unrender.status"
 _SECONDS_BETWEEN_STATUS = 0.25
 

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from ..errors import EmbeddingError
-from .families import PROJECTIONS, Projection
+from .kinds import PROJECTIONS, Projection
 
 
 def recommend(folder: Path, fingerprint: str, projection: Projection) -> None:
