@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .progress import Progress
-from .settings import Mode, Settings
+from .settings import UNCAPTIONED, Mode, Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -135,7 +135,7 @@ class Models:
         """Leaves the device to the search again, whose memory is the dearer one."""
         from .devices import pick_device
 
-        captioner = None if mode == "negative" else self._load_captioner()
+        captioner = None if mode in UNCAPTIONED else self._load_captioner()
         if captioner is None:
             return [""] * len(pictures)
         device, budget = pick_device(self._settings.device), self._settings.memory

@@ -22,6 +22,7 @@ from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, FAMILIES
 from ..core.embed.text_side import sampled_fingerprint
 from ..core.errors import ModelError
 from ..core.progress import Progress
+from ..core.prompt.memory import WORKING_MEMORY
 from . import host
 from .text_encoders import tokenizer_of, tower_weights
 from .text_projection import find_projection
@@ -93,7 +94,7 @@ class GraphClip:
     def _text_encoder(self) -> TowerEncoder:
         encoder = host.clip_text_encoders(self._clip)[self._part]
         copy = _FLOAT32 * sum(parameter.numel() for parameter in encoder.parameters())
-        host.bring_patchers(self.patchers, host.WORKING_MEMORY + copy)
+        host.bring_patchers(self.patchers, WORKING_MEMORY + copy)
         device, weights = self._clip.patcher.load_device, self._weights()
         arithmetic = pick_arithmetic("auto", device)
         rough = None if arithmetic.rough is None else TextTower(weights.to(device, arithmetic.rough))

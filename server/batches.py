@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import Cancelled, SettingsError
+from ..core.settings import UNCAPTIONED
 from .choices import Request
 from .host import Host
 from .jobs import Job
@@ -48,7 +49,7 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
     existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
     sink = sink_named(cast("Output", asked.output), source.root, place, existing, Template(asked.template))
     each = asked.each
-    with host.lent(job, each.settings(host.settings()), captions=each.mode != "negative") as engine:
+    with host.lent(job, each.settings(host.settings()), captions=each.mode not in UNCAPTIONED) as engine:
         started = time.perf_counter()
         batch = Batch(engine, source, sink, each.mode, resume=asked.resume)
         try:

@@ -282,11 +282,9 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
     chosen = projection or family.projection
     if chosen not in PROJECTIONS:
         raise SettingsError(f"There is no projection {chosen!r}; choose one of {', '.join(PROJECTIONS)}.")
-    if chosen != "pinv":
-        return chosen
-    if not family.has_closed_form:
-        raise SettingsError(f"pinv cannot reach what {family.title} listens to; choose the projection ridge.")
-    return "pinv"
+    if not family.is_served_by(chosen):
+        raise SettingsError(f"{chosen} cannot reach what {family.title} listens to; choose the projection ridge.")
+    return chosen
 
 
 def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str], Clip]) -> TextSide:

@@ -77,10 +77,9 @@ class Family:
         """At the end of its encoders, which all stop at the same layer."""
         return self.encoders[0].layer.skipped
 
-    @property
-    def has_closed_form(self) -> bool:
-        """Whether pinv, which gives the last layer's states of one encoder, reaches what the family takes."""
-        return [encoder.layer for encoder in self.encoders] == [LAST]
+    def is_served_by(self, projection: Projection) -> bool:
+        """pinv gives the last layer's states of one encoder and no others; the rest learn whatever the family takes."""
+        return projection != "pinv" or [encoder.layer for encoder in self.encoders] == [LAST]
 
 
 CLIP_L, CLIP_H, CLIP_G, MICRO = "clip_l", "clip_h", "clip_g", "micro"

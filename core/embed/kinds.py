@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 Projection = Literal["pinv", "ridge", "bank", "anchored"]
@@ -10,7 +11,7 @@ PROJECTIONS: tuple[Projection, ...] = get_args(Projection)
 USUAL = "usual"
 """In a list of projections: what suits the family."""
 
-SUMMARIES: dict[Projection, str] = {
+SUMMARIES: Mapping[Projection, str] = {
     "pinv": "the published closed form, at once",
     "ridge": "a map learned from text alone",
     "bank": "the mean of what the text encoder makes of the prompts nearest to the picture",
