@@ -44,8 +44,7 @@ exit status
 
 def _further() -> str:
     names = ", ".join(name.replace(" ", "-") for name in FURTHER_CATEGORIES)
-    indent = {"initial_indent": "  ", "subsequent_indent": "  "}
-    return textwrap.fill(names, 114, break_on_hyphens=False, **indent)
+    return textwrap.fill(names, 114, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
-from .loading import Models
+from .loading import EngineModels
 from .progress import SILENT, Progress
 from .results import Interrogation, PhraseGain
 from .settings import MODES, CaptionSettings, Mode, Settings
@@ -58,7 +58,7 @@ class Engine:
     ) -> None:
         self.settings = settings or Settings()
         self.progress = progress
-        self._models = Models(self.settings, progress, clip, load_clip, load_captioner, closed_forms)
+        self._models = EngineModels(self.settings, progress, clip, load_clip, load_captioner, closed_forms)
         self._lock = threading.RLock()
 
     def __enter__(self) -> Engine:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .study.analyze import Analyzer
 
 
-class Models:
+class EngineModels:
     """Not to be used by two threads at once. Its parameters are the engine's."""
 
     def __init__(
