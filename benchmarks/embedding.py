@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from unrender.core.clip import Clip
-from unrender.core.clip.hidden_states import LAST
+from unrender.core.clip.layers import LAST
 from unrender.core.embed.embedder import Blend
 from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import fit_maps

@@ -35,7 +35,7 @@ from unrender.core.embed.embedder import Blend
 from unrender.core.embed.families import MICRO_FAMILY
 from unrender.core.embed.projection import closed_form, edited
 from unrender.core.embed.prompts import composed_prompts
-from unrender.core.embed.ridge import Fit
+from unrender.core.embed.ridge import RidgeFit
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide
 from unrender.core.engine import Engine, Settings
@@ -122,7 +122,7 @@ class Bench:
     def of_texts(self, texts: Sequence[str]) -> list[PromptEmbedding]:
         return [self.of_text(text) for text in texts]
 
-    def projected(self, projection: str, blends: Sequence[Blend] | Blend, fit: Fit | None = None) -> list:
+    def projected(self, projection: str, blends: Sequence[Blend] | Blend, fit: RidgeFit | None = None) -> list:
         each = [blends] * len(self.features) if isinstance(blends, Blend) else blends
         return [
             self.engine.embed(Seen(joint[None], (str(number),)), "micro", projection, blend, fit=fit)
@@ -241,7 +241,9 @@ def choose(bench: Bench) -> tuple[Chosen, dict[str, Any]]:
         return float(changed.mean() * kept.mean())
 
     cut = best("cut", CUTS, lambda value: mean(bench.pinv(value)))
-    strength = best("strength", STRENGTHS, lambda value: mean(bench.projected("ridge", Blend(), Fit(strength=value))))
+    strength = best(
+        "strength", STRENGTHS, lambda value: mean(bench.projected("ridge", Blend(), RidgeFit(strength=value)))
+    )
     temperature = best("temperature", TEMPERATURES, lambda t: mean(bench.projected("bank", Blend(temperature=t))))
     correction = best("correction", CORRECTIONS, lambda value: mean(bench.anchored(value)))
     alpha = best("alpha", ALPHAS, lambda value: product(bench.pinv_edited(cut, value)))
@@ -258,7 +260,7 @@ def test(bench: Bench, chosen: Chosen, kept: Path) -> dict[str, Any]:
         "pinv": lambda: bench.pinv(chosen.cut),
         "anchored": lambda: bench.anchored(chosen.correction),
         "bank": lambda: bank,
-        "ridge": lambda: bench.projected("ridge", Blend(), Fit(strength=chosen.strength)),
+        "ridge": lambda: bench.projected("ridge", Blend(), RidgeFit(strength=chosen.strength)),
         f"{EDIT}anchored, phrase swapped": lambda: bench.anchored_edited(chosen.edit_correction),
         f"{EDIT}interrogated, phrase swapped": lambda: bench.of_texts(_swapped_prompts(bench)),
         f"{EDIT}true caption with the factor swapped": lambda: bench.of_texts(_true_edits(bench)),

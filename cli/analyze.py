@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
+from ..core.phrases import FURTHER_CATEGORIES
 from . import engine_options
 from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
@@ -28,8 +30,7 @@ what the numbers are
   the likelihood of a phrase among all phrases of its category, which sum to 100 %, and its cosine similarity
 
 further categories, used when --categories names them
-  painting-materials, printing-techniques, sculpture-materials, surfaces, tools, qualities, lenses, film-stocks,
-  light, decades, ages, emotions, colours, palettes, camera-angles
+{further}
 
 what is printed
   for each picture its name, and for each category likelihood, similarity and phrase, the best first
@@ -41,13 +42,18 @@ exit status
 """
 
 
+def _further() -> str:
+    names = ", ".join(name.replace(" ", "-") for name in FURTHER_CATEGORIES)
+    return textwrap.fill(names, 114, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "analyze",
         help="say what pictures are made of: medium, artist, movement, and more",
         usage="%(prog)s IMAGE... [options]",
         description="Says per category which phrases suit a picture best, and how likely each is among the others.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(further=_further()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, parser=parser)

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from ..core.batch import Batch, RayBatch, Shard, Source, Template, sink_named, source_named, undo
-from ..core.batch.kinds import OUTPUTS
-from ..core.batch.sinks import EXISTING
+from ..core.batch import Batch, RayBatch, Shard, Source, Template, TextSink, sink_named, source_named, undo
+from ..core.batch.outputs import OUTPUTS
+from ..core.batch.sinks import EXISTING, Sink
 from ..core.batch.worker import SinkOfShard
 from ..core.errors import Cancelled, SettingsError
 from ..core.settings import MODES
@@ -22,12 +22,7 @@ from .streams import complain, quiet_libraries
 
 _EPILOG = """\
 output
-  txt      PICTURE.txt beside each picture, as trainers read captions (default)
-  csv      one desc.csv with image and prompt; jsonl and parquet with all that was found, and --columns
-  rename   the pictures get their prompts as names, and what belongs to them by name too; --undo takes it back
-  copy     copies under such names in the folder -o
-  xmp      copies under their own names in the folder -o, the prompt inside as the description
-  tar      a WebDataset tar file with the prompts added
+{outputs}
 
 Results are written as they come. However a run ends, the same command with --resume goes on where it was. A picture
 that fails does not stop the others: errors.csv lists it with the reason, and --resume tries it once more.
@@ -43,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="describe whole folders, lists and data sets of pictures",
         usage="%(prog)s SOURCE... [options]",
         description="Describes many pictures.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(outputs=_outputs()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, parser=parser)
@@ -75,7 +70,9 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_outputs(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--output", choices=OUTPUTS, default="txt", help="see below (default: txt)")
+    group.add_argument(
+        "--output", choices=tuple(OUTPUTS), default=TextSink.output, help="see below (default: %(default)s)"
+    )
     group.add_argument("-o", dest="place", type=Path, metavar="WHERE", help="the file or folder that is written")
     group.add_argument("--existing", choices=EXISTING, help="what to do with what is there (default: skip, or refuse)")
     group.add_argument(
@@ -89,11 +86,29 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         type=lambda text: tuple(name.strip() for name in text.split(",")),
         default=(),
         metavar="A,B",
-        help="more in jsonl and parquet: analysis (as the command analyze has it), embedding (what the CLIP sees)",
+        help=f"more in {_with_columns()}: analysis (as the command analyze has it), embedding (what the CLIP sees)",
     )
     group.add_argument("--resume", action="store_true", help="go on with a run that was ended, or got new pictures")
     group.add_argument("--dry-run", action="store_true", help="find the prompts and show what would be written")
     group.add_argument("--undo", type=Path, metavar="FILE", help="give renamed pictures their names back, nothing else")
+
+
+def _outputs() -> str:
+    """A line for each, with what else is to be said to it here."""
+    return "\n".join(f"  {name:<8} {kind.details}{_with_options(kind)}" for name, kind in OUTPUTS.items())
+
+
+def _with_options(kind: type[Sink]) -> str:
+    place = {"beside": "", "file": f", in desc.{kind.output} or the file -o", "folder": ", in the folder -o"}[
+        kind.where
+    ]
+    columns = "; more with --columns" if kind.takes_columns else ""
+    undo = "; --undo takes it back" if kind.undoable else ""
+    return place + columns + undo + (" (default)" if kind is TextSink else "")
+
+
+def _with_columns() -> str:
+    return " and ".join(name for name, kind in OUTPUTS.items() if kind.takes_columns)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.embed.families import FAMILIES, OFFERED
+from ..core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES
 from ..core.errors import SettingsError
 from . import engine_options
 from .pictures import expand, read_picture
@@ -19,13 +21,9 @@ if TYPE_CHECKING:
     from ..core.embed import PromptEmbedding
 
 _ENDING = ".safetensors"
-_FAMILIES = ("sd15", "sd15-skip2", "sd2", "sdxl", "micro")
 _EPILOG = """\
 projections
-  pinv      the published closed form, at once; for sd15 and micro, and their default
-  ridge     a map learned from text alone, for all
-  bank      the mean of what the text encoder makes of the prompts nearest to the picture, for all
-  anchored  the picture's own prompt, found by a search or given with --anchor, and what the map sees beyond it; for all
+{projections}
   All but pinv learn from text at their first use, which takes minutes, and work best with --gap-pictures: to a CLIP
   model pictures and texts lie in different places.
 
@@ -51,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="turn pictures into a prompt embedding",
         usage="%(prog)s IMAGE... -o FILE --for FAMILY [options]\n       %(prog)s --list FILE...",
         description="Turns pictures into an embedding that a diffusion model takes in a prompt's place.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(projections=_projections()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         conflict_handler="resolve",  # --for means more here than the choice of a CLIP
     )
@@ -62,10 +60,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the file to write")
     parser.add_argument("--list", action="store_true", help="say what embedding files hold, and write nothing")
     engine_options.add_clip_to(parser)
-    parser.add_argument("--for", dest="family", choices=_FAMILIES, help="the family of models it is made for")
-    parser.add_argument(
-        "--projection", choices=("pinv", "ridge", "bank", "anchored"), help="how (default: what suits the family)"
-    )
+    parser.add_argument("--for", dest="family", choices=OFFERED, help="the family of models it is made for")
+    parser.add_argument("--projection", choices=PROJECTIONS, help="how (default: what suits the family)")
     parser.add_argument(
         "--gap-pictures",
         nargs="+",
@@ -75,9 +71,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--prompts", type=int, metavar="N", help="how many texts to learn from (default: 4000)")
     mixing = parser.add_argument_group("mixing")
-    mixing.add_argument(
-        "--mix", choices=("mean", "spherical", "share"), default="mean", help="several pictures (default: mean)"
-    )
+    mixing.add_argument("--mix", choices=MIXES, default=MIXES[0], help="several pictures (default: mean)")
     mixing.add_argument(
         "--weights", type=engine_options.numbers, metavar="N,N,...", help="how much each picture counts"
     )
@@ -98,6 +92,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="0 is the text alone, or an empty prompt, 1 the picture (default: 1)",
     )
+
+
+def _projections() -> str:
+    """A line for each, and whom it serves."""
+    lines = []
+    for projection in PROJECTIONS:
+        served = [name for name in OFFERED if FAMILIES[name].is_served_by(projection)]
+        whom = "all" if len(served) == len(OFFERED) else " and ".join(served)
+        usual = ", and their default" if all(FAMILIES[name].projection == projection for name in served) else ""
+        lines.append(f"  {projection:<9} {SUMMARIES[projection]}; for {whom}{usual}")
+    return "\n".join(lines)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -134,7 +139,7 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     from ..core.embed.composing import without
     from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.families import family_named
-    from ..core.embed.ridge import Fit
+    from ..core.embed.ridge import RidgeFit
     from ..core.engine import Engine
     from .progress import terminal_progress
 
@@ -145,7 +150,7 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     pictures = [_region(read_picture(name), options) for name in names]
     if projection == "pinv" and (options.gap_pictures or options.prompts is not None):
         raise SettingsError("--gap-pictures and --prompts are for what learns; choose --projection ridge, for example.")
-    fit = None if options.prompts is None else Fit(options.prompts)
+    fit = None if options.prompts is None else RidgeFit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     unwanted = read_picture(options.minus) if options.minus and Path(options.minus).is_file() else None
     progress = terminal_progress(quiet=not sys.stderr.isatty())

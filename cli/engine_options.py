@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import SettingsError
-from ..core.presets import PRESETS
+from ..core.phrases import POSITIVE
+from ..core.presets import PRESETS, TARGETS
 from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
 
 _NO_CAPTIONER = "none"
@@ -47,7 +48,7 @@ def _add_clip(group: argparse._ArgumentGroup, presets: bool = True) -> None:
         group.add_argument(
             "--for",
             dest="target",
-            choices=tuple(PRESETS),
+            choices=TARGETS,
             help="take the CLIP and the lengths that suit this family of image models",
         )
     group.add_argument(
@@ -79,7 +80,7 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CATEGORY",
-        help="leave a category out: artists, mediums, movements, sites, flavors, ... (may be repeated)",
+        help=f"leave a category out: {', '.join(POSITIVE)}, ... (may be repeated)",
     )
     group.add_argument(
         "--max",

@@ -7,13 +7,13 @@ import re
 import sys
 from pathlib import Path
 
+from ..core.embed.kinds import MIXES, PROJECTIONS
 from ..core.errors import SettingsError, UnrenderError
 from ..core.variation import DEFAULT_CHECKPOINT
 from . import engine_options
 from .pictures import expand, read_picture
 from .streams import complain, quiet_libraries
 
-_PROJECTIONS = ("pinv", "ridge", "bank", "anchored")
 _EPILOG = """\
 what is written
   PNG files whose text holds the settings, as A1111's webui writes and reads them
@@ -88,10 +88,8 @@ def _add_conditioning(group: argparse._ArgumentGroup) -> None:
         metavar="CATEGORY=PHRASE",
         help="change what the picture's prompt says of one category, such as mediums=watercolor; with anchored",
     )
-    group.add_argument("--projection", choices=_PROJECTIONS, help="how (default: what suits the checkpoint)")
-    group.add_argument(
-        "--mix", choices=("mean", "spherical", "share"), default="mean", help="several pictures (default: mean)"
-    )
+    group.add_argument("--projection", choices=PROJECTIONS, help="how (default: what suits the checkpoint)")
+    group.add_argument("--mix", choices=MIXES, default=MIXES[0], help="several pictures (default: mean)")
     group.add_argument("--weights", type=engine_options.numbers, metavar="N,N,...", help="how much each picture counts")
     group.add_argument(
         "--gap-pictures",

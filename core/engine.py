@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
-from .loading import Models
+from .loading import EngineModels
 from .progress import SILENT, Progress
 from .results import Interrogation, PhraseGain
 from .settings import MODES, CaptionSettings, Mode, Settings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .embed.embedder import Blend
     from .embed.gap import GapCorrection
     from .embed.projection import ClosedForms
-    from .embed.ridge import Fit
+    from .embed.ridge import RidgeFit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
     from .phrases import Vocabulary
@@ -58,7 +58,7 @@ class Engine:
     ) -> None:
         self.settings = settings or Settings()
         self.progress = progress
-        self._models = Models(self.settings, progress, clip, load_clip, load_captioner, closed_forms)
+        self._models = EngineModels(self.settings, progress, clip, load_clip, load_captioner, closed_forms)
         self._lock = threading.RLock()
 
     def __enter__(self) -> Engine:
@@ -218,7 +218,7 @@ class Engine:
         projection: str | None = None,
         blend: Blend | None = None,
         gap: GapCorrection | None = None,
-        fit: Fit | None = None,
+        fit: RidgeFit | None = None,
         *,
         encoders: Mapping[str, TextSide] | None = None,
         text_projection: Tensor | None = None,
@@ -227,7 +227,7 @@ class Engine:
 
         images: as for `analyze`, or what the engine's CLIP has seen of them already (`core.embed.seen.Seen`).
         family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one whose text encoder it
-        listens to, for SDXL the second. projection: one of `core.embed.families.PROJECTIONS`; None for what
+        listens to, for SDXL the second. projection: one of `core.embed.kinds.PROJECTIONS`; None for what
         `unrender verify` recommends for these text encoders, else the family's usual one. All but "pinv" learn from
         texts at their first use (fit: how) and keep it.
         gap: see `measure_gap`; micro's is known. encoders: the checkpoint's own text encoders by name, where they are

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .progress import Progress
-from .settings import Mode, Settings
+from .settings import UNCAPTIONED, Mode, Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .embed.embedder import Embedder
     from .embed.embedders import Embedders
     from .embed.projection import ClosedForms
-    from .embed.ridge import Fit
+    from .embed.ridge import RidgeFit
     from .embed.text_side import TextSide
     from .hub import Hub
     from .phrases import Category, Vocabulary
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .study.analyze import Analyzer
 
 
-class Models:
+class EngineModels:
     """Not to be used by two threads at once. Its parameters are the engine's."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Models:
         return self._analyzer
 
     def embedder(
-        self, family: str, fit: Fit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
+        self, family: str, fit: RidgeFit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
     ) -> Embedder:
         from .clip import Clip
         from .embed.embedders import Embedders
@@ -135,7 +135,7 @@ class Models:
         """Leaves the device to the search again, whose memory is the dearer one."""
         from .devices import pick_device
 
-        captioner = None if mode == "negative" else self._load_captioner()
+        captioner = None if mode in UNCAPTIONED else self._load_captioner()
         if captioner is None:
             return [""] * len(pictures)
         device, budget = pick_device(self._settings.device), self._settings.memory

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
-
-Target = Literal["sd15", "sd2", "sdxl", "flux"]
-TARGETS: tuple[Target, ...] = get_args(Target)
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,7 @@ class Preset:
     max_phrases: int = 32
 
 
-PRESETS: Mapping[Target, Preset] = MappingProxyType(
+PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "sd15": Preset(clip="ViT-L-14/openai"),
         "sd2": Preset(clip="ViT-H-14/laion2b_s32b_b79k"),
@@ -40,3 +36,5 @@ PRESETS: Mapping[Target, Preset] = MappingProxyType(
         "flux": Preset(clip="ViT-L-14/openai", caption_length=60, min_phrases=2, max_phrases=8),
     }
 )
+
+TARGETS: tuple[str, ...] = tuple(PRESETS)

@@ -9,6 +9,17 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
+BYTES = "B"
+"""The unit of a task that counts bytes; all others are plural nouns, or nothing."""
+
+
+def how_far(done: int, total: int | None, unit: str = "") -> str:
+    """Behind a task's label, for those who show a line of text: ": 3 of 20 rounds", ": 12 of 80 MB"."""
+    if unit == BYTES:
+        return f": {done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB")
+    return f": {done} of {total} {unit}".rstrip() if total else ""
+
+
 class Task(Protocol):
     """One bar of a progress display."""
 

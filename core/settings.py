@@ -17,6 +17,9 @@ Precision = Literal["auto", "exact", "float16", "bfloat16"]
 Search = Literal["peer", "beam"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
+UNCAPTIONED: tuple[Mode, ...] = ("negative",)
+"""The modes that no captioner writes for."""
+
 FITS: tuple[Fit, ...] = get_args(Fit)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 SEARCHES: tuple[Search, ...] = get_args(Search)

@@ -9,7 +9,7 @@ import torch
 
 from ..core.clip.tokenizers import TransformersTokenizer
 from ..core.clip.weights import TowerWeights, from_comfy, from_open_clip, from_transformers
-from ..core.embed.families import CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Encoder, Family
+from ..core.embed.families import FAMILIES, Encoder, Family
 from ..core.embed.text_side import TextSide, whole_tower
 from ..core.errors import ModelError
 
@@ -20,20 +20,23 @@ _FORGE_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_pr
 
 def family_of(checkpoint: Any, clip_skip: int) -> Family:
     """clip_skip: 1 is the last layer. Raises ModelError for a checkpoint or a layer that no picture can speak to."""
-    if getattr(checkpoint, "is_sdxl", False):
-        return SDXL
-    if getattr(checkpoint, "is_sd2", False):
-        return SD2
-    if not getattr(checkpoint, "is_sd1", False):
+    known = [family for family in FAMILIES.values() if family.encoders]
+    possible = [family for family in known if getattr(checkpoint, f"is_{family.model}", False)]
+    if not possible:
         raise ModelError(
             "The checkpoint is of a kind that no picture can speak to in a prompt's place; "
             "load one of Stable Diffusion 1, 2 or SDXL, or take the picture out."
         )
-    if clip_skip > 2:
+    if len(possible) == 1:  # webuis stop such a model at one layer, whatever the setting
+        return possible[0]
+    by_setting = {family.layers_skipped + 1: family for family in possible}
+    found = by_setting.get(max(1, clip_skip))  # below 1 a webui takes the last layer, too
+    if found is None:
         raise ModelError(
-            f"Clip skip is {clip_skip}, and pictures can take a prompt's place with 1 or 2; set one of them."
+            f"Clip skip is {clip_skip}, and pictures can take a prompt's place with "
+            f"{' or '.join(map(str, by_setting))}; set one of them."
         )
-    return SD1_CLIP_SKIP if clip_skip == 2 else SD1
+    return found
 
 
 def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[str, TextSide]:
@@ -89,8 +92,8 @@ def _weights(module: Any, encoder: Encoder) -> TowerWeights | None:
     text = getattr(transformer, "text_model", transformer)
     parts = _Changed(text.embeddings, token_embedding=_table(text.embeddings.token_embedding))
     text = _Changed(text, embeddings=parts)
-    # CLIP-L's checkpoints leave it out, and what Forge and reForge have there is empty, or anything
-    projection = None if encoder.name == CLIP_L else getattr(transformer, "text_projection", None)
+    # where checkpoints leave it out, what Forge and reForge have there is empty, or anything
+    projection = getattr(transformer, "text_projection", None) if encoder.keeps_projection else None
     if hasattr(text.encoder.layers[0].self_attn, "heads"):  # reForge has ComfyUI's text models
         return from_comfy(text, None if projection is None else projection.weight.detach(), _START, _END)
     changed = _Changed(transformer, text_model=text, text_projection=projection)

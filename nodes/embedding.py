@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..core.embed.composing import MIXES
 from ..core.embed.embedder import Blend
-from ..core.embed.families import PROJECTIONS, Family
+from ..core.embed.families import Family
+from ..core.embed.kinds import MIXES, PROJECTIONS, USUAL
 from ..core.embed.projection import PUBLISHED_ALPHA
 from ..core.embed.seen import Seen
 from ..core.errors import SettingsError
@@ -30,8 +30,6 @@ _ALIASES = [
     "unclip",
     "revision",
 ]
-USUAL = "usual"
-"""In the list of projections: the family's own choice."""
 
 
 class ImageToPromptEmbedding(ModelNode):
@@ -212,7 +210,7 @@ def _setup(
         return interrogator
     from .graph_clip import GraphClip
 
-    part = family.encoders[-1].name
+    part = family.seeing.name
     if clip_vision is not None:
         source = GraphClip.of(clip, clip_vision, progress, part)
     elif isinstance(pictures, Seen):

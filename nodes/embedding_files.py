@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.embed import PromptEmbedding
-from ..core.embed.composing import MIXES, mixed
+from ..core.embed.composing import mixed
 from ..core.embed.folder import FOLDER, save_as
+from ..core.embed.kinds import MIXES
 from ..core.errors import EmbeddingError
 from . import host
 from .conditioning import PromptEmbeddingType, embedding_outputs, given

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..core.batch import Captioned, FolderSource, caption_folder
-from ..core.batch.sinks import EXISTING
+from ..core.batch import Captioned, FolderSource, TextSink, caption_folder
 from ..core.errors import SettingsError
 from ..core.settings import MODES
 from . import host
@@ -43,8 +42,8 @@ class CaptionFolder(ModelNode):
                 ),
                 io.Combo.Input(
                     "existing",
-                    options=list(EXISTING),
-                    default=EXISTING[0],
+                    options=list(TextSink.ways),
+                    default=TextSink.usual,
                     tooltip="What becomes of a picture that has a text already: it is skipped, or the text is "
                     "overwritten, or the prompt is put before it or after it.",
                 ),

@@ -18,9 +18,11 @@ from ..core.clip.text_encoder import TowerEncoder
 from ..core.clip.text_tower import TextTower
 from ..core.clip.weights import TowerWeights
 from ..core.devices import pick_arithmetic
+from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, FAMILIES
 from ..core.embed.text_side import sampled_fingerprint
 from ..core.errors import ModelError
 from ..core.progress import Progress
+from ..core.prompt.memory import WORKING_MEMORY
 from . import host
 from .text_encoders import tokenizer_of, tower_weights
 from .text_projection import find_projection
@@ -29,7 +31,7 @@ _FLOAT32 = 4
 
 
 @dataclass(frozen=True)
-class Family:
+class Partners:
     """A text encoder by ComfyUI's name for it, and the vision model that was trained with it; width: of the space
     they share."""
 
@@ -39,10 +41,11 @@ class Family:
     vision_file: str
 
 
-_FAMILIES = {
-    "clip_l": Family("CLIP-L", 768, "ViT-L/14", "clip-vit-large-patch14"),
-    "clip_h": Family("CLIP-H", 1024, "ViT-H/14", "CLIP-ViT-H-14-laion2B-s32B-b79K"),
-    "clip_g": Family("CLIP-G", 1280, "ViT-bigG/14", "CLIP-ViT-bigG-14-laion2B-39B-b160k"),
+_ENCODERS = {encoder.name: encoder for family in FAMILIES.values() for encoder in family.encoders}
+_PARTNERS = {
+    CLIP_L: Partners("CLIP-L", 768, "ViT-L/14", "clip-vit-large-patch14"),
+    CLIP_H: Partners("CLIP-H", 1024, "ViT-H/14", "CLIP-ViT-H-14-laion2B-s32B-b79K"),
+    CLIP_G: Partners("CLIP-G", 1280, "ViT-bigG/14", "CLIP-ViT-bigG-14-laion2B-39B-b160k"),
 }
 
 
@@ -72,7 +75,7 @@ class GraphClip:
     def clip(self, progress: Progress, *beside: Any) -> Clip:
         """Its text encoder is copied when a text is first encoded: who looks at pictures alone does not wait."""
         host.bring_patchers([*self.patchers, *beside])
-        name = f"{_FAMILIES[self._part].name} of the graph"
+        name = f"{_PARTNERS[self._part].name} of the graph"
         scale = float(host.clip_logit_scale(self._clip, self._part))
         seeing = _BLIND if self._vision is None else (_vision_tower(self._vision), _preprocess(self._vision))
         device = self._clip.patcher.load_device
@@ -91,7 +94,7 @@ class GraphClip:
     def _text_encoder(self) -> TowerEncoder:
         encoder = host.clip_text_encoders(self._clip)[self._part]
         copy = _FLOAT32 * sum(parameter.numel() for parameter in encoder.parameters())
-        host.bring_patchers(self.patchers, host.WORKING_MEMORY + copy)
+        host.bring_patchers(self.patchers, WORKING_MEMORY + copy)
         device, weights = self._clip.patcher.load_device, self._weights()
         arithmetic = pick_arithmetic("auto", device)
         rough = None if arithmetic.rough is None else TextTower(weights.to(device, arithmetic.rough))
@@ -132,13 +135,12 @@ def _joined(clip: Any, width: int, part: str | None, progress: Progress) -> tupl
     if part is None:
         raise ModelError(_mismatch(list(encoders), width))
     host.bring_patchers([clip.patcher])
-    if part == "clip_l":
-        # checkpoints leave it out, and ComfyUI fills the gap with whatever is in memory
+    if not _ENCODERS[part].keeps_projection:  # ComfyUI fills the gap with whatever is in memory
         return part, find_projection(encoders[part].text_model, progress)
     projection = encoders[part].text_projection.weight.float().cpu()
     if not bool(projection.isfinite().all()) or not bool(projection.any()):
         raise ModelError(
-            f"The checkpoint holds no text projection for its {_FAMILIES[part].name}; "
+            f"The checkpoint holds no text projection for its {_PARTNERS[part].name}; "
             "load the CLIP from a file that has one."
         )
     return part, projection
@@ -149,16 +151,14 @@ def _vision_width(clip_vision: Any) -> int:
     if projection is None:
         raise ModelError(
             "This vision model is no CLIP; load the one that belongs to the text encoder, "
-            f"such as {_FAMILIES['clip_l'].vision_file} for SD 1 and SDXL."
+            f"such as {_PARTNERS[CLIP_L].vision_file} for SD 1 and SDXL."
         )
     return int(projection.shape[0])
 
 
 def _mismatch(parts: Sequence[str], width: int) -> str:
-    loaded = next(
-        (f.vision for part, f in _FAMILIES.items() if {"clip_l": 768, "clip_h": 1024}.get(part, 1280) == width), ""
-    )
-    wanted = " or ".join(f"{_FAMILIES[part].vision} ({_FAMILIES[part].vision_file})" for part in parts)
+    loaded = next((each.vision for each in _PARTNERS.values() if each.width == width), "")
+    wanted = " or ".join(f"{_PARTNERS[part].vision} ({_PARTNERS[part].vision_file})" for part in parts)
     return (
         f"The vision model{f' is {loaded} and' if loaded else ''} does not belong to this CLIP; "
         f"load {wanted} with Load CLIP Vision."

@@ -22,17 +22,16 @@ from comfy_execution.graph import ExecutionBlocker
 
 from server import PromptServer
 
+from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, UnrenderError
-from ..core.progress import Progress
+from ..core.progress import BYTES, Progress, how_far
+from ..core.prompt.memory import WORKING_MEMORY
 from .wording import WORDS
 
 _FOLDER = "unrender"
-_CLIP_PARTS = ("clip_l", "clip_h", "clip_g")
+_CLIP_PARTS = (CLIP_L, CLIP_H, CLIP_G)
 _STATUS_EVENT = "unrender.status"
 _SECONDS_BETWEEN_STATUS = 0.25
-
-WORKING_MEMORY = 1536 * 2**20
-"""Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
 
 
 def schema(*, search_aliases: Sequence[str], **fields: Any) -> io.Schema:
@@ -277,8 +276,6 @@ class _Bar:
                 self._bar.update_absolute(self._done)
 
     def _say(self) -> None:
-        if self._unit == "B":
-            done = f": {self._done / 1e6:.0f}" + (f" of {self._total / 1e6:.0f} MB" if self._total else " MB")
-        else:
-            done = f": {self._done} of {self._total}" if self._total else ""
-        self._progress.say(self._label + done)
+        # a node is narrow, and its label says of what there are so many
+        unit = self._unit if self._unit == BYTES else ""
+        self._progress.say(self._label + how_far(self._done, self._total, unit))

@@ -6,19 +6,20 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import FITS, Settings
 from .host import io
 
 InterrogatorType = io.Custom("INTERROGATOR")
 
-CATEGORIES = {
+_MEANINGS = {
     "artists": "Let the prompt name artists.",
     "mediums": "Let the prompt name what the picture is made with: oil on canvas, a photograph, ...",
     "movements": "Let the prompt name movements and styles of art.",
     "sites": "Let the prompt name web sites for art.",
     "flavors": "Let the prompt have phrases of every other kind: light, mood, colour, detail, ...",
 }
-"""The vocabulary's categories and what switching them on means."""
+"""What switching on a category of the vocabulary's means."""
 
 
 def interrogator_input() -> Any:
@@ -40,7 +41,7 @@ def fit_input() -> Any:
 
 
 def category_switches() -> list[Any]:
-    return [io.Boolean.Input(name, default=True, tooltip=text) for name, text in CATEGORIES.items()]
+    return [io.Boolean.Input(name, default=True, tooltip=_MEANINGS[name]) for name in POSITIVE]
 
 
 def with_words(settings: Settings, words: dict[str, Any]) -> Settings:
@@ -48,18 +49,13 @@ def with_words(settings: Settings, words: dict[str, Any]) -> Settings:
     most = words["max_phrases"]
     return replace(
         settings,
-        limits={**settings.limits, **{name: 0 for name in CATEGORIES if not words[name]}},
+        limits={**settings.limits, **{name: 0 for name in POSITIVE if not words[name]}},
         max_phrases=most,
         min_phrases=min(settings.min_phrases, most),
         exclude=(*settings.exclude, *phrases_in(words["exclude"])),
         prefix=words["prefix"],
         suffix=words["suffix"],
     )
-
-
-def phrases_in(text: str) -> list[str]:
-    """Phrases of a text box: one a line, or between commas."""
-    return [phrase.strip() for line in text.splitlines() for phrase in line.split(",") if phrase.strip()]
 
 
 def pictures_in(batches: Iterable[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.errors import SettingsError
 from ..core.prompt_syntax import escape
 from ..core.results import Interrogation
-from ..core.settings import MODES, Mode, Settings
+from ..core.settings import MODES, UNCAPTIONED, Mode, Settings
 from . import host
 from .host import io
 from .inputs import category_switches, interrogator_input, only, pictures_in, with_words
@@ -130,7 +130,7 @@ def interrogate(
     All captions are written first, so that the captioner and the CLIP need not be on the device together.
     """
     texts = given_captions(captions, len(images))
-    if texts is None and mode != "negative" and setup.captioner is not None:
+    if texts is None and mode not in UNCAPTIONED and setup.captioner is not None:
         texts = _described(setup, settings, images, progress)
     found = []
     with setup.engine(settings, progress) as engine:

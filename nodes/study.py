@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MissingPackageError
 from ..core.images import open_image
+from ..core.phrases import phrases_in
 from . import host
 from .host import io
-from .inputs import interrogator_input, phrases_in
+from .inputs import interrogator_input
 from .models import ModelNode, default_setup
 from .pictures import as_batch, as_image, as_mask
 from .wording import WORDS

@@ -9,17 +9,23 @@ from torch import Tensor
 
 from ..core.clip.tokenizers import TransformersTokenizer
 from ..core.clip.weights import TowerWeights, from_comfy
-from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL, Encoder, Family
+from ..core.embed.families import FAMILIES, Encoder, Family
 from ..core.embed.text_side import TextSide, sampled_fingerprint
 from ..core.errors import ModelError
 from . import host
 
-_FAMILIES: Mapping[tuple[str, ...], Mapping[int | None, Family]] = {
-    (CLIP_L,): {None: SD1, -1: SD1, -2: SD1_CLIP_SKIP},
-    (CLIP_H,): {None: SD2, -2: SD2},
-    (CLIP_L, CLIP_G): {None: SDXL, -2: SDXL},
-}
-"""By the text encoders a CLIP has, and the layer that CLIP Set Last Layer stops it at."""
+
+def _by_encoders() -> Mapping[tuple[str, ...], Mapping[int | None, Family]]:
+    """By the text encoders a CLIP has, and the layer that CLIP Set Last Layer stops it at."""
+    found: dict[tuple[str, ...], dict[int | None, Family]] = {}
+    for family in FAMILIES.values():
+        if family.encoders:
+            layers = found.setdefault(tuple(encoder.name for encoder in family.encoders), {None: family})
+            layers[-1 - family.layers_skipped] = family
+    return found
+
+
+_FAMILIES = _by_encoders()
 
 
 def family_of(clip: Any) -> Family:
@@ -58,8 +64,9 @@ def tokenizer_of(clip: Any, part: str, weights: TowerWeights) -> TransformersTok
 
 
 def _side(clip: Any, encoder: Encoder) -> TextSide:
-    # checkpoints leave CLIP-L's projection out, and ComfyUI fills the gap with whatever is in memory
-    own = None if encoder.name == CLIP_L else host.clip_text_encoders(clip)[encoder.name].text_projection.weight
-    weights = tower_weights(clip, encoder.name, None if own is None else own.detach())
+    own = None
+    if encoder.keeps_projection:  # ComfyUI fills the gap with whatever is in memory
+        own = host.clip_text_encoders(clip)[encoder.name].text_projection.weight.detach()
+    weights = tower_weights(clip, encoder.name, own)
     fingerprint = sampled_fingerprint(weights)
     return TextSide(weights, tokenizer_of(clip, encoder.name, weights), encoder.padding, fingerprint)

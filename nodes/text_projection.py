@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.embed.families import VIT_L
 from ..core.embed.text_projection import projection_file
 from ..core.errors import ModelError
 from ..core.progress import SILENT, Progress
 from . import host
 from .models import hub
 
-_ORIGINAL = "ViT-L-14/openai"
 _LARGEST_DIFFERENCE = 0.5
 """Of the positions' embeddings, relative: fine-tuning moves them by a few per cent, another training by far more."""
 
@@ -37,7 +37,7 @@ def find_projection(text_model: Any, progress: Progress = SILENT) -> Tensor:
     reason = ""
     if found is None:
         try:
-            found = _nearest(positions, [projection_file(_ORIGINAL, hub(), progress)])
+            found = _nearest(positions, [projection_file(VIT_L, hub(), progress)])
         except ModelError as error:
             reason = f" ({str(error).rstrip('.')})"
     if found is None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from .. import __version__
 from ..core.choices import NONE, VOCABULARIES
 from ..core.errors import ModelError, PhraseError
-from ..core.settings import Settings
+from ..core.settings import UNCAPTIONED, Settings
 from . import api_models as models
 from .api_route import ApiRoute, Guard
 from .choices import bytes_of, captioners, vocabulary_folders
@@ -80,7 +80,7 @@ class _PeerRoutes:
         """A prompt for a picture."""
         picture = _picture(asked.image)
         settings = _settings(self._host, asked.clip_model_name)
-        with self._host.engine(settings, asked.mode != "negative") as engine:
+        with self._host.engine(settings, asked.mode not in UNCAPTIONED) as engine:
             return {"prompt": engine.interrogate(picture, asked.mode).prompt}
 
     def analyze(self, asked: models.PeerAnalyzeRequest) -> Any:
@@ -101,7 +101,7 @@ class _OwnRoutes:
         picture = _picture(asked.image)
         settings = _settings(self._host, asked.clip, asked.captioner, asked.vocabulary)
         limits, exclude = {**settings.limits, **asked.limits}, (*settings.exclude, *asked.exclude)
-        captions = asked.caption is None and asked.mode != "negative"
+        captions = asked.caption is None and asked.mode not in UNCAPTIONED
         with self._host.engine(replace(settings, limits=limits, exclude=exclude), captions) as engine:
             return engine.interrogate(picture, asked.mode, asked.caption).to_dict()
 

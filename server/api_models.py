@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ..core.embed.composing import Mix
-from ..core.embed.families import Projection
+from ..core.embed.families import OFFERED
+from ..core.embed.kinds import Mix, Projection
 from ..core.settings import Mode
 
 _PICTURE = "base64 or a data URL, of a file in any usual format"
@@ -114,7 +114,7 @@ class MatchAnswer(BaseModel):
 
 class EmbedRequest(BaseModel, extra="forbid"):
     images: list[str] = Field(description=_PICTURE)
-    family: str = Field("sd15", description="sd15, sd15-skip2, sd2, sdxl, sd3, flux or micro")
+    family: str = Field(OFFERED[0], description=f"{', '.join(OFFERED[:-1])} or {OFFERED[-1]}")
     projection: Projection | None = Field(None, description="what suits the family when absent")
     weights: list[float] | None = Field(None, description="how much each picture counts; equally when absent")
     mix: Mix = "mean"

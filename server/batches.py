@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import Cancelled, SettingsError
+from ..core.settings import UNCAPTIONED
 from .choices import Request
 from .host import Host
 from .jobs import Job
 
 if TYPE_CHECKING:
     from ..core.batch import Batch, Existing
-    from ..core.batch.kinds import Output
 
 AS_USUAL = "as usual"
 """For what is there already: what the kind of output usually does."""
@@ -46,9 +46,9 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
         raise SettingsError(f"There are no pictures in {source.root}; name a folder that has some.")
     place = _path(asked.place) if asked.place.strip() else None
     existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
-    sink = sink_named(cast("Output", asked.output), source.root, place, existing, Template(asked.template))
+    sink = sink_named(asked.output, source.root, place, existing, Template(asked.template))
     each = asked.each
-    with host.lent(job, each.settings(host.settings()), captions=each.mode != "negative") as engine:
+    with host.lent(job, each.settings(host.settings()), captions=each.mode not in UNCAPTIONED) as engine:
         started = time.perf_counter()
         batch = Batch(engine, source, sink, each.mode, resume=asked.resume)
         try:

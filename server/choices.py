@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
+from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import MODES, Mode, Settings
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
@@ -20,8 +21,6 @@ AUTOMATIC = "automatic"
 """As the CLIP that sees pictures for a generation: the one that belongs to the checkpoint's family."""
 
 NO_PICTURE = "There is no picture; put one in first."
-
-CATEGORIES = ("artists", "mediums", "movements", "sites", "flavors")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Request:
     clip: str
     captioner: str
     vocabulary: str = BUILT_IN
-    categories: Sequence[str] = CATEGORIES
+    categories: Sequence[str] = POSITIVE
     exclude: str = ""
 
     def settings(self, usual: Settings) -> Settings:
@@ -69,7 +68,7 @@ class Request:
             clip=self.clip.strip(),
             captioner=None if captioner in ("", NONE) else captioner,
             phrases=phrases_named(self.vocabulary, usual),
-            limits={**usual.limits, **{name: 0 for name in CATEGORIES if name not in self.categories}},
+            limits={**usual.limits, **{name: 0 for name in POSITIVE if name not in self.categories}},
             exclude=(*usual.exclude, *phrases_in(self.exclude)),
         )
 
@@ -108,11 +107,6 @@ def phrases_named(vocabulary: str, settings: Settings) -> str | Path | None:
     """A vocabulary as `Settings.phrases` names it: a folder of the cache's, one of the known names, or any other."""
     own = vocabulary_folders(Path(settings.cache)) if settings.cache else {}
     return own.get(vocabulary) or VOCABULARIES.get(vocabulary, vocabulary)
-
-
-def phrases_in(text: str) -> list[str]:
-    """Phrases of a text box: one a line, or between commas."""
-    return [phrase.strip() for line in text.splitlines() for phrase in line.split(",") if phrase.strip()]
 
 
 def known_mode(name: str) -> Mode:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.choices import USUAL
+from ..core.embed.kinds import USUAL
 from ..core.errors import EmbeddingError, ImageError
 from .choices import NO_PICTURE
 from .host import Host

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from ..core.errors import Cancelled
-from ..core.progress import Progress
+from ..core.progress import Progress, how_far
 
 T = TypeVar("T")
 
@@ -59,13 +59,7 @@ class _Line:
         self._say()
 
     def _say(self) -> None:
-        if self._unit == "B":
-            amount = f": {self._done / 1e6:.0f}" + (f" of {self._total / 1e6:.0f} MB" if self._total else " MB")
-        elif self._total:
-            amount = f": {self._done} of {self._total} {self._unit}".rstrip()
-        else:
-            amount = ""
-        self._job.text = self._label + amount
+        self._job.text = self._label + how_far(self._done, self._total, self._unit)
 
 
 class _Outcome(Generic[T]):

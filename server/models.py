@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.engine import Engine
 from ..core.progress import Progress
+from ..core.prompt.memory import WORKING_MEMORY
 from ..core.settings import Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
     from ..core.embed.text_side import TextSide
-
-WORKING_MEMORY = 1536 * 2**20
-"""Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
 
 MakeRoom = Callable[[int], AbstractContextManager[None]]
 """Has that many bytes free on the device inside the `with`, and gives the host its place back after it."""

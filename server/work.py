@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import ImageError, MissingPackageError, SettingsError
 from ..core.results import Interrogation
+from ..core.settings import UNCAPTIONED
 from .choices import NO_PICTURE, Request, Study
 from .host import Host
 from .jobs import Job
@@ -50,7 +51,7 @@ class Located(NamedTuple):
 
 def interrogation(host: Host, request: Request, job: Job) -> Interrogation:
     picture = opened(request.picture)
-    with host.lent(job, request.settings(host.settings()), captions=request.mode != "negative") as engine:
+    with host.lent(job, request.settings(host.settings()), captions=request.mode not in UNCAPTIONED) as engine:
         return engine.interrogate(picture, request.mode)
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from PIL import Image
-from unrender.cli import embed as command
 from unrender.cli import main
 from unrender.core.embed import PromptEmbedding
-from unrender.core.embed.families import FAMILIES
 from unrender.core.micro.pictures import render
 
 
@@ -129,7 +127,3 @@ def test_one_sentence_for_what_cannot_be(capsys, arguments, status, says):
 def test_a_place_that_cannot_be_written(capsys):
     assert main(["embed", "0.png", "-o", "absent/out.safetensors", "--for", "micro"]) == 1
     assert "cannot be written" in capsys.readouterr().err
-
-
-def test_every_family_offered_has_its_clip():
-    assert set(command._FAMILIES) <= {family.name for family in FAMILIES.values() if family.clip}

@@ -15,7 +15,8 @@ import pytest
 import torch
 from small_towers import Words, random_weights
 from unrender.core.clip import Clip
-from unrender.core.clip.hidden_states import LAST, SECOND_TO_LAST, hidden_states
+from unrender.core.clip.hidden_states import hidden_states
+from unrender.core.clip.layers import LAST, SECOND_TO_LAST
 from unrender.core.clip.weights import TowerWeights, map_tensors
 from unrender.core.embed import PromptEmbedding
 from unrender.core.embed import embedder as embedder_module
@@ -25,7 +26,7 @@ from unrender.core.embed.families import SD1, SD2, SDXL
 from unrender.core.embed.gap import GapCorrection, shipped_gap
 from unrender.core.embed.projection import ClosedForms
 from unrender.core.embed.prompts import composed_prompts
-from unrender.core.embed.ridge import Fit, fit_maps
+from unrender.core.embed.ridge import RidgeFit, fit_maps
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide, sampled_fingerprint
 from unrender.core.engine import Engine, Settings
@@ -35,7 +36,7 @@ from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.phrases.vocabulary import load_vocabulary
 from unrender.core.progress import Progress
 
-FEW = Fit(200)
+FEW = RidgeFit(200)
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +192,7 @@ class StandIn:
 
 def embedder(family, sides, clip, folder, **more):
     vocabulary = load_vocabulary(None, PHRASES_FOLDER)
-    return Embedder(clip, family, sides, lambda: vocabulary, folder, fit=Fit(16, rank=8), **more)
+    return Embedder(clip, family, sides, lambda: vocabulary, folder, fit=RidgeFit(16, rank=8), **more)
 
 
 class TestBank:

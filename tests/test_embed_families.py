@@ -12,7 +12,7 @@ from unrender.core.clip.weights import from_transformers
 from unrender.core.embed.embedder import Embedder
 from unrender.core.embed.families import CLIP_G, CLIP_H, CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL
 from unrender.core.embed.prompts import composed_prompts
-from unrender.core.embed.ridge import Fit
+from unrender.core.embed.ridge import RidgeFit
 from unrender.core.embed.text_side import TextSide
 from unrender.core.phrases import Category, Vocabulary
 
@@ -166,7 +166,7 @@ def for_sdxl(tokenizers):
 def test_a_map_meets_encode_prompt_for_a_texts_own_embedding(case, tokenizers, tmp_path):
     """Printed and bounded: the share of what texts differ in that ridge gives back of diffusers' own states."""
     family, clip, sides, encode_prompt = case(tokenizers)
-    embedder = Embedder(clip, family, sides, lambda: WORDS, tmp_path, Fit(192))
+    embedder = Embedder(clip, family, sides, lambda: WORDS, tmp_path, RidgeFit(192))
     texts = composed_prompts(WORDS, 12, "held out")
     made = [embedder.embed(clip.encode_texts([each]), ["text"], "ridge").states for each in texts]
     wanted = torch.cat([encode_prompt(each) for each in texts])

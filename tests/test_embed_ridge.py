@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from small_towers import Words, random_weights
-from unrender.core.clip.hidden_states import LAST, SECOND_TO_LAST
+from unrender.core.clip.layers import LAST, SECOND_TO_LAST
 from unrender.core.clip.text_tower import TextTower
 from unrender.core.embed.gap import GapCorrection
 from unrender.core.embed.map_files import load_or_fit, map_key, maps_as_bytes, read_maps
 from unrender.core.embed.prompts import composed_prompts
-from unrender.core.embed.ridge import Fit, SequenceMap, fit_maps
+from unrender.core.embed.ridge import RidgeFit, SequenceMap, fit_maps
 from unrender.core.embed.text_side import TextSide
 from unrender.core.errors import EmbeddingError, ModelError, SettingsError
 from unrender.core.phrases import Category, Vocabulary
@@ -81,13 +81,13 @@ def test_low_rank_is_the_best_of_its_rank(side):
     whole = torch.linalg.lstsq(augmented, targets).solution
     leading = torch.linalg.svd(augmented @ whole, full_matrices=False).Vh[:rank]
     best = (x - centre) @ whole @ leading.T @ leading + y.mean(0)
-    found = fitted(side, Fit(len(PROMPTS), strength, rank))[LAST].states(x.float()).flatten(1)
+    found = fitted(side, RidgeFit(len(PROMPTS), strength, rank))[LAST].states(x.float()).flatten(1)
     assert (found - best).abs().max() < 1e-3
 
 
 def test_a_map_of_more_rank_reconstructs_its_texts_better(side):
     x, y = encode(side, PROMPTS), side.states(PROMPTS)[0][0]
-    errors = [(fitted(side, Fit(150, 3e-3, rank))[LAST].states(x) - y).pow(2).mean() for rank in (1, 6, 24)]
+    errors = [(fitted(side, RidgeFit(150, 3e-3, rank))[LAST].states(x) - y).pow(2).mean() for rank in (1, 6, 24)]
     assert errors[0] > errors[1] > errors[2]
 
 
@@ -130,7 +130,7 @@ class TestGap:
 
 class TestFiles:
     def test_the_second_time_nothing_is_fitted(self, side, tmp_path):
-        key = map_key("clip", side, (LAST,), PROMPTS, Fit(150))
+        key = map_key("clip", side, (LAST,), PROMPTS, RidgeFit(150))
         first = load_or_fit(tmp_path, key, (LAST,), lambda: fitted(side, layers=(LAST,)))
         again = load_or_fit(tmp_path, key, (LAST,), lambda: pytest.fail("fitted twice"))
         x = encode(side, ["dog", "gold"])
@@ -140,7 +140,7 @@ class TestFiles:
         assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
     def test_a_damaged_or_foreign_file_is_fitted_anew(self, side, tmp_path):
-        key = map_key("clip", side, (LAST,), PROMPTS, Fit(150))
+        key = map_key("clip", side, (LAST,), PROMPTS, RidgeFit(150))
         load_or_fit(tmp_path, key, (LAST,), lambda: fitted(side, layers=(LAST,)))
         (path,) = tmp_path.iterdir()
         assert read_maps(path, "another", (LAST,)) is None
@@ -157,19 +157,19 @@ class TestFiles:
     def test_the_key_follows_all_that_matters(self, side):
         other = TextSide(random_weights(32, 24, seed=1), Words())
         keys = {
-            map_key("clip", side, (LAST,), PROMPTS, Fit()),
-            map_key("other", side, (LAST,), PROMPTS, Fit()),
-            map_key("clip", other, (LAST,), PROMPTS, Fit()),
-            map_key("clip", TextSide(side.weights, side.tokenizer, "zero"), (LAST,), PROMPTS, Fit()),
-            map_key("clip", side, (SECOND_TO_LAST,), PROMPTS, Fit()),
-            map_key("clip", side, (LAST,), PROMPTS[1:], Fit()),
-            map_key("clip", side, (LAST,), PROMPTS, Fit(strength=0.1)),
+            map_key("clip", side, (LAST,), PROMPTS, RidgeFit()),
+            map_key("other", side, (LAST,), PROMPTS, RidgeFit()),
+            map_key("clip", other, (LAST,), PROMPTS, RidgeFit()),
+            map_key("clip", TextSide(side.weights, side.tokenizer, "zero"), (LAST,), PROMPTS, RidgeFit()),
+            map_key("clip", side, (SECOND_TO_LAST,), PROMPTS, RidgeFit()),
+            map_key("clip", side, (LAST,), PROMPTS[1:], RidgeFit()),
+            map_key("clip", side, (LAST,), PROMPTS, RidgeFit(strength=0.1)),
         }
         assert len(keys) == 7
 
     @pytest.mark.parametrize(("joint", "width"), [(768, 768), (1024, 1024), (1280, 1280), (1280, 768)])
     def test_an_encoders_file_stays_under_50_mb(self, joint, width):
-        outputs, fit = 77 * width, Fit()
+        outputs, fit = 77 * width, RidgeFit()
         for layers in (1, 2):
             rank = fit.rank_for(joint, outputs, layers)
             assert rank >= 100
@@ -204,7 +204,7 @@ class TestRefusals:
     @pytest.mark.parametrize("wrong", [{"prompts": 3}, {"strength": 0.0}, {"strength": float("nan")}, {"rank": 0}])
     def test_settings(self, wrong):
         with pytest.raises(SettingsError):
-            Fit(**wrong)
+            RidgeFit(**wrong)
 
 
 class TestPrompts:

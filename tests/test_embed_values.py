@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unrender.core.embed import PromptEmbedding, conditioning
 from unrender.core.embed.composing import blended, mixed, without
-from unrender.core.embed.families import FAMILIES, family_named
+from unrender.core.embed.conditioning import assembled
+from unrender.core.embed.families import CLIP_G, CLIP_L, FAMILIES, SD1, SDXL, family_named
 from unrender.core.errors import EmbeddingError, SettingsError, UnrenderError
 
 
@@ -25,20 +26,27 @@ def embedding(seed=0, stretches=1, **parts):
 
 def sdxl(seed=0):
     pooled = torch.randn(1280, generator=torch.Generator().manual_seed(seed + 100))
-    return conditioning.sdxl(sequence(768, seed), sequence(1280, seed + 50), pooled)
+    return of_sdxl(sequence(768, seed), sequence(1280, seed + 50), pooled)
+
+
+def of_sdxl(clip_l, clip_g, pooled):
+    return assembled(SDXL, {CLIP_L: clip_l, CLIP_G: clip_g}, pooled)
+
+
+def of_sd1(states):
+    return assembled(SD1, {CLIP_L: states})
 
 
 class TestAssemblies:
     @pytest.mark.parametrize(
-        ("make", "width"),
-        [
-            (conditioning.sd1, 768),
-            (conditioning.sd1_clip_skip, 768),
-            (conditioning.sd2, 1024),
-            (conditioning.micro, 128),
-        ],
+        ("name", "width"),
+        [("sd15", 768), ("sd15-skip2", 768), ("sd2", 1024), ("micro", 128)],
     )
-    def test_one_encoder(self, make, width):
+    def test_one_encoder(self, name, width):
+        def make(states):
+            (encoder,) = FAMILIES[name].encoders
+            return assembled(FAMILIES[name], {encoder.name: states})
+
         states = sequence(width)
         made = make(states)
         assert torch.equal(made.states, states) and made.pooled is None
@@ -64,27 +72,27 @@ class TestAssemblies:
         assert torch.allclose(pooled / 37, joint, atol=1e-6)
 
     def test_half_precision_becomes_float32(self):
-        assert conditioning.sd1(sequence(768).half()).states.dtype == torch.float32
+        assert of_sd1(sequence(768).half()).states.dtype == torch.float32
 
     @pytest.mark.parametrize("states", [sequence(1024), sequence(768)[:76], sequence(768)[None], sequence(768)[:0]])
     def test_wrong_shapes(self, states):
         with pytest.raises(EmbeddingError, match=r"Stable Diffusion 1 takes"):
-            conditioning.sd1(states)
+            of_sd1(states)
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_no_numbers(self, value):
         states = sequence(768)
         states[40, 7] = value
         with pytest.raises(EmbeddingError, match="states holds NaN or infinite"):
-            conditioning.sd1(states)
+            of_sd1(states)
         with pytest.raises(EmbeddingError, match="pooled vector holds NaN or infinite"):
             conditioning.flux(states[40])
 
     def test_other_misfits(self):
         with pytest.raises(EmbeddingError, match="differ in length"):
-            conditioning.sdxl(sequence(768, stretches=2), sequence(1280), torch.randn(1280))
+            of_sdxl(sequence(768, stretches=2), sequence(1280), torch.randn(1280))
         with pytest.raises(EmbeddingError, match="pooled vector is of the shape 768"):
-            conditioning.sdxl(sequence(768), sequence(1280), torch.randn(768))
+            of_sdxl(sequence(768), sequence(1280), torch.randn(768))
         with pytest.raises(EmbeddingError, match="zero or no number"):
             conditioning.projected_pooled(torch.zeros(1280), 30.0)
         with pytest.raises(EmbeddingError, match="pooled vector is absent"):

@@ -17,13 +17,8 @@ import pytest
 import unrender.server.service
 from page_server import gradio_pythons
 from PIL import Image
-from unrender.core import choices as offered
-from unrender.core.batch.kinds import OUTPUTS
-from unrender.core.batch.sinks import EXISTING
-from unrender.core.embed.families import FAMILIES, PROJECTIONS
 from unrender.core.engine import Engine
 from unrender.core.errors import Cancelled, ImageError, ModelError
-from unrender.core.phrases import FURTHER
 from unrender.core.prompt_syntax import escape
 from unrender.core.results import Interrogation
 from unrender.core.settings import Settings
@@ -171,13 +166,6 @@ def test_a_request_becomes_settings(tmp_path):
     assert (made.clip, made.device, made.cache) == ("a", "cpu", tmp_path)
     assert request(captioner="none").settings(Settings()).captioner is None
     assert vocabularies(tmp_path) == [*choices.VOCABULARIES, "phrases/mine"]
-
-
-def test_a_page_offers_what_the_engine_knows():
-    assert set(offered.FURTHER_CATEGORIES) == {name.lower().replace("_", " ") for name in FURTHER}
-    assert (offered.USUAL, *PROJECTIONS) == offered.PROJECTIONS
-    assert {name for name, family in FAMILIES.items() if family.encoders} == set(offered.EMBEDDING_FAMILIES)
-    assert (tuple(offered.BATCH_OUTPUTS), offered.BATCH_EXISTING) == (OUTPUTS, EXISTING)
 
 
 def test_the_preferred_models_are_the_engines_own():

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from unrender.core.clip.hidden_states import LAST, hidden_states
+from unrender.core.clip.hidden_states import hidden_states
+from unrender.core.clip.layers import LAST
 from unrender.core.embed.families import SD2, Encoder, Family
 from unrender.core.errors import Cancelled, EmbeddingError, ImageError, ModelError, SettingsError
 from unrender.extension.conditioning import Conditioning, Steering
@@ -119,9 +120,9 @@ def test_a_generation_that_is_stopped_says_nothing():
 
 
 def test_what_is_asked_of_a_generation(photographs):
-    from unrender.core.embed.conditioning import micro
+    from unrender.core.embed import PromptEmbedding
 
-    saved = micro(torch.ones(77, 128)).to_bytes()
+    saved = PromptEmbedding("micro", torch.ones(77, 128)).to_bytes()
     png = io.BytesIO()
     photographs[0].resize((8, 8)).save(png, "PNG")
     text = base64.b64encode(png.getvalue()).decode()
@@ -182,14 +183,14 @@ def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
 
 def test_a_saved_embedding_is_named(webui, tmp_path, monkeypatch):
     from modules import paths
-    from unrender.core.embed.conditioning import micro
+    from unrender.core.embed import PromptEmbedding
     from unrender.core.embed.folder import FOLDER, save_as
 
     monkeypatch.setattr(paths, "models_path", str(tmp_path))
     assert webui.image_as_prompt._saved_embeddings() == []
     folder = tmp_path / "unrender" / FOLDER
-    saved = save_as(micro(torch.ones(77, 128)), folder, "animals/cat")
-    save_as(micro(torch.ones(77, 128)), tmp_path, "not in the folder")
+    saved = save_as(PromptEmbedding("micro", torch.ones(77, 128)), folder, "animals/cat")
+    save_as(PromptEmbedding("micro", torch.ones(77, 128)), tmp_path, "not in the folder")
     assert webui.image_as_prompt._saved_embeddings() == ["animals/cat.safetensors"]
 
     def asked(*values):
@@ -209,16 +210,17 @@ def test_a_saved_embedding_is_named(webui, tmp_path, monkeypatch):
 
 
 def test_pictures_and_saved_embeddings_count_alike(photographs):
-    from unrender.core.embed.conditioning import micro, sd1
+    from unrender.core.embed import PromptEmbedding
     from unrender.core.embed.families import MICRO_FAMILY
 
-    saved = micro(torch.full((77, 128), 4.0)).to_bytes()
+    saved = PromptEmbedding("micro", torch.full((77, 128), 4.0)).to_bytes()
     asked = Asked.of(photographs[0], [photographs[1], saved])
-    made = embedding_of(asked, MICRO_FAMILY, lambda pictures: micro(torch.ones(77, 128)))
+    made = embedding_of(asked, MICRO_FAMILY, lambda pictures: PromptEmbedding("micro", torch.ones(77, 128)))
     assert torch.allclose(made.states, torch.full((77, 128), 2.0))
     assert len(set(keys_of(asked))) == 3
     with pytest.raises(EmbeddingError, match="for Stable Diffusion 1, but"):
-        embedding_of(Asked.of(None, sd1(torch.ones(77, 768)).to_bytes()), MICRO_FAMILY, micro)
+        other = PromptEmbedding("sd15", torch.ones(77, 768)).to_bytes()
+        embedding_of(Asked.of(None, other), MICRO_FAMILY, lambda pictures: made)
 
 
 class TestTextEncoders:
@@ -263,7 +265,8 @@ class TestTextEncoders:
         ]
         names = ("text_processing_engine_l", "text_processing_engine_g")
         checkpoint = SimpleNamespace(cond_stage_model=None, **dict(zip(names, engines, strict=True)))
-        family = Family("x", "X", tuple(Encoder(name, 64, LAST, "end") for name in ("clip_l", "clip_g")), "")
+        encoders_of = (Encoder(name, 64, LAST, "end", "", name == "clip_g") for name in ("clip_l", "clip_g"))
+        family = Family("x", "X", tuple(encoders_of), "")
         sides = text_sides(checkpoint, family, torch.device("cpu"))
         for side, (_, expected) in zip(sides.values(), encoders, strict=True):
             assert torch.allclose(hidden_states(side.weights, self.IDS)[0], expected[-1], atol=1e-5)

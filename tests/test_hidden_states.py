@@ -6,14 +6,8 @@ import pytest
 import torch
 from conftest import random_open_clip
 from unrender.core.clip import weights as tower_weights
-from unrender.core.clip.hidden_states import (
-    LAST,
-    SECOND_TO_LAST,
-    SECOND_TO_LAST_NORMED,
-    Layer,
-    hidden_states,
-    padded_ids,
-)
+from unrender.core.clip.hidden_states import hidden_states, padded_ids
+from unrender.core.clip.layers import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer
 
 SOT, EOT = 49406, 49407
 TEXTS = ["", "a", "an oil painting of a harbour at dawn, by Monet", "word " * 100]

@@ -21,7 +21,7 @@ from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
 from unrender.core.clip import hidden_states as hidden_states_module  # noqa: E402
 from unrender.core.embed.families import SD1  # noqa: E402
-from unrender.core.embed.ridge import Fit  # noqa: E402
+from unrender.core.embed.ridge import RidgeFit  # noqa: E402
 from unrender.core.embed.text_side import TextSide  # noqa: E402
 from unrender.core.errors import ModelError, SettingsError  # noqa: E402
 from unrender.nodes import host, models, text_projection  # noqa: E402
@@ -40,7 +40,7 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "folder_names_and_paths", {})
     monkeypatch.setattr(standin_memory, "loaded", [])
     monkeypatch.setattr(PromptServer, "instance", PromptServer())
-    monkeypatch.setattr(Fit.__init__, "__defaults__", (16, *Fit.__init__.__defaults__[1:]))
+    monkeypatch.setattr(RidgeFit.__init__, "__defaults__", (16, *RidgeFit.__init__.__defaults__[1:]))
     host.register_folder()
     yield tmp_path
     standin_memory.interrupt_current_processing(False)

@@ -177,11 +177,11 @@ def test_webui_infotext_says_what_was_done(webui, sd15, pictures):
 
 
 def test_webui_sdxl_takes_a_saved_embedding(webui, wide_xl):
-    from unrender.core.embed.conditioning import sdxl
+    from unrender.core.embed import PromptEmbedding
 
     random = torch.Generator().manual_seed(0)
     clip_l, clip_g, pooled = (torch.randn(*shape, generator=random) for shape in ((77, 768), (77, 1280), (1280,)))
-    saved = base64.b64encode(sdxl(clip_l, clip_g, pooled).to_bytes()).decode()
+    saved = base64.b64encode(PromptEmbedding("sdxl", torch.cat([clip_l, clip_g], dim=1), pooled).to_bytes()).decode()
     before = drawn(webui)
     found = [drawn(webui, None, [saved], way) for way in ("replace", "blend", "compose")]
     assert drawn(webui) == before
@@ -221,23 +221,23 @@ def test_webui_says_why_it_draws_nothing(webui, sd15, pictures):
 
 
 def test_webui_takes_a_saved_embedding(webui, sd15, tmp_path):
-    from unrender.core.embed.conditioning import micro, sd1
+    from unrender.core.embed import PromptEmbedding
 
     states = torch.randn(77, 768, generator=torch.Generator().manual_seed(0))
-    saved = base64.b64encode(sd1(states).to_bytes()).decode()
+    saved = base64.b64encode(PromptEmbedding("sd15", states).to_bytes()).decode()
     webui.set_options(seeing="not/here")  # no CLIP is needed for it
     assert drawn(webui, None, [saved]) != drawn(webui)
-    other = base64.b64encode(micro(states[:, :128]).to_bytes()).decode()
+    other = base64.b64encode(PromptEmbedding("micro", states[:, :128]).to_bytes()).decode()
     assert "the checkpoint is Stable Diffusion 1" in refusal(webui, None, [other])[1]
     assert "choose one of the list" in refusal(webui, None, None, "replace", 1, 0, 1, "nowhere.safetensors")[1]
 
 
 def test_webui_page_draws_a_saved_embedding_by_its_name(webui, sd15, browser):
     """Saved after the page was built, as the tab, a node or the command would."""
-    from unrender.core.embed.conditioning import sd1
+    from unrender.core.embed import PromptEmbedding
     from unrender.core.embed.folder import FOLDER, save_as
 
-    embedding = sd1(torch.randn(77, 768, generator=torch.Generator().manual_seed(1)))
+    embedding = PromptEmbedding("sd15", torch.randn(77, 768, generator=torch.Generator().manual_seed(1)))
     webui.set_options(seeing="not/here")  # no CLIP is needed for it
     prefix, name = "unrender_txt2img_image_as_prompt", "animals/a cat.safetensors"
     browser.open()

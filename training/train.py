@@ -69,7 +69,7 @@ def training_device(name: str) -> torch.device:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Training:
     seed: int = 1
     pictures: int = 60_000
     clip_steps: int = 2_400
@@ -108,7 +108,7 @@ class Batch:
     mentions: torch.Tensor
 
 
-def train_clip(pictures: Pictures, folder: Path, settings: Settings, start: Path | None = None) -> None:
+def train_clip(pictures: Pictures, folder: Path, settings: Training, start: Path | None = None) -> None:
     """Trains a CLIP on `pictures` and writes its folder. `start`: a CLIP folder whose weights to go on from."""
     write_clip_files(folder)
     model, tokenizer = new_clip(folder, settings.torch_device)
@@ -125,7 +125,7 @@ def train_clip(pictures: Pictures, folder: Path, settings: Settings, start: Path
     _train(model, heads, losses_of_next_batch, settings.clip_steps, settings.clip_rate, folder)
 
 
-def train_captioner(pictures: Pictures, clip_folder: Path, folder: Path, settings: Settings) -> None:
+def train_captioner(pictures: Pictures, clip_folder: Path, folder: Path, settings: Training) -> None:
     """Trains a captioner on `pictures` that sees with the CLIP in `clip_folder`, and writes its folder."""
     write_captioner_files(folder)
     device = settings.torch_device
@@ -247,7 +247,7 @@ def _mask_windows(masks: torch.Tensor) -> torch.Tensor:
     return F.unfold(share, WINDOW_CELLS, stride=stride, padding=(WINDOW_CELLS - stride) // 2).transpose(1, 2)
 
 
-def _clip_batches(pictures: Pictures, tokenizer: CLIPTokenizer, settings: Settings) -> Iterator[Batch]:
+def _clip_batches(pictures: Pictures, tokenizer: CLIPTokenizer, settings: Training) -> Iterator[Batch]:
     rng, pick = random.Random(settings.seed), torch.Generator().manual_seed(settings.seed)
     device, step = settings.torch_device, 0
     while True:
@@ -335,7 +335,7 @@ def compiled(module: nn.Module) -> Callable[..., Any]:
     return torch.compile(module) if shutil.which("g++") else module
 
 
-def train(settings: Settings, out: Path, start: Path | None = None) -> dict[str, Any]:
+def train(settings: Training, out: Path, start: Path | None = None) -> dict[str, Any]:
     """Trains both models into `out`/clip and `out`/blip and measures them on the validation pictures.
 
     `start`: a folder as `out` from an earlier run, whose CLIP to go on from.
@@ -359,13 +359,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the small test and demo models from nothing.")
     parser.add_argument("--out", type=Path, default=CLIP_FOLDER.parent, help="folder for clip/ and blip/")
     parser.add_argument("--start", type=Path, help="folder of an earlier run whose CLIP to go on from")
-    for setting in fields(Settings):
+    for setting in fields(Training):
         option = "--" + setting.name.replace("_", "-")
         parser.add_argument(option, type=type(setting.default), default=setting.default)
     given = vars(parser.parse_args())
     out, start = given.pop("out"), given.pop("start")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    measures = train(Settings(**given), out, start)
+    measures = train(Training(**given), out, start)
     (out / MEASURES_FILE.name).write_text(json.dumps(measures, indent=1) + "\n", encoding="utf-8")
     log.info("%s", json.dumps(measures, indent=1))
 

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Schedule:
     seed: int = 11
     pictures: int = 60_000
     decoder_minutes: float = 60
@@ -90,7 +90,7 @@ def set_autoencoder(pictures: Pictures, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def train_decoder(pictures: Pictures, latents: Tensor, autoencoder: Any, settings: Settings, folder: Path) -> None:
+def train_decoder(pictures: Pictures, latents: Tensor, autoencoder: Any, settings: Schedule, folder: Path) -> None:
     device = settings.torch_device
     model = nn.Sequential(autoencoder.post_quant_conv, autoencoder.decoder).to(device).train().requires_grad_(True)
     decode, average = compiled(model), _average(model, 0.998)
@@ -134,7 +134,7 @@ def encoded(model: Any, pixels: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def train_unet(pictures: Pictures, latents: Tensor, settings: Settings, folder: Path, start: Path | None) -> None:
+def train_unet(pictures: Pictures, latents: Tensor, settings: Schedule, folder: Path, start: Path | None) -> None:
     device = settings.torch_device
     model = (diffusers_module().UNet2DConditionModel.from_pretrained(start) if start else new_unet()).to(device)
     predict, average = compiled(model), _average(model, 0.998)
@@ -170,7 +170,7 @@ def _random_times(count: int, steps: int) -> Tensor:
 class _Captions:
     """Random pictures by number, and the text tower's states of a fresh caption for each."""
 
-    def __init__(self, pictures: Pictures, settings: Settings) -> None:
+    def __init__(self, pictures: Pictures, settings: Schedule) -> None:
         self._scenes, self._count = pictures.scenes, settings.unet_batch
         self._rng = random.Random(settings.seed)
         self._encoder, self._tokenizer = text_encoder()
@@ -209,16 +209,16 @@ def main() -> None:
     parser.add_argument("part", choices=("decoder", "unet", "pipeline"), help="pipeline: both, trained, into OUT/sd")
     parser.add_argument("--out", type=Path, required=True, help="folder that all parts share")
     parser.add_argument("--start", type=Path, help="folder of an earlier run's UNet to go on from")
-    for setting in fields(Settings):
+    for setting in fields(Schedule):
         option = "--" + setting.name.replace("_", "-")
         parser.add_argument(option, type=type(setting.default), default=setting.default)
     given = vars(parser.parse_args())
     part, out, start = given.pop("part"), given.pop("out"), given.pop("start")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    train(part, out, start, Settings(**given))
+    train(part, out, start, Schedule(**given))
 
 
-def train(part: str, out: Path, start: Path | None, settings: Settings) -> None:
+def train(part: str, out: Path, start: Path | None, settings: Schedule) -> None:
     torch.manual_seed(settings.seed)
     kinds = diffusers_module()
     folder = out / "autoencoder"

@@ -7,28 +7,17 @@ import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, get_args
 
 from ..errors import SettingsError
 from .columns import COLUMNS, Column
 from .folders import FilesSource, FolderSource, JoinedSource, Source
 from .lists import LIST_SUFFIXES, ListSource
+from .outputs import OUTPUTS
 from .remote import RemoteSource, is_address
-from .renaming import CopySink, RenameSink
 from .shards import WHOLE, Shard
-from .sinks import EXISTING, Existing, Sink
-from .tables import CsvSink, JsonLinesSink, ParquetSink
-from .tars import TarSink, TarSource
+from .sinks import EXISTING, Chosen, Existing, Sink
+from .tars import TarSource
 from .template import Template
-from .texts import TextSink
-from .xmp import DescribedCopySink
-
-Output = Literal["txt", "csv", "jsonl", "parquet", "rename", "copy", "xmp", "tar"]
-OUTPUTS: tuple[Output, ...] = get_args(Output)
-
-_FILES: tuple[Output, ...] = ("csv", "jsonl", "parquet", "tar")
-_WITH_COLUMNS: tuple[Output, ...] = ("jsonl", "parquet")
-_FOLDERS: tuple[Output, ...] = ("copy", "xmp")
 
 
 def source_named(names: Sequence[str], recursive: bool = False, pattern: str = "*") -> Source:
@@ -47,7 +36,7 @@ def source_named(names: Sequence[str], recursive: bool = False, pattern: str = "
 
 
 def sink_named(
-    output: Output,
+    output: str,
     root: Path,
     place: Path | None = None,
     existing: Existing | None = None,
@@ -55,55 +44,44 @@ def sink_named(
     shard: Shard = WHOLE,
     columns: Sequence[Column] = (),
 ) -> Sink:
-    """The sink for a kind of output.
+    """The sink for a kind of output, one of `OUTPUTS`.
 
-    root: the source's. place: a file for csv, jsonl, parquet and tar, "desc" and the suffix in `root` when absent; a
-    folder for copy and xmp. existing: what to do with what is there, None for what is usual; see `docs/batch.md`.
-    columns: further ones, of jsonl and parquet.
+    root: the source's. place: the file for a sink that writes one, "desc" and the output's name as suffix in `root`
+    when absent; the folder for one that fills a new one. existing: what to do with what is there, None for what is
+    usual; see `docs/batch.md`. columns: further ones, of sinks that take them.
     Raises SettingsError for what does not go together.
     """
-    _check(output, place, existing, columns)
-    if output in _FILES:
-        path = _table_path(output, root, place, shard)
-        replace = existing == "overwrite"
-        if output == "csv":
-            return CsvSink(path, replace, template)
-        if output == "tar":
-            return TarSink(path, replace, template)
-        return JsonLinesSink(path, replace, columns) if output == "jsonl" else ParquetSink(path, replace, columns)
-    if output == "txt":
-        return TextSink(root, existing or "skip", template)
-    if output == "rename":
-        return RenameSink(root, template)
-    assert place is not None, "checked above"
-    return CopySink(place, template) if output == "copy" else DescribedCopySink(place, existing or "skip", template)
-
-
-def _check(output: Output, place: Path | None, existing: Existing | None, columns: Sequence[Column]) -> None:
-    if output not in OUTPUTS:
+    kind = OUTPUTS.get(output)
+    if kind is None:
         raise SettingsError(f"There is no output {output!r}; choose one of {', '.join(OUTPUTS)}.")
+    _check(kind, place, existing, columns)
+    where = _table_path(kind, root, place, shard) if kind.where == "file" else place or root
+    return kind.of(Chosen(where, existing or kind.usual, template or Template(), columns))
+
+
+def _check(kind: type[Sink], place: Path | None, existing: Existing | None, columns: Sequence[Column]) -> None:
     if existing is not None and existing not in EXISTING:
         raise SettingsError(f"existing is {existing!r}; choose one of {', '.join(EXISTING)}.")
     for name in columns:
         if name not in COLUMNS:
             raise SettingsError(f"There is no column {name!r}; choose among {', '.join(COLUMNS)}.")
-    if columns and output not in _WITH_COLUMNS:
+    if columns and not kind.takes_columns:
+        others = " or ".join(name for name, each in OUTPUTS.items() if each.takes_columns)
         raise SettingsError(
-            f"--output {output} has no columns to add to; leave out --columns, or choose {' or '.join(_WITH_COLUMNS)}."
+            f"--output {kind.output} has no columns to add to; leave out --columns, or choose {others}."
         )
-    allowed = {"txt": EXISTING, "xmp": ("skip", "overwrite"), "rename": (), "copy": ()}.get(output, ("overwrite",))
-    if existing is not None and existing not in allowed:
-        raise SettingsError(f"--existing {existing} has no meaning with --output {output}; leave it out.")
-    if output in _FOLDERS and place is None:
-        raise SettingsError(f"--output {output} makes new files; name the folder for them with -o.")
-    if output in ("txt", "rename") and place is not None:
-        raise SettingsError(f"--output {output} works where the pictures are; leave out -o.")
+    if existing is not None and existing not in kind.ways:
+        raise SettingsError(f"--existing {existing} has no meaning with --output {kind.output}; leave it out.")
+    if kind.where == "folder" and place is None:
+        raise SettingsError(f"--output {kind.output} makes new files; name the folder for them with -o.")
+    if kind.where == "beside" and place is not None:
+        raise SettingsError(f"--output {kind.output} works where the pictures are; leave out -o.")
 
 
-def _table_path(output: Output, root: Path, place: Path | None, shard: Shard) -> Path:
+def _table_path(kind: type[Sink], root: Path, place: Path | None, shard: Shard) -> Path:
     path = root if place is None else place
     if path.is_dir():
-        path = path / f"desc.{output}"
+        path = path / f"desc.{kind.output}"
     return path.with_stem(f"{path.stem}-{shard.label}") if shard.label else path
 
 

@@ -14,7 +14,7 @@ from .items import Item, Outcome
 from .journal import outcomes
 from .lock import folder_lock
 from .names import numbered, same_name
-from .sinks import FilesSink
+from .sinks import Chosen, FilesSink
 from .template import Template
 
 UNDO_NAME = "unrender-undo.jsonl"
@@ -26,12 +26,20 @@ class RenameSink(FilesSink):
     The run's journal says what was called how and is what `undo` takes; it is never removed.
     """
 
+    output = "rename"
+    summary = "the pictures' own names"
+    details = "the pictures get their prompts as names, and what belongs to them by name too"
+    undoable = True
     chooses_names = True
 
     def __init__(self, root: Path, template: Template | None = None) -> None:
-        super().__init__(root, "rename")
+        super().__init__(root, self.output)
         self._template = template or Template()
         self._folders: dict[Path, FolderNames] = {}
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> RenameSink:
+        return cls(chosen.place, chosen.template)
 
     @property
     def journal(self) -> Path:
@@ -114,13 +122,21 @@ class FolderNames:
 class CopySink(FilesSink):
     """Copies each picture into a folder, under its prompt's name."""
 
+    output = "copy"
+    summary = "copies under such names"
+    details = "copies that have their prompts as names"
+    where = "folder"
     chooses_names = True
 
     def __init__(self, folder: Path, template: Template | None = None) -> None:
-        super().__init__(folder, "copy")
+        super().__init__(folder, self.output)
         self.produces = folder
         self._template = template or Template()
         self._names: FolderNames | None = None
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> CopySink:
+        return cls(chosen.place, chosen.template)
 
     @property
     def asked(self) -> Mapping[str, Any]:

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from .append import HIDDEN, replace_file, sync, writing
 from .columns import Column
 from .items import Item, Outcome
+from .template import Template
 
 Existing = Literal["skip", "overwrite", "prepend", "append"]
 EXISTING: tuple[Existing, ...] = get_args(Existing)
 
+Where = Literal["beside", "file", "folder"]
+"""What a sink writes: beside the pictures, where they are; one file; or into a folder of its own."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a user chose for a sink, checked against what that declares.
+
+    place: the file or folder that is written, or the source's folder where the sink writes beside the pictures.
+    existing: what to do with what is there, the sink's usual way where none was asked for. columns: further ones.
+    """
+
+    place: Path
+    existing: Existing | None
+    template: Template
+    columns: Sequence[Column] = ()
+
 
 class Sink:
     """Writes outcomes so that a run killed at any instant can be gone on with.
+
+    One that a user can name (see `outputs`) says on its class what help, menus, refusals and docs are made from:
+    output: the name. summary: in a few words. details: for help, without the names of options. where: what it writes.
+    ways: what may be done with what is there already; usual: without being asked, None for nothing. takes_columns:
+    whether it has room for further ones. undoable: whether `undo` takes a run back. of: makes one.
 
     First `plan` tells what `write` will do; that is in the journal before `write` is called, which may happen again
     for the same outcome after a kill, and then has to leave what one call leaves.
@@ -27,6 +51,15 @@ class Sink:
     prompt. part: the shard that is written, "" for the whole.
     """
 
+    output: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    details: ClassVar[str] = ""
+    where: ClassVar[Where] = "beside"
+    ways: ClassVar[tuple[Existing, ...]] = ()
+    usual: ClassVar[Existing | None] = None
+    takes_columns: ClassVar[bool] = False
+    undoable: ClassVar[bool] = False
+
     anew_is_harmless = False
     chooses_names = False
     produces: Path | None = None
@@ -36,6 +69,11 @@ class Sink:
     def __init__(self, place: Path, label: str) -> None:
         self.place = place
         self.label = label
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> Sink:
+        """Raises SettingsError."""
+        raise NotImplementedError
 
     @property
     def journal(self) -> Path:

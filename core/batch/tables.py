@@ -14,12 +14,15 @@ from .columns import Column
 from .csv_lines import csv_lines
 from .items import Item, Outcome
 from .journal import outcomes
-from .sinks import Sink
+from .sinks import Chosen, Sink
 from .template import Template
 
 
 class TableSink(Sink):
     """A file that grows by a row for each picture. replace: whether one that is there may be overwritten."""
+
+    where = "file"
+    ways = ("overwrite",)
 
     def __init__(self, path: Path, replace: bool = False) -> None:
         super().__init__(path.parent, path.name)
@@ -67,9 +70,17 @@ class TableSink(Sink):
 class CsvSink(TableSink):
     """The columns image and prompt, or what a template makes of it."""
 
+    output = "csv"
+    summary = "one CSV file"
+    details = "a row for each picture, with image and prompt"
+
     def __init__(self, path: Path, replace: bool = False, template: Template | None = None) -> None:
         super().__init__(path, replace)
         self._template = template or Template()
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> CsvSink:
+        return cls(chosen.place, chosen.existing == "overwrite", chosen.template)
 
     @property
     def asked(self) -> Mapping[str, Any]:
@@ -85,9 +96,18 @@ class CsvSink(TableSink):
 class JsonLinesSink(TableSink):
     """An object a line with all that was found, and further columns."""
 
+    output = "jsonl"
+    summary = "one JSON Lines file"
+    details = "a line for each picture, with all that was found"
+    takes_columns = True
+
     def __init__(self, path: Path, replace: bool = False, columns: Sequence[Column] = ()) -> None:
         super().__init__(path, replace)
         self.columns = columns
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> JsonLinesSink:
+        return cls(chosen.place, chosen.existing == "overwrite", chosen.columns)
 
     @property
     def asked(self) -> Mapping[str, Any]:
@@ -104,11 +124,22 @@ class ParquetSink(Sink):
 
     Needs pyarrow. replace: whether a file that is there may be overwritten."""
 
+    output = "parquet"
+    summary = "one Parquet file"
+    details = "a row for each picture, with all that was found"
+    where = "file"
+    ways = ("overwrite",)
+    takes_columns = True
+
     def __init__(self, path: Path, replace: bool = False, columns: Sequence[Column] = ()) -> None:
         super().__init__(path.parent, path.name)
         self.path = path
         self.columns = columns
         self._replace = replace
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> ParquetSink:
+        return cls(chosen.place, chosen.existing == "overwrite", chosen.columns)
 
     @property
     def asked(self) -> Mapping[str, Any]:

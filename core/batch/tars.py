@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import SettingsError
 from .folders import is_picture
 from .items import Item, Outcome
+from .sinks import Chosen
 from .tables import TableSink
 from .template import Template
 
@@ -83,10 +84,18 @@ class TarSource:
 class TarSink(TableSink):
     """A tar file of samples: what a sample holds already, or the picture alone, and the prompt as its txt."""
 
+    output = "tar"
+    summary = "a WebDataset tar file"
+    details = "each sample of a WebDataset as it was, and its prompt as txt"
+
     def __init__(self, path: Path, replace: bool = False, template: Template | None = None) -> None:
         super().__init__(path, replace)
         self._template = template or Template()
         self._samples_end: int | None = None
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> TarSink:
+        return cls(chosen.place, chosen.existing == "overwrite", chosen.template)
 
     @property
     def asked(self) -> Mapping[str, Any]:

@@ -8,20 +8,31 @@ from typing import Any
 
 from ..errors import SettingsError
 from .items import Item, Outcome
-from .sinks import EXISTING, Existing, FilesSink
+from .sinks import EXISTING, Chosen, Existing, FilesSink
 from .template import Template
 
 
 class TextSink(FilesSink):
     """PICTURE.txt beside PICTURE.png. root: the folder the run is about."""
 
+    output = "txt"
+    summary = "a text file beside each picture"
+    details = "PICTURE.txt beside each picture, as trainers read captions"
+    ways = EXISTING
+    usual = "skip"
+
     def __init__(self, root: Path, existing: Existing = "skip", template: Template | None = None) -> None:
         if existing not in EXISTING:
             raise SettingsError(f"existing is {existing!r}; choose one of {', '.join(EXISTING)}.")
-        super().__init__(root, "txt")
+        super().__init__(root, self.output)
         self._existing = existing
         self._template = template or Template()
         self.anew_is_harmless = existing in ("skip", "overwrite")
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> TextSink:
+        assert chosen.existing is not None, "there is a usual way"
+        return cls(chosen.place, chosen.existing, chosen.template)
 
     def skips(self, item: Item) -> bool:
         return self._existing == "skip" and text_path(item).exists()

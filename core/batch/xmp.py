@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 from ..printable import printable
 from .items import Item, Outcome
-from .sinks import Existing, FilesSink
+from .sinks import Chosen, Existing, FilesSink
 from .template import Template
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -34,12 +34,24 @@ _PACKET = """\
 class DescribedCopySink(FilesSink):
     """Copies each picture into a folder, under its own name, with the prompt as its description."""
 
+    output = "xmp"
+    summary = "copies with the text inside"
+    details = "copies under their own names, the prompt inside as the description"
+    where = "folder"
+    ways = ("skip", "overwrite")
+    usual = "skip"
+
     def __init__(self, folder: Path, existing: Existing = "skip", template: Template | None = None) -> None:
-        super().__init__(folder, "xmp")
+        super().__init__(folder, self.output)
         self.produces = folder
         self._existing = existing
         self._template = template or Template()
         self.anew_is_harmless = True
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> DescribedCopySink:
+        assert chosen.existing is not None, "there is a usual way"
+        return cls(chosen.place, chosen.existing, chosen.template)
 
     @property
     def asked(self) -> Mapping[str, Any]:

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import in_portions
+from .layers import LAST, Layer, Padding
 from .text_tower import activated, normalise
 from .weights import Block, TowerWeights, map_tensors
 
-Padding = Literal["end", "zero"]
 _TEXTS_AT_ONCE = 64
-
-
-class Layer(NamedTuple):
-    """Which states are meant.
-
-    skipped: blocks left out at the end; 0 is the last layer, 1 the second-to-last.
-    normed: whether the tower's final normalisation is applied.
-    """
-
-    skipped: int
-    normed: bool
-
-
-LAST = Layer(0, True)
-SECOND_TO_LAST = Layer(1, False)
-SECOND_TO_LAST_NORMED = Layer(1, True)
 
 
 def padded_ids(weights: TowerWeights, texts: Sequence[Sequence[int]], padding: Padding) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -13,9 +12,7 @@ from torch import Tensor
 from ..errors import EmbeddingError, SettingsError
 from ..prompt.together import shares
 from .embedding import PromptEmbedding
-
-Mix = Literal["mean", "spherical", "share"]
-MIXES: tuple[Mix, ...] = get_args(Mix)
+from .kinds import MIXES, Mix
 
 _STEPS = 30
 _TINY = 1e-7

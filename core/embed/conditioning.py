@@ -1,4 +1,5 @@
-"""What each family of diffusion models takes, assembled from its encoders' states: one small function a family.
+"""What a family of diffusion models takes, assembled from its encoders' states; or, by the family's name, from the
+pooled vectors that are all of a picture that it takes.
 
 SDXL's size and crop numbers, and the T5 states of Stable Diffusion 3 and FLUX, are left to the host.
 """
@@ -12,49 +13,18 @@ from torch import Tensor
 
 from ..errors import EmbeddingError
 from .embedding import PromptEmbedding
-from .families import CLIP_G, CLIP_H, CLIP_L, FLUX, MICRO, MICRO_FAMILY, SD1, SD1_CLIP_SKIP, SD2, SD3, SDXL, Family
-
-POOLED_ONLY = (
-    "{title} takes a picture in its pooled vector alone, which sets the tone; the prompt's T5 states still decide "
-    "what is shown, so the effect is weak."
-)
-
-
-def sd1(clip_l: Tensor) -> PromptEmbedding:
-    """CLIP-L's last states [77 n, 768], normalised."""
-    return assembled(SD1, {CLIP_L: clip_l})
-
-
-def sd1_clip_skip(clip_l: Tensor) -> PromptEmbedding:
-    """CLIP-L's second-to-last states [77 n, 768], normalised by the final normalisation."""
-    return assembled(SD1_CLIP_SKIP, {CLIP_L: clip_l})
-
-
-def sd2(clip_h: Tensor) -> PromptEmbedding:
-    """OpenCLIP-H's second-to-last states [77 n, 1024], normalised by the final normalisation."""
-    return assembled(SD2, {CLIP_H: clip_h})
-
-
-def sdxl(clip_l: Tensor, clip_g: Tensor, pooled: Tensor) -> PromptEmbedding:
-    """CLIP-L's and OpenCLIP-bigG's second-to-last states [77 n, 768] and [77 n, 1280], not normalised, and bigG's
-    projected end state [1280] (see `projected_pooled`)."""
-    return assembled(SDXL, {CLIP_L: clip_l, CLIP_G: clip_g}, pooled)
+from .families import FLUX, SD3, Family
 
 
 def sd3(clip_l_end: Tensor, clip_g_pooled: Tensor) -> PromptEmbedding:
-    """The pooled vector alone (see `POOLED_ONLY`): CLIP-L's end state [768], not projected, and bigG's [1280],
-    projected."""
+    """CLIP-L's end state [768], not projected, and bigG's [1280], projected. It sets the tone; the prompt's T5 states
+    still decide what is shown, so the effect is weak."""
     return assembled(SD3, {}, torch.cat([clip_l_end, clip_g_pooled.to(clip_l_end)]))
 
 
 def flux(clip_l_end: Tensor) -> PromptEmbedding:
-    """The pooled vector alone (see `POOLED_ONLY`): CLIP-L's end state [768], not projected."""
+    """CLIP-L's end state [768], not projected; as weak as `sd3`."""
     return assembled(FLUX, {}, clip_l_end)
-
-
-def micro(states: Tensor) -> PromptEmbedding:
-    """The micro CLIP's last states [77 n, 128], normalised."""
-    return assembled(MICRO_FAMILY, {MICRO: states})
 
 
 def projected_pooled(joint: Tensor, norm: float) -> Tensor:
@@ -67,7 +37,8 @@ def projected_pooled(joint: Tensor, norm: float) -> Tensor:
 
 
 def assembled(family: Family, states: Mapping[str, Tensor], pooled: Tensor | None = None) -> PromptEmbedding:
-    """What the functions above give, for states by encoder name."""
+    """Of states [77 n, width] by encoder name, each of the layer the family takes, and of a pooled vector where it has
+    one. Raises EmbeddingError where they do not fit."""
     parts = []
     for encoder in family.encoders:
         part = states[encoder.name]

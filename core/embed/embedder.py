@@ -12,23 +12,23 @@ from pathlib import Path
 from torch import Tensor
 
 from ..clip import Clip
-from ..clip.hidden_states import LAST
 from ..errors import ModelError, SettingsError
 from ..phrases import Vocabulary
 from ..phrases.swapping import swapped
 from ..progress import SILENT, Progress
 from .bank import Bank, bank_bytes, load_or_make
-from .composing import Mix, blended, check_strength, mixed
+from .composing import blended, check_strength, mixed
 from .conditioning import assembled, projected_pooled
 from .embedding import PromptEmbedding
-from .families import CLIP_G, CLIP_L, PROJECTIONS, Encoder, Family, Projection
+from .families import Encoder, Family
 from .gap import GapCorrection
+from .kinds import PROJECTIONS, Mix, Projection
 from .learning import Chunk, Encode, chunks
 from .map_files import bank_key, load_or_fit, map_key
 from .projection import PUBLISHED_ALPHA, ClosedForm, ClosedForms, check_alpha, edited, is_published_model
 from .prompts import composed_prompts
 from .recommended import recommended
-from .ridge import Fit, SequenceMap, fit_maps
+from .ridge import RidgeFit, SequenceMap, fit_maps
 from .text_side import TextSide
 
 _PROMPTS_FOR_NORMS = 256
@@ -84,7 +84,7 @@ class Embedder:
         sides: Mapping[str, TextSide],
         vocabulary: Callable[[], Vocabulary],
         folder: Path,
-        fit: Fit | None = None,
+        fit: RidgeFit | None = None,
         text_projection: Tensor | None = None,
         progress: Progress = SILENT,
         closed_forms: ClosedForms | None = None,
@@ -94,7 +94,7 @@ class Embedder:
         self._sides = {encoder.name: _fitting(sides, encoder, family) for encoder in family.encoders}
         self._vocabulary = vocabulary
         self._folder = folder
-        self._fit = fit or Fit()
+        self._fit = fit or RidgeFit()
         self._text_projection = text_projection
         self._progress = progress
         self._closed_forms = closed_forms or ClosedForms()
@@ -144,8 +144,8 @@ class Embedder:
         for encoder in self.family.encoders:
             stretches, _ = self._sides[encoder.name].long_states(text, encoder.layer)
             states[encoder.name] = stretches.flatten(0, 1)
-            if self.family.pooled_width:
-                pooled = self._pooled_text(text)
+        if self.family.pooled_by:
+            pooled = self._pooled_text(text)
         return replace(assembled(self.family, states, pooled), fingerprint=self.fingerprint, projection="text")
 
     @cached_property
@@ -172,7 +172,8 @@ class Embedder:
         else:
             sources = self._maps
             parts = {name: each.states(joint, gap) for name, each in self._maps.items()}
-        pooled = self._pooled(joint, sources[CLIP_G], gap) if self.family.pooled_width else None
+        by = self.family.pooled_by
+        pooled = self._pooled(joint, sources[by], gap) if by else None
         return replace(assembled(self.family, parts, pooled), gap_corrected=gap is not None)
 
     def _anchored(self, joint: Tensor, anchor: str, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
@@ -211,16 +212,22 @@ class Embedder:
         return projected_pooled(corrected, self._pooled_norm)
 
     def _pooled_text(self, text: str) -> Tensor:
-        side = self._sides[CLIP_G]
+        encoder = self.family.encoder(self.family.pooled_by)
+        side = self._sides[encoder.name]
         (states,), ends = side.states([text])
         projection = side.weights.projection
         if projection is None:
-            raise ModelError("SDXL's second text encoder has no projection; give the whole CLIP ViT-bigG-14.")
+            raise ModelError(
+                f"{self.family.title}'s text encoder {encoder.name} has no projection; give the whole CLIP "
+                f"{encoder.clip}."
+            )
         return states[0, int(ends[0])] @ projection.float().T
 
     @cached_property
     def _pooled_norm(self) -> float:
-        return self._closed_forms.projected_length(self._sides[CLIP_G], self._prompts(_PROMPTS_FOR_NORMS))
+        return self._closed_forms.projected_length(
+            self._sides[self.family.pooled_by], self._prompts(_PROMPTS_FOR_NORMS)
+        )
 
     @cached_property
     def _closed_form(self) -> ClosedForm:
@@ -275,11 +282,9 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
     chosen = projection or family.projection
     if chosen not in PROJECTIONS:
         raise SettingsError(f"There is no projection {chosen!r}; choose one of {', '.join(PROJECTIONS)}.")
-    if chosen != "pinv":
-        return chosen
-    if [encoder.layer for encoder in family.encoders] != [LAST]:
-        raise SettingsError(f"pinv cannot reach what {family.title} listens to; choose the projection ridge.")
-    return "pinv"
+    if not family.is_served_by(chosen):
+        raise SettingsError(f"{chosen} cannot reach what {family.title} listens to; choose the projection ridge.")
+    return chosen
 
 
 def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str], Clip]) -> TextSide:
@@ -287,8 +292,7 @@ def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str],
 
     load: gives the CLIP of a name for what this one does not hold.
     """
-    second = encoder.name == CLIP_L and len(family.encoders) > 1
-    return TextSide.of(load("ViT-L-14/openai") if second else clip, encoder.padding)
+    return TextSide.of(clip if encoder == family.seeing else load(encoder.clip), encoder.padding)
 
 
 def _fitting(sides: Mapping[str, TextSide], encoder: Encoder, family: Family) -> TextSide:

@@ -14,7 +14,7 @@ from ..progress import SILENT, Progress
 from .embedder import Embedder, own_side
 from .families import Encoder, Family
 from .projection import ClosedForms
-from .ridge import Fit
+from .ridge import RidgeFit
 from .text_side import TextSide
 
 _KEPT = 4
@@ -46,7 +46,7 @@ class Embedders:
     def embedder(
         self,
         family: Family,
-        fit: Fit | None = None,
+        fit: RidgeFit | None = None,
         encoders: Mapping[str, TextSide] | None = None,
         text_projection: Tensor | None = None,
     ) -> Embedder:

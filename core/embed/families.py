@@ -1,20 +1,18 @@
-"""What each family of diffusion models conditions on.
+"""What each family of diffusion models conditions on, and how its models are told apart. Importing this loads nothing.
 
-Measured on the hosts themselves: which layer, whether normalised, how padded, and what the pooled vector is.
+Measured on the hosts themselves: which layer, whether normalised, how padded, and what the pooled vector is. A new
+family is a value here; code asks it, never its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, get_args
 
-from ..clip.hidden_states import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer, Padding
+from ..clip.layers import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer, Padding
 from ..errors import SettingsError
-
-Projection = Literal["pinv", "ridge", "bank", "anchored"]
-PROJECTIONS: tuple[Projection, ...] = get_args(Projection)
+from .kinds import Projection
 
 
 @dataclass(frozen=True)
@@ -22,13 +20,18 @@ class Encoder:
     """One of a family's text encoders.
 
     name: what errors and files call it. width: of its states. layer: whose states the family takes.
-    padding: what follows a text's end.
+    padding: what follows a text's end. clip: the CLIP whose text tower it is.
+    keeps_projection: whether checkpoints hold its text projection; where they do not, a host may have anything there.
+    blocks: of the whole tower where diffusers leaves out the last one, which nothing uses; 0 where none is left out.
     """
 
     name: str
     width: int
     layer: Layer
     padding: Padding
+    clip: str = ""
+    keeps_projection: bool = True
+    blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Family:
     encoders: whose states are joined along the width, in this order; empty where only a pooled vector is changed.
     clip: the CLIP in whose joint space pictures are seen. pooled_width: 0 for a family without a pooled vector.
     projection: what is used unless another is asked for: pinv where published evidence is for it.
+    model: what its checkpoints are; families of one model differ in the layer they take, the usual one first.
+    pooled_by: the encoder whose projected end of a text the pooled vector is.
+    pipeline: diffusers' class that renders it, "" where none does here.
+    settings: hub id of a pipeline with the settings that a single file lacks; diffusers takes the same ones.
+    prefix: with which the names of a text encoder's tensors begin in a single file, in no other model's.
     """
 
     name: str
@@ -46,6 +54,11 @@ class Family:
     clip: str
     pooled_width: int = 0
     projection: Projection = "ridge"
+    model: str = ""
+    pooled_by: str = ""
+    pipeline: str = ""
+    settings: str = ""
+    prefix: str = ""
 
     @property
     def width(self) -> int:
@@ -54,40 +67,96 @@ class Family:
     def encoder(self, name: str) -> Encoder:
         return next(encoder for encoder in self.encoders if encoder.name == name)
 
+    @property
+    def seeing(self) -> Encoder:
+        """The encoder in whose joint space pictures are seen."""
+        return next(encoder for encoder in self.encoders if encoder.clip == self.clip)
+
+    @property
+    def layers_skipped(self) -> int:
+        """At the end of its encoders, which all stop at the same layer."""
+        return self.encoders[0].layer.skipped
+
+    def is_served_by(self, projection: Projection) -> bool:
+        """pinv gives the last layer's states of one encoder and no others; the rest learn whatever the family takes."""
+        return projection != "pinv" or [encoder.layer for encoder in self.encoders] == [LAST]
+
 
 CLIP_L, CLIP_H, CLIP_G, MICRO = "clip_l", "clip_h", "clip_g", "micro"
 
-_VIT_L, _VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
+VIT_L, VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
 # SDXL's pooled vector lives in the joint space of its second text encoder, so that one's CLIP has to see the picture
-_VIT_BIGG = "ViT-bigG-14/laion2b_s39b_b160k"
+VIT_BIGG = "ViT-bigG-14/laion2b_s39b_b160k"
 
-SD1 = Family("sd15", "Stable Diffusion 1", (Encoder(CLIP_L, 768, LAST, "end"),), _VIT_L, projection="pinv")
-SD1_CLIP_SKIP = Family(
-    "sd15-skip2",
-    "Stable Diffusion 1 with clip skip 2",
-    (Encoder(CLIP_L, 768, SECOND_TO_LAST_NORMED, "end"),),
-    _VIT_L,
+
+def _clip_l(layer: Layer) -> Encoder:
+    return Encoder(CLIP_L, 768, layer, "end", VIT_L, keeps_projection=False)
+
+
+SD1 = Family(
+    "sd15",
+    "Stable Diffusion 1",
+    (_clip_l(LAST),),
+    VIT_L,
+    projection="pinv",
+    model="sd1",
+    pipeline="StableDiffusionPipeline",
+    settings="stable-diffusion-v1-5/stable-diffusion-v1-5",
+    prefix="cond_stage_model.transformer.",
 )
-SD2 = Family("sd2", "Stable Diffusion 2", (Encoder(CLIP_H, 1024, SECOND_TO_LAST_NORMED, "zero"),), _VIT_H)
+SD1_CLIP_SKIP = replace(
+    SD1,
+    name="sd15-skip2",
+    title="Stable Diffusion 1 with clip skip 2",
+    encoders=(_clip_l(SECOND_TO_LAST_NORMED),),
+    projection="ridge",
+)
+SD2 = Family(
+    "sd2",
+    "Stable Diffusion 2",
+    (Encoder(CLIP_H, 1024, SECOND_TO_LAST_NORMED, "zero", VIT_H, blocks=24),),
+    VIT_H,
+    model="sd2",
+    pipeline="StableDiffusionPipeline",
+    settings="stabilityai/stable-diffusion-2-1",
+    prefix="cond_stage_model.model.",
+)
 SDXL = Family(
     "sdxl",
     "SDXL",
-    (Encoder(CLIP_L, 768, SECOND_TO_LAST, "end"), Encoder(CLIP_G, 1280, SECOND_TO_LAST, "zero")),
-    _VIT_BIGG,
+    (_clip_l(SECOND_TO_LAST), Encoder(CLIP_G, 1280, SECOND_TO_LAST, "zero", VIT_BIGG)),
+    VIT_BIGG,
     pooled_width=1280,
+    model="sdxl",
+    pooled_by=CLIP_G,
+    pipeline="StableDiffusionXLPipeline",
+    settings="stabilityai/stable-diffusion-xl-base-1.0",
+    prefix="conditioner.embedders.1.model.",
 )
-SD3 = Family("sd3", "Stable Diffusion 3", (), _VIT_BIGG, pooled_width=768 + 1280)
-FLUX = Family("flux", "FLUX", (), _VIT_L, pooled_width=768, projection="pinv")
-MICRO_FAMILY = Family("micro", "the micro model", (Encoder(MICRO, 128, LAST, "end"),), "micro", projection="pinv")
+SD3 = Family("sd3", "Stable Diffusion 3", (), VIT_BIGG, pooled_width=768 + 1280, model="sd3")
+FLUX = Family("flux", "FLUX", (), VIT_L, pooled_width=768, projection="pinv", model="flux")
+MICRO_FAMILY = Family(
+    "micro",
+    "the micro model",
+    (Encoder(MICRO, 128, LAST, "end", MICRO),),
+    MICRO,
+    projection="pinv",
+    model="micro",
+    pipeline="StableDiffusionPipeline",
+)
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {family.name: family for family in (SD1, SD1_CLIP_SKIP, SD2, SDXL, SD3, FLUX, MICRO_FAMILY)}
 )
 
+OFFERED: tuple[str, ...] = tuple(family.name for family in FAMILIES.values() if family.encoders)
+"""The families whose prompt a picture can take the place of, which every door offers. The others take a pooled vector
+alone (see `conditioning`)."""
+
 
 def family_named(name: str) -> Family:
-    """Raises SettingsError, which lists the known names."""
+    """Raises SettingsError, which lists the names to choose from."""
     family = FAMILIES.get(name)
     if family is None:
-        raise SettingsError(f"There is no model family {name!r}; choose one of {', '.join(FAMILIES)}.")
+        raise SettingsError(f"There is no model family {name!r}; choose one of {', '.join(OFFERED)}.")
     return family

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..clip.hidden_states import Layer
+from ..clip.layers import Layer
 from ..errors import SettingsError
 from ..progress import SILENT, Progress
 from .text_side import TextSide

@@ -7,28 +7,36 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..clip.hidden_states import Layer
-from .ridge import Fit, SequenceMap
+from ..clip.layers import Layer
+from .ridge import RidgeFit, SequenceMap
 from .text_side import TextSide
 
 _log = logging.getLogger(__name__)
 _VERSION, _BANK_VERSION = "ridge 1", "bank 1"
 
 
-def map_key(joint_fingerprint: str, side: TextSide, layers: Sequence[Layer], prompts: Sequence[str], fit: Fit) -> str:
+def map_key(
+    joint_fingerprint: str, side: TextSide, layers: Sequence[Layer], prompts: Sequence[str], fit: RidgeFit
+) -> str:
     """Equal for equal fits. joint_fingerprint: of the CLIP whose embeddings are the inputs."""
     names = ",".join(map(_name, layers))
-    return _key(_VERSION, joint_fingerprint, side.fingerprint, side.padding, names, repr(fit), *prompts)
+    return _key(_VERSION, joint_fingerprint, side.fingerprint, side.padding, names, _told(fit), *prompts)
 
 
 def bank_key(joint_fingerprint: str, side: TextSide, layer: Layer, prompts: Sequence[str]) -> str:
     """Equal for equal banks."""
     return _key(_BANK_VERSION, joint_fingerprint, side.fingerprint, side.padding, _name(layer), *prompts)
+
+
+def _told(fit: RidgeFit) -> str:
+    """As files that are kept already have it in their keys, whatever the class is called."""
+    return f"Fit({', '.join(f'{name}={value!r}' for name, value in asdict(fit).items())})"
 
 
 def _key(*parts: str) -> str:

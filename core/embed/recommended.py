@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import EmbeddingError
 from ..hub.client import OTHER_CACHE
-from .families import PROJECTIONS, Projection
+from .kinds import PROJECTIONS, Projection
 
 
 def recommend(folder: Path, fingerprint: str, projection: Projection) -> None:

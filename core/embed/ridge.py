@@ -1,7 +1,7 @@
 """A map from the joint space to a text tower's states at every position, learned from text alone.
 
 Ridge regression in closed form: with joint embeddings x of texts and their states y, both less their means, and
-C = mean of x xT, the map is (C + l I)^-1 mean of x yT, where l is `Fit.strength` times the trace of C. Sums are
+C = mean of x xT, the map is (C + l I)^-1 mean of x yT, where l is `RidgeFit.strength` times the trace of C. Sums are
 gathered in chunks, so memory does not grow with the number of texts. Of all maps of a lower rank the one is kept whose
 outputs for the fitted texts (and the penalty) lose least: with C + l I = L LT and B = L^-1 (mean of x yT) it keeps the
 leading eigenvectors of B BT (reduced-rank ridge regression; Mukherjee and Zhu 2011).
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..clip.hidden_states import Layer
+from ..clip.layers import Layer
 from ..errors import EmbeddingError, ModelError, SettingsError
 from ..progress import SILENT, Progress
 from .embedding import CONTEXT
@@ -25,7 +25,7 @@ from .text_side import TextSide
 
 
 @dataclass(frozen=True)
-class Fit:
+class RidgeFit:
     """prompts: how many texts. strength: of the ridge, as a share of the inputs' total variance. rank: of the map at
     most; None for what `bytes` allow. bytes: of one encoder's file at most, all layers together."""
 
@@ -83,14 +83,14 @@ def fit_maps(
     side: TextSide,
     layers: Sequence[Layer],
     prompts: Sequence[str],
-    fit: Fit | None = None,
+    fit: RidgeFit | None = None,
     progress: Progress = SILENT,
 ) -> Mapping[Layer, SequenceMap]:
     """One map for each layer of a text encoder.
 
     Raises ModelError where an encoder gives NaN, SettingsError for too few prompts.
     """
-    fit = fit or Fit(max(len(prompts), FEWEST_TEXTS))
+    fit = fit or RidgeFit(max(len(prompts), FEWEST_TEXTS))
     width = side.weights.output_width if encode is None else encode(prompts[:1]).shape[-1] if prompts else 0
     nbytes = fit.bytes_for(width, CONTEXT * side.width, len(layers))
     sums: _Sums | None = None
@@ -128,7 +128,7 @@ class _Sums:
             self._y[layer] += y.sum(dim=0)
             self._xy[layer].addmm_(x.T, y)
 
-    def solve(self, fit: Fit) -> list[SequenceMap]:
+    def solve(self, fit: RidgeFit) -> list[SequenceMap]:
         """Uses the sums up."""
         x = self._x / self._count
         covariance = self._xx / self._count - torch.outer(x, x)

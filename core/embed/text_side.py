@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from ..clip import Clip
-from ..clip.hidden_states import LAST, Layer, Padding, hidden_states, padded_ids
+from ..clip.hidden_states import hidden_states, padded_ids
+from ..clip.layers import LAST, Layer, Padding
 from ..clip.text_encoder import TowerEncoder
 from ..clip.tokenizers import Tokenizer
 from ..clip.weights import TowerWeights, map_tensors
 from ..errors import ModelError, SettingsError
-from .families import CLIP_H, Encoder
+from .families import Encoder
 
 _TEXTS_AT_ONCE = 64
-_SD2_BLOCKS = 23
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _at(states: Tensor, positions: Tensor) -> Tensor:
 def whole_tower(weights: TowerWeights, encoder: Encoder) -> TowerWeights:
     """With a block in the place of the last one of SD2's encoder, which diffusers leaves out, since nothing uses its
     states: counted from the end a layer then is where the family says. The block put there is never run."""
-    if encoder.name != CLIP_H or len(weights.blocks) != _SD2_BLOCKS:
+    if not encoder.blocks or len(weights.blocks) != encoder.blocks - 1:
         return weights
     return replace(weights, blocks=(*weights.blocks, weights.blocks[-1]))
 

@@ -12,16 +12,15 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import ImageError, SettingsError
+from ..settings import Fit
 from . import formats
 from .pixels import array_to_image, tensor_to_array, to_rgb
-
-Fit = Literal["crop", "pad", "squash"]
 
 MAX_PIXELS = 178_956_970
 """Pictures with more pixels are refused before they are decoded. It is what Pillow refuses by default, held

@@ -32,6 +32,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .category import POSITIVE
+from .typed import phrases_in
 from .vocabulary import (
     BUILT_IN_FOLDER,
     CATEGORIES,
@@ -68,20 +70,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATEGORIES",
+    "FURTHER_CATEGORIES",
     "NEGATIVE",
+    "POSITIVE",
     "Category",
     "Vocabulary",
     "load_vocabulary",
+    "phrases_in",
     "read_phrases",
     "select_categories",
 ]
 
-_BUILT_IN = ("ARTISTS", "MOVEMENTS", "MEDIUMS", "SITES", "FLAVORS")
+_BUILT_IN = tuple(name.upper() for name in POSITIVE)
 FURTHER = (
     *("PAINTING_MATERIALS", "PRINTING_TECHNIQUES", "SCULPTURE_MATERIALS", "SURFACES", "TOOLS", "QUALITIES"),
     *("LENSES", "FILM_STOCKS", "LIGHT", "DECADES", "AGES", "EMOTIONS", "COLOURS", "PALETTES", "CAMERA_ANGLES"),
 )
 """The names of the further lists; as categories they are written small, with spaces."""
+FURTHER_CATEGORIES = tuple(name.lower().replace("_", " ") for name in FURTHER)
 
 
 def __getattr__(name: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 NEGATIVE = "negative"
+POSITIVE = ("artists", "mediums", "movements", "sites", "flavors")
+"""The built-in categories that a prompt takes phrases from, in the order in which people are asked about them."""
 
 
 @dataclass(frozen=True)

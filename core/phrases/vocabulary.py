@@ -8,18 +8,18 @@ from os import PathLike
 from pathlib import Path
 
 from ..errors import PhraseError
-from .category import NEGATIVE, Category, Vocabulary, artist_phrases
+from .category import NEGATIVE, POSITIVE, Category, Vocabulary, artist_phrases
 from .peers import SOURCES
 
 BUILT_IN_FOLDER = Path(__file__).parent / "lists"
 # the order in which categories are merged for a search, hence in which ties are broken
-CATEGORIES = ("artists", "flavors", "mediums", "movements", "sites", "negative")
+CATEGORIES = (*sorted(POSITIVE), NEGATIVE)
 
 FURTHER_FOLDER = BUILT_IN_FOLDER / "further"
 """Lists to analyse pictures with, or to name; a search uses none of them unless it is told to."""
 EXTENDED = "extended"
 
-_READING_ORDER = ("mediums", "artists", "movements", "sites", "flavors")
+_READING_ORDER = sorted(POSITIVE, key=lambda name: name != "mediums")
 _ALIASES = {"trending": "sites", "trendings": "sites", "artist": "artists", "negatives": NEGATIVE}
 _FILE_NAME = re.compile(r"(?P<name>.+?)(\.top(?P<top>\d+))?\.txt", re.IGNORECASE)
 _LARGEST_FILE = 64 * 2**20

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 GIGABYTE = 10**9
 
+WORKING_MEMORY = 1536 * 2**20
+"""Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
+
 
 def room_for_table(budget: int, clip: Clip) -> int:
     """Bytes a phrase table may take on the device.

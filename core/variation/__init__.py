@@ -1,4 +1,6 @@
 """From prompt embeddings to pictures, through diffusers, for those without a graph."""
 
-DEFAULT_CHECKPOINT = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+from ..embed.families import SD1
+
+DEFAULT_CHECKPOINT = SD1.settings
 MICRO = "micro"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 from ..clip.tokenizers import TransformersTokenizer
 from ..clip.weights import from_transformers
 from ..devices import pick_device
-from ..embed.families import CLIP_G, CLIP_L, MICRO_FAMILY, SD1, SD2, SDXL, Encoder, Family
+from ..embed.families import FAMILIES, Encoder, Family
 from ..embed.text_side import TextSide, whole_tower
 from ..errors import MissingPackageError, ModelError
 from ..hub import Hub
@@ -22,15 +23,15 @@ from ..micro import DIFFUSION_FOLDER
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers
 from . import DEFAULT_CHECKPOINT, MICRO
-from .download import fetch_pipeline, fetch_settings
-from .single_file import SETTINGS, SUFFIX, family_of_file
+from .download import NOT_NEEDED, fetch_pipeline, fetch_settings
+from .single_file import SUFFIX, family_of_file
 
-_BY_WIDTH = {family.width: family for family in (SD1, SD2, MICRO_FAMILY)}
+_RENDERED = [family for family in FAMILIES.values() if family.pipeline]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """pipeline: a StableDiffusionPipeline or StableDiffusionXLPipeline. encoders: its text encoders, by the names that
+    """pipeline: of its family's class. encoders: its text encoders, by the names that
     `core.embed.families` gives them."""
 
     name: str
@@ -52,7 +53,7 @@ class Checkpoint:
         path = DIFFUSION_FOLDER if name == MICRO else Path(name).expanduser()
         if path.is_file():
             family = family_of_file(path)
-            settings = fetch_settings(hub, SETTINGS[family.name], progress)
+            settings = fetch_settings(hub, family.settings, progress)
             read = partial(_from_file, diffusers, path, family, settings, options)
         else:
             folder, variant = (path, None) if path.exists() else _fetched(hub, name, where.type != "cpu", progress)
@@ -65,15 +66,10 @@ class Checkpoint:
     def of(cls, pipeline: Any, name: str = "") -> Checkpoint:
         """Of a pipeline that is loaded already. Raises ModelError for other kinds than Stable Diffusion 1, 2 and XL."""
         family = _family(pipeline, name)
-        if family is SDXL:
-            encoders = {
-                CLIP_L: _side(pipeline.text_encoder, pipeline.tokenizer, family.encoder(CLIP_L)),
-                CLIP_G: _side(pipeline.text_encoder_2, pipeline.tokenizer_2, family.encoder(CLIP_G)),
-            }
-        else:
-            (encoder,) = family.encoders
-            encoders = {encoder.name: _side(pipeline.text_encoder, pipeline.tokenizer, encoder)}
-        return cls(name, family, pipeline, encoders)
+        models, tokenizers = parts_of(pipeline, "text_encoder"), parts_of(pipeline, "tokenizer")
+        known = zip(family.encoders, models, tokenizers, strict=True)
+        sides = {encoder.name: _side(model, tokenizer, encoder) for encoder, model, tokenizer in known}
+        return cls(name, family, pipeline, sides)
 
 
 def _fetched(hub: Hub, name: str, half: bool, progress: Progress) -> tuple[Path, str | None]:
@@ -95,12 +91,14 @@ def _read(name: str, read: Callable[[], Any]) -> Any:
 
 def _from_folder(diffusers: Any, name: str, folder: Path, options: Mapping[str, Any]) -> Any:
     kind = str(diffusers.DiffusionPipeline.load_config(folder).get("_class_name", ""))
-    if kind not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
+    if kind not in {family.pipeline for family in _RENDERED}:
         raise ModelError(f"{name} is a {kind or 'model of an unknown kind'}; give Stable Diffusion 1, 2 or XL.")
-    unused = {"safety_checker": None, "requires_safety_checker": False, "feature_extractor": None}
-    if kind == "StableDiffusionXLPipeline":
-        unused = {"image_encoder": None, "feature_extractor": None}
-    return getattr(diffusers, kind).from_pretrained(folder, use_safetensors=True, **unused, **options)
+    made = getattr(diffusers, kind)
+    takes = inspect.signature(made.__init__).parameters
+    unused: dict[str, Any] = {name: None for name in NOT_NEEDED if name in takes}
+    if "requires_safety_checker" in takes:
+        unused["requires_safety_checker"] = False
+    return made.from_pretrained(folder, use_safetensors=True, **unused, **options)
 
 
 @contextmanager
@@ -120,8 +118,9 @@ def _quiet(diffusers: Any) -> Iterator[None]:
 
 
 def _from_file(diffusers: Any, path: Path, family: Family, settings: Path, options: Mapping[str, Any]) -> Any:
-    kind = diffusers.StableDiffusionXLPipeline if family is SDXL else diffusers.StableDiffusionPipeline
-    return kind.from_single_file(str(path), config=str(settings), local_files_only=True, **options)
+    return getattr(diffusers, family.pipeline).from_single_file(
+        str(path), config=str(settings), local_files_only=True, **options
+    )
 
 
 def diffusers_module() -> Any:
@@ -136,16 +135,28 @@ def diffusers_module() -> Any:
 
 
 def _family(pipeline: Any, name: str) -> Family:
-    if getattr(pipeline, "text_encoder_2", None) is not None:
-        return SDXL
-    encoder = getattr(pipeline, "text_encoder", None)
-    width = 0 if encoder is None else encoder.config.hidden_size
-    if width not in _BY_WIDTH:
+    """By how many text encoders it listens to and, where several families have one each, by how wide they are."""
+    models = parts_of(pipeline, "text_encoder")
+    possible = [family for family in _RENDERED if len(family.encoders) == len(models)]
+    if len(possible) == 1:
+        return possible[0]
+    widths = [model.config.hidden_size for model in models]
+    found = next((family for family in possible if [each.width for each in family.encoders] == widths), None)
+    if found is None:
+        told = " and ".join(map(str, widths)) or "0"
         raise ModelError(
-            f"{name or 'The pipeline'} listens to a text encoder {width} wide, which no supported family has; give "
+            f"{name or 'The pipeline'} listens to a text encoder {told} wide, which no supported family has; give "
             "Stable Diffusion 1, 2 or XL."
         )
-    return _BY_WIDTH[width]
+    return found
+
+
+def parts_of(pipeline: Any, name: str) -> list[Any]:
+    """A pipeline's parts of one kind, in diffusers' order: NAME, NAME_2 and so on, as far as they are there."""
+    found: list[Any] = []
+    while (part := getattr(pipeline, f"{name}_{len(found) + 1}" if found else name, None)) is not None:
+        found.append(part)
+    return found
 
 
 def _side(model: Any, tokenizer: Any, encoder: Encoder) -> TextSide:

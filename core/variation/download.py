@@ -13,7 +13,9 @@ from ..hub import Hub
 from ..progress import SILENT, Progress
 
 INDEX = "model_index.json"
-_NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
+NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
+"""Parts of pipelines that rendering an embedding does without."""
+
 _INSTEAD = Give("checkpoint", "a folder in diffusers' format")
 _SETTINGS = (".json", ".txt")
 _SETTINGS_OF = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
@@ -58,7 +60,7 @@ def _parts(repo: str, folder: Path) -> dict[str, bool]:
     return {
         name: not any(word in str(value[-1]) for word in ("Tokenizer", "Scheduler"))
         for name, value in named.items()
-        if name not in _NOT_NEEDED
+        if name not in NOT_NEEDED
     }
 
 

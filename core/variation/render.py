@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from ..embed import PromptEmbedding
-from ..embed.families import SDXL
 from ..errors import EmbeddingError, ModelError, SettingsError
 from ..progress import SILENT, Progress, Task
 from .checkpoint import Checkpoint, diffusers_module
@@ -139,7 +138,7 @@ def _conditioning(
         return torch.stack(given).to(pipeline.device, pipeline.unet.dtype) if given else None
 
     found = {"prompt_embeds": placed(states), "negative_prompt_embeds": placed([against] * count)}
-    if checkpoint.family is SDXL:
+    if checkpoint.family.pooled_width:
         found["pooled_prompt_embeds"] = placed([each.pooled for each in embeddings])
         found["negative_pooled_prompt_embeds"] = placed([negative.pooled] * count)
     return found

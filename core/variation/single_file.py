@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..embed.families import SD1, SD2, SDXL, Family
+from ..embed.families import FAMILIES, Family
 from ..errors import ModelError
-from . import DEFAULT_CHECKPOINT
 
 SUFFIX = ".safetensors"
-SETTINGS = {
-    SD1.name: DEFAULT_CHECKPOINT,
-    SD2.name: "stabilityai/stable-diffusion-2-1",
-    SDXL.name: "stabilityai/stable-diffusion-xl-base-1.0",
-}
-"""Hub ids of pipelines with each family's settings, which the file does not hold; diffusers takes the same ones."""
-
-_TEXT_ENCODERS = {
-    "conditioner.embedders.1.model.": SDXL,
-    "cond_stage_model.model.": SD2,
-    "cond_stage_model.transformer.": SD1,
-}
 _FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
 _LATENT_CHANNELS = 4
 
@@ -38,8 +25,8 @@ def family_of_file(path: Path) -> Family:
             channels = file.get_slice(_FIRST_LAYER).get_shape()[1] if _FIRST_LAYER in names else None
     except SafetensorError as error:
         raise ModelError(f"{path} cannot be read as safetensors ({error}); download it again.") from error
-    held = (each for start, each in _TEXT_ENCODERS.items() if any(name.startswith(start) for name in names))
-    family = next(held, None)
+    told = [family for family in FAMILIES.values() if family.prefix]
+    family = next((each for each in told if any(name.startswith(each.prefix) for name in names)), None)
     if family is None or channels is None:
         raise ModelError(
             f"{path} holds no whole Stable Diffusion 1, 2 or XL, with its text encoders, under the names that webuis "

@@ -11,7 +11,6 @@ from PIL import Image
 
 from ..embed import PromptEmbedding
 from ..embed.embedder import Blend
-from ..embed.families import SDXL
 from ..embed.gap import GapCorrection
 from ..errors import SettingsError
 from .checkpoint import Checkpoint
@@ -76,7 +75,7 @@ def negative_embedding(engine: Engine, checkpoint: Checkpoint, text: str = "") -
 
 def takes_zeros(checkpoint: Checkpoint) -> bool:
     """Whether the checkpoint was trained with zeros in an empty prompt's place, as SDXL's base model was."""
-    return checkpoint.family is SDXL and bool(checkpoint.pipeline.config.get("force_zeros_for_empty_prompt"))
+    return bool(checkpoint.pipeline.config.get("force_zeros_for_empty_prompt"))
 
 
 def _zeros_like(embedding: PromptEmbedding) -> PromptEmbedding:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..embed import PromptEmbedding
 from ..embed.embedder import Blend, checked_choice
-from ..embed.families import PROJECTIONS, Projection
 from ..embed.gap import GapCorrection
+from ..embed.kinds import PROJECTIONS, Projection
 from ..engine import Engine
 from ..errors import SettingsError
 from ..settings import Mode

@@ -23,7 +23,7 @@ from ..engine import Engine
 from ..errors import UnrenderError
 from ..progress import SILENT, Progress
 from ..settings import Settings
-from ..variation.checkpoint import Checkpoint
+from ..variation.checkpoint import Checkpoint, parts_of
 
 NORM_TOLERANCE = 0.05
 _UNSEEN_TEXTS = 64
@@ -54,8 +54,8 @@ def check_clip(clip: Clip, prompts: Sequence[str]) -> list[Finding]:
 def check_padding(checkpoint: Checkpoint) -> list[Finding]:
     """Of each text encoder of a checkpoint: the ids it is fed equal its own tokenizer's, padded by that."""
     pipeline, findings = checkpoint.pipeline, []
-    for encoder, name in zip(checkpoint.family.encoders, ("tokenizer", "tokenizer_2"), strict=False):
-        wrong = _wrongly_fed(checkpoint.encoders[encoder.name], getattr(pipeline, name))
+    for encoder, tokenizer in zip(checkpoint.family.encoders, parts_of(pipeline, "tokenizer"), strict=False):
+        wrong = _wrongly_fed(checkpoint.encoders[encoder.name], tokenizer)
         said = "equal ids" if not wrong else f"other ids for {len(wrong)} of {len(_TEXTS)} texts"
         findings.append(Finding(f"padding of {encoder.name}", not wrong, said))
     return findings

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from ...core.choices import FURTHER_CATEGORIES
+from ...core.phrases import FURTHER_CATEGORIES, POSITIVE
 from ..bars import analysis_bars, match_bars
-from ..choices import CATEGORIES, Study
+from ..choices import Study
 from ..gradio_versions import html_output, image_output
 from ..jobs import Job
 from ..service import Service
@@ -41,7 +41,7 @@ def analyze_page(service: Service) -> None:
 
 def _categories(service: Service, study: list[Any]) -> None:
     chosen = gr.Dropdown(
-        [*CATEGORIES, *FURTHER_CATEGORIES],
+        [*POSITIVE, *FURTHER_CATEGORIES],
         value=[],
         multiselect=True,
         label="Categories; none are all of the vocabulary",

@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from ...core.choices import BATCH_EXISTING, BATCH_OUTPUTS
+from ...core.batch.outputs import OUTPUTS
+from ...core.batch.sinks import EXISTING
 from ...core.settings import MODES
 from ..batches import AS_USUAL, BatchRequest, described
 from ..choices import Request
@@ -14,8 +15,6 @@ from ..jobs import Job
 from ..service import Service
 from .controls import clip_list, never_saved, open_list, preferred, vocabulary_list
 from .runner import Runner
-
-_OUTPUTS = [f"{name}: {words}" for name, words in BATCH_OUTPUTS.items()]
 
 
 def batch_page(service: Service) -> None:
@@ -52,10 +51,11 @@ def _models(service: Service) -> list[Any]:
 
 
 def _output() -> list[Any]:
+    outputs = [f"{name}: {kind.summary}" for name, kind in OUTPUTS.items()]
     return [
         gr.Dropdown(
-            _OUTPUTS,
-            value=_OUTPUTS[0],
+            outputs,
+            value=outputs[0],
             label="Output",
             elem_id="unrender_batch_output",
         ),
@@ -66,7 +66,7 @@ def _output() -> list[Any]:
             elem_id="unrender_batch_place",
         ),
         gr.Radio(
-            [AS_USUAL, *BATCH_EXISTING],
+            [AS_USUAL, *EXISTING],
             value=AS_USUAL,
             label="Where there is a text already",
             elem_id="unrender_batch_existing",

@@ -7,7 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from ...core.choices import EMBEDDING_FAMILIES, PROJECTIONS
+from ...core.embed.families import OFFERED
+from ...core.embed.kinds import PROJECTIONS, USUAL
 from ..bars import analysis_bars
 from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, load, previewed, save, saved
 from ..gradio_versions import event, html_output, image_input, image_output
@@ -62,13 +63,13 @@ def _controls() -> list[Any]:
     """In the order of `_request`, behind the pictures."""
     with gr.Row():
         family = gr.Dropdown(
-            list(EMBEDDING_FAMILIES),
-            value=EMBEDDING_FAMILIES[0],
+            list(OFFERED),
+            value=OFFERED[0],
             label="For models of the family",
             elem_id="unrender_embedding_family",
         )
         projection = gr.Dropdown(
-            list(PROJECTIONS), value=PROJECTIONS[0], label="Projection", elem_id="unrender_embedding_projection"
+            [USUAL, *PROJECTIONS], value=USUAL, label="Projection", elem_id="unrender_embedding_projection"
         )
     text = gr.Textbox(label="Words that change the picture", lines=2, elem_id="unrender_embedding_text")
     alpha = gr.Slider(

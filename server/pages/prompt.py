@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from ...core.phrases import POSITIVE
 from ...core.results import Interrogation
 from ...core.settings import MODES
-from ..choices import CATEGORIES, Request
+from ..choices import Request
 from ..gradio_versions import copyable_textbox
 from ..jobs import Job
 from ..service import Service, told_of
@@ -66,7 +67,7 @@ def _controls(service: Service) -> list[Any]:
         )
     vocabulary = vocabulary_list(service, "unrender_vocabulary_name")
     categories = gr.CheckboxGroup(
-        list(CATEGORIES), value=list(CATEGORIES), label="Phrases of", elem_id="unrender_categories"
+        list(POSITIVE), value=list(POSITIVE), label="Phrases of", elem_id="unrender_categories"
     )
     exclude = gr.Textbox(
         label="Exclude",

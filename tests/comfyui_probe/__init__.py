@@ -315,7 +315,7 @@ async def seconds(_request):
 async def learn_from(request):
     """How many texts the projections learn from where nothing else is said, since thousands take minutes."""
     ridge = next(module for name, module in list(sys.modules.items()) if name.endswith(".core.embed.ridge"))
-    ridge.Fit.__init__.__defaults__ = (int(request.match_info["texts"]), *ridge.Fit.__init__.__defaults__[1:])
+    ridge.RidgeFit.__init__.__defaults__ = (int(request.match_info["texts"]), *ridge.RidgeFit.__init__.__defaults__[1:])
     return web.json_response({})
 
 
