@@ -12,7 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Union
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -20,6 +20,12 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import ImageError, SettingsError
 from . import formats
 from .pixels import array_to_image, tensor_to_array, to_rgb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Picture = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray, "Tensor"]
+"""What is taken as a picture, see `open_image`."""
 
 Fit = Literal["crop", "pad", "squash"]
 
