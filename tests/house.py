@@ -65,8 +65,8 @@ class House:
         yield from (f"  circle of {kind}: {', '.join(each)}" for kind, found in circles.items() for each in found)
         for layer, known in LAYERS:
             yield f"{layer}:"
-            for room in (room for room in self.rooms if room in known.split()):
-                yield f"  {room} -> {', '.join(sorted(other for one, other in self.arrows if one == room)) or 'nothing'}"
+            for room in sorted({*self.rooms} & {*known.split()}):
+                yield f"  {room} -> {', '.join(other for one, other in self.arrows if one == room) or 'nothing'}"
 
 
 def climbs(one: str, other: str) -> bool:
