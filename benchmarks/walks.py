@@ -48,7 +48,7 @@ class Walk:
             yield
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]
+            threading.setprofile(None)
 
     def _hear(self, frame: FrameType, event: str, argument: Any) -> None:
         if event != "call" or frame.f_code.co_name == "<module>" or not (module := self._module(frame)):
