@@ -8,6 +8,9 @@ import os
 import sys
 import warnings
 
+from ..core.errors import UnrenderError
+from .wording import WORDS
+
 BROKEN_PIPE_STATUS = 141  # what shells report for a program whose reader left
 
 
@@ -36,8 +39,9 @@ def quiet_libraries() -> None:
 
 
 def complain(message: object) -> None:
-    """Writes one line to standard error."""
-    sys.stderr.write(f"unrender: {' '.join(str(message).split())}\n")
+    """Writes one line to standard error; an error is told in the command line's words."""
+    text = message.said(WORDS) if isinstance(message, UnrenderError) else str(message)
+    sys.stderr.write(f"unrender: {' '.join(text.split())}\n")
     sys.stderr.flush()
 
 

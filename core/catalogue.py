@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cures import Take
 from .errors import ModelError
 from .hub import Hub
 from .progress import SILENT, Progress
@@ -91,10 +92,10 @@ def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
     if known is None and not _may_be_a_repo(name, models):
         usable = {model.name.casefold(): model.name for model in models if model.safetensors}
         nearest = [usable[match] for match in difflib.get_close_matches(name.casefold(), usable, 4, 0.5)]
-        hint = f"the nearest names are {', '.join(nearest)}" if nearest else "`unrender models` lists the names"
-        raise ModelError(f"There is no model {name}; {hint}.")
+        hint = f"the nearest names are {', '.join(nearest)}" if nearest else Take("list models")
+        raise ModelError(f"There is no model {name}", hint)
     if known is not None and not known.safetensors:
-        raise ModelError(f"{known.name} exists {_PICKLE_NOTE}; choose another that `unrender models` lists.")
+        raise ModelError(f"{known.name} exists {_PICKLE_NOTE}", "choose another", Take("list models"))
     repo = known.repos[0] if known else name
     clip = find_known(name)
     if clip is not None and clip.repo == repo and clip.file:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from .cures import Give
 from .errors import SettingsError
 
 T = TypeVar("T")
@@ -31,7 +32,8 @@ def pick_device(name: str = "auto") -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(
-            f"The device {name!r} is not here; give auto, cpu, or a device this PyTorch ({torch.__version__}) can use."
+            f"The device {name!r} is not here",
+            Give("device", f"auto, cpu, or one that this PyTorch ({torch.__version__}) can use"),
         ) from error
     return device
 

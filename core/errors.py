@@ -1,8 +1,29 @@
-"""The errors users meet. Each message is one sentence: what went wrong, where, and what to do about it."""
+"""The errors users meet: what went wrong and where, and what helps, which each door says in its own words."""
+
+from __future__ import annotations
+
+from .cures import PYTHON, Control, Cure, Words
 
 
 class UnrenderError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose.
+
+    problem: what went wrong and where, to be followed by the cures: what helps, each by itself, the likeliest first.
+    control: what the problem is said of, where that is something a person sets: "is 0" of "pool".
+    """
+
+    def __init__(self, problem: str, *cures: Cure, control: Control | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.cures = cures
+        self.control: Control | None = control
+
+    def __str__(self) -> str:
+        return self.said(PYTHON)
+
+    def said(self, words: Words) -> str:
+        """One sentence, in the words of a door."""
+        return words.sentence(self.problem, self.cures, self.control)
 
 
 class ImageError(UnrenderError):

@@ -8,6 +8,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from .cures import Choose, Control
 from .errors import SettingsError
 
 Mode = Literal["best", "fast", "classic", "negative", "caption"]
@@ -34,8 +35,8 @@ class CaptionSettings:
     beams: int = 1
 
     def __post_init__(self) -> None:
-        _at_least("captioner length", self.max_length, 1)
-        _at_least("captioner beams", self.beams, 1)
+        _at_least("max_length", self.max_length, 1)
+        _at_least("beams", self.beams, 1)
 
 
 @dataclass(frozen=True)
@@ -92,22 +93,32 @@ class Settings:
         _one_of("search", self.search, SEARCHES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("fit", self.fit, FITS)
-        for name in ("pool", "beam_width", "beam_shortlist", "beam_refresh"):
-            _at_least(name, getattr(self, name), 1)
+        for name, value in _counts(self):
+            _at_least(name, value, 1)
         if self.memory is not None:
             _at_least("memory", self.memory, 1)
         _at_least("min_phrases", self.min_phrases, 0)
         _at_least("max_phrases", self.max_phrases, max(1, self.min_phrases))
         _at_least("token_limit", self.token_limit, 3)
         for category, limit in self.limits.items():
-            _at_least(f"limit of {category}", limit, 0)
+            if limit < 0:
+                raise SettingsError(f"of {category} is {limit}", "give 0 or more", control="limits")
 
 
-def _one_of(name: str, value: str, valid: tuple[str, ...]) -> None:
+def _counts(settings: Settings) -> tuple[tuple[Control, int], ...]:
+    return (
+        ("pool", settings.pool),
+        ("beam_width", settings.beam_width),
+        ("beam_shortlist", settings.beam_shortlist),
+        ("beam_refresh", settings.beam_refresh),
+    )
+
+
+def _one_of(name: Control, value: str, valid: tuple[str, ...]) -> None:
     if value not in valid:
-        raise SettingsError(f"{name} is {value!r}; choose one of {', '.join(valid)}.")
+        raise SettingsError(f"is {value!r}", Choose(name, valid), control=name)
 
 
-def _at_least(name: str, value: int, least: int) -> None:
+def _at_least(name: Control, value: int, least: int) -> None:
     if value < least:
-        raise SettingsError(f"{name} is {value}; give {least} or more.")
+        raise SettingsError(f"is {value}", f"give {least} or more", control=name)

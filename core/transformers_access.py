@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .cures import Install
 from .errors import MissingPackageError
 
 
@@ -16,7 +17,7 @@ def transformers_version() -> tuple[int, int]:
         import transformers
     except (ImportError, RuntimeError, OSError) as error:
         raise MissingPackageError(
-            f"transformers cannot be imported ({_first_line(error)}); run `pip install transformers`."
+            f"transformers cannot be imported ({_first_line(error)})", Install(("transformers",))
         ) from error
     major, minor, *_ = transformers.__version__.split(".")
     return int(major), int(minor)
@@ -87,8 +88,8 @@ def _forget_what_was_found() -> None:
 
 def _broken(name: str, error: BaseException) -> MissingPackageError:
     return MissingPackageError(
-        f"{name} of transformers cannot be imported ({_first_line(error)}); "
-        "run `pip install --upgrade --force-reinstall transformers` in a fresh environment."
+        f"{name} of transformers cannot be imported ({_first_line(error)})",
+        Install(("transformers",), "--upgrade --force-reinstall"),
     )
 
 

@@ -24,7 +24,7 @@ from server import PromptServer
 
 from ..core.errors import Cancelled, UnrenderError
 from ..core.progress import Progress
-from .wording import in_node_terms
+from .wording import WORDS
 
 _FOLDER = "unrender"
 _CLIP_PARTS = ("clip_l", "clip_h", "clip_g")
@@ -230,7 +230,7 @@ def _shown(error: UnrenderError) -> UnrenderError:
     """The same error in a node's words, and of the class's plain name: ComfyUI shows a class with its module, which is
     here a path."""
     kind = type(type(error).__name__, (type(error),), {"__module__": "unrender"})
-    return kind(in_node_terms(str(error)))
+    return kind(error.said(WORDS))
 
 
 class NodeProgress(Progress):

@@ -13,6 +13,7 @@ from .host import io
 from .inputs import interrogator_input, phrases_in
 from .models import ModelNode, default_setup
 from .pictures import as_batch, as_image, as_mask
+from .wording import WORDS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -80,7 +81,7 @@ def _charts(analyses: Sequence[Analysis], pictures: Sequence[Image], dark: bool)
     try:
         return [as_image(chart_image(*pair, dark)) for pair in zip(analyses, pictures, strict=True)]
     except MissingPackageError as error:
-        return [host.stop_here(str(error))] * len(analyses)
+        return [host.stop_here(error.said(WORDS))] * len(analyses)
 
 
 def analysis_table(analysis: Analysis) -> str:

@@ -1,30 +1,40 @@
-"""The engine's sentences in a node's terms: they propose options of the command line, which a graph does not have."""
+"""What helps against an error, in the words of a graph: its nodes, their inputs, and ComfyUI's own settings."""
 
 from __future__ import annotations
 
-_TERMS = (
-    (
-        "name a folder or file that holds a copy, or use --captioner micro or --captioner none",
-        "choose another captioner or none in Load Interrogator, or connect a caption of your own",
-    ),
-    (
-        "name a folder or file that holds a copy, or use --clip micro",
-        "choose another CLIP in Load Interrogator, such as micro, a toy that needs no download",
-    ),
-    ("--captioner micro or --captioner none", "another captioner or none in Load Interrogator"),
-    ("--captioner none", "the captioner none in Load Interrogator"),
-    ("--clip micro", "another CLIP in Load Interrogator"),
-    ("--device cpu, or", "or"),
-    (
-        "name another folder for downloads in UNRENDER_CACHE",
-        "name another folder as unrender in extra_model_paths.yaml",
-    ),
-    ("; `unrender models` lists what can be named.", "; choose one in Load Interrogator."),
-    ("`unrender models` lists", "Load Interrogator lists"),
+import sys
+
+from ..core.cures import CONTROLS, Control, Words
+
+WITHOUT_INPUT: tuple[Control, ...] = (
+    *("device", "memory", "limits", "trigger", "pool", "beam_width", "beam_shortlist", "beam_refresh", "min_phrases"),
+    *("token_limit", "peer_defects", "captioning", "family", "learning_texts", "learning_strength", "learning_rank"),
+    *("cut", "norm", "checkpoint", "dino", "steps", "guidance", "seed", "denoise", "size", "output", "place"),
+    *("columns", "shard", "jobs", "workers", "index"),
 )
+"""What no node of this project sets: ComfyUI does, or its own nodes, or the command line."""
 
+_LOADER = "in Load Interrogator"
+_NAMES: dict[Control, str] = {
+    **{name: f"{name} {_LOADER}" for name in ("clip", "captioner", "search", "precision", "instruction", "beams")},
+    "phrases": f"vocabulary {_LOADER}",
+    "max_length": f"caption length {_LOADER}",
+    "cache": "unrender in extra_model_paths.yaml",
+    "images": "image",
+    "host": "escape",
+}
 
-def in_node_terms(sentence: str) -> str:
-    for option, term in _TERMS:
-        sentence = sentence.replace(option, term)
-    return sentence
+WORDS = Words(
+    controls={**{name: name.replace("_", " ") for name in CONTROLS}, **_NAMES},
+    steps={
+        "resume": "run the node again, which goes on with it",
+        "copy the model": "put a copy into ComfyUI's models/unrender and choose it in Load Interrogator",
+        "list models": "choose one that Load Interrogator lists",
+        "index the folder": "index the folder first, with the command line",
+        "use the CPU": "start ComfyUI with --cpu",
+    },
+    give="choose {what} as {control}",
+    choose="choose {values} as {control}",
+    leave_out="leave {control} empty",
+    install=f'run `"{sys.executable}" -m {{command}}` and restart ComfyUI',
+)

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from .wording import sentence_for, status_of
+from .wording import API, sentence_for, status_of
 
 MOST_BYTES = 64 * 2**20
 """Of a request's body."""
@@ -38,7 +38,7 @@ class ApiRoute(APIRoute):
             except UnicodeEncodeError:
                 return _refusal(422, "A text holds half a character; send it as valid Unicode.")
             except Exception as error:  # noqa: BLE001  whoever asked is told, the log as well
-                return _refusal(status_of(error), sentence_for(error))
+                return _refusal(status_of(error), sentence_for(error, API))
 
         return answer
 

@@ -1,43 +1,77 @@
-"""The engine's sentences in a page's terms: they propose options of the command line, which a page does not have."""
+"""What a person is told of an error, in the words of the page and of the API."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
+from ..core.cures import CONTROLS, Control, Step, Words
 from ..core.errors import Cancelled, UnrenderError
 
 _logger = logging.getLogger(__name__)
 
-_TERMS = (
-    (
-        "name a folder or file that holds a copy, or use --captioner micro or --captioner none",
-        "name a folder that holds a copy in its place, or choose another captioner or none",
-    ),
-    (
-        "name a folder or file that holds a copy, or use --clip micro",
-        "name a folder or file that holds a copy as the CLIP, or choose micro, a toy that needs no download",
-    ),
-    ("--captioner micro or --captioner none", "another captioner or none"),
-    ("--captioner none", "none as the captioner"),
-    ("--clip micro", "another CLIP"),
-    ("--device cpu, or", "or"),
-    ("; `unrender models` lists what can be named.", "; choose one of the list."),
-    ("`unrender models` lists", "the list of models has"),
-    ("go on with it with --resume", "go on with it"),
-    ("go on with --resume", "choose to go on with an earlier run"),
-    ("--existing overwrite", "overwrite"),
-    ("--existing ", ""),
-    ("--output ", "the output "),
-    ("; leave out -o.", "; leave the place empty."),
-    ("with -o.", "as the place."),
+WITHOUT_FIELD: tuple[Control, ...] = (
+    *("search", "device", "precision", "memory", "fit", "trigger", "prefix", "suffix", "pool", "beam_width"),
+    *("beam_shortlist", "beam_refresh", "min_phrases", "max_phrases", "token_limit", "peer_defects", "captioning"),
+    *("cache", "instruction", "max_length", "beams", "host", "correction", "temperature", "gap_pictures"),
+    *("learning_texts", "learning_strength", "learning_rank", "cut", "norm", "dino", "steps", "guidance", "seed"),
+    *("denoise", "size", "columns", "shard", "jobs", "workers", "index"),
+)
+"""What neither page nor API sets: the program that they are part of does, or the command line."""
+
+ONLY_ON_THE_PAGE: tuple[Control, ...] = ("checkpoint", "output", "place", "existing")
+
+_PLAIN: dict[Control, str] = {
+    **{name: name.replace("_", " ") for name in CONTROLS},
+    "cache": "the folder for downloads (UNRENDER_CACHE)",
+    "device": "the device that the program is started with",
+    "memory": "the memory that the program is started with",
+}
+_STEPS: dict[Step, str] = {
+    "resume": "go on with the earlier run",
+    "copy the model": "name a folder or file that holds a copy",
+    "list models": "choose one of the list",
+    "index the folder": "index the folder first, with the command line",
+    "use the CPU": "start this program on the CPU",
+}
+
+PAGE = Words(
+    controls={
+        **_PLAIN,
+        "clip": "the CLIP",
+        "captioner": "the captioner",
+        "phrases": "the vocabulary",
+        "limits": "Phrases of",
+        "images": "the picture",
+        "family": "the family",
+        "existing": "Where there is a text already",
+    },
+    steps={**_STEPS, "resume": "tick Go on with an earlier run"},
+    give="choose {what} as {control}",
+    choose="choose {values} as {control}",
+    leave_out="leave {control} empty",
+    install=f'run `"{sys.executable}" -m {{command}}` and restart this program',
+)
+
+API = Words(
+    controls={
+        **{name: f'"{name}"' for name in CONTROLS},
+        **{name: _PLAIN[name] for name in (*WITHOUT_FIELD, *ONLY_ON_THE_PAGE)},
+        "phrases": '"vocabulary"',
+        "images": '"images"',
+    },
+    steps={**_STEPS, "list models": "send one that GET /interrogator/models lists"},
+    give="send {what} as {control}",
+    choose="send {values} as {control}",
+    leave_out="leave out {control}",
+    install="run `{command}` where this program is installed and restart it",
 )
 
 
-def sentence_for(error: Exception) -> str:
+def sentence_for(error: Exception, words: Words = PAGE) -> str:
     """What a person is told of an error, whatever it is; what nobody foresaw goes to the log as well."""
     if isinstance(error, UnrenderError):
-        return _in_page_terms(str(error))
+        return error.said(words)
     if isinstance(error, ImportError):
         name = (error.name or "a package").partition(".")[0]
         return (
@@ -55,12 +89,6 @@ def status_of(error: Exception) -> int:
     if isinstance(error, Cancelled) or _is_out_of_memory(error) or _is_out_of_memory(error.__cause__):
         return 503
     return 422 if isinstance(error, UnrenderError) else 500
-
-
-def _in_page_terms(sentence: str) -> str:
-    for option, term in _TERMS:
-        sentence = sentence.replace(option, term)
-    return sentence
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:

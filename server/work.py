@@ -13,6 +13,7 @@ from ..core.results import Interrogation
 from .choices import NO_PICTURE, Request, Study
 from .host import Host
 from .jobs import Job
+from .wording import sentence_for
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +64,7 @@ def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, jo
     try:
         return Analysed(found, chart_image(found, picture, dark))
     except MissingPackageError as error:
-        return Analysed(found, None, str(error))
+        return Analysed(found, None, sentence_for(error))
 
 
 def matched(host: Host, study: Study, phrases: str, template: str, job: Job) -> Match:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..cures import Take
 from ..errors import BatchError
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -95,11 +96,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BatchError(_sentence(path, error)) from error
-
-
-def _sentence(path: Path, error: OSError) -> str:
-    if error.errno in DISK_IS_FULL:
-        return f"The disk is full at {path}; make room and go on with --resume, all earlier results are kept."
-    reason = error.strerror or type(error).__name__
-    return f"{path} cannot be written ({reason}); see to it and go on with --resume, all earlier results are kept."
+        full = error.errno in DISK_IS_FULL
+        reason = "the disk is full" if full else error.strerror or type(error).__name__
+        problem = f"{path} cannot be written ({reason}), all earlier results are kept"
+        raise BatchError(problem, Take("resume", first="make room" if full else "see to it")) from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..cures import Take
 from ..errors import BatchError
 from .append import AppendFile, writing
 from .items import Outcome
@@ -88,12 +89,12 @@ def past_to_go_on_from(sink: Sink, asked: Mapping[str, Any], resume: bool) -> Pa
     if resume:
         other = " and ".join(name for name in asked if past.asked.get(name) != asked[name])
         raise BatchError(
-            f"The run noted in {sink.journal} was begun with another {other}; give the same, or move that file away "
-            "to begin anew."
+            f"The run noted in {sink.journal} was begun with another {other}",
+            "give the same",
+            "move that file away to begin anew",
         )
     raise BatchError(
-        f"An earlier run in {sink.place} did not finish; go on with --resume, or move {sink.journal} away to begin "
-        "anew."
+        f"An earlier run in {sink.place} did not finish", Take("resume"), f"move {sink.journal} away to begin anew"
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..cures import Choose, Give, Install, LeaveOut
 from ..errors import BatchError, MissingPackageError, SettingsError
 from ..progress import SILENT, Progress
 from ..settings import Mode, Settings
@@ -45,12 +46,14 @@ class RayBatch:
         progress: Progress = SILENT,
     ) -> None:
         if settings.device.startswith("cuda:"):
-            raise SettingsError(f"Ray chooses among a machine's GPUs, not --device {settings.device}; give cuda.")
+            problem = f"Ray chooses among a machine's GPUs itself, not {settings.device}"
+            raise SettingsError(problem, Choose("device", ("cuda",)))
         self._whole = sink_of(shard=WHOLE)
         if self._whole.chooses_names:
             raise SettingsError(
-                f"--output {self._whole.label} chooses names by those in the folder, which other workers would change "
-                "meanwhile; leave out --engine ray."
+                f"The output {self._whole.label} chooses names by those in the folder, which other workers would "
+                "change meanwhile",
+                LeaveOut("workers"),
             )
         self._settings = replace(settings, limits=dict(settings.limits))  # which Ray can send
         self._source = source
@@ -169,10 +172,11 @@ def _check_room(gpus: int, memory: int) -> None:
 
     has = ray.cluster_resources()
     if gpus > has.get("GPU", 0):
-        raise SettingsError("Ray sees no GPU on this machine; leave out --device, or name a cluster in RAY_ADDRESS.")
+        raise SettingsError("Ray sees no GPU on this machine", LeaveOut("device"), "name a cluster in RAY_ADDRESS")
     if memory > has["memory"]:
         raise SettingsError(
-            f"Ray has {has['memory'] / 1e9:.1f} GB of this machine's memory to give to workers; let --memory be less."
+            f"Ray has {has['memory'] / 1e9:.1f} GB of this machine's memory to give to workers",
+            Give("memory", "less"),
         )
 
 
@@ -185,4 +189,4 @@ def _check_package() -> None:
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
-        raise MissingPackageError('Ray is not installed; run `pip install ".[ray]"` in this folder.') from error
+        raise MissingPackageError("Ray is not installed", Install(("'ray[data]'",))) from error

@@ -146,7 +146,7 @@ def undo(journal: Path) -> tuple[int, list[str]]:
     Raises BatchError where the file is no such journal or another run is at work there.
     """
     if not journal.is_file():
-        raise BatchError(f"There is no file {journal}; give the {UNDO_NAME} that a run with --output rename wrote.")
+        raise BatchError(f"There is no file {journal}", f"give the {UNDO_NAME} of a run that renamed")
     place = journal.parent
     with folder_lock(place):
         moves = [move for outcome in outcomes(journal) for move in outcome.plan.get("moves", [])]

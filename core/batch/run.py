@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cures import LeaveOut
 from ..errors import ImageError, SettingsError
 from ..settings import Mode, Settings
 from .ahead import CHUNK, chunked, opened, usual_jobs
@@ -59,11 +60,12 @@ class Batch:
         patience: float = 0.0,
     ) -> None:
         if jobs is not None and jobs < 1:
-            raise SettingsError(f"jobs is {jobs}; give 1 or more.")
+            raise SettingsError(f"is {jobs}", "give 1 or more", control="jobs")
         if shard.count > 1 and sink.chooses_names:
             raise SettingsError(
-                f"--output {sink.label} chooses names by those in the folder, which other shards would change "
-                "meanwhile; leave out --shard."
+                f"The output {sink.label} chooses names by those in the folder, which other shards would change "
+                "meanwhile",
+                LeaveOut("shard"),
             )
         self._engine = engine
         self._source = source

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..cures import Choose, Give, Take
 from ..errors import BatchError
 from .append import AppendFile
 from .columns import Column
@@ -140,7 +141,4 @@ def _asked(columns: Sequence[Column]) -> Mapping[str, Any]:
 
 def refuse_existing(path: Path, replace: bool) -> None:
     if path.exists() and not replace:
-        raise BatchError(
-            f"{path} is there already; go on with it with --resume, replace it with --existing overwrite, or name "
-            "another with -o."
-        )
+        raise BatchError(f"{path} is there already", Take("resume"), Choose("existing", ("overwrite",)), Give("place"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cures import Give
 from ..errors import ImageError, SettingsError
 from .folders import Source
 from .items import Item, Outcome
@@ -62,7 +63,7 @@ def told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
     Raises what the source raises, and SettingsError."""
     made = None if sink.produces is None else Path(_plain(sink.produces))
     if made is not None and (root := Path(_plain(source.root))).is_relative_to(made):
-        raise SettingsError(f"{made} holds the pictures themselves ({root}); name another folder with -o.")
+        raise SettingsError(f"{made} holds the pictures themselves ({root})", Give("place", "another folder"))
     names: set[str] = set()
     moved = {Path(_plain(sink.place / name)) for name in past.moved}
     owners: dict[Path, str] = {}

@@ -1,7 +1,7 @@
 """What a worker on another machine does of a run: one shard after the other, each as a `Batch`.
 
-A shard's journal and outputs are those of `--shard`, on a file system that all machines have: where its worker was
-lost, another goes on with it.
+A shard's journal and outputs are those of any run's shard, on a file system that all machines have: where its worker
+was lost, another goes on with it.
 """
 
 from __future__ import annotations

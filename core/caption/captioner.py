@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cures import Choose, Give, Install
 from ..errors import MissingPackageError, ModelError
 from ..hub import Hub
 from ..hub.cache import MAIN
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .models import CaptionModel
 
 BATCH = 16
-INSTEAD = "--captioner micro or --captioner none"
+INSTEAD = Choose("captioner", ("micro", "none"))
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILEN
         raise ModelError(f"{name} is a file; give the folder in transformers format that holds the captioner.")
     known = KNOWN_CAPTIONERS.get(name.lower())
     if known is None and ("/" not in name or name.startswith(("/", "."))):
-        raise ModelError(_unknown(name))
+        raise _unknown(name)
     repo, revision = (known.repo, known.revision) if known else (name, MAIN)
     if known:
         _check_version(known)
@@ -207,12 +208,12 @@ def _micro_folder() -> Path:
     return CAPTIONER_FOLDER
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str) -> ModelError:
     near = nearest_captioners(name)
-    hint = f"did you mean {' or '.join(near)}?" if near else ""
-    known = f"known are {', '.join([*KNOWN_CAPTIONERS, 'micro'])}, any hub id (owner/name) and any folder"
+    known = f"any of {', '.join([*KNOWN_CAPTIONERS, 'micro'])}, any hub id (owner/name) or any folder"
     shown = re.sub(r"\s+", " ", name)
-    return f"There is no captioner {shown!r}; {hint + ' ' if hint else ''}{known}."
+    nearest = (Choose("captioner", tuple(near)),) if near else ()
+    return ModelError(f"There is no captioner {shown!r}", *nearest, Give("captioner", known))
 
 
 def _check_version(known: KnownCaptioner) -> None:
@@ -221,7 +222,7 @@ def _check_version(known: KnownCaptioner) -> None:
     if transformers_version() < known.needs:
         needed = ".".join(map(str, known.needs))
         raise MissingPackageError(
-            f"{known.name} needs transformers {needed} or newer, "
-            f"this is {'.'.join(map(str, transformers_version()))}; "
-            f"run `pip install 'transformers>={needed}'` or choose another captioner."
+            f"{known.name} needs transformers {needed} or newer, this is {'.'.join(map(str, transformers_version()))}",
+            Install((f"'transformers>={needed}'",)),
+            Give("captioner"),
         )

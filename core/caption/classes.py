@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..cures import Give, Install
 from ..errors import MissingPackageError, ModelError
 from ..hub.names import CONFIG
 from ..transformers_access import transformers_attribute, transformers_version
@@ -32,11 +33,11 @@ def check_class(name: str, config: dict[str, Any]) -> type:
     if has_own_code:
         native = "; florence-2-base and florence-2-large do not" if config.get("model_type") == "florence2" else ""
         raise ModelError(
-            f"{name} comes with program code that would have to be run, which is never done{native}; "
-            "choose a model that transformers knows itself."
+            f"{name} comes with program code that would have to be run, which is never done{native}",
+            Give("captioner", "one that transformers knows itself"),
         )
     if isinstance(transformers_attribute(wanted), type):
-        raise ModelError(f"{name} is a {wanted}, which writes no captions; choose an image-to-text model.")
+        raise ModelError(f"{name} is a {wanted}, which writes no captions", Give("captioner", "an image-to-text model"))
     raise _too_new(name, wanted, config)
 
 
@@ -61,10 +62,11 @@ def _class_name(config: dict[str, Any], captioners: dict[str, str]) -> str | Non
 def _too_new(name: str, wanted: str, config: dict[str, Any]) -> MissingPackageError:
     installed = ".".join(map(str, transformers_version()))
     saved = str(config.get("transformers_version") or "")
-    upgrade = f"'transformers>={saved}'" if saved and "dev" not in saved else "--upgrade transformers"
+    newer = saved and "dev" not in saved
     return MissingPackageError(
-        f"{name} is a {wanted}, which transformers {installed} does not know; run `pip install {upgrade}`, "
-        "or choose another captioner."
+        f"{name} is a {wanted}, which transformers {installed} does not know",
+        Install((f"'transformers>={saved}'",)) if newer else Install(("transformers",), "--upgrade"),
+        Give("captioner"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from ..cures import Give, Install
 from ..errors import MissingPackageError, ModelError
 from ..hub.names import check_weights
 from ..transformers_access import quiet_transformers, transformers_attribute, transformers_version
@@ -176,8 +177,8 @@ def _prepare_blip2(model: Any, processor: Any) -> None:
 def _missing_package(name: str, error: BaseException) -> MissingPackageError:
     package = next((word for word in ("torchvision", "sentencepiece", "num2words") if word in str(error)), None)
     if package is None:
-        return MissingPackageError(f"{name} needs a package that cannot be imported ({_line(error)}); install it.")
-    return MissingPackageError(f"{name} needs {package}; run `pip install {package}`, or choose another captioner.")
+        return MissingPackageError(f"{name} needs a package that cannot be imported ({_line(error)})", "install it")
+    return MissingPackageError(f"{name} needs {package}", Install((package,)), Give("captioner"))
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..cures import Choose, Give, Take
 from ..devices import in_portions
 from ..errors import ModelError, SettingsError
 from ..settings import CaptionSettings
@@ -60,13 +61,15 @@ class CaptionModel:
                 return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
-                f"{self._name} runs out of memory on {self._device}; "
-                "use a smaller captioner, --device cpu, or --captioner none."
+                f"{self._name} runs out of memory on {self._device}",
+                Give("captioner", "a smaller one"),
+                Take("use the CPU"),
+                Choose("captioner", ("none",)),
             ) from error
         except _REFUSALS as error:
             line = " ".join(str(error).split())[:200].rstrip(".")
             raise ModelError(
-                f"{self._name} does not describe pictures the way it is asked ({line}); choose another captioner."
+                f"{self._name} does not describe pictures the way it is asked ({line})", Give("captioner")
             ) from error
 
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
@@ -108,8 +111,9 @@ class CaptionModel:
         room = settings.max_length if positions is None else positions - used
         if room < 1:
             raise SettingsError(
-                f"The captioner's instruction has {used} tokens, and {self._name} can take {(positions or 0) - 1}; "
-                "shorten it."
+                f"has {used} tokens, and {self._name} can take {(positions or 0) - 1}",
+                "shorten it",
+                control="instruction",
             )
         return min(settings.max_length, room)
 
@@ -153,7 +157,7 @@ class Florence(CaptionModel):
         task = settings.instruction or FLORENCE_TASKS[0]
         if task.startswith("<") and task not in FLORENCE_TASKS:
             raise SettingsError(
-                f"{self._name} has no task {task!r} that gives a text; use {', '.join(FLORENCE_TASKS)}."
+                f"{self._name} has no task {task!r} that gives a text", Choose("instruction", tuple(FLORENCE_TASKS))
             )
         inputs = self._to_device(self._processor(images=images, text=[task] * len(images), return_tensors="pt"))
         return self._decode(self._generate(inputs, settings, settings.max_length))

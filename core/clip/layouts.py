@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..cures import Give, Install
 from ..errors import MissingPackageError, ModelError
 
 # heads are not visible in the weights: 64 wide, but for the vision towers of ViT-H (80), g (88) and bigG (104)
@@ -26,7 +27,8 @@ def open_clip_config(architecture: str) -> dict[str, Any]:
     """open_clip's configuration of an architecture, the caller's to change."""
     config = _open_clip().get_model_config(architecture)
     if config is None:
-        raise ModelError(f"The installed open_clip does not know {architecture}; run `pip install -U open_clip_torch`.")
+        newer = Install(("open_clip_torch",), "--upgrade")
+        raise ModelError(f"The installed open_clip does not know {architecture}", newer)
     return dict(config)
 
 
@@ -179,7 +181,8 @@ def _open_clip() -> Any:
         import open_clip
     except (ImportError, RuntimeError, OSError) as error:
         raise MissingPackageError(
-            f"open_clip cannot be imported ({error}); run `pip install open_clip_torch torchvision`, "
-            "or name the model by its hub id in transformers format."
+            f"open_clip cannot be imported ({error})",
+            Install(("open_clip_torch", "torchvision")),
+            Give("clip", "the model's hub id in transformers format"),
         ) from error
     return open_clip

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..cures import Choose, Give, Install, Take
 from ..devices import pick_arithmetic
 from ..errors import ModelError, NotOnHubError
 from ..hub import Hub
@@ -45,7 +46,7 @@ def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, 
         return loader.from_known(known)
     if _looks_like_a_hub_id(name):
         return loader.from_hub(name)
-    raise ModelError(_unknown(name))
+    raise _unknown(name)
 
 
 class _Loader:
@@ -58,8 +59,9 @@ class _Loader:
     def from_known(self, known: KnownClip) -> Clip:
         if not known.safetensors:
             raise ModelError(
-                f"{known.name} exists only as a pickle, which is never opened; "
-                f"choose a model that `unrender models` lists as safetensors, such as ViT-L-14/openai."
+                f"{known.name} exists only as a pickle, which is never opened",
+                Give("clip", "one such as ViT-L-14/openai"),
+                Take("list models"),
             )
         if known.file and _open_clip_works():
             try:
@@ -78,7 +80,7 @@ class _Loader:
         if known.transformers_repo:
             return self.from_hub(known.transformers_repo)
         raise ModelError(
-            f"{known.name} needs open_clip, which cannot be imported; run `pip install open_clip_torch torchvision`."
+            f"{known.name} needs open_clip, which cannot be imported", Install(("open_clip_torch", "torchvision"))
         )
 
     def from_hub(self, repo: str) -> Clip:
@@ -232,10 +234,10 @@ def _looks_like_a_hub_id(name: str) -> bool:
     return not organisation.startswith(("vit-", "rn50", "rn101", "convnext", "coca", "eva0", "mobileclip", "xlm-"))
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str) -> ModelError:
     near = nearest_names(name)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`unrender models` lists what can be named."
-    return f"There is no CLIP model, folder or file {name!r}; {hint}"
+    cure = Choose("clip", tuple(near)) if near else Take("list models")
+    return ModelError(f"There is no CLIP model, folder or file {name!r}", cure)
 
 
 class _sentence_for:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
+from ..cures import Install
 from ..errors import MissingPackageError, SettingsError
 from ..study.analyze import Analysis, CategoryAnalysis, Spread
 
@@ -126,7 +127,7 @@ def _require_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise MissingPackageError(f"Charts need matplotlib ({error}); run `pip install matplotlib`.") from error
+        raise MissingPackageError(f"Charts need matplotlib ({error})", Install(("matplotlib",))) from error
 
 
 class _Drawing:

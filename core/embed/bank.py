@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError, ModelError
+from ..hub.client import OTHER_CACHE
 from .gap import GapCorrection
 from .learning import Chunk
 
@@ -98,7 +99,9 @@ def load_or_make(
     except OSError as error:
         raise ModelError(
             f"The bank of {shape[0]} prompts takes {bank_bytes(shape, joint) / 1e6:.0f} MB and cannot be kept in "
-            f"{path.parent} ({error.strerror}); make room or name another cache folder."
+            f"{path.parent} ({error.strerror})",
+            "make room",
+            OTHER_CACHE,
         ) from error
     finally:
         with contextlib.suppress(OSError):

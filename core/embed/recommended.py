@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 from ..errors import EmbeddingError
+from ..hub.client import OTHER_CACHE
 from .families import PROJECTIONS, Projection
 
 
@@ -20,7 +21,7 @@ def recommend(folder: Path, fingerprint: str, projection: Projection) -> None:
         fresh.replace(path)
     except OSError as error:
         raise EmbeddingError(
-            f"The recommendation cannot be kept in {folder} ({error.strerror}); make room there or set UNRENDER_CACHE."
+            f"The recommendation cannot be kept in {folder} ({error.strerror})", "make room there", OTHER_CACHE
         ) from error
 
 

@@ -20,6 +20,7 @@ from ..clip.names import TRANSFORMERS_WEIGHTS, KnownClip, find_known
 from ..clip.weights import TowerWeights
 from ..errors import ModelError
 from ..hub import Hub
+from ..hub.client import OTHER_CACHE
 from ..progress import SILENT, Progress
 
 _TRANSFORMERS_KEYS = ("text_projection.weight", "text_model.text_projection.weight")
@@ -104,8 +105,8 @@ def _download(known: KnownClip, hub: Hub, kept: Path, progress: Progress) -> Non
         unfinished.replace(kept)
     except OSError as error:
         raise ModelError(
-            f"The text projection of {known.name} cannot be kept in {kept.parent} ({error.strerror or error}); "
-            "name another folder for downloads in UNRENDER_CACHE."
+            f"The text projection of {known.name} cannot be kept in {kept.parent} ({error.strerror or error})",
+            OTHER_CACHE,
         ) from error
     finally:
         with contextlib.suppress(OSError):

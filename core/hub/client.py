@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..cures import Choose, Cure, Give, Take, either
 from ..errors import ModelError
 from ..progress import SILENT, Progress
 from .cache import MAIN, WEIGHTS_INDEX, CacheFolder, Snapshot, StoredRepo, complete_weights
@@ -24,6 +25,11 @@ from .names import (
 )
 from .parts import tensors_alone
 from .transfer import Listing, Patience, Remote
+
+NO_CLIP = Choose("clip", ("micro",))
+OTHER_CACHE = Give("cache", "another folder")
+_CHECK_NAME = "check the name"
+_ASK_FOR_ACCESS = "for a private or gated model ask for access on its page and set HF_TOKEN"
 
 
 class Hub:
@@ -53,13 +59,13 @@ class Hub:
         optional: Sequence[str] = (),
         *,
         revision: str = MAIN,
-        instead: str = "--clip micro",
+        instead: Cure = NO_CLIP,
     ) -> Path:
         """A local folder that holds these files of one commit of `repo`, under their names in the repository.
 
         optional: files that are fetched where the repository has them.
         revision: a branch, tag, pull request (refs/pr/N) or full commit.
-        instead: what the error proposes to do without the download.
+        instead: what the error proposes to do without the download, besides copying the model here.
         """
         check_names(repo, [*files, *optional], revision)
         complete = self._snapshot(repo, files, optional, revision)
@@ -79,7 +85,7 @@ class Hub:
         progress: Progress = SILENT,
         *,
         revision: str = MAIN,
-        instead: str = "--clip micro",
+        instead: Cure = NO_CLIP,
     ) -> Path:
         """A local folder with everything transformers needs of `repo`: configuration, tokenizer, processor, weights."""
         check_names(repo, (), revision)
@@ -118,7 +124,7 @@ class Hub:
         files = self._model_files_on_disk(repo, revision)
         return self.find(repo, files, revision) if files else None
 
-    def list_files(self, repo: str, revision: str = MAIN, *, instead: str = "--clip micro") -> dict[str, int]:
+    def list_files(self, repo: str, revision: str = MAIN, *, instead: Cure = NO_CLIP) -> dict[str, int]:
         """Name and bytes of all the repository's files, from the hub; 0 where it does not tell the size."""
         check_names(repo, (), revision)
         listing = self._ask(repo, revision, "the list of files", instead)
@@ -131,7 +137,7 @@ class Hub:
         check_names(repo, [*files, *optional], revision)
         if self._snapshot(repo, files, optional, revision):
             return {}
-        listing = self._ask(repo, revision, leading_name(files), "--clip micro")
+        listing = self._ask(repo, revision, leading_name(files), NO_CLIP)
         check_listed(repo, files, listing.sizes)
         wanted = [*files, *(name for name in optional if name in listing.sizes)]
         return {
@@ -145,7 +151,7 @@ class Hub:
         check_names(repo, (), revision)
         files = self._model_files_on_disk(repo, revision)
         if not files:
-            listing = self._ask(repo, revision, CONFIG, "--clip micro")
+            listing = self._ask(repo, revision, CONFIG, NO_CLIP)
             files = [CONFIG, *listed_weights(repo, listing.sizes)]
             if WEIGHTS_INDEX in files:
                 files += [name for name in listing.sizes if re.fullmatch(r"model-.*\.safetensors", name)]
@@ -176,7 +182,7 @@ class Hub:
                     f"{repo} cannot be removed from {folder.root} ({error.strerror or error}); "
                     "close the programs that use it and try again."
                 ) from error
-        raise ModelError(f"There is nothing of {repo} in {self.models}; `unrender models` lists what is there.")
+        raise ModelError(f"There is nothing of {repo} in {self.models}", Take("list models"))
 
     # --- disk ---
 
@@ -249,12 +255,11 @@ class Hub:
             own.note_commit(repo, revision, listing.commit)
         except OSError as error:
             raise ModelError(
-                f"{repo} cannot be kept in {self.models} ({error.strerror or error}); "
-                "name another folder for downloads in UNRENDER_CACHE."
+                f"{repo} cannot be kept in {self.models} ({error.strerror or error})", OTHER_CACHE
             ) from error
         return own.repo_folder(repo) / "snapshots" / listing.commit
 
-    def _ask(self, repo: str, revision: str, wanted: str, instead: str, progress: Progress = SILENT) -> Listing:
+    def _ask(self, repo: str, revision: str, wanted: str, instead: Cure, progress: Progress = SILENT) -> Listing:
         try:
             return self._remote(repo, progress).listing(revision)
         except Unreachable as error:
@@ -274,21 +279,20 @@ class Hub:
         free = shutil.disk_usage(self.models).free
         if needed > free:
             raise ModelError(
-                f"{repo} needs {needed / 1e9:.1f} GB and {self.models} has {free / 1e9:.1f} GB left; "
-                "make room or name another folder for downloads in UNRENDER_CACHE."
+                f"{repo} needs {needed / 1e9:.1f} GB and {self.models} has {free / 1e9:.1f} GB left",
+                "make room",
+                OTHER_CACHE,
             )
 
-    def _failure(self, repo: str, wanted: str, error: Unreachable, instead: str = "") -> ModelError:
-        places = " or ".join(str(folder.root) for folder in self._folders())
-        cure = "name a folder or file that holds a copy" + (f", or use {instead}" if instead else "")
-        if error.status in (401, 403):
-            cure = (
-                f"check the name; for a private or gated model ask for access on its page and set HF_TOKEN; or {cure}"
-            )
-        elif error.status == 404:
-            cure = f"check the name, or {cure}"
+    def _failure(self, repo: str, wanted: str, error: Unreachable, *instead: Cure) -> ModelError:
+        places = either([str(folder.root) for folder in self._folders()])
+        first: dict[int | None, tuple[Cure, ...]] = dict.fromkeys((401, 403), (_CHECK_NAME, _ASK_FOR_ACCESS))
+        first[404] = (_CHECK_NAME,)
         return ModelError(
-            f"{wanted} of {repo} is not in {places} and could not be had from {_endpoint()}: {error.reason}; {cure}."
+            f"{wanted} of {repo} is not in {places} and could not be had from {_endpoint()}: {error.reason}",
+            *first.get(error.status, ()),
+            Take("copy the model"),
+            *instead,
         )
 
 

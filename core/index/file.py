@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..batch.append import HIDDEN, replace_file
+from ..cures import Choose, Give, Take
 from ..errors import IndexFileError, SettingsError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "unrender index 1"
 _USUAL_NAME = "index.safetensors"
+_OTHER_INDEX = Give("index", "another place, for another index")
 _SAME_MODEL = 0.99  # precisions and devices differ by less, other weights by more
 
 
@@ -60,14 +62,16 @@ class PictureIndex:
         settings = engine.settings
         if settings.fit != self.fit:
             raise IndexFileError(
-                f"The index of {self.root} was made with --fit {self.fit}, not {settings.fit}; give that, or make "
-                "another index with -o."
+                f"The index of {self.root} was made with pictures fitted by {self.fit}, not {settings.fit}",
+                Choose("fit", (self.fit,)),
+                _OTHER_INDEX,
             )
         probe = probe_of(engine)
         if probe.shape != self.probe.shape or float(probe @ self.probe) < _SAME_MODEL:
             raise IndexFileError(
-                f"The index of {self.root} was made with {self.model}, which sees otherwise than {settings.clip}; give "
-                "--clip with that model, or make another index with -o."
+                f"The index of {self.root} was made with {self.model}, which sees otherwise than {settings.clip}",
+                Choose("clip", (self.model,)),
+                _OTHER_INDEX,
             )
 
 
@@ -124,7 +128,7 @@ def changing(path: Path) -> Iterator[None]:
 
 
 def _unwritable(path: Path, error: OSError) -> IndexFileError:
-    return IndexFileError(f"The index cannot be written to {path} ({error.strerror}); name another place with -o.")
+    return IndexFileError(f"The index cannot be written to {path} ({error.strerror})", Give("index", "another place"))
 
 
 def read_index(place: str | os.PathLike[str]) -> PictureIndex:
@@ -133,12 +137,12 @@ def read_index(place: str | os.PathLike[str]) -> PictureIndex:
 
     path = index_file(place)
     if not path.is_file():
-        raise IndexFileError(f"There is no index {path}; make one with `unrender index FOLDER`.")
+        raise IndexFileError(f"There is no index {path}", Take("index the folder"))
     try:
         with safe_open(str(path), "np") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != _FORMAT:
-                raise IndexFileError(f"{path} is no index of pictures; name one that `unrender index` made.")
+                raise IndexFileError(f"{path} is no index of pictures", Give("index"))
             tensors = {name: file.get_tensor(name) for name in ("entries", "features", "turned", "probe")}
         return _assembled(path, metadata, tensors)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

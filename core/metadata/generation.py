@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..cures import Install
 from ..errors import MissingPackageError
 
 MOST_NODES, MOST_SAMPLERS = 500, 32
@@ -137,7 +138,7 @@ def _parsers() -> list[Callable[[Image.Image], Any]]:
         from sd_parsers.parsers import MANAGED_PARSERS
     except ImportError as error:
         raise MissingPackageError(
-            "Reading how a picture was generated needs the package sd-parsers; run `pip install sd-parsers`."
+            "Reading how a picture was generated needs the package sd-parsers", Install(("sd-parsers",))
         ) from error
     return [ParserManager(managed_parsers=[parser]).parse for parser in MANAGED_PARSERS]
 

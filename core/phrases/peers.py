@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from ..cures import Install
 from ..errors import MissingPackageError
 from .category import NEGATIVE, Category, artist_phrases
 
@@ -46,14 +47,14 @@ SOURCES: dict[str, Callable[[], Lists]] = {
 
 def _read(requirement: str, package: str, read: Callable[[Path], dict[str, tuple[str, ...]]]) -> Lists:
     name = requirement.partition("=")[0]
-    install = f"run `pip install --no-deps {requirement}`"
+    install = Install((requirement,), "--no-deps")
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingPackageError(f"{name} is not installed; {install} for its phrase lists.")
+        raise MissingPackageError(f"{name}, whose phrase lists are asked for, is not installed", install)
     try:
         lists = read(Path(spec.submodule_search_locations[0]))
     except (OSError, ValueError, SyntaxError) as error:
-        raise MissingPackageError(f"The installed {name} is not as expected ({error}); {install}.") from error
+        raise MissingPackageError(f"The installed {name} is not as expected ({error})", install) from error
     return {category: Category(category, phrases) for category, phrases in lists.items()}
 
 

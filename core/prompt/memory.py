@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..cures import Choose, Give
 from ..errors import SettingsError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ def room_for_table(budget: int, clip: Clip) -> int:
     if budget < least:
         raise SettingsError(
             f"{clip.name} takes {least / GIGABYTE:.1f} GB at this precision, more than the {budget / GIGABYTE:.1f} GB "
-            "of memory it is given; give more, a half precision by name, or a smaller model."
+            "of memory it is given",
+            Give("memory", "more"),
+            Choose("precision", ("float16", "bfloat16")),
+            Give("clip", "a smaller one"),
         )
     return budget - clip.nbytes - clip.text.best_working_bytes
 

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from ..cures import Give
 from ..errors import ModelError
 from ..hub import Hub
 from ..progress import SILENT, Progress
 
 INDEX = "model_index.json"
 _NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
-_INSTEAD = "--checkpoint FOLDER"
+_INSTEAD = Give("checkpoint", "a folder in diffusers' format")
 _SETTINGS = (".json", ".txt")
 _SETTINGS_OF = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
 _WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "special_tokens_map.json")  # old and new tokenizers' files
@@ -32,18 +33,19 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
     if not _has_weights(files, parts):
         files = _chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)
         if not _has_weights(files, parts):
-            raise ModelError(f"{repo} has no complete pipeline in safetensors, and no other format is opened.")
+            raise ModelError(
+                f"{repo} has no complete pipeline in safetensors, and no other format is opened", Give("checkpoint")
+            )
         folder = hub.fetch(repo, [INDEX, *files], progress, instead=_INSTEAD)
     return folder, "fp16" if any(".fp16." in name for name in files) else None
 
 
 def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
     """A local folder with a repository's pipeline, all but its weights. Raises ModelError or Cancelled."""
-    instead = "a folder in diffusers' format"
-    parts = _parts(repo, hub.fetch(repo, [INDEX], progress, instead=instead))
+    parts = _parts(repo, hub.fetch(repo, [INDEX], progress, instead=_INSTEAD))
     files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), 'config.json')}" for part in parts]
     words = [f"{part}/{name}" for part in parts if part.startswith("tokenizer") for name in _WORDS]
-    return hub.fetch(repo, [INDEX, *files], progress, words, instead=instead)
+    return hub.fetch(repo, [INDEX, *files], progress, words, instead=_INSTEAD)
 
 
 def _parts(repo: str, folder: Path) -> dict[str, bool]:
@@ -52,7 +54,7 @@ def _parts(repo: str, folder: Path) -> dict[str, bool]:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         named = {name: value for name, value in index.items() if isinstance(value, list) and value[-1]}
     except (OSError, ValueError, AttributeError, IndexError) as error:
-        raise ModelError(f"{repo} has a {INDEX} that cannot be read; give another checkpoint.") from error
+        raise ModelError(f"{repo} has a {INDEX} that cannot be read", Give("checkpoint")) from error
     return {
         name: not any(word in str(value[-1]) for word in ("Tokenizer", "Scheduler"))
         for name, value in named.items()

@@ -11,12 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..cures import Choose, Give, Install
 from ..devices import pick_device
 from ..errors import ModelError
 from ..hub import Hub
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, transformers_attribute
 
+WITHOUT_DINO = Choose("dino", ("none",))
 _FILES = ("config.json", "model.safetensors")
 _SIDE, _RESIZED = 224, 256  # of its own evaluation
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -35,15 +37,15 @@ class Dino:
         """A folder in transformers' format, or a hub id. Raises ModelError, MissingPackageError, or Cancelled."""
         model_class = transformers_attribute("Dinov2Model")
         if model_class is None:
-            raise ModelError("This transformers has no DINOv2; run `pip install --upgrade transformers`.")
+            raise ModelError("This transformers has no DINOv2", Install(("transformers",), "--upgrade"))
         folder = Path(name).expanduser()
         if not folder.is_dir():
-            folder = (hub or Hub()).fetch(name, _FILES, progress, instead="--dino none")
+            folder = (hub or Hub()).fetch(name, _FILES, progress, instead=WITHOUT_DINO)
         try:
             with quiet_transformers():
                 model = model_class.from_pretrained(folder, use_safetensors=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(f"{name} cannot be loaded as a DINOv2; give another with --dino, or none.") from error
+            raise ModelError(f"{name} cannot be loaded as a DINOv2", Give("dino"), WITHOUT_DINO) from error
         return cls(name, model.to(pick_device(device)))
 
     @torch.no_grad()
