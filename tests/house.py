@@ -23,8 +23,8 @@ LAYERS = (
     ("models", "core.caption core.clip core.hub core.images core.phrases"),
     (
         "values",
-        "core.choices core.devices core.errors core.micro core.presets core.printable core.progress "
-        "core.prompt_syntax core.results core.settings core.transformers_access",
+        "core.choices core.cures core.devices core.errors core.micro core.presets core.printable "
+        "core.progress core.prompt_syntax core.results core.settings core.transformers_access",
     ),
 )
 """From top to bottom. A room imports from its own layer, the doors excepted, and from those below."""
@@ -44,7 +44,6 @@ class House:
     files: Mapping[str, frozenset[str]]
 
     def upwards(self) -> list[Arrow]:
-        """Arrows to a higher layer, and those from one door to another."""
         return [(one, other) for one, other in self.arrows if climbs(one, other)]
 
     def circles(self) -> list[list[str]]:
@@ -70,7 +69,11 @@ class House:
 
 
 def climbs(one: str, other: str) -> bool:
-    return one != other and (FLOOR_OF[one] < FLOOR_OF[other] or {one, other} <= DOORS)
+    """Whether an arrow leads to a higher layer, or from one door to another; no, where a room has no layer yet."""
+    floor, target = FLOOR_OF.get(one), FLOOR_OF.get(other)
+    if one == other or floor is None or target is None:
+        return False
+    return floor < target or {one, other} <= DOORS
 
 
 def room_of(module: str) -> str | None:
