@@ -41,10 +41,11 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from ..core.hub import Hub
-    from ..server.app import launch
 
     settings = replace(settings, cache=Hub(settings.cache).folder)
     try:
+        from ..server.pages.alone import launch
+
         url = launch(settings, *address, address.host in network.LOOPBACK)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import SettingsError
 from .loading import EngineModels
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .embed.ridge import RidgeFit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
+    from .images import Picture
     from .phrases import Vocabulary
     from .prompt.interrogate import Subject
     from .study.analyze import Analysis
@@ -69,7 +70,7 @@ class Engine:
     ) -> None:
         self.unload()
 
-    def interrogate(self, image: Any, mode: Mode = "best", caption: str | None = None) -> Interrogation:
+    def interrogate(self, image: Picture, mode: Mode = "best", caption: str | None = None) -> Interrogation:
         """A prompt for a picture: a path, bytes, a PIL image, or a numpy or torch array (see `core.images.open_image`).
 
         caption: used instead of the captioner's; "" for none.
@@ -79,7 +80,7 @@ class Engine:
 
     def interrogate_together(
         self,
-        images: Sequence[Any],
+        images: Sequence[Picture],
         mode: Mode = "best",
         caption: str | None = None,
         weights: Sequence[float] | None = None,
@@ -104,7 +105,7 @@ class Engine:
 
     def interrogate_each(
         self,
-        images: Sequence[Any],
+        images: Sequence[Picture],
         mode: Mode = "best",
         captions: Sequence[str] | None = None,
         features: Tensor | None = None,
@@ -130,7 +131,7 @@ class Engine:
                 found = self._in_words(mode, subject, time.perf_counter() - share)
             yield found
 
-    def worth(self, image: Any, prompt: str) -> tuple[PhraseGain, ...]:
+    def worth(self, image: Picture, prompt: str) -> tuple[PhraseGain, ...]:
         """What each comma-separated part of a finished prompt is worth: by how much its similarity to the picture
         falls without it, negative where the prompt is better without. Raises ImageError, ModelError, SettingsError."""
         from .images import fit_image, open_image
@@ -144,7 +145,9 @@ class Engine:
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
 
-    def analyze(self, images: Any, categories: Sequence[str] | None = None, top: int = 5) -> tuple[Analysis, ...]:
+    def analyze(
+        self, images: Picture | Sequence[Picture], categories: Sequence[str] | None = None, top: int = 5
+    ) -> tuple[Analysis, ...]:
         """Per category, the phrases most like each picture and how likely each is among the others.
 
         images: a list or tuple of pictures, or one picture. categories: names of the vocabulary's or of
@@ -155,7 +158,7 @@ class Engine:
 
     def analyze_together(
         self,
-        images: Sequence[Any],
+        images: Sequence[Picture],
         categories: Sequence[str] | None = None,
         top: int = 5,
         weights: Sequence[float] | None = None,
@@ -175,7 +178,9 @@ class Engine:
         with self._lock:
             return analyse(self._models.analyzer(), features.to(self._models.clip().device), chosen, top)
 
-    def match(self, images: Any, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
+    def match(
+        self, images: Picture | Sequence[Picture], phrases: Sequence[str], templates: Sequence[str] = ()
+    ) -> Match:
         """Which of the phrases fits which picture, and the other way round.
 
         images: as for `analyze`. templates: texts with {} in the phrase's place; several are averaged.
@@ -190,7 +195,7 @@ class Engine:
             clip = self._models.clip()
             return match(clip, self._encode(clip, pictures), phrases, templates)
 
-    def explain(self, image: Any, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
+    def explain(self, image: Picture, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
         """Where in a picture each phrase finds its support (see `core.study.explain.heat_maps`).
 
         Raises ImageError, ModelError (also for models that do not see by patches), SettingsError, or Cancelled."""
@@ -201,7 +206,7 @@ class Engine:
         with self._lock:
             return heat_maps(self._models.clip(), picture, phrases, self.settings.fit)
 
-    def locate(self, image: Any, phrase: str) -> Location:
+    def locate(self, image: Picture, phrase: str) -> Location:
         """Coarse boxes around what a phrase names in a picture, and the heat map they come from.
 
         Raises the errors of `explain`."""
@@ -213,7 +218,7 @@ class Engine:
 
     def embed(
         self,
-        images: Any,
+        images: Picture | Sequence[Picture] | Seen,
         family: str = "sd15",
         projection: str | None = None,
         blend: Blend | None = None,
@@ -257,7 +262,7 @@ class Engine:
         with self._lock:
             return self._models.embedder(family, None, encoders, None).text(text)
 
-    def picture_features(self, images: Any) -> Tensor:
+    def picture_features(self, images: Picture | Sequence[Picture]) -> Tensor:
         """What the CLIP sees in each picture: [pictures, joint width], float32, normalised, in main memory.
 
         images: as for `analyze`. Raises ImageError, ModelError, SettingsError, or Cancelled."""
@@ -273,7 +278,7 @@ class Engine:
         with self._lock:
             return self._models.clip().encode_texts(list(texts)).cpu()
 
-    def measure_gap(self, images: Any) -> GapCorrection:
+    def measure_gap(self, images: Picture | Sequence[Picture] | Seen) -> GapCorrection:
         """What varied pictures (as for `embed`), about 40, say of where the CLIP's pictures are, to move them to where
         its texts are.
 
@@ -300,7 +305,7 @@ class Engine:
 
     def _analyze(
         self,
-        images: Any,
+        images: Picture | Sequence[Picture],
         categories: Sequence[str] | None,
         top: int,
         together: bool,
@@ -323,7 +328,7 @@ class Engine:
 
         return clip.encode_images([fit_image(picture, self.settings.fit) for picture in pictures])
 
-    def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image]]:
+    def _looking_at(self, images: Picture | Sequence[Picture] | Seen) -> tuple[Callable[[Clip], Seen], list[Image]]:
         """What gives a CLIP's view of pictures, and those that are at hand, opened before a CLIP is loaded."""
         from .embed.seen import Seen
         from .images import image_key, open_images

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("cli", "core", "extension", "nodes")
+FOLDERS = ("cli", "core", "extension", "nodes", "server")
 
 
 def test_every_package_is_listed():
@@ -36,5 +36,5 @@ def test_a_built_package_holds_code_lists_and_weights(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")}
     expected = {f"unrender/{name}" for name in files if name.startswith(tuple(f"{folder}/" for folder in FOLDERS))}
-    expected |= {"unrender/__init__.py", "unrender/__main__.py", "unrender/style.css"}
+    expected |= {"unrender/__init__.py", "unrender/__main__.py", "unrender/py.typed", "unrender/style.css"}
     assert packed - {"unrender/run.py", "unrender/install.py"} == expected

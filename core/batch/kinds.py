@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from ..cures import Choose, Give, LeaveOut
 from ..errors import SettingsError
 from .columns import COLUMNS, Column
 from .folders import FilesSource, FolderSource, JoinedSource, Source
@@ -53,7 +54,7 @@ def sink_named(
     """
     kind = OUTPUTS.get(output)
     if kind is None:
-        raise SettingsError(f"There is no output {output!r}; choose one of {', '.join(OUTPUTS)}.")
+        raise SettingsError(f"There is no output {output!r}", Choose("output", tuple(OUTPUTS)))
     _check(kind, place, existing, columns)
     where = _table_path(kind, root, place, shard) if kind.where == "file" else place or root
     return kind.of(Chosen(where, existing or kind.usual, template or Template(), columns))
@@ -61,21 +62,21 @@ def sink_named(
 
 def _check(kind: type[Sink], place: Path | None, existing: Existing | None, columns: Sequence[Column]) -> None:
     if existing is not None and existing not in EXISTING:
-        raise SettingsError(f"existing is {existing!r}; choose one of {', '.join(EXISTING)}.")
+        raise SettingsError(f"is {existing!r}", Choose("existing", EXISTING), control="existing")
     for name in columns:
         if name not in COLUMNS:
-            raise SettingsError(f"There is no column {name!r}; choose among {', '.join(COLUMNS)}.")
+            raise SettingsError(f"There is no column {name!r}", Choose("columns", COLUMNS))
     if columns and not kind.takes_columns:
-        others = " or ".join(name for name, each in OUTPUTS.items() if each.takes_columns)
+        others = tuple(name for name, each in OUTPUTS.items() if each.takes_columns)
         raise SettingsError(
-            f"--output {kind.output} has no columns to add to; leave out --columns, or choose {others}."
+            f"The output {kind.output} has no columns to add to", LeaveOut("columns"), Choose("output", others)
         )
     if existing is not None and existing not in kind.ways:
-        raise SettingsError(f"--existing {existing} has no meaning with --output {kind.output}; leave it out.")
+        raise SettingsError(f"{existing} has no meaning with the output {kind.output}", LeaveOut("existing"))
     if kind.where == "folder" and place is None:
-        raise SettingsError(f"--output {kind.output} makes new files; name the folder for them with -o.")
+        raise SettingsError(f"The output {kind.output} makes new files", Give("place", "the folder for them"))
     if kind.where == "beside" and place is not None:
-        raise SettingsError(f"--output {kind.output} works where the pictures are; leave out -o.")
+        raise SettingsError(f"The output {kind.output} works where the pictures are", LeaveOut("place"))
 
 
 def _table_path(kind: type[Sink], root: Path, place: Path | None, shard: Shard) -> Path:

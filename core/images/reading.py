@@ -12,7 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -21,6 +21,12 @@ from ..errors import ImageError, SettingsError
 from ..settings import Fit
 from . import formats
 from .pixels import array_to_image, tensor_to_array, to_rgb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Picture = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray, "Tensor"]
+"""What is taken as a picture, see `open_image`."""
 
 MAX_PIXELS = 178_956_970
 """Pictures with more pixels are refused before they are decoded. It is what Pillow refuses by default, held

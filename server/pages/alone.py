@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.settings import Settings
-from .choices import captioners, vocabularies
+from ...core.settings import Settings
+from ..choices import captioners, vocabularies
+from ..gradio_versions import Alone
+from ..host import alone
+from ..service import Service
+from . import build
 
-_STYLE = Path(__file__).parents[1] / "style.css"
+_STYLE = Path(__file__).parents[2] / "style.css"
 _MOST_UPLOADED = "200mb"
 USER = "unrender"
 
@@ -16,13 +20,8 @@ def launch(settings: Settings, address: str, port: int, password: str | None, op
     """Serves the pages in a thread of its own and returns where; settings.cache has to be a folder.
 
     password: what the page asks for, with the name `USER`; None for nothing.
-    Raises ImportError without gradio, OSError where the port is taken.
+    Raises OSError where the port is taken.
     """
-    from .gradio_versions import Alone
-    from .host import alone
-    from .pages import build
-    from .service import Service
-
     assert settings.cache is not None
     service = Service(alone(settings), str, captioners(), vocabularies(Path(settings.cache)))
     app = Alone("Unrender", _STYLE.read_text(encoding="utf-8"))
