@@ -12,12 +12,13 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import ImageError, SettingsError
+from ..settings import Fit
 from . import formats
 from .pixels import array_to_image, tensor_to_array, to_rgb
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 Picture = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray, "Tensor"]
 """What is taken as a picture, see `open_image`."""
-
-Fit = Literal["crop", "pad", "squash"]
 
 MAX_PIXELS = 178_956_970
 """Pictures with more pixels are refused before they are decoded. It is what Pillow refuses by default, held
