@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import SettingsError
 from .loading import EngineModels
@@ -328,7 +328,7 @@ class Engine:
 
         return clip.encode_images([fit_image(picture, self.settings.fit) for picture in pictures])
 
-    def _looking_at(self, images: Picture | Sequence[Picture] | Seen) -> tuple[Callable[[Clip], Seen], list[Image]]:
+    def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image]]:
         """What gives a CLIP's view of pictures, and those that are at hand, opened before a CLIP is loaded."""
         from .embed.seen import Seen
         from .images import image_key, open_images
