@@ -291,9 +291,9 @@ def test_docs_list_the_outputs():
         place = {"beside": "", "file": f"a file, or desc.{name}", "folder": "a folder"}[kind.where]
         ways = "never overwrites"
         if kind.usual is not None:
-            ways = ", ".join(f"{way} (default)" if way == kind.usual else way for way in kind.ways)
+            ways = ", ".join(f"`{way}` (default)" if way == kind.usual else f"`{way}`" for way in kind.ways)
         elif kind.ways:
-            ways = ", ".join(("refused", *(f"or {way}" for way in kind.ways)))
+            ways = ", ".join(("refused", *(f"or `{way}`" for way in kind.ways)))
         rows.append([f"`{name}`", kind.details, place, ways])
     assert table(DOCS / "batch.md", "`--output`") == rows
 
