@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,17 +10,33 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import unrender
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("cli", "core", "extension", "nodes", "server")
+NOT_THE_PACKAGE = {"benchmarks", "docs", "tests", "training"}
+FOLDERS = sorted({init.parent.name for init in ROOT.glob("*/__init__.py")} - NOT_THE_PACKAGE)
+DATA_AT_THE_ROOT = ("py.typed", "style.css")
 
 
-def test_every_package_is_listed():
-    listed = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for folder in FOLDERS:
-        for init in (ROOT / folder).rglob("__init__.py"):
-            name = ".".join(("unrender", *init.parent.relative_to(ROOT).parts))
-            assert f'"{name}"' in listed, f"{name} is not among the packages in pyproject.toml"
+def pyproject_list(name: str) -> list[str]:
+    """A list of strings in pyproject.toml; the oldest Python has no parser for it."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(name)} = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
+    assert found, f"pyproject.toml has no list {name}"
+    return re.findall(r'"(.*?)"', found[1])
+
+
+def test_the_packages_listed_are_the_folders_there_are():
+    """setuptools cannot find them itself where the root is a package of another name."""
+    inits = [init for folder in FOLDERS for init in (ROOT / folder).rglob("__init__.py")]
+    there = {".".join(("unrender", *init.parent.relative_to(ROOT).parts)) for init in inits}
+    listed = pyproject_list("packages")
+    assert sorted(listed) == sorted(there | {"unrender"})
+
+
+def test_the_package_says_that_it_is_typed():
+    assert pyproject_list('"unrender"') == sorted(DATA_AT_THE_ROOT)
+    assert all((ROOT / name).is_file() for name in DATA_AT_THE_ROOT)
 
 
 @pytest.mark.full
@@ -34,7 +51,8 @@ def test_a_built_package_holds_code_lists_and_weights(tmp_path):
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(tmp_path)]
     subprocess.run([*build, str(tmp_path / "source")], check=True)
     (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"unrender-{unrender.__version__}-")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")}
     expected = {f"unrender/{name}" for name in files if name.startswith(tuple(f"{folder}/" for folder in FOLDERS))}
-    expected |= {"unrender/__init__.py", "unrender/__main__.py", "unrender/py.typed", "unrender/style.css"}
+    expected |= {f"unrender/{name}" for name in ("__init__.py", "__main__.py", *DATA_AT_THE_ROOT)}
     assert packed - {"unrender/run.py", "unrender/install.py"} == expected
