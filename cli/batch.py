@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
     if options.undo is not None:
         return _undo(options)
     if not options.sources:
-        raise SettingsError("There is no source; name a folder, a list, a tar file or pictures.")
+        raise SettingsError("There is no source", "name a folder, a list, a tar file or pictures")
     quiet_libraries()
 
     source = source_named(options.sources, options.recursive, options.glob)
@@ -168,9 +168,9 @@ def _run_on_ray(options: argparse.Namespace, source: Source, sink_of: SinkOfShar
     from .progress import terminal_progress
 
     if options.shard is not None:
-        raise SettingsError("--engine ray makes shards of its own; leave out --shard.")
+        raise SettingsError("--engine ray makes shards of its own", "leave out --shard")
     if options.dry_run:
-        raise SettingsError("--engine ray writes where it finds the prompts; leave it out for --dry-run.")
+        raise SettingsError("--engine ray writes where it finds the prompts", "leave it out for --dry-run")
     settings, progress = engine_options.settings_from(options), terminal_progress()
     how = {"resume": options.resume, "jobs": options.jobs, "progress": progress}
     batch = RayBatch(settings, source, sink_of, options.mode, **how)

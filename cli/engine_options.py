@@ -190,7 +190,7 @@ def numbers(text: str) -> list[float]:
 def refuse_weights(options: argparse.Namespace) -> None:
     """SettingsError for weights of pictures that are not taken together."""
     if options.weights is not None:
-        raise SettingsError("--weights says how much each picture counts with --together; give that too.")
+        raise SettingsError("--weights says how much each picture counts with --together", "give that too")
 
 
 def _given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:
@@ -229,5 +229,5 @@ def _excluded(text: str) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the phrases to exclude cannot be read from {path}: {error}.") from error
+        raise SettingsError(f"the phrases to exclude cannot be read from {path}: {error}") from error
     return [line.strip() for line in lines if line.strip()]

@@ -38,7 +38,7 @@ def write_explanation(
         for file, picture in drawn.items():
             picture.save(folder / file)
     except OSError as error:
-        raise SettingsError(f"--explain cannot write to {folder} ({error}); give a folder you may write to.") from error
+        raise SettingsError(f"--explain cannot write to {folder} ({error})", "give another folder") from error
     return [folder / file for file in drawn]
 
 

@@ -99,7 +99,7 @@ def run_remove(options: argparse.Namespace) -> int:
     from ..core.catalogue import MICRO, find
 
     if options.name.casefold() == MICRO:
-        raise UnrenderError("micro is part of the package and goes with it.")
+        raise UnrenderError("micro is part of the package and goes with it")
     hub, clips, captioners = _survey(options)
     known = find(options.name, [*clips, *captioners])
     repos = known.repos if known else (options.name,)
@@ -132,7 +132,9 @@ def _agreed(question: str, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UnrenderError(f"{question} Add --yes to do it without being asked.")
+        raise UnrenderError(
+            f"Nobody is there to answer: {question.rstrip('?')}", "add --yes to do it without being asked"
+        )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().casefold() in ("y", "yes")

@@ -36,7 +36,7 @@ def address_from(options: argparse.Namespace) -> Address:
     """Raises SettingsError for a port there is not, and where anyone on the network would get in."""
     token = options.token or os.environ.get(TOKEN)
     if options.host not in LOOPBACK and not token:
-        raise SettingsError(f"On {options.host} anyone could use this machine; give --token, or {TOKEN}.")
+        raise SettingsError(f"On {options.host} anyone could use this machine", f"give --token, or {TOKEN}")
     if not 0 < options.port < 2**16:
-        raise SettingsError(f"--port is {options.port}; give a number from 1 to 65535.")
+        raise SettingsError(f"--port is {options.port}", "give a number from 1 to 65535")
     return Address(options.host, options.port, token)

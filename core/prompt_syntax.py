@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
+from .cures import Choose
 from .errors import SettingsError
 
 Host = Literal["comfyui", "webui", "plain"]
@@ -46,7 +47,7 @@ def escape(prompt: str, host: str) -> str:
         return _escape_for_webui(prompt)
     if host == "plain":
         return prompt
-    raise SettingsError(f'The host "{host}" is unknown; choose one of {", ".join(get_args(Host))}.')
+    raise SettingsError(f'The host "{host}" is unknown', Choose("host", get_args(Host)))
 
 
 def _escape_for_comfyui(prompt: str) -> str:

@@ -62,11 +62,11 @@ class Asked:
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
-            raise SettingsError(f"A picture cannot {self.way!r} the typed prompt; choose one of {', '.join(WAYS)}.")
+            raise SettingsError(f"A picture cannot {self.way!r} the typed prompt", f"choose one of {', '.join(WAYS)}")
         for name in NUMBERS:
             check_number(name, getattr(self, name))
         if self.start >= self.end:
-            raise SettingsError(f"The picture starts at {self.start:g} and ends at {self.end:g}; end it later.")
+            raise SettingsError(f"The picture starts at {self.start:g} and ends at {self.end:g}", "end it later")
 
     def __bool__(self) -> bool:
         return bool(self.pictures or self.embeddings or self.name != NONE)
@@ -104,7 +104,7 @@ def embedding_of(asked: Asked, family: Family, embed: Callable[[Sequence[Any]], 
         other = family_named(part.family)
         if (other.width, other.pooled_width) != (family.width, family.pooled_width) or part.states is None:
             raise EmbeddingError(
-                f"The saved embedding is for {other.title}, but the checkpoint is {family.title}; load the other one."
+                f"The saved embedding is for {other.title}, but the checkpoint is {family.title}", "load the other one"
             )
     weights = [1.0] * len(parts)
     if asked.pictures:
@@ -173,11 +173,11 @@ def _content(given: Any) -> Any:
 def check_number(name: str, value: float) -> None:
     """Raises SettingsError."""
     if not 0 <= value <= 1:
-        raise SettingsError(f"The picture's {name} is {value:g}; give a number from 0 to 1.")
+        raise SettingsError(f"The picture's {name} is {value:g}", "give a number from 0 to 1")
 
 
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise SettingsError(f"The picture's {name} is {value!r}; give a number from 0 to 1.") from None
+        raise SettingsError(f"The picture's {name} is {value!r}", "give a number from 0 to 1") from None

@@ -24,8 +24,8 @@ def family_of(checkpoint: Any, clip_skip: int) -> Family:
     possible = [family for family in known if getattr(checkpoint, f"is_{family.model}", False)]
     if not possible:
         raise ModelError(
-            "The checkpoint is of a kind that no picture can speak to in a prompt's place; "
-            "load one of Stable Diffusion 1, 2 or SDXL, or take the picture out."
+            "The checkpoint is of a kind that no picture can speak to in a prompt's place",
+            "load one of Stable Diffusion 1, 2 or SDXL, or take the picture out",
         )
     if len(possible) == 1:  # webuis stop such a model at one layer, whatever the setting
         return possible[0]
@@ -34,7 +34,8 @@ def family_of(checkpoint: Any, clip_skip: int) -> Family:
     if found is None:
         raise ModelError(
             f"Clip skip is {clip_skip}, and pictures can take a prompt's place with "
-            f"{' or '.join(map(str, by_setting))}; set one of them."
+            f"{' or '.join(map(str, by_setting))}",
+            "set one of them",
         )
     return found
 
@@ -47,15 +48,15 @@ def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[st
     found = _encoders(checkpoint)
     if len(found) != len(family.encoders):
         raise ModelError(
-            f"The checkpoint has {len(found)} of the text encoders of {family.title}, which has "
-            f"{len(family.encoders)}; a refiner, for one, cannot begin with a picture."
+            f"The checkpoint has {len(found)} of the text encoders of {family.title}, which has {len(family.encoders)}",
+            "load one that is no refiner, or take the picture out",
         )
     tokenizer = _clip_tokenizer([own for _, own in found])
     sides = {}
     for encoder, (module, _) in zip(family.encoders, found, strict=True):
         weights = _weights(module, encoder)
         if weights is None:
-            raise ModelError(f"The checkpoint's {encoder.name} is of a kind that is not known; take the picture out.")
+            raise ModelError(f"The checkpoint's {encoder.name} is of a kind that is not known", "take the picture out")
         weights = whole_tower(weights.to(device, _dtype(weights, device)), encoder)
         sides[encoder.name] = TextSide(weights, tokenizer, encoder.padding)
     return sides

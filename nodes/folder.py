@@ -89,7 +89,7 @@ class CaptionFolder(ModelNode):
 
 def _folder(name: str) -> Any:
     if not name.strip():
-        raise SettingsError("There is no folder; give the path of one, or its name in ComfyUI's input folder.")
+        raise SettingsError("There is no folder", "give the path of one, or its name in ComfyUI's input folder")
     return host.folder_named(name)
 
 

@@ -116,8 +116,8 @@ class _ClipInPlace(Clip):
 
 def _refuse(_: Any) -> Tensor:
     raise ModelError(
-        "What is connected to image has been seen already, so no vision model is at hand for other pictures; connect "
-        "one to clip_vision, or let CLIP Vision Encode see them too."
+        "What is connected to image has been seen already, so no vision model is at hand for other pictures",
+        "connect one to clip_vision, or let CLIP Vision Encode see them too",
     )
 
 
@@ -130,7 +130,7 @@ def _joined(clip: Any, width: int, part: str | None, progress: Progress) -> tupl
     if part is not None:
         encoders = {part: encoders[part]}
     if not encoders:
-        raise ModelError("This CLIP has no CLIP text encoder; connect that of SD 1, SD 2, SDXL, SD 3 or FLUX.")
+        raise ModelError("This CLIP has no CLIP text encoder", "connect that of SD 1, SD 2, SDXL, SD 3 or FLUX")
     part = next((name for name, each in encoders.items() if each.text_projection.weight.shape[0] == width), None)
     if part is None:
         raise ModelError(_mismatch(list(encoders), width))
@@ -140,8 +140,8 @@ def _joined(clip: Any, width: int, part: str | None, progress: Progress) -> tupl
     projection = encoders[part].text_projection.weight.float().cpu()
     if not bool(projection.isfinite().all()) or not bool(projection.any()):
         raise ModelError(
-            f"The checkpoint holds no text projection for its {_PARTNERS[part].name}; "
-            "load the CLIP from a file that has one."
+            f"The checkpoint holds no text projection for its {_PARTNERS[part].name}",
+            "load the CLIP from a file that has one",
         )
     return part, projection
 
@@ -150,8 +150,8 @@ def _vision_width(clip_vision: Any) -> int:
     projection = getattr(getattr(clip_vision.model, "visual_projection", None), "weight", None)
     if projection is None:
         raise ModelError(
-            "This vision model is no CLIP; load the one that belongs to the text encoder, "
-            f"such as {_PARTNERS[CLIP_L].vision_file} for SD 1 and SDXL."
+            "This vision model is no CLIP",
+            f"load the one that belongs to the text encoder, such as {_PARTNERS[CLIP_L].vision_file} for SD 1 and SDXL",
         )
     return int(projection.shape[0])
 

@@ -34,14 +34,15 @@ def family_of(clip: Any) -> Family:
     if layers is None:
         raise ModelError(
             "A picture can take a prompt's place in Stable Diffusion 1, 2 and XL alone, and this CLIP is of another "
-            "model; load a checkpoint of one of them."
+            "model",
+            "load a checkpoint of one of them",
         )
     stopped = host.clip_last_layer(clip)
     if stopped not in layers:
         possible = " or ".join(str(layer) for layer in layers if layer is not None)
         raise ModelError(
-            f"The CLIP is stopped at layer {stopped}, for which no picture can be embedded; "
-            f"set {possible} in CLIP Set Last Layer."
+            f"The CLIP is stopped at layer {stopped}, for which no picture can be embedded",
+            f"set {possible} in CLIP Set Last Layer",
         )
     return layers[stopped]
 

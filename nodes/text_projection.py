@@ -43,8 +43,9 @@ def find_projection(text_model: Any, progress: Progress = SILENT) -> Tensor:
     if found is None:
         raise ModelError(
             "The checkpoint's CLIP-L comes without its text projection, no file in models/text_encoders has it, and "
-            f"the original model's cannot take its place{reason}; put clip_l.safetensors (from "
-            "comfyanonymous/flux_text_encoders on Hugging Face) there, or use Load Interrogator."
+            f"the original model's cannot take its place{reason}",
+            "put clip_l.safetensors (from "
+            "comfyanonymous/flux_text_encoders on Hugging Face) there, or use Load Interrogator",
         )
     return found
 

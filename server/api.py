@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from .. import __version__
 from ..core.choices import NONE, VOCABULARIES
+from ..core.cures import Choose, Take
 from ..core.errors import ModelError, PhraseError
 from ..core.settings import UNCAPTIONED, Settings
 from . import api_models as models
@@ -169,12 +170,12 @@ def _settings(
         named["clip"] = _known_clip(clip, usual.clip)
     if captioner is not None and captioner != usual.captioner:
         if captioner not in captioners():
-            raise ModelError(f"There is no captioner {captioner!r}; choose one of {', '.join(captioners())}.")
+            raise ModelError(f"There is no captioner {captioner!r}", Choose("captioner", tuple(captioners())))
         named["captioner"] = None if captioner == NONE else captioner
     if vocabulary is not None:
         known = {**VOCABULARIES, **vocabulary_folders(_folder(usual))}
         if vocabulary not in known:
-            raise PhraseError(f"There is no vocabulary {vocabulary!r}; choose one of {', '.join(known)}.")
+            raise PhraseError(f"There is no vocabulary {vocabulary!r}", Choose("phrases", tuple(known)))
         named["phrases"] = known[vocabulary]
     return replace(usual, **named)
 
@@ -186,7 +187,7 @@ def _known_clip(name: str, usual: str) -> str:
         return name
     known = find_known(name)
     if known is None:
-        raise ModelError(f"There is no CLIP {name!r}; choose one of GET {_PEER}/models.")
+        raise ModelError(f"There is no CLIP {name!r}", Take("list models"))
     return known.name
 
 

@@ -40,10 +40,10 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
     from ..core.batch import Batch, FolderSource, Template, sink_named
 
     if not asked.folder.strip():
-        raise SettingsError("There is no folder; name one with pictures in it.")
+        raise SettingsError("There is no folder", "name one with pictures in it")
     source = FolderSource(_path(asked.folder), asked.recursive)
     if next(iter(source), None) is None:
-        raise SettingsError(f"There are no pictures in {source.root}; name a folder that has some.")
+        raise SettingsError(f"There are no pictures in {source.root}", "name a folder that has some")
     place = _path(asked.place) if asked.place.strip() else None
     existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
     sink = sink_named(asked.output, source.root, place, existing, Template(asked.template))

@@ -148,4 +148,4 @@ def bytes_of(text: str) -> bytes:
             raise ValueError(head)
         return base64.b64decode("".join(body.split()), validate=True)
     except ValueError:
-        raise ImageError("A picture or embedding is no base64; send it as base64 or as a data URL.") from None
+        raise ImageError("A picture or embedding is no base64", "send it as base64 or as a data URL") from None

@@ -84,7 +84,7 @@ def location(host: Host, study: Study, phrase: str, job: Job) -> Located:
     from ..core.drawing.overlay import draw_overlay
 
     if not phrase.strip():
-        raise SettingsError("There is no phrase to look for; type one, such as a red boat.")
+        raise SettingsError("There is no phrase to look for", "type one, such as a red boat")
     picture = opened(study.picture)
     with host.lent(job, study.settings(host.settings()), captions=False) as engine:
         found = engine.locate(picture, phrase.strip())

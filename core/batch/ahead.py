@@ -55,4 +55,4 @@ def _open(item: Item) -> Image | ImageError:
     except ImageError as error:
         return error
     except MemoryError:
-        return ImageError(f'"{item.name}" takes more memory than there is; make it smaller.')
+        return ImageError(f'"{item.name}" takes more memory than there is', "make it smaller")

@@ -24,7 +24,7 @@ class FailureList:
         self._standing = dict(failures)
         with writing(path):
             if path.exists() and not path.read_bytes().startswith(csv_lines([_HEADER])):
-                raise BatchError(f"{path} is not a list of failures that a run wrote; move it away.")
+                raise BatchError(f"{path} is not a list of failures that a run wrote", "move it away")
         self._rewrite()
 
     def __len__(self) -> int:

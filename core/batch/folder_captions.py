@@ -54,5 +54,5 @@ def caption_folder(
     for _ in batch:
         pass
     if not batch.total and not batch.skipped and next(iter(source), None) is None:  # not all done by an earlier call
-        raise SettingsError(f"There are no pictures in {root}; name a folder that has some.")
+        raise SettingsError(f"There are no pictures in {root}", "name a folder that has some")
     return Captioned(batch.written, batch.skipped, batch.failed, batch.errors, time.perf_counter() - started)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from ..cures import Give
 from ..errors import SettingsError
 from ..results import Interrogation, PhraseGain
 from .columns import COLUMNS
@@ -44,7 +45,8 @@ class Item:
     def file(self) -> Path:
         """Raises SettingsError for pictures that are no files of their own."""
         if self.path is None:
-            raise SettingsError(f'"{self.name}" is no file of its own; choose an output that is, such as csv or tar.')
+            other = Give("output", "one that is, such as csv or tar")
+            raise SettingsError(f'"{self.name}" is no file of its own', other)
         return self.path
 
     @property

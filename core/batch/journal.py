@@ -133,7 +133,7 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
                 return
             values = _values(line)
             if not values or (number == 1 and values.get("batch") != _VERSION):
-                raise BatchError(f"Line {number} of {path} is none that a run writes; move it away to begin anew.")
+                raise BatchError(f"Line {number} of {path} is none that a run writes", "move it away to begin anew")
             size += len(line)
             yield values, size
 

@@ -100,7 +100,7 @@ def _source(name: str, recursive: bool, pattern: str) -> Source:
         return TarSource(path) if path.suffix.lower() == ".tar" else ListSource(path)
     found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
     if not found:
-        raise SettingsError(f"There is no folder, picture, list or tar file {name}; check the path.")
+        raise SettingsError(f"There is no folder, picture, list or tar file {name}", "check the path")
     return source_named(found, recursive, pattern)
 
 

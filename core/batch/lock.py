@@ -39,7 +39,7 @@ def _held(path: Path, folder: Path, patience: float) -> Iterator[None]:
         try:
             lock.acquire(timeout=patience)
         except Timeout as error:
-            raise BatchError(f"Another run is at work in {folder}; wait until it is done.") from error
+            raise BatchError(f"Another run is at work in {folder}", "wait until it is done") from error
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..cures import Install
 from ..errors import BatchError, MissingPackageError
 from .append import HIDDEN, writing
 from .columns import Column
@@ -19,7 +20,7 @@ def check_package() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise MissingPackageError("Parquet files need pyarrow; run `pip install pyarrow`.") from error
+        raise MissingPackageError("Parquet files need pyarrow", Install(("pyarrow",))) from error
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[Column] = ()) -> None:
@@ -46,11 +47,11 @@ def read_column(path: Path, names: Iterable[str]) -> Iterator[str]:
     try:
         file = parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowInvalid) as error:
-        raise BatchError(f"{path} cannot be read as a Parquet file ({error}).") from error
+        raise BatchError(f"{path} cannot be read as a Parquet file ({error})") from error
     with file:
         column = next((name for name in names if name in file.schema_arrow.names), None)
         if column is None:
-            raise BatchError(f"{path} has no column named {' or '.join(names)}; rename the one with the paths.")
+            raise BatchError(f"{path} has no column named {' or '.join(names)}", "rename the one with the paths")
         for batch in file.iter_batches(columns=[column]):
             yield from (str(value) for value in batch.column(0).to_pylist() if value)
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ..cures import Install
 from ..errors import ImageError, MissingPackageError, SettingsError
 from .folders import is_picture
 from .items import Item
@@ -35,9 +36,9 @@ class RemoteItem(Item):
         try:
             data = self.read()
         except OSError as error:
-            raise ImageError(f'"{self.name}" cannot be read from {self.folder} ({error}).') from error
+            raise ImageError(f'"{self.name}" cannot be read from {self.folder} ({error})') from error
         except SettingsError as error:
-            raise ImageError(str(error)) from error
+            raise ImageError(error.problem, *error.cures) from error
         return open_image(data, self.name)
 
     def read(self) -> bytes:
@@ -74,7 +75,8 @@ class RemoteSource:
         try:
             found = store.get_file_info(FileSelector(folder, recursive=self._recursive))
         except OSError as error:
-            raise SettingsError(f"The folder {self._address} cannot be listed ({error}); check the address.") from error
+            problem = f"The folder {self._address} cannot be listed ({error})"
+            raise SettingsError(problem, "check the address") from error
         below = (PurePosixPath(info.path).relative_to(folder) for info in found if info.is_file)
         names = sorted(path.as_posix() for path in below if self._is_meant(path))
         return (RemoteItem(name, None, self._address, name) for name in names)
@@ -90,9 +92,9 @@ def _store(address: str) -> tuple[Any, str]:
     try:
         from pyarrow.fs import FileSystem
     except ImportError as error:
-        raise MissingPackageError("Addresses of pictures need pyarrow; run `pip install pyarrow`.") from error
+        raise MissingPackageError("Addresses of pictures need pyarrow", Install(("pyarrow",))) from error
     try:
         store, path = FileSystem.from_uri(address)
     except (ValueError, OSError) as error:
-        raise SettingsError(f"{address} cannot be reached ({error}); check the address.") from error
+        raise SettingsError(f"{address} cannot be reached ({error})", "check the address") from error
     return store, path.rstrip("/")

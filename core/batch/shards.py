@@ -17,7 +17,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.index <= self.count:
-            raise SettingsError(f"There is no shard {self.index} of {self.count}; give 1/{self.count} and so on.")
+            raise SettingsError(f"There is no shard {self.index} of {self.count}", f"give 1/{self.count} and so on")
 
     def holds(self, name: str) -> bool:
         return number_of_shard(name, self.count) == self.index

@@ -46,7 +46,8 @@ class TableSink(Sink):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         if not self.path.exists():
-            raise BatchError(f"{self.path}, which the run wrote, is gone; bring it back, or move {self.journal} away.")
+            problem = f"{self.path}, which the run wrote, is gone"
+            raise BatchError(problem, "bring it back", f"move {self.journal} away")
         self._file = AppendFile(self.path, anew=False)
         self._file.truncate(state["size"])
 

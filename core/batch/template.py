@@ -21,14 +21,12 @@ class Template:
             ]
         except ValueError as error:
             raise SettingsError(
-                f"The template {text!r} has a brace without its other half; write {{{{ or }}}}."
+                f"The template {text!r} has a brace without its other half", "write {{ or }}"
             ) from error
         if any(field not in FIELDS or form or kind for field, form, kind in fields):
-            raise SettingsError(
-                f"The template {text!r} has an unknown field; there are {{prompt}}, {{caption}}, {{name}}."
-            )
+            raise SettingsError(f"The template {text!r} has an unknown field", "there are {prompt}, {caption}, {name}")
         if not fields:
-            raise SettingsError(f"The template {text!r} would be the same for all pictures; put {{prompt}} into it.")
+            raise SettingsError(f"The template {text!r} would be the same for all pictures", "put {prompt} into it")
         self.text = text
 
     def fill(self, outcome: Outcome) -> str:

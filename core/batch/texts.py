@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..cures import Choose
 from ..errors import SettingsError
 from .items import Item, Outcome
 from .sinks import EXISTING, Chosen, Existing, FilesSink
@@ -23,7 +24,7 @@ class TextSink(FilesSink):
 
     def __init__(self, root: Path, existing: Existing = "skip", template: Template | None = None) -> None:
         if existing not in EXISTING:
-            raise SettingsError(f"existing is {existing!r}; choose one of {', '.join(EXISTING)}.")
+            raise SettingsError(f"is {existing!r}", Choose("existing", EXISTING), control="existing")
         super().__init__(root, self.output)
         self._existing = existing
         self._template = template or Template()

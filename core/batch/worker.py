@@ -81,15 +81,15 @@ class ShardsNote:
         """Raises BatchError on a node that has another folder of that name, or none."""
         if not self._path.exists():
             raise BatchError(
-                f"The node {platform.node()} has not what the run writes in {self._path.parent.parent}; name a place "
-                "that all nodes of the cluster have under one path."
+                f"The node {platform.node()} has not what the run writes in {self._path.parent.parent}",
+                "name a place that all nodes of the cluster have under one path",
             )
 
     def _noted(self) -> int:
         try:
             return Shard(_LEAST_SHARDS, int(self._path.read_text())).count
         except (ValueError, SettingsError) as error:
-            raise BatchError(f"{self._path} holds no number of shards; move it away to begin anew.") from error
+            raise BatchError(f"{self._path} holds no number of shards", "move it away to begin anew") from error
 
 
 class Describer:

@@ -23,7 +23,7 @@ def check_class(name: str, config: dict[str, Any]) -> type:
     captioners = _captioner_classes()
     wanted = _class_name(config, captioners)
     if wanted is None:
-        raise ModelError(f"{name} does not say in its config.json what model it is, so it cannot be loaded.")
+        raise ModelError(f"{name} does not say in its config.json what model it is, so it cannot be loaded")
     has_own_code = bool(config.get("auto_map"))
     known = wanted in captioners.values() and config.get("model_type") in captioners
     if known and not (has_own_code and config.get("model_type") == "florence2"):
@@ -75,7 +75,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} has no readable {CONFIG}; give a folder in transformers format.") from error
+        raise ModelError(f"{folder} has no readable {CONFIG}", "give a folder in transformers format") from error
     if not isinstance(config, dict):
-        raise ModelError(f"{CONFIG} in {folder} is not an object; give a folder in transformers format.")
+        raise ModelError(f"{CONFIG} in {folder} is not an object", "give a folder in transformers format")
     return config

@@ -50,13 +50,13 @@ def _load_weights(name: str, folder: Path, model_class: Any, dtype: torch.dtype)
         raise _missing_package(name, error) from error
     except _LOADING_ERRORS as error:
         raise ModelError(
-            f"{name} cannot be loaded from {folder} ({_line(error)}); remove the folder and get the model again."
+            f"{name} cannot be loaded from {folder} ({_line(error)})", "remove the folder and get the model again"
         ) from error
     lacking = _untied(model, set(report["missing_keys"]))
     if lacking:
         raise ModelError(
-            f"{folder} lacks weights of {model_class.__name__} ({lacking[0]} and {len(lacking) - 1} more); "
-            "get the whole model again."
+            f"{folder} lacks weights of {model_class.__name__} ({lacking[0]} and {len(lacking) - 1} more)",
+            "get the whole model again",
         )
     return model
 
@@ -80,18 +80,18 @@ def _untied(model: Any, missing: set[str]) -> list[str]:
 
 def _load_processor(name: str, folder: Path) -> Any:
     if not any((folder / vocabulary).is_file() for vocabulary in _VOCABULARIES):
-        raise ModelError(f"{folder} holds no tokenizer ({', '.join(_VOCABULARIES)}); get the whole model again.")
+        raise ModelError(f"{folder} holds no tokenizer ({', '.join(_VOCABULARIES)})", "get the whole model again")
     try:
         processor = _any_processor(folder)
     except ImportError as error:
         raise _missing_package(name, error) from error
     except _LOADING_ERRORS as error:
         raise ModelError(
-            f"The tokenizer or image settings of {name} cannot be read from {folder} ({_line(error)}); "
-            "get the whole model again."
+            f"The tokenizer or image settings of {name} cannot be read from {folder} ({_line(error)})",
+            "get the whole model again",
         ) from error
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
-        raise ModelError(f"{folder} holds no processor for both pictures and text; get the whole model again.")
+        raise ModelError(f"{folder} holds no processor for both pictures and text", "get the whole model again")
     _process_with_pillow(processor, folder)
     return processor
 

@@ -126,7 +126,7 @@ def _open_clip_vision(model: Any) -> VisionTower:
 def _transformers_vision(model: Any) -> VisionTower:
     """Holds the picture side alone, so that the rest of a loaded model can be freed."""
     if not hasattr(model, "vision_model"):
-        raise ModelError(f"A {type(model).__name__} has no picture encoder; give a CLIPModel or SiglipModel.")
+        raise ModelError(f"A {type(model).__name__} has no picture encoder", "give a CLIPModel or SiglipModel")
     tower = model.vision_model
     if not hasattr(model, "visual_projection"):
         return VisionTower(

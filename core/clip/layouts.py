@@ -93,8 +93,8 @@ def match_open_clip(state: Mapping[str, Tensor], path: Path) -> str:
         if found is not None and found == _config_shape(config):
             return name
     raise ModelError(
-        f"{path} has the shapes of no architecture open_clip knows; put its open_clip_config.json beside it, "
-        f"with the file named open_clip_model.safetensors."
+        f"{path} has the shapes of no architecture open_clip knows",
+        "put its open_clip_config.json beside it, with the file named open_clip_model.safetensors",
     )
 
 

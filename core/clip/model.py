@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..cures import Give
 from ..devices import in_portions, pick_device
 from ..errors import ModelError
 from ..progress import SILENT, Progress
@@ -141,7 +142,8 @@ class Clip:
         if self._vision.encode_patches is None:
             raise ModelError(
                 f"{self.name} cannot say where in a picture something is, because its picture encoder is no plain "
-                "vision transformer; choose another such as ViT-L-14/openai."
+                "vision transformer",
+                Give("clip", "another such as ViT-L-14/openai"),
             )
         pixels = self._preprocess(image)[None].to(self.device, self.dtype)
         features = self._vision.encode_patches(pixels)[0].float()

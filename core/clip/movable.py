@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..cures import Give
 from ..devices import Arithmetic
 from ..errors import ModelError
 from .model import Clip
@@ -72,7 +73,7 @@ def _movable_text(clip: Clip, arithmetic: Arithmetic) -> _Tower | _Library:
         return _Tower(clip.text, arithmetic)
     if isinstance(clip.text, LibraryEncoder) and clip.text.module is not None:
         return _Library(clip.text, clip.text.module)
-    raise ModelError(f"{clip.name} has a text encoder that cannot be moved between devices; choose another.")
+    raise ModelError(f"{clip.name} has a text encoder that cannot be moved between devices", Give("clip"))
 
 
 class _Weights(nn.Module):

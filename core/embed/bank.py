@@ -59,8 +59,8 @@ class Bank:
         Raises EmbeddingError for another width, ModelError where the file is gone."""
         if joint.shape != self.centre.shape:
             raise EmbeddingError(
-                f"The picture's embedding is {joint.shape[-1]} wide, but the bank is for {len(self.centre)}; take the "
-                "CLIP that the bank was made with."
+                f"The picture's embedding is {joint.shape[-1]} wide, but the bank is for {len(self.centre)}",
+                "take the CLIP that the bank was made with",
             )
         away = joint.to(self.centre)
         away = away - self.centre if gap is None else gap.centred(away, self.spread)
@@ -78,7 +78,7 @@ class Bank:
                 return torch.cat([states[row : row + 1] for row in rows]).float()
         except (SafetensorError, OSError) as error:
             raise ModelError(
-                f"{self.path} cannot be read ({error}); it is made again when the program restarts."
+                f"{self.path} cannot be read ({error})", "it is made again when the program restarts"
             ) from error
 
 
@@ -108,7 +108,7 @@ def load_or_make(
             unfinished.unlink(missing_ok=True)
     made = Bank.read(path, key)
     if made is None:
-        raise ModelError(f"{path} cannot be read although it was just written; check the disk.")
+        raise ModelError(f"{path} cannot be read although it was just written", "check the disk")
     return made
 
 
@@ -136,7 +136,8 @@ def _write(path: Path, key: str, shape: tuple[int, int, int], joint: int, chunks
             (states,) = chunk.states
             halved = states.half()
             if not bool(torch.isfinite(halved).all()):
-                raise ModelError("The text encoder gives NaN or values past half precision; check the model's weights.")
+                problem = "The text encoder gives NaN or values past half precision"
+                raise ModelError(problem, "check the model's weights")
             file.write(halved.cpu().contiguous().numpy().tobytes())
             seen.append(chunk.joint.cpu())
         file.write(torch.cat(seen).contiguous().numpy().tobytes())

@@ -32,7 +32,7 @@ def projected_pooled(joint: Tensor, norm: float) -> Tensor:
     that the projected end state of a text has. Raises EmbeddingError for an embedding of zeros or NaN."""
     length = float(joint.norm())
     if not (0 < length < float("inf")):
-        raise EmbeddingError("The picture's embedding is zero or no number; check the CLIP model's weights.")
+        raise EmbeddingError("The picture's embedding is zero or no number", "check the CLIP model's weights")
     return joint * (norm / length)
 
 
@@ -46,10 +46,11 @@ def assembled(family: Family, states: Mapping[str, Tensor], pooled: Tensor | Non
             shape = " x ".join(map(str, part.shape))
             raise EmbeddingError(
                 f"{family.title} takes {encoder.width} numbers a position from {encoder.name}, but its states are "
-                f"{shape}; take the text encoder that belongs to the model."
+                f"{shape}",
+                "take the text encoder that belongs to the model",
             )
         parts.append(part)
     if len({len(part) for part in parts}) > 1:
-        raise EmbeddingError(f"The encoders' states for {family.title} differ in length; make them of the same text.")
+        raise EmbeddingError(f"The encoders' states for {family.title} differ in length", "make them of the same text")
     joined = torch.cat([part.to(parts[0]) for part in parts], dim=1) if parts else None
     return PromptEmbedding(family.name, joined, pooled).checked(family)

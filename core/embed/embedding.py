@@ -66,13 +66,13 @@ class PromptEmbedding:
         family = family or FAMILIES.get(self.family)
         if family is None:
             known = ", ".join(FAMILIES)
-            raise EmbeddingError(f"The embedding is for the unknown family {self.family!r}; known are {known}.")
+            raise EmbeddingError(f"The embedding is for the unknown family {self.family!r}", f"known are {known}")
         _check_states(self.states, family)
         _check_pooled(self.pooled, family)
         for name, tensor in (("states", self.states), ("pooled vector", self.pooled)):
             if tensor is not None and not bool(torch.isfinite(tensor).all()):
                 raise EmbeddingError(
-                    f"The embedding's {name} holds NaN or infinite values; make it again from intact weights."
+                    f"The embedding's {name} holds NaN or infinite values", "make it again from intact weights"
                 )
         return replace(self, states=_plain(self.states), pooled=_plain(self.pooled))
 
@@ -85,7 +85,7 @@ class PromptEmbedding:
             unfinished.replace(path)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
-            raise EmbeddingError(f"{path} cannot be written ({error.strerror}); choose another place.") from error
+            raise EmbeddingError(f"{path} cannot be written ({error.strerror})", "choose another place") from error
 
     @classmethod
     def load(cls, path: Path | str) -> PromptEmbedding:
@@ -100,7 +100,7 @@ class PromptEmbedding:
                 # copied, since Windows replaces no file that is mapped
                 tensors = {name: file.get_tensor(name).clone() for name in names}
         except (SafetensorError, OSError) as error:
-            raise EmbeddingError(f"{path} cannot be read as a prompt embedding ({error}).") from error
+            raise EmbeddingError(f"{path} cannot be read as a prompt embedding ({error})") from error
         return cls._of(metadata, tensors, str(path))
 
     def to_bytes(self) -> bytes:
@@ -123,16 +123,16 @@ class PromptEmbedding:
         try:
             tensors = load(data)
         except (SafetensorError, ValueError, KeyError) as error:
-            raise EmbeddingError(f"{source} cannot be read as a prompt embedding ({error}).") from error
+            raise EmbeddingError(f"{source} cannot be read as a prompt embedding ({error})") from error
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         return cls._of(header.get("__metadata__") or {}, tensors, source)
 
     @classmethod
     def _of(cls, metadata: Mapping[str, str], tensors: Mapping[str, Tensor], source: str) -> PromptEmbedding:
         if metadata.get("format") != _FORMAT:
-            raise EmbeddingError(f"{source} is no prompt embedding of this program; give a file that it wrote.")
+            raise EmbeddingError(f"{source} is no prompt embedding of this program", "give a file that it wrote")
         if metadata.get("version") != _VERSION:
-            raise EmbeddingError(f"{source} was written by another version of this program; update it.")
+            raise EmbeddingError(f"{source} was written by another version of this program", "update it")
         embedding = cls(
             metadata.get("family", ""),
             tensors.get("states"),
@@ -145,7 +145,7 @@ class PromptEmbedding:
         try:
             return embedding.checked()
         except EmbeddingError as error:
-            raise EmbeddingError(f"{source}: {error}") from error
+            raise EmbeddingError(f"{source}: {error.problem}", *error.cures) from error
 
     def _metadata(self) -> dict[str, str]:
         return {
@@ -164,7 +164,7 @@ def _check_states(states: Any, family: Family) -> None:
     fits = states is None if not family.encoders else _is_sequence(states, family.width)
     if not fits:
         shape = "absent" if states is None else "of the shape " + " x ".join(map(str, states.shape))
-        raise EmbeddingError(f"The embedding's states are {shape}, but {wanted}; make it for this family.")
+        raise EmbeddingError(f"The embedding's states are {shape}, but {wanted}", "make it for this family")
 
 
 def _is_sequence(states: Tensor | None, width: int) -> bool:
@@ -178,7 +178,7 @@ def _check_pooled(pooled: Tensor | None, family: Family) -> None:
         shape = "absent" if pooled is None else "of the shape " + " x ".join(map(str, pooled.shape))
         wanted = f"one of {family.pooled_width}" if family.pooled_width else "none"
         raise EmbeddingError(
-            f"The embedding's pooled vector is {shape}, but {family.title} takes {wanted}; make it for this family."
+            f"The embedding's pooled vector is {shape}, but {family.title} takes {wanted}", "make it for this family"
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ..clip.layers import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer, Padding
+from ..cures import Choose
 from ..errors import SettingsError
 from .kinds import Projection
 
@@ -158,5 +159,5 @@ def family_named(name: str) -> Family:
     """Raises SettingsError, which lists the names to choose from."""
     family = FAMILIES.get(name)
     if family is None:
-        raise SettingsError(f"There is no model family {name!r}; choose one of {', '.join(OFFERED)}.")
+        raise SettingsError(f"There is no model family {name!r}", Choose("family", tuple(OFFERED)))
     return family

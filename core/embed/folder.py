@@ -24,10 +24,10 @@ def save_as(embedding: PromptEmbedding, folder: Path, name: str) -> Path:
     folder = folder.resolve()
     path = (folder / f"{name.strip().removesuffix(ENDING)}{ENDING}").resolve()
     if folder not in path.parents or path.name == ENDING:
-        raise EmbeddingError(f"{name!r} is no name for a file in {folder}; give a plain one.")
+        raise EmbeddingError(f"{name!r} is no name for a file in {folder}", "give a plain one")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EmbeddingError(f"{path.parent} cannot be made ({error.strerror}); choose another name.") from error
+        raise EmbeddingError(f"{path.parent} cannot be made ({error.strerror})", "choose another name") from error
     embedding.save(path)
     return path

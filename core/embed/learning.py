@@ -39,7 +39,7 @@ def chunks(
     """What the encoders make of the prompts. Says beforehand how many there are and how large the file will be, and
     after the first chunk how long the rest takes. nbytes: of the file. Raises SettingsError for too few prompts."""
     if len(prompts) < FEWEST_TEXTS:
-        raise SettingsError(f"There are {len(prompts)} prompts to learn from; give {FEWEST_TEXTS} or more.")
+        raise SettingsError(f"There are {len(prompts)} prompts to learn from", f"give {FEWEST_TEXTS} or more")
     portions = [prompts[start : start + TEXTS_AT_ONCE] for start in range(0, len(prompts), TEXTS_AT_ONCE)]
     plan = f"Learning from {len(prompts):,} texts, {nbytes / 1e6:,.0f} MB"
     with progress.task(f"{plan}, timing the first {len(portions[0])}"):

@@ -41,14 +41,14 @@ class ClosedForm:
         Raises ModelError where the embedding does not fit or leaves nothing."""
         if joint.shape != self.inverse.shape[1:]:
             raise ModelError(
-                f"The picture's embedding is {joint.numel()} wide, but the projection is for {len(self.inverse.T)}; "
-                "take picture and text encoder from the same CLIP."
+                f"The picture's embedding is {joint.numel()} wide, but the projection is for {len(self.inverse.T)}",
+                "take picture and text encoder from the same CLIP",
             )
         state = self.inverse @ joint.to(self.inverse)
         length = float(state.norm())
         if not (math.isfinite(length) and length > 0):
             raise ModelError(
-                "The text projection leaves nothing of the picture's embedding; check the model's weights."
+                "The text projection leaves nothing of the picture's embedding", "check the model's weights"
             )
         return state * (self.norm / length)
 
@@ -78,11 +78,11 @@ def closed_form(
     left, singular, right = torch.linalg.svd(matrix, full_matrices=False)
     cut = default_cut(weights, matrix) if cut is None else cut
     if not (math.isfinite(cut) and 0 <= cut < float(singular[0])):
-        raise SettingsError(f"The cut is {cut:g}; give 0 or more, and less than {float(singular[0]):.3g}.")
+        raise SettingsError(f"is {cut:g}", f"give 0 or more, and less than {float(singular[0]):.3g}", control="cut")
     if norm is None:
         norm = PUBLISHED_NORM if is_published_model(weights) else side.mean_norms(prompts)[0]
     if not (math.isfinite(norm) and norm > 0):
-        raise SettingsError(f"The norm is {norm:g}; give a number above 0.")
+        raise SettingsError(f"is {norm:g}", "give a number above 0", control="norm")
     kept = singular > cut
     inverse = (right[kept].T / singular[kept]) @ left[:, kept].T
     return ClosedForm(inverse.float(), norm, side.start_state().cpu())
@@ -158,4 +158,6 @@ def edited(state: Tensor, prompt: Tensor, ends: Tensor, alpha: float = PUBLISHED
 
 def check_alpha(alpha: float) -> None:
     if not (math.isfinite(alpha) and 0 <= alpha <= _LARGEST_ALPHA):
-        raise SettingsError(f"alpha is {alpha:g}; give a number from 0 to {_LARGEST_ALPHA:g} (published: 0.6).")
+        raise SettingsError(
+            f"is {alpha:g}", f"give a number from 0 to {_LARGEST_ALPHA:g} (published: 0.6)", control="alpha"
+        )

@@ -21,11 +21,11 @@ def composed_prompts(vocabulary: Vocabulary, count: int, seed: str = "prompts") 
     learned from a fixed order would expect that order. Raises SettingsError for a count below 1.
     """
     if count < 1:
-        raise SettingsError(f"The number of prompts is {count}; give 1 or more.")
+        raise SettingsError(f"is {count}", "give 1 or more", control="learning_texts")
     rng = random.Random(f"{seed} {count}")
     pools = [category.phrases for category in vocabulary.positive() if category.phrases]
     if not pools:
-        raise SettingsError("The vocabulary holds no phrase to compose prompts from; give another.")
+        raise SettingsError("The vocabulary holds no phrase to compose prompts from", "give another")
     return tuple(_prompt(pools, rng) for _ in range(count))
 
 

@@ -18,8 +18,8 @@ def cropped(picture: Image.Image, box: Sequence[float]) -> Image.Image:
     edges = max(0, left), max(0, top), min(picture.width, left + width), min(picture.height, top + height)
     if edges[0] >= edges[2] or edges[1] >= edges[3]:
         raise ImageError(
-            f"The crop leaves nothing of a picture of {picture.width} x {picture.height} pixels; give left, top, width "
-            "and height in its pixels."
+            f"The crop leaves nothing of a picture of {picture.width} x {picture.height} pixels",
+            "give left, top, width and height in its pixels",
         )
     return picture.crop(edges)
 
@@ -32,7 +32,7 @@ def masked(picture: Image.Image, mask: Image.Image) -> Image.Image:
     shown = mask.convert("L").resize(picture.size, Image.Resampling.BILINEAR)
     box = shown.point([0] * 128 + [255] * 128).getbbox()
     if box is None:
-        raise ImageError("The mask is black all over; paint what counts white.")
+        raise ImageError("The mask is black all over", "paint what counts white")
     alone = Image.composite(picture, Image.new("RGB", picture.size, PAD_COLOR), shown)
     side = max(box[2] - box[0], box[3] - box[1])
     left, top = (box[0] + box[2] - side) // 2, (box[1] + box[3] - side) // 2

@@ -36,11 +36,11 @@ class RidgeFit:
 
     def __post_init__(self) -> None:
         if self.prompts < FEWEST_TEXTS:
-            raise SettingsError(f"The number of prompts is {self.prompts}; give {FEWEST_TEXTS} or more.")
+            raise SettingsError(f"is {self.prompts}", f"give {FEWEST_TEXTS} or more", control="learning_texts")
         if not 0 < self.strength < float("inf"):
-            raise SettingsError(f"The ridge's strength is {self.strength:g}; give a number above 0.")
+            raise SettingsError(f"is {self.strength:g}", "give a number above 0", control="learning_strength")
         if self.rank is not None and self.rank < 1:
-            raise SettingsError(f"The rank is {self.rank}; give 1 or more.")
+            raise SettingsError(f"is {self.rank}", "give 1 or more", control="learning_rank")
 
     def rank_for(self, joint: int, outputs: int, layers: int) -> int:
         """Two bytes a value of the right factor, which is nearly all of the file, besides the means."""
@@ -70,8 +70,8 @@ class SequenceMap:
         Raises EmbeddingError for another width."""
         if joint.shape[-1] != len(self.centre):
             raise EmbeddingError(
-                f"The picture's embedding is {joint.shape[-1]} wide, but the map is for {len(self.centre)}; take the "
-                "CLIP that the map was fitted with."
+                f"The picture's embedding is {joint.shape[-1]} wide, but the map is for {len(self.centre)}",
+                "take the CLIP that the map was fitted with",
             )
         inner = joint.to(self.centre)
         inner = inner - self.centre if gap is None else gap.centred(inner, self.spread)
@@ -134,7 +134,7 @@ class _Sums:
         covariance = self._xx / self._count - torch.outer(x, x)
         variance = float(covariance.trace())
         if not variance > 0 or any(not bool(torch.isfinite(each).all()) for each in self._y):
-            raise ModelError("The text encoder gives NaN, or the same for every text; check the model's weights.")
+            raise ModelError("The text encoder gives NaN, or the same for every text", "check the model's weights")
         covariance.diagonal().add_(fit.strength * variance)
         root = torch.linalg.cholesky(covariance)
         maps = []

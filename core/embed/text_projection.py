@@ -41,17 +41,17 @@ def checked_projection(projection: Tensor | None, width: int, joint: int | None 
     source = source or "The text encoder"
     cure = "give a safetensors file of a full CLIP that holds `text_projection.weight`"
     if projection is None:
-        raise ModelError(f"{source} has no text projection, as Stable Diffusion 1 checkpoints have none; {cure}.")
+        raise ModelError(f"{source} has no text projection, as Stable Diffusion 1 checkpoints have none", cure)
     if projection.ndim != 2 or projection.shape[1] != width or joint not in (None, projection.shape[0]):
         shape, wanted = " x ".join(map(str, projection.shape)), f"{joint or 'any'} x {width}"
-        raise ModelError(f"{source} has a text projection of the shape {shape} instead of {wanted}; {cure}.")
+        raise ModelError(f"{source} has a text projection of the shape {shape} instead of {wanted}", cure)
     projection = projection.detach().float()
     if not bool(torch.isfinite(projection).all()):
-        raise ModelError(f"{source} has a text projection with NaN or infinite values, so it was never loaded; {cure}.")
+        raise ModelError(f"{source} has a text projection with NaN or infinite values, so it was never loaded", cure)
     gain = float(projection.cpu().double().norm()) / math.sqrt(min(projection.shape))
     empty = bool((projection == 0).all(dim=0).any() or (projection == 0).all(dim=1).any())
     if empty or not _PLAUSIBLE_GAIN[0] <= gain <= _PLAUSIBLE_GAIN[1]:
-        raise ModelError(f"{source} has a text projection of zeros or garbage, so it was never loaded; {cure}.")
+        raise ModelError(f"{source} has a text projection of zeros or garbage, so it was never loaded", cure)
     return projection
 
 
@@ -89,7 +89,7 @@ def projection_file(name: str, hub: Hub, progress: Progress = SILENT) -> Path:
 def _known(name: str) -> KnownClip:
     known = find_known(name)
     if known is None or not known.transformers_repo:
-        raise ModelError(f"No text projection can be had by the name {name}; give a safetensors file that holds it.")
+        raise ModelError(f"No text projection can be had by the name {name}", "give a safetensors file that holds it")
     return known
 
 
@@ -130,11 +130,11 @@ def read_projection(path: Path | str, fingerprint: str | None = None, source: st
             turned = next((name for name in _OPEN_CLIP_KEYS if name in names), None)
             found = file.get_tensor(own) if own else file.get_tensor(turned).T if turned else None
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{source} cannot be read as safetensors ({error}); give another file.") from error
+        raise ModelError(f"{source} cannot be read as safetensors ({error})", "give another file") from error
     width = 0 if found is None else found.shape[-1]
     projection = checked_projection(found, width, source=source).contiguous()
     if fingerprint is not None and projection_fingerprint(projection) != fingerprint:
-        raise ModelError(f"{source} holds another text projection than the one asked for; give the original model's.")
+        raise ModelError(f"{source} holds another text projection than the one asked for", "give the original model's")
     return projection
 
 

@@ -15,6 +15,7 @@ from ..clip.layers import LAST, Layer, Padding
 from ..clip.text_encoder import TowerEncoder
 from ..clip.tokenizers import Tokenizer
 from ..clip.weights import TowerWeights, map_tensors
+from ..cures import Give
 from ..errors import ModelError, SettingsError
 from .families import Encoder
 
@@ -38,8 +39,8 @@ class TextSide:
         """Raises ModelError for text encoders whose states this project cannot compute."""
         if not isinstance(clip.text, TowerEncoder):
             raise ModelError(
-                f"{clip.name} has a text encoder that no supported diffusion model listens to; choose a CLIP such as "
-                "ViT-L-14/openai."
+                f"{clip.name} has a text encoder that no supported diffusion model listens to",
+                Give("clip", "one such as ViT-L-14/openai"),
             )
         return cls(clip.text.weights, clip.text.tokenizer, padding, clip.fingerprint)
 
@@ -98,7 +99,7 @@ class TextSide:
         """Mean length over the texts of the end-of-text state, and of the embedding it is projected to (0 where the
         tower has no projection). Raises SettingsError when there is no text."""
         if not texts:
-            raise SettingsError("There is no prompt to measure the text encoder's norm with; give some.")
+            raise SettingsError("There is no prompt to measure the text encoder's norm with", "give some")
         ends = torch.cat(
             [self._end_states(texts[i : i + _TEXTS_AT_ONCE]) for i in range(0, len(texts), _TEXTS_AT_ONCE)]
         )

@@ -172,15 +172,15 @@ class Hub:
                 continue
             if folder.shared:
                 raise ModelError(
-                    f"{repo} lies in the Hugging Face cache that other programs use too, {folder.repo_folder(repo)}; "
-                    "remove it there by hand if nothing else needs it."
+                    f"{repo} lies in the Hugging Face cache that other programs use too, {folder.repo_folder(repo)}",
+                    "remove it there by hand if nothing else needs it",
                 )
             try:
                 return folder.remove(repo)
             except OSError as error:
                 raise ModelError(
-                    f"{repo} cannot be removed from {folder.root} ({error.strerror or error}); "
-                    "close the programs that use it and try again."
+                    f"{repo} cannot be removed from {folder.root} ({error.strerror or error})",
+                    "close the programs that use it and try again",
                 ) from error
         raise ModelError(f"There is nothing of {repo} in {self.models}", Take("list models"))
 

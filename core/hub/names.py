@@ -40,26 +40,27 @@ def check_weights(folder: Path) -> tuple[str, ...]:
         return weights
     others = sorted(path.name for path in folder.glob("*") if path.suffix.lower() in WEIGHT_SUFFIXES)
     if (folder / WEIGHTS_INDEX).is_file():
-        raise ModelError(f"{folder} lacks files that its {WEIGHTS_INDEX} names; copy the whole model again.")
+        raise ModelError(f"{folder} lacks files that its {WEIGHTS_INDEX} names", "copy the whole model again")
     if others:
         raise ModelError(
-            f"{folder} holds its weights only as {', '.join(others)}, formats that are never opened; "
-            "save the model as safetensors."
+            f"{folder} holds its weights only as {', '.join(others)}, formats that are never opened",
+            "save the model as safetensors",
         )
-    raise ModelError(f"{folder} holds no {SINGLE_WEIGHTS}; give a folder in transformers format.")
+    raise ModelError(f"{folder} holds no {SINGLE_WEIGHTS}", "give a folder in transformers format")
 
 
 def check_names(repo: str, files: Iterable[str], revision: str = MAIN) -> None:
     """Refuses what is no repository name or revision, and files that are not on the list of what may be taken."""
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", repo, re.ASCII) or ".." in repo or "--" in repo:
-        raise ModelError(f"{repo!r} is not the name of a hub repository, which looks like owner/name.")
+        raise ModelError(f"{repo!r} is not the name of a hub repository, which looks like owner/name")
     if not re.fullmatch(r"\w[\w./-]*", revision, re.ASCII) or ".." in revision:
-        raise ModelError(f"{revision!r} is no branch, tag or commit that {repo} can have.")
+        raise ModelError(f"{revision!r} is no branch, tag or commit that {repo} can have")
     for name in files:
         if not is_safe_name(name):
             raise ModelError(
                 f"{name} of {repo} is never fetched: only safetensors weights and text files "
-                f"({', '.join(sorted(SAFE_SUFFIXES))}) are; look for a safetensors version of the model."
+                f"({', '.join(sorted(SAFE_SUFFIXES))}) are",
+                "look for a safetensors version of the model",
             )
 
 
@@ -77,7 +78,7 @@ def check_listed(repo: str, files: Iterable[str], sizes: Mapping[str, int | None
             continue
         if name.endswith(".safetensors"):
             _refuse_unsafe_only(repo, sizes)
-        raise NotOnHubError(f"{repo} has no file {name} on the hub; check the model's name.")
+        raise NotOnHubError(f"{repo} has no file {name} on the hub", "check the model's name")
 
 
 def listed_weights(repo: str, sizes: Mapping[str, int | None]) -> list[str]:
@@ -86,15 +87,15 @@ def listed_weights(repo: str, sizes: Mapping[str, int | None]) -> list[str]:
         if name in sizes:
             return [name]
     _refuse_unsafe_only(repo, sizes)
-    raise ModelError(f"{repo} has no {SINGLE_WEIGHTS}, so it is no model in transformers format.")
+    raise ModelError(f"{repo} has no {SINGLE_WEIGHTS}, so it is no model in transformers format")
 
 
 def _refuse_unsafe_only(repo: str, sizes: Mapping[str, int | None]) -> None:
     names = sorted(name for name in sizes if PurePosixPath(name).suffix.lower() in WEIGHT_SUFFIXES)
     if names and not any(name.endswith(".safetensors") for name in sizes):
         raise NotOnHubError(
-            f"{repo} offers its weights only as {', '.join(names[:3])}, formats that are never opened; "
-            "choose a model that comes as safetensors."
+            f"{repo} offers its weights only as {', '.join(names[:3])}, formats that are never opened",
+            "choose a model that comes as safetensors",
         )
 
 
@@ -102,7 +103,7 @@ def shards(repo: str, folder: Path) -> tuple[str, ...]:
     """The weight files that a downloaded index names, and the index."""
     names = indexed_weights(folder / WEIGHTS_INDEX)
     if not names:
-        raise ModelError(f"{WEIGHTS_INDEX} of {repo} cannot be read, so its weights are unknown; remove the model.")
+        raise ModelError(f"{WEIGHTS_INDEX} of {repo} cannot be read, so its weights are unknown", "remove the model")
     return names
 
 

@@ -37,7 +37,7 @@ def tensors_alone(remote: Remote, commit: str, file: str, tensors: Sequence[str]
         header = _header(parts.read(_PREFIX, _PREFIX + length, task))
     for name in tensors:
         if name not in header:
-            raise ModelError(f"{file} of {remote.repo} holds no {name}; give a file of a full CLIP.")
+            raise ModelError(f"{file} of {remote.repo} holds no {name}", "give a file of a full CLIP")
     places = [_place(header[name], _PREFIX + length) for name in tensors]
     total = sum(parts.cost(start, stop) for start, stop in places)
     with progress.task(f"Downloading {tensors[0]} of {remote.repo}", total, "B") as task:

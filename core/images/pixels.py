@@ -49,7 +49,7 @@ def array_to_image(array: np.ndarray, label: str) -> Image.Image:
     """
     shape = array.shape
     if array.ndim == 4 and shape[0] != 1:
-        raise ImageError(f"{label} is a batch of {shape[0]} pictures; give them one at a time.")
+        raise ImageError(f"{label} is a batch of {shape[0]} pictures", "give them one at a time")
     if array.ndim == 4:
         array = array[0]
     if array.ndim == 3 and array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
@@ -58,11 +58,11 @@ def array_to_image(array: np.ndarray, label: str) -> Image.Image:
         array = array[:, :, 0]
     if array.ndim != 2 and (array.ndim != 3 or array.shape[2] not in (3, 4)):
         raise ImageError(
-            f"{label} is an array of the shape {tuple(shape)}; give (height, width), "
-            "(height, width, channels) or (channels, height, width) with 1, 3 or 4 channels."
+            f"{label} is an array of the shape {tuple(shape)}",
+            "give (height, width), (height, width, channels) or (channels, height, width) with 1, 3 or 4 channels",
         )
     if array.size == 0:
-        raise ImageError(f"{label} is an array without values, of the shape {tuple(shape)}; give a picture.")
+        raise ImageError(f"{label} is an array without values, of the shape {tuple(shape)}", "give a picture")
     return Image.fromarray(np.ascontiguousarray(_to_uint8(array, label)))
 
 
@@ -70,16 +70,16 @@ def _to_uint8(array: np.ndarray, label: str) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if not np.issubdtype(array.dtype, np.floating):
-        raise ImageError(f"{label} is an array of {array.dtype} values; convert it to {_ACCEPTED}.")
+        raise ImageError(f"{label} is an array of {array.dtype} values", f"convert it to {_ACCEPTED}")
     values = array.astype(np.float32)
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise ImageError(f"{label} is an array with NaN or infinite values; give {_ACCEPTED}.")
+        raise ImageError(f"{label} is an array with NaN or infinite values", f"give {_ACCEPTED}")
     if low < -_FLOAT_OVERSHOOT or high > 1 + _FLOAT_OVERSHOOT:
         bytes_as_floats = low >= 0 and high <= 255
         raise ImageError(
-            f"{label} is a floating point array from {low:.3g} to {high:.3g}, but accepted are {_ACCEPTED}; "
-            + ("divide it by 255." if bytes_as_floats else "scale it to 0 to 1.")
+            f"{label} is a floating point array from {low:.3g} to {high:.3g}, but accepted are {_ACCEPTED}",
+            "divide it by 255" if bytes_as_floats else "scale it to 0 to 1",
         )
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
@@ -88,7 +88,7 @@ def _deep_grey_to_rgb(image: Image.Image, label: str) -> Image.Image:
     raw = np.asarray(image)
     low, high = float(raw.min()), float(raw.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise ImageError(f"{label} holds NaN or infinite values; save it again without them.")
+        raise ImageError(f"{label} holds NaN or infinite values", "save it again without them")
     full = next((full for full in _full_scales(image) if low >= 0 and high <= full), None)
     values = raw
     if full is None:

@@ -53,7 +53,7 @@ def open_images(sources: Any) -> list[Image.Image]:
     none, and ImageError."""
     several = sources if isinstance(sources, list | tuple) else [sources]
     if not several:
-        raise SettingsError("There is no picture; give one or more.")
+        raise SettingsError("There is no picture", "give one or more")
     return [open_image(source) for source in several]
 
 
@@ -81,12 +81,12 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{label} has more pixels than Pillow is set to allow; make it smaller.") from error
+        raise ImageError(f"{label} has more pixels than Pillow is set to allow", "make it smaller") from error
     except Exception as error:  # decoders raise anything at all for bytes they did not expect
         reason = (str(error).splitlines() or [""])[0].strip(" .") or type(error).__name__
         raise ImageError(
-            f"{label} cannot be decoded ({reason}) because it is damaged, cut off or of a rare kind; "
-            "download it again or save it as PNG."
+            f"{label} cannot be decoded ({reason}) because it is damaged, cut off or of a rare kind",
+            "download it again or save it as PNG",
         ) from error
 
 
@@ -105,7 +105,7 @@ def opened(source: Any, name: str | None = None) -> Iterator[tuple[BinaryIO, str
     elif hasattr(source, "read"):
         yield _read_stream(source, label), label
     else:
-        raise ImageError(f"{label} is of the type {type(source).__name__}; give a path, bytes or a binary file.")
+        raise ImageError(f"{label} is of the type {type(source).__name__}", "give a path, bytes or a binary file")
 
 
 def fit_image(image: Image.Image, fit: Fit) -> Image.Image:
@@ -165,29 +165,29 @@ def _read(source: Any, label: str) -> Image.Image:
     if hasattr(source, "__array__"):
         return _finish(array_to_image(np.asarray(source), label), label)
     raise ImageError(
-        f"{label} is of the type {type(source).__name__}; give a path, bytes, a binary file, a PIL image, "
-        "a NumPy array or a torch tensor."
+        f"{label} is of the type {type(source).__name__}",
+        "give a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor",
     )
 
 
 def _open_file(path: str, label: str) -> BinaryIO:
     try:
         if not path:
-            raise ImageError(f"{label} has an empty path; give the path of a picture file.")
+            raise ImageError(f"{label} has an empty path", "give the path of a picture file")
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ImageError(f"{label} is a folder; give a picture in it.")
+            raise ImageError(f"{label} is a folder", "give a picture in it")
         if not stat.S_ISREG(mode):  # opening a pipe or a device could wait for ever
-            raise ImageError(f"{label} is not a regular file; give a picture file.")
+            raise ImageError(f"{label} is not a regular file", "give a picture file")
         return Path(path).open("rb")
     except PermissionError as error:
-        raise ImageError(f"{label} may not be read by this user; change its permissions.") from error
+        raise ImageError(f"{label} may not be read by this user", "change its permissions") from error
     except (OSError, ValueError) as error:
         if path.lower().startswith(("http://", "https://", "data:")):
-            raise ImageError(f"{label} is a web address; download the picture and give its file.") from error
+            raise ImageError(f"{label} is a web address", "download the picture and give its file") from error
         if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            raise ImageError(f"{label} cannot be opened ({error.strerror}); check path and disk.") from error
-        raise ImageError(f"{label} does not exist; check the path.") from error
+            raise ImageError(f"{label} cannot be opened ({error.strerror})", "check path and disk") from error
+        raise ImageError(f"{label} does not exist", "check the path") from error
 
 
 def _read_stream(source: Any, label: str) -> BinaryIO:
@@ -195,21 +195,21 @@ def _read_stream(source: Any, label: str) -> BinaryIO:
         source.seek(0)
     data = source.read()
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise ImageError(f"{label} is not a file opened for binary reading; open it with the mode 'rb'.")
+        raise ImageError(f"{label} is not a file opened for binary reading", "open it with the mode 'rb'")
     return io.BytesIO(data)
 
 
 def _decode(stream: BinaryIO, label: str) -> Image.Image:
     head = stream.read(formats.HEAD_BYTES)
     if not head:
-        raise ImageError(f"{label} is empty (0 bytes); download or save it again.")
+        raise ImageError(f"{label} is empty (0 bytes)", "download or save it again")
     for size in formats.icon_sizes(stream):
         _check_size(size, label)
     try:
         with _identify(stream, head) as image:
             return _finish(image, label)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{label} {formats.describe(head)}.") from error
+        raise ImageError(f"{label} {formats.describe(head)}") from error
 
 
 def _identify(stream: BinaryIO, head: bytes) -> Image.Image:
@@ -237,10 +237,10 @@ def _finish(image: Image.Image, label: str) -> Image.Image:
 def _check_size(size: tuple[int, int], label: str) -> None:
     width, height = size
     if width == 0 or height == 0:
-        raise ImageError(f"{label} has no pixels ({width} x {height}); give a picture that has some.")
+        raise ImageError(f"{label} has no pixels ({width} x {height})", "give a picture that has some")
     if width * height > MAX_PIXELS:
         limit = f"{MAX_PIXELS // 1_000_000} million pixels"
-        raise ImageError(f"{label} is {width} x {height}, more than {limit}; make it smaller.")
+        raise ImageError(f"{label} is {width} x {height}, more than {limit}", "make it smaller")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -118,7 +118,7 @@ def changing(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise IndexFileError(f"Another run is changing the index {path}; wait until it is done.") from error
+        raise IndexFileError(f"Another run is changing the index {path}", "wait until it is done") from error
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
@@ -146,7 +146,7 @@ def read_index(place: str | os.PathLike[str]) -> PictureIndex:
             tensors = {name: file.get_tensor(name) for name in ("entries", "features", "turned", "probe")}
         return _assembled(path, metadata, tensors)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexFileError(f"The index {path} is damaged; delete it and index the folder anew.") from error
+        raise IndexFileError(f"The index {path} is damaged", "delete it and index the folder anew") from error
 
 
 def _assembled(path: Path, metadata: dict[str, str], tensors: dict[str, Any]) -> PictureIndex:
@@ -170,4 +170,4 @@ def _root_from(path: Path, root: Path) -> str:
 def refuse_empty(index: PictureIndex) -> None:
     """SettingsError for an index without pictures."""
     if not len(index):
-        raise SettingsError(f"The index of {index.root} holds no pictures; index a folder that has some.")
+        raise SettingsError(f"The index of {index.root} holds no pictures", "index a folder that has some")

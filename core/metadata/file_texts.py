@@ -40,7 +40,7 @@ def read_texts(source: Any, name: str | None = None) -> dict[str, str]:
     with opened(source, name) as (stream, label):
         head = stream.read(1024)
         if not head:
-            raise ImageError(f"{label} is empty (0 bytes); download or save it again.")
+            raise ImageError(f"{label} is empty (0 bytes)", "download or save it again")
         stream.seek(0)
         pairs = _png_texts(stream) if head.startswith(_PNG) else _other_texts(stream, head, label)
         return _limited(pairs)
@@ -113,9 +113,9 @@ def _other_texts(stream: BinaryIO, head: bytes, label: str) -> Iterator[tuple[st
         with Image.open(stream, formats=readable_formats()) as image:
             info, exif = dict(image.info), image.getexif()
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{label} has more pixels than Pillow is set to allow; make it smaller.") from error
+        raise ImageError(f"{label} has more pixels than Pillow is set to allow", "make it smaller") from error
     except Exception as error:  # decoders raise anything at all for bytes they did not expect
-        raise ImageError(f"{label} {describe(head)}.") from error
+        raise ImageError(f"{label} {describe(head)}") from error
     yield from _exif_texts(exif)
     comment = info.get("comment")
     if isinstance(comment, (str, bytes)):

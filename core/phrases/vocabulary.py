@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
+from ..cures import Choose
 from ..errors import PhraseError
 from .category import NEGATIVE, POSITIVE, Category, Vocabulary, artist_phrases
 from .peers import SOURCES
@@ -48,7 +49,7 @@ def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUIL
 def read_folder(folder: Path) -> dict[str, Category]:
     """Every phrase file of a folder as a category; PhraseError when there is none."""
     if not folder.is_dir():
-        raise PhraseError(f"{folder} is no folder of phrase files; give a folder that holds NAME.txt files.")
+        raise PhraseError(f"{folder} is no folder of phrase files", "give a folder that holds NAME.txt files")
     categories = {}
     for path in sorted(folder.iterdir()):
         match = _FILE_NAME.fullmatch(path.name)
@@ -56,7 +57,7 @@ def read_folder(folder: Path) -> dict[str, Category]:
             category = _read_category(path, category_name(match["name"]), match["top"])
             categories[category.name] = category
     if not categories:
-        raise PhraseError(f"{folder} holds no NAME.txt file; put one phrase a line into files such as flavors.txt.")
+        raise PhraseError(f"{folder} holds no NAME.txt file", "put one phrase a line into files such as flavors.txt")
     return categories
 
 
@@ -83,10 +84,10 @@ def select_categories(vocabulary: Vocabulary, names: Sequence[str] | None = None
     for name in names:
         found = next((known[each] for each in known if _is_called(each, name)), None)
         if found is None:
-            raise PhraseError(f"There is no category {name!r}; choose among {', '.join(sorted(known))}.")
+            raise PhraseError(f"There is no category {name!r}", Choose("categories", tuple(sorted(known))))
         chosen[found.name] = found
     if not chosen:
-        raise PhraseError(f"No category is named; choose among {', '.join(sorted(known))}.")
+        raise PhraseError("No category is named", Choose("categories", tuple(sorted(known))))
     return list(chosen.values())
 
 
@@ -101,14 +102,14 @@ def _is_called(category: str, name: str) -> bool:
 def read_phrases(path: Path) -> tuple[str, ...]:
     """The lines of a phrase file, trimmed, none blank, none twice. Raises PhraseError when it is unusable."""
     if path.stat().st_size > _LARGEST_FILE:
-        raise PhraseError(f"{path} is larger than 64 MiB; that is no phrase list.")
+        raise PhraseError(f"{path} is larger than 64 MiB, so it is no phrase list", "name another")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise PhraseError(f"{path} cannot be read as UTF-8 text ({error}); save it as UTF-8.") from error
+        raise PhraseError(f"{path} cannot be read as UTF-8 text ({error})", "save it as UTF-8") from error
     phrases = tuple(dict.fromkeys(line for line in (raw.strip() for raw in text.splitlines()) if line))
     if not phrases:
-        raise PhraseError(f"{path} holds no phrase; write one a line or remove the file.")
+        raise PhraseError(f"{path} holds no phrase", "write one a line or remove the file")
     return phrases
 
 

@@ -157,7 +157,7 @@ def analyse(
 def check_top(top: int) -> None:
     """SettingsError unless top is 1 or more."""
     if top < 1:
-        raise SettingsError(f"top is {top}; give 1 or more.")
+        raise SettingsError(f"is {top}", "give 1 or more", control="top")
 
 
 def softmax(similarities: np.ndarray, logit_scale: float) -> np.ndarray:

@@ -65,15 +65,15 @@ class Match:
 def check_question(phrases: Sequence[str], templates: Sequence[str]) -> None:
     """SettingsError when there is nothing to ask, or a template has no {} for the phrase."""
     if isinstance(phrases, str) or isinstance(templates, str):
-        raise SettingsError("Phrases or templates are one text; give a list of texts.")
+        raise SettingsError("Phrases or templates are one text", "give a list of texts")
     if not phrases:
-        raise SettingsError("There are no phrases to match; give one or more.")
+        raise SettingsError("There are no phrases to match", "give one or more")
     if not all(phrase.strip() for phrase in phrases):
-        raise SettingsError("A phrase to match is empty; leave it out.")
+        raise SettingsError("A phrase to match is empty", "leave it out")
     for template in templates:
         if _PLACE not in template:
             raise SettingsError(
-                f"The template {template!r} has no {{}}; put {{}} where the phrase goes, as in 'a photo of {{}}'."
+                f"The template {template!r} has no {{}}", "put {} where the phrase goes, as in 'a photo of {}'"
             )
 
 

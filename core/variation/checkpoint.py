@@ -14,6 +14,7 @@ import torch
 
 from ..clip.tokenizers import TransformersTokenizer
 from ..clip.weights import from_transformers
+from ..cures import Install
 from ..devices import pick_device
 from ..embed.families import FAMILIES, Encoder, Family
 from ..embed.text_side import TextSide, whole_tower
@@ -74,7 +75,7 @@ class Checkpoint:
 
 def _fetched(hub: Hub, name: str, half: bool, progress: Progress) -> tuple[Path, str | None]:
     if name.count("/") != 1 or name.endswith(SUFFIX):
-        raise ModelError(f"There is no file or folder {name}, and a hub id has the form OWNER/NAME; give either.")
+        raise ModelError(f"There is no file or folder {name}, and a hub id has the form OWNER/NAME", "give either")
     return fetch_pipeline(hub, name, half, progress)
 
 
@@ -84,15 +85,15 @@ def _read(name: str, read: Callable[[], Any]) -> Any:
     except (OSError, ValueError, KeyError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
         raise ModelError(
-            f"The checkpoint {name} cannot be loaded ({first}); give a hub id, a folder in diffusers' format or a "
-            "safetensors file."
+            f"The checkpoint {name} cannot be loaded ({first})",
+            "give a hub id, a folder in diffusers' format or a safetensors file",
         ) from error
 
 
 def _from_folder(diffusers: Any, name: str, folder: Path, options: Mapping[str, Any]) -> Any:
     kind = str(diffusers.DiffusionPipeline.load_config(folder).get("_class_name", ""))
     if kind not in {family.pipeline for family in _RENDERED}:
-        raise ModelError(f"{name} is a {kind or 'model of an unknown kind'}; give Stable Diffusion 1, 2 or XL.")
+        raise ModelError(f"{name} is a {kind or 'model of an unknown kind'}", "give Stable Diffusion 1, 2 or XL")
     made = getattr(diffusers, kind)
     takes = inspect.signature(made.__init__).parameters
     unused: dict[str, Any] = {name: None for name in NOT_NEEDED if name in takes}
@@ -129,7 +130,8 @@ def diffusers_module() -> Any:
         import diffusers
     except (ImportError, RuntimeError, OSError) as error:
         raise MissingPackageError(
-            "Rendering needs the package diffusers, which is absent or cannot be imported; run `pip install diffusers`."
+            "Rendering needs the package diffusers, which is absent or cannot be imported",
+            Install(("diffusers",)),
         ) from error
     return diffusers
 
@@ -145,8 +147,8 @@ def _family(pipeline: Any, name: str) -> Family:
     if found is None:
         told = " and ".join(map(str, widths)) or "0"
         raise ModelError(
-            f"{name or 'The pipeline'} listens to a text encoder {told} wide, which no supported family has; give "
-            "Stable Diffusion 1, 2 or XL."
+            f"{name or 'The pipeline'} listens to a text encoder {told} wide, which no supported family has",
+            "give Stable Diffusion 1, 2 or XL",
         )
     return found
 
@@ -163,5 +165,5 @@ def _side(model: Any, tokenizer: Any, encoder: Encoder) -> TextSide:
     tokens = TransformersTokenizer(tokenizer, tokenizer.model_max_length)
     weights = from_transformers(model, tokens.start_of_text, tokens.end_of_text)
     if weights is None:
-        raise ModelError(f"The text encoder {encoder.name} is no CLIP text tower; give another checkpoint.")
+        raise ModelError(f"The text encoder {encoder.name} is no CLIP text tower", "give another checkpoint")
     return TextSide(whole_tower(weights, encoder), tokens, encoder.padding)

@@ -18,20 +18,21 @@ def family_of_file(path: Path) -> Family:
     from safetensors import SafetensorError, safe_open
 
     if path.suffix != SUFFIX:
-        raise ModelError(f"{path} is no safetensors file, and no other kind is opened; convert the checkpoint.")
+        raise ModelError(f"{path} is no safetensors file, and no other kind is opened", "convert the checkpoint")
     try:
         with safe_open(str(path), framework="pt") as file:
             names = set(file.keys())
             channels = file.get_slice(_FIRST_LAYER).get_shape()[1] if _FIRST_LAYER in names else None
     except SafetensorError as error:
-        raise ModelError(f"{path} cannot be read as safetensors ({error}); download it again.") from error
+        raise ModelError(f"{path} cannot be read as safetensors ({error})", "download it again") from error
     told = [family for family in FAMILIES.values() if family.prefix]
     family = next((each for each in told if any(name.startswith(each.prefix) for name in names)), None)
     if family is None or channels is None:
         raise ModelError(
             f"{path} holds no whole Stable Diffusion 1, 2 or XL, with its text encoders, under the names that webuis "
-            "use; give such a checkpoint."
+            "use",
+            "give such a checkpoint",
         )
     if channels != _LATENT_CHANNELS:
-        raise ModelError(f"{path} is made for inpainting or the like; give a checkpoint that renders from text alone.")
+        raise ModelError(f"{path} is made for inpainting or the like", "give a checkpoint that renders from text alone")
     return family
