@@ -99,12 +99,10 @@ def _outputs() -> str:
 
 
 def _with_options(kind: type[Sink]) -> str:
-    place = {"beside": "", "file": f", in desc.{kind.output} or the file -o", "folder": ", in the folder -o"}[
-        kind.where
-    ]
+    places = {"file": f", in desc.{kind.output} or the file -o", "folder": ", in the folder -o"}
     columns = "; more with --columns" if kind.takes_columns else ""
     undo = "; --undo takes it back" if kind.undoable else ""
-    return place + columns + undo + (" (default)" if kind is TextSink else "")
+    return places.get(kind.where, "") + columns + undo + (" (default)" if kind is TextSink else "")
 
 
 def _with_columns() -> str:
