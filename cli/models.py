@@ -132,9 +132,7 @@ def _agreed(question: str, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UnrenderError(
-            f"Nobody is there to answer: {question.rstrip('?')}", "add --yes to do it without being asked"
-        )
+        raise UnrenderError(f'Nobody is here to be asked "{question}"', "add --yes to do it without being asked")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().casefold() in ("y", "yes")
