@@ -10,6 +10,9 @@ from typing import Any
 from .cures import Install
 from .errors import MissingPackageError
 
+LOCAL_WITHOUT_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""How transformers' Auto classes read a folder. Unless told, they ask at the terminal whether to run code it holds."""
+
 
 def transformers_version() -> tuple[int, int]:
     """Major and minor version of the installed transformers. Raises MissingPackageError when there is none."""

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from ..cures import Give, Install
 from ..errors import MissingPackageError, ModelError
 from ..hub.names import check_weights
-from ..transformers_access import quiet_transformers, transformers_attribute, transformers_version
+from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute, transformers_version
 from .classes import check_class, read_config
 from .models import CaptionModel, model_for
 
@@ -99,7 +99,7 @@ def _load_processor(name: str, folder: Path) -> Any:
 def _any_processor(folder: Path) -> Any:
     auto = transformers_attribute("AutoProcessor")
     try:
-        processor = auto.from_pretrained(str(folder), local_files_only=True)
+        processor = auto.from_pretrained(str(folder), **LOCAL_WITHOUT_CODE)
         if hasattr(processor, "tokenizer"):
             return processor
     except ImportError:
@@ -144,9 +144,9 @@ class _Pair:
 def _tokenizer(folder: Path) -> Any:
     auto = transformers_attribute("AutoTokenizer")
     try:
-        return auto.from_pretrained(str(folder), local_files_only=True)
+        return auto.from_pretrained(str(folder), **LOCAL_WITHOUT_CODE)
     except Exception:  # noqa: BLE001 - see _any_processor
-        return auto.from_pretrained(str(folder), local_files_only=True, use_fast=False)
+        return auto.from_pretrained(str(folder), **LOCAL_WITHOUT_CODE, use_fast=False)
 
 
 def _process_with_pillow(processor: Any, folder: Path) -> None:
@@ -157,7 +157,7 @@ def _process_with_pillow(processor: Any, folder: Path) -> None:
     choice: dict[str, Any] = {"backend": "pil"} if transformers_version() >= (5, 0) else {"use_fast": False}
     auto = transformers_attribute("AutoImageProcessor")
     try:
-        processor.image_processor = auto.from_pretrained(str(folder), local_files_only=True, **choice)
+        processor.image_processor = auto.from_pretrained(str(folder), **LOCAL_WITHOUT_CODE, **choice)
     except (ImportError, OSError, ValueError):
         return  # some exist only for torchvision, which then is there
 

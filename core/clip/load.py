@@ -17,7 +17,7 @@ from ..devices import pick_arithmetic
 from ..errors import ModelError, NotOnHubError
 from ..hub import Hub
 from ..progress import Progress
-from ..transformers_access import quiet_transformers, transformers_attribute
+from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute
 from . import assemble, layouts
 from .assemble import Placement
 from .model import Clip
@@ -129,8 +129,8 @@ class _Loader:
             raise ModelError(f"{folder} holds no {TRANSFORMERS_WEIGHTS}, and no other format is opened.")
         auto_model, auto_tokenizer = transformers_attribute("AutoModel"), transformers_attribute("AutoTokenizer")
         with _sentence_for(folder), quiet_transformers():
-            model = auto_model.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
-            tokenizer = auto_tokenizer.from_pretrained(str(folder), local_files_only=True)
+            model = auto_model.from_pretrained(str(folder), use_safetensors=True, **LOCAL_WITHOUT_CODE)
+            tokenizer = auto_tokenizer.from_pretrained(str(folder), **LOCAL_WITHOUT_CODE)
         settings = _read_json(folder / "preprocessor_config.json")
         return self._from_transformers(model, tokenizer, Preprocess.from_transformers(settings))
 
