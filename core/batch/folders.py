@@ -17,7 +17,9 @@ _WITH_PLUGINS = (".avif", ".heic", ".heif")
 
 
 class Source(Protocol):
-    """Gives items in the same order on every run. root: the folder it is about, where notes and outputs belong."""
+    """Gives items in the same order on every run. root: the folder it is about, where notes and outputs belong.
+
+    One that is a file itself, or several, has them as `reads`: no output may replace them."""
 
     root: Path
 
@@ -71,6 +73,7 @@ class JoinedSource:
             raise SettingsError("There is no source; name a folder.")
         self._sources = sources
         self.root = sources[0].root
+        self.reads = tuple(path for source in sources for path in getattr(source, "reads", ()))
 
     def __iter__(self) -> Iterator[Item]:
         for source in self._sources:

@@ -27,6 +27,7 @@ class ListSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self.root = self._path.parent
+        self.reads = (self._path,)
         readers: dict[str, Callable[[], Iterator[str]]] = {
             ".csv": self._from_table,
             ".tsv": self._from_table,

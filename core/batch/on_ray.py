@@ -44,6 +44,8 @@ class RayBatch:
         jobs: int | None = None,
         progress: Progress = SILENT,
     ) -> None:
+        from ..engine import Engine
+
         if settings.device.startswith("cuda:"):
             raise SettingsError(f"Ray chooses among a machine's GPUs, not --device {settings.device}; give cuda.")
         self._whole = sink_of(shard=WHOLE)
@@ -53,6 +55,7 @@ class RayBatch:
                 "meanwhile; leave out --engine ray."
             )
         self._settings = replace(settings, limits=dict(settings.limits))  # which Ray can send
+        self._engine = Engine(replace(settings, device="cpu"))  # loads nothing; the workers' devices are not here
         self._source = source
         self._sink_of = sink_of
         self._mode: Mode = mode
@@ -64,6 +67,7 @@ class RayBatch:
 
     def __iter__(self) -> Iterator[ShardDone]:
         _check_package()
+        self._engine.check(self._mode)
         with folder_lock(self._whole.place, _DRIVER):
             items = list(told_apart(self._source, self._whole, Past()))
             note = ShardsNote(self._whole)
@@ -78,18 +82,15 @@ class RayBatch:
 
     def _left(self, items: Sequence[Item], count: int) -> list[ShardWork]:
         """The shards that are not complete."""
-        from ..engine import Engine
-
         parts: list[list[Item]] = [[] for _ in range(count)]
         for item in items:
             parts[number_of_shard(item.name, count) - 1].append(item)
-        engine = Engine(self._settings)  # loads nothing
         how = {"resume": self._resume, "patience": LOST_LOCK_SECONDS}
         left = []
         for number, part in enumerate(parts, 1):
             shard = Shard(number, count)
             work = ShardWork(shard, self._source.root, tuple(part), 0)
-            batch = Batch(engine, work, self._sink_of(shard=shard), self._mode, shard=shard, **how)
+            batch = Batch(self._engine, work, self._sink_of(shard=shard), self._mode, shard=shard, **how)
             past = batch.hand_over()
             if past.finished and not batch.total:
                 self.skipped += batch.skipped

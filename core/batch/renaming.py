@@ -42,7 +42,10 @@ class RenameSink(FilesSink):
         return {"template": self._template.text}
 
     def make_way(self, items: Sequence[Item]) -> None:
-        """What an earlier run can be undone with keeps its place under a number."""
+        """What an earlier run can be undone with keeps its place under a number. Raises SettingsError for pictures that
+        are no files of their own."""
+        for item in items:
+            _ = item.file
         if not self.journal.exists() or not any(outcome.plan for outcome in outcomes(self.journal)):
             return
         number = 1

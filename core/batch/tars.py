@@ -61,6 +61,7 @@ class TarSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self.root = self._path.parent
+        self.reads = (self._path,)
 
     def __iter__(self) -> Iterator[Item]:
         samples: dict[str, list[Part]] = {}

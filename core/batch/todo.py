@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ImageError, SettingsError
+from ..places import are_one
 from .folders import Source
 from .items import Item, Outcome
 from .journal import Past
@@ -63,6 +64,10 @@ def told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
     made = None if sink.produces is None else Path(_plain(sink.produces))
     if made is not None and (root := Path(_plain(source.root))).is_relative_to(made):
         raise SettingsError(f"{made} holds the pictures themselves ({root}); name another folder with -o.")
+    written = getattr(sink, "path", None)
+    for read in getattr(source, "reads", ()):
+        if isinstance(written, Path) and are_one(written, read):
+            raise SettingsError(f"{read} is read itself and would be replaced; name another file.")
     names: set[str] = set()
     moved = {Path(_plain(sink.place / name)) for name in past.moved}
     owners: dict[Path, str] = {}

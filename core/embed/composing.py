@@ -33,8 +33,7 @@ def mixed(
     Raises SettingsError for no embedding, unsuitable weights or an unknown way, EmbeddingError where they do not fit
     together.
     """
-    if how not in MIXES:
-        raise SettingsError(f"Pictures cannot be mixed by {how!r}; choose one of {', '.join(MIXES)}.")
+    check_mix(how)
     if not embeddings:
         raise SettingsError("There is no picture; give one or more.")
     factors = shares(len(embeddings), weights)
@@ -93,6 +92,11 @@ def without(
         states=less(embedding.states, unwanted.states, neutral.states),
         pooled=less(embedding.pooled, unwanted.pooled, neutral.pooled),
     )
+
+
+def check_mix(how: str) -> None:
+    if how not in MIXES:
+        raise SettingsError(f"Pictures cannot be mixed by {how!r}; choose one of {', '.join(MIXES)}.")
 
 
 def check_strength(strength: float) -> None:

@@ -17,8 +17,9 @@ from ..errors import ModelError, SettingsError
 from ..phrases import Vocabulary
 from ..phrases.swapping import swapped
 from ..progress import SILENT, Progress
+from ..prompt.together import check_weights
 from .bank import Bank, bank_bytes, load_or_make
-from .composing import Mix, blended, check_strength, mixed
+from .composing import Mix, blended, check_mix, check_strength, mixed
 from .conditioning import assembled, projected_pooled
 from .embedding import PromptEmbedding
 from .families import CLIP_G, CLIP_L, PROJECTIONS, Encoder, Family, Projection
@@ -33,6 +34,7 @@ from .text_side import TextSide
 
 _PROMPTS_FOR_NORMS = 256
 _MOST_CORRECTION = 4.0
+UNDESCRIBED = "The projection anchored needs a prompt that describes each picture; give one."
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Blend:
     swaps: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_mix(self.mix)
         check_alpha(self.alpha)
         check_strength(self.strength)
         if not (math.isfinite(self.correction) and 0 <= self.correction <= _MOST_CORRECTION):
@@ -114,14 +117,11 @@ class Embedder:
 
         Raises SettingsError, EmbeddingError, ModelError."""
         blend, chosen = blend or Blend(), self.choice(projection)
-        if blend.text and chosen in ("ridge", "bank") and blend.strength == 1:
-            raise SettingsError(f"A text joins the projection {chosen} by strength; give a strength below 1.")
-        if blend.swaps and chosen != "anchored":
-            raise SettingsError("Phrases are swapped in a prompt, which only the projection anchored has; choose that.")
         if blend.anchor is not None:
             anchors = [blend.anchor] * len(pictures)
+        check_blend(blend, len(pictures), chosen)
         if chosen == "anchored" and len(anchors) != len(pictures):
-            raise SettingsError("The projection anchored needs a prompt that describes each picture; give one.")
+            raise SettingsError(UNDESCRIBED)
         singles = []
         for number, joint in enumerate(features):
             if chosen == "anchored":
@@ -194,12 +194,11 @@ class Embedder:
         )
 
     def _swapped(self, prompt: str, swaps: Mapping[str, str]) -> str:
-        vocabulary = self._vocabulary() if swaps else None
+        if not swaps:
+            return prompt
+        vocabulary = self._vocabulary()
+        check_swaps(swaps, vocabulary)
         for category, phrase in swaps.items():
-            assert vocabulary is not None
-            if category not in vocabulary.categories:
-                known = ", ".join(each.name for each in vocabulary.positive())
-                raise SettingsError(f"There is no category {category!r} to swap a phrase of; choose one of {known}.")
             prompt = swapped(prompt, vocabulary.phrases(category), phrase)
         return prompt
 
@@ -280,6 +279,24 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
     if [encoder.layer for encoder in family.encoders] != [LAST]:
         raise SettingsError(f"pinv cannot reach what {family.title} listens to; choose the projection ridge.")
     return "pinv"
+
+
+def check_blend(blend: Blend, pictures: int, projection: str | None = None) -> None:
+    """What is known to be wrong of a blend of so many pictures before they are looked at. projection: None while that
+    waits for the text encoders. Raises SettingsError."""
+    check_weights(pictures, blend.weights)
+    if blend.text and projection in ("ridge", "bank") and blend.strength == 1:
+        raise SettingsError(f"A text joins the projection {projection} by strength; give a strength below 1.")
+    if blend.swaps and projection not in (None, "anchored"):
+        raise SettingsError("Phrases are swapped in a prompt, which only the projection anchored has; choose that.")
+
+
+def check_swaps(swaps: Mapping[str, str], vocabulary: Vocabulary) -> None:
+    """SettingsError for a category that the vocabulary has not."""
+    for category in swaps:
+        if category not in vocabulary.categories:
+            known = ", ".join(each.name for each in vocabulary.positive())
+            raise SettingsError(f"There is no category {category!r} to swap a phrase of; choose one of {known}.")
 
 
 def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str], Clip]) -> TextSide:

@@ -18,6 +18,9 @@ class Seen:
     features: Tensor
     keys: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.keys)
+
     @classmethod
     def of(cls, embeddings: Tensor) -> Seen:
         """From joint embeddings [pictures, joint width] of any length; their hashes stand for those of the pictures.

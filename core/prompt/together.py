@@ -19,14 +19,19 @@ def shares(count: int, weights: Sequence[float] | None) -> Tensor:
 
     Raises SettingsError for weights that are not one of zero or more for each picture, or that are all zero.
     """
+    check_weights(count, weights)
+    factors = torch.tensor([1.0] * count if weights is None else list(weights), dtype=torch.float64)
+    return factors / factors.sum()
+
+
+def check_weights(count: int, weights: Sequence[float] | None) -> None:
+    """SettingsError for weights that `shares` refuses; for before the pictures are looked at."""
     if weights is None:
-        weights = [1.0] * count
+        return
     if len(weights) != count:
         raise SettingsError(f"There are {len(weights)} weights for {count} pictures; give one weight for each picture.")
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
         raise SettingsError("A weight is below zero or no number, or all are zero; give numbers of zero and more.")
-    factors = torch.tensor(list(weights), dtype=torch.float64)
-    return factors / factors.sum()
 
 
 def shared_features(features: Tensor, weights: Sequence[float] | None = None) -> Tensor:

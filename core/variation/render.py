@@ -107,6 +107,15 @@ def render_together(
     return [Image.fromarray(each.numpy()) for each in (pixels * 255).round().to(torch.uint8)]
 
 
+def check_family(checkpoint: Checkpoint, embedding: PromptEmbedding) -> None:
+    """EmbeddingError for an embedding that the checkpoint cannot take."""
+    if embedding.family != checkpoint.family.name or embedding.states is None:
+        raise EmbeddingError(
+            f"The embedding is for {embedding.family}, but {checkpoint.name or 'the checkpoint'} is of the family "
+            f"{checkpoint.family.name}; make it for that one."
+        )
+
+
 def usual_size(checkpoint: Checkpoint) -> tuple[int, int]:
     """The width and height in pixels that the checkpoint was made for."""
     pipeline = checkpoint.pipeline
@@ -126,11 +135,7 @@ def _conditioning(
     checkpoint: Checkpoint, embeddings: Sequence[PromptEmbedding], negative: PromptEmbedding
 ) -> dict[str, Tensor | None]:
     for each in (*embeddings, negative):
-        if each.family != checkpoint.family.name or each.states is None:
-            raise EmbeddingError(
-                f"The embedding is for {each.family}, but {checkpoint.name or 'the checkpoint'} is of the family "
-                f"{checkpoint.family.name}; make it for that one."
-            )
+        check_family(checkpoint, each)
     *states, against = _equally_long([each.states for each in (*embeddings, negative) if each.states is not None])
     pipeline, count = checkpoint.pipeline, len(embeddings)
 

@@ -1,0 +1,30 @@
+"""What is known to be wrong of an interrogation before any model is there to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..errors import PhraseError, SettingsError
+from ..phrases.vocabulary import CATEGORIES, Vocabulary, category_name
+from ..settings import MODES, Mode
+
+
+def check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise SettingsError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
+
+
+def check_captions(mode: Mode, captions: Sequence[str]) -> None:
+    """SettingsError where the mode has nothing but a caption, and one of them is empty."""
+    if mode == "caption" and not all(caption.strip() for caption in captions):
+        raise SettingsError("The caption mode needs a captioner or a given caption; name one of them.")
+
+
+def known_limits(limits: Mapping[str, int], vocabulary: Vocabulary) -> dict[str, int]:
+    """By the names that the vocabulary has for its categories. Raises PhraseError for one there is not."""
+    named = {category_name(name): limit for name, limit in limits.items()}
+    for name in named:
+        if name not in vocabulary.categories and name not in CATEGORIES:
+            known = ", ".join(vocabulary.categories)
+            raise PhraseError(f"There is no category {name!r} to limit; this vocabulary has {known}.")
+    return named
