@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
 from . import engine_options
-from .pictures import expand, read_picture
+from .pictures import expand, is_picture_file, read_picture
 from .streams import complain, quiet_libraries
 
 if TYPE_CHECKING:
@@ -115,15 +115,24 @@ def run(options: argparse.Namespace) -> int:
             for name, each in zip(names, files, strict=True):
                 sys.stdout.write(f"{name}\t{each.description}\n")
             return 0
+        _check_output(options)
         made = mixed(files, options.weights, options.mix)
     else:
         made = _embedded(options, names, files)
-    if options.output is None:
-        raise SettingsError("There is no file to write; name it with -o.")
     made.save(options.output)
     if made.remark:
         complain(made.remark)
     return 0
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    from ..core.places import check_file
+
+    if options.output is None:
+        raise SettingsError("There is no file to write; name it with -o.")
+    if options.output.suffix != _ENDING:
+        raise SettingsError(f"{options.output} has no name of an embedding, which ends in {_ENDING}; name it so.")
+    check_file(options.output)
 
 
 def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence[PromptEmbedding]) -> PromptEmbedding:
@@ -131,6 +140,7 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
         raise SettingsError("Embeddings and pictures cannot be mixed at once; embed the pictures first.")
     if options.family is None or options.output is None:
         raise SettingsError("A picture is embedded for a family of models, into a file; give --for and -o.")
+    _check_output(options)
     from ..core.embed.composing import without
     from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.families import family_named
@@ -147,9 +157,10 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
         raise SettingsError("--gap-pictures and --prompts are for what learns; choose --projection ridge, for example.")
     fit = None if options.prompts is None else Fit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
-    unwanted = read_picture(options.minus) if options.minus and Path(options.minus).is_file() else None
+    unwanted = read_picture(options.minus) if options.minus and is_picture_file(options.minus) else None
     progress = terminal_progress(quiet=not sys.stderr.isatty())
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
+        engine.check_embedding(len(pictures), family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None
         made = engine.embed(pictures, family.name, projection, blend, gap, fit)
         if not options.minus:

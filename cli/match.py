@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError, SettingsError
 from . import engine_options
-from .pictures import STANDARD_INPUT, expand, read_picture
+from .pictures import PICTURE_SUFFIXES, STANDARD_INPUT, expand, read_picture
 from .streams import quiet_libraries
 from .tables import write_csv, write_heading, write_rows
 
 if TYPE_CHECKING:
     from ..core.study.match import Match
 
-_PICTURE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2")
-)
 _EPILOG = """\
 pictures and phrases
   arguments that are files, and -, are pictures; all others are phrases, as are those of --phrase and --phrases
@@ -113,7 +110,7 @@ def pictures_and_phrases(items: Sequence[str]) -> tuple[list[str], list[str]]:
         # os.path, because pathlib fails on texts too long for a file's name
         if item == STANDARD_INPUT or os.path.isfile(item) or glob.glob(item):  # noqa: PTH113, PTH207
             names += expand([item])
-        elif os.path.splitext(item)[1].casefold() in _PICTURE_SUFFIXES:  # noqa: PTH122
+        elif os.path.splitext(item)[1].casefold() in PICTURE_SUFFIXES:  # noqa: PTH122
             raise ImageError(f"There is no picture {item}; give --phrase {item!r} if it is a phrase.")
         else:
             phrases.append(item)

@@ -46,6 +46,9 @@ def run(options: argparse.Namespace) -> int:
     settings = engine_options.settings_from(options)
     address = network.address_from(options)
     quiet_libraries()
+    from ..core.engine import Engine
+
+    Engine(settings).check()
     try:
         import uvicorn
 

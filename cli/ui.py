@@ -40,8 +40,11 @@ def run(options: argparse.Namespace) -> int:
     address = network.address_from(options)
     quiet_libraries()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    from ..core.engine import Engine
     from ..core.hub import Hub
     from ..server.app import launch
+
+    Engine(settings).check()
 
     settings = replace(settings, cache=Hub(settings.cache).folder)
     try:
