@@ -73,14 +73,15 @@ class ImageToPromptEmbedding(ModelNode):
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
             pictures = looked_at(image, mask)
-            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
             described = anchor.strip() or None
             blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength, described, correction, temperature)
             chosen = None if projection == USUAL else projection
+            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
             # no captioner is downloaded for anchored unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
             with setup.engine(settings, progress, clip.patcher) as engine:
+                engine.check_embedding(len(pictures), family.name, chosen, blend)
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
                 gap = None if gap_pictures is None else engine.measure_gap(looked_at(gap_pictures))

@@ -148,9 +148,10 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
 def _rendered(host: Host, embedding: PromptEmbedding, name: str, settings: Any, job: Job) -> Image:
     from ..core.hub import Hub
     from ..core.variation.checkpoint import Checkpoint
-    from ..core.variation.render import render
+    from ..core.variation.render import check_family, render
     from ..core.variation.variations import negative_embedding
 
     with host.lent(job, settings, captions=False) as engine, host.make_room(RENDERING_MEMORY):
         checkpoint = Checkpoint.load(name, settings.device, Hub(settings.cache), job)
+        check_family(checkpoint, embedding)
         return render(checkpoint, embedding, negative_embedding(engine, checkpoint), progress=job)
