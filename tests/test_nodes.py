@@ -23,7 +23,7 @@ use_standin()
 import comfy.model_management as standin_memory  # noqa: E402
 import folder_paths  # noqa: E402
 from comfy.utils import ProgressBar  # noqa: E402
-from unrender.core.cures import Choose, Take
+from unrender.core.cures import Choose, Take  # noqa: E402
 from unrender.core.embed import PromptEmbedding  # noqa: E402
 from unrender.core.errors import (  # noqa: E402
     Cancelled,
