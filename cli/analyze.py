@@ -103,15 +103,12 @@ def run(options: argparse.Namespace) -> int:
     settings = replace(engine_options.clip_settings_from(options), phrases=options.phrases)
     if not options.together:
         engine_options.refuse_weights(options)
-    if options.plot is not None:
-        from ..core.drawing.chart import check_file
-
-        check_file(options.plot)
+    names = expand(options.images)
+    _check_places(names, options)
 
     from ..core.engine import Engine
     from .progress import terminal_progress
 
-    names = expand(options.images)
     done = 0
     with Engine(settings, progress=terminal_progress(quiet=options.json or options.csv)) as engine:
         analyses = _together(engine, names, options) if options.together else _each(engine, names, options)
@@ -120,8 +117,7 @@ def run(options: argparse.Namespace) -> int:
         for done, (label, pictures, analysis) in enumerate(analyses, 1):
             _show(label, analysis, options)
             if options.plot is not None:
-                several = len(names) > 1 and not options.together
-                _plot(analysis, pictures, options, done if several else None)
+                _plot(analysis, pictures, _chart_file(names, options, done), options.dark)
             if options.explain is not None:
                 _explain(engine, label, pictures, analysis, options, done if len(names) > 1 else None)
     return 0 if options.together or done == len(names) else 1
@@ -184,19 +180,40 @@ def _explain(
 ) -> None:
     """Files named after their pictures, numbered from `first` where there are several: these may be of one name."""
     for number, (name, picture) in enumerate(zip(names, pictures, strict=True), first or 1):
-        stem = "picture" if name == STANDARD_INPUT else Path(name).stem
-        label = stem if first is None else f"{number}-{stem}"
+        label = _label(name, number, several=first is not None)
         write_explanation(engine, picture, label, analysis, options.explain, options.dark)
 
 
-def _plot(analysis: Analysis, pictures: list[Image], options: argparse.Namespace, number: int | None) -> None:
+def _label(name: str, number: int, several: bool) -> str:
+    stem = "picture" if name == STANDARD_INPUT else Path(name).stem
+    return f"{number}-{stem}" if several else stem
+
+
+def _check_places(names: list[str], options: argparse.Namespace) -> None:
+    """SettingsError, MissingPackageError for what could not be written when all is found."""
+    from ..core.places import check_folder
+
+    if options.plot is not None:
+        from ..core.drawing.chart import check_file
+
+        for number in range(1, len(names) + 1):
+            check_file(_chart_file(names, options, number), names)
+    if options.explain is not None:
+        labels = [_label(name, number, len(names) > 1) for number, name in enumerate(names, 1)]
+        check_folder(options.explain, [f"{label}.png" for label in labels], names)
+
+
+def _chart_file(names: list[str], options: argparse.Namespace, number: int) -> Path:
+    path: Path = options.plot
+    several = len(names) > 1 and not options.together
+    return path.with_name(f"{path.stem}-{number}{path.suffix}") if several else path
+
+
+def _plot(analysis: Analysis, pictures: list[Image], path: Path, dark: bool) -> None:
     from ..core.drawing.chart import draw_analysis, side_by_side
 
-    path: Path = options.plot
-    if number is not None:
-        path = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    chart = draw_analysis(analysis, side_by_side(pictures), dark=options.dark, form=path.suffix[1:])
+    chart = draw_analysis(analysis, side_by_side(pictures), dark=dark, form=path.suffix[1:])
     try:
         path.write_bytes(chart)
     except OSError as error:
-        raise SettingsError(f"--plot cannot be written to {path} ({error}); give a path such as out.png.") from error
+        raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

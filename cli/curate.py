@@ -15,6 +15,7 @@ from .streams import complain, quiet_libraries
 if TYPE_CHECKING:
     from ..core.curate import Report
 
+_TABLE, _PAGE = "curation.csv", "curation.html"
 _EPILOG = """\
 what is looked for
   duplicates    copies of one picture: the same bytes, other sizes, crops to two thirds and more, other compression
@@ -58,8 +59,10 @@ def run(options: argparse.Namespace) -> int:
     from ..core.curate import KINDS, curate
     from ..core.engine import Engine
     from ..core.index import read_index
+    from ..core.places import check_folder
     from .progress import terminal_progress
 
+    check_folder(options.output, [_TABLE, _PAGE])
     settings = settings_of(read_index(options.index), options)
     with Engine(settings, progress=terminal_progress()) as engine:
         report = curate(engine, options.index)
@@ -77,13 +80,13 @@ def _write(report: Report, folder: Path) -> Path:
     from ..core.batch.csv_lines import csv_lines
     from ..core.curate import write_page
 
-    page = folder / "curation.html"
+    page = folder / _PAGE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "curation.csv").write_bytes(csv_lines(report.rows()))
+        (folder / _TABLE).write_bytes(csv_lines(report.rows()))
         write_page(report, page)
     except OSError as error:
         raise UnrenderError(
-            f"The report cannot be written to {folder} ({error.strerror}); name another with -o."
+            f"The report cannot be written to {folder} ({error.strerror})", "name another with -o"
         ) from error
     return page

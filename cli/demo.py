@@ -74,9 +74,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     quiet_libraries()
+    from ..core.places import check_folder
     from .progress import terminal_progress
 
     started = time.monotonic()
+    names = [SHEET_NAME, *(f"picture-{number}.png" for number in range(1, options.count + 1))]
+    check_folder(options.output, names)
     _write(f"{TOY}\n")
     folder = _make_folder(options.output)
     progress = terminal_progress()
@@ -180,7 +183,7 @@ def _make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UnrenderError(f"the demo cannot write to {folder}: {error.strerror}; name another with -o.") from error
+        raise UnrenderError(f"the demo cannot write to {folder}: {error.strerror}", "name another with -o") from error
     return folder
 
 

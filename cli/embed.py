@@ -12,7 +12,7 @@ from ..core.embed.families import FAMILIES, OFFERED
 from ..core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES
 from ..core.errors import SettingsError
 from . import engine_options
-from .pictures import expand, read_picture
+from .pictures import expand, is_picture_file, read_picture
 from .streams import complain, quiet_libraries
 
 if TYPE_CHECKING:
@@ -115,27 +115,37 @@ def run(options: argparse.Namespace) -> int:
     files = [PromptEmbedding.load(name) for name in names if name.endswith(_ENDING)]
     if options.list or (files and len(files) == len(names)):
         if len(files) < len(names):
-            raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed; leave the pictures out.")
+            raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed", "leave the pictures out")
         if options.list:
             for name, each in zip(names, files, strict=True):
                 sys.stdout.write(f"{name}\t{each.description}\n")
             return 0
+        _check_output(options)
         made = mixed(files, options.weights, options.mix)
     else:
         made = _embedded(options, names, files)
-    if options.output is None:
-        raise SettingsError("There is no file to write; name it with -o.")
     made.save(options.output)
     if made.remark:
         complain(made.remark)
     return 0
 
 
+def _check_output(options: argparse.Namespace) -> None:
+    from ..core.places import check_file
+
+    if options.output is None:
+        raise SettingsError("There is no file to write", "name it with -o")
+    if options.output.suffix != _ENDING:
+        raise SettingsError(f"{options.output} has no name of an embedding, which ends in {_ENDING}", "name it so")
+    check_file(options.output)
+
+
 def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence[PromptEmbedding]) -> PromptEmbedding:
     if files:
-        raise SettingsError("Embeddings and pictures cannot be mixed at once; embed the pictures first.")
+        raise SettingsError("Embeddings and pictures cannot be mixed at once", "embed the pictures first")
     if options.family is None or options.output is None:
-        raise SettingsError("A picture is embedded for a family of models, into a file; give --for and -o.")
+        raise SettingsError("A picture is embedded for a family of models, into a file", "give --for and -o")
+    _check_output(options)
     from ..core.embed.composing import without
     from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.families import family_named
@@ -149,12 +159,13 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     projection = checked_choice(family, options.projection)
     pictures = [_region(read_picture(name), options) for name in names]
     if projection == "pinv" and (options.gap_pictures or options.prompts is not None):
-        raise SettingsError("--gap-pictures and --prompts are for what learns; choose --projection ridge, for example.")
+        raise SettingsError("--gap-pictures and --prompts are for what learns", "choose --projection ridge or another")
     fit = None if options.prompts is None else RidgeFit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
-    unwanted = read_picture(options.minus) if options.minus and Path(options.minus).is_file() else None
+    unwanted = read_picture(options.minus) if options.minus and is_picture_file(options.minus) else None
     progress = terminal_progress(quiet=not sys.stderr.isatty())
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
+        engine.check_embedding(len(pictures), family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None
         made = engine.embed(pictures, family.name, projection, blend, gap, fit)
         if not options.minus:
@@ -170,11 +181,11 @@ def _region(picture: Image, options: argparse.Namespace) -> Image:
     from ..core.embed.region import cropped, masked
 
     if options.mask is not None and options.crop is not None:
-        raise SettingsError("--mask and --crop both say which part of the picture counts; give one of them.")
+        raise SettingsError("--mask and --crop both say which part of the picture counts", "give one of them")
     if options.mask is not None:
         return masked(picture, read_picture(options.mask))
     if options.crop is not None:
         if len(options.crop) != 4:
-            raise SettingsError("--crop takes left, top, width and height, such as 0,0,300,200.")
+            raise SettingsError("--crop takes left, top, width and height, such as 0,0,300,200")
         return cropped(picture, options.crop)
     return picture

@@ -56,8 +56,13 @@ def run(options: argparse.Namespace) -> int:
 
     from ..core.engine import Engine
     from ..core.images import open_image
+    from ..core.places import check_picture
+    from ..core.study.explain import check_phrases
     from .progress import terminal_progress
 
+    check_phrases(options.phrases)
+    if options.plot is not None:
+        check_picture(options.plot, [options.image])
     piped = options.image == STANDARD_INPUT
     image = open_image(
         sys.stdin.buffer.read() if piped else options.image, name="standard input" if piped else options.image
@@ -90,4 +95,4 @@ def _plot(image: Image.Image, found: list[Location], path: Path, dark: bool) -> 
     try:
         strip.save(path)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"--plot cannot be written to {path} ({error}); give a path such as out.png.") from error
+        raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError, SettingsError
 from . import engine_options
-from .pictures import STANDARD_INPUT, expand, read_picture
+from .pictures import PICTURE_SUFFIXES, STANDARD_INPUT, expand, read_picture
 from .streams import quiet_libraries
 from .tables import write_csv, write_heading, write_rows
 
 if TYPE_CHECKING:
     from ..core.study.match import Match
 
-_PICTURE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2")
-)
 _EPILOG = """\
 pictures and phrases
   arguments that are files, and -, are pictures; all others are phrases, as are those of --phrase and --phrases
@@ -84,9 +81,9 @@ def run(options: argparse.Namespace) -> int:
     if options.phrases is not None:
         phrases += _lines(options.phrases)
     if not names:
-        raise SettingsError("None of the arguments is a file; name a picture.")
+        raise SettingsError("None of the arguments is a file", "name a picture")
     if options.top < 1:
-        raise SettingsError(f"--top is {options.top}; give 1 or more.")
+        raise SettingsError(f"--top is {options.top}", "give 1 or more")
 
     from ..core.engine import Engine
     from ..core.study.match import check_question
@@ -113,8 +110,8 @@ def pictures_and_phrases(items: Sequence[str]) -> tuple[list[str], list[str]]:
         # os.path, because pathlib fails on texts too long for a file's name
         if item == STANDARD_INPUT or os.path.isfile(item) or glob.glob(item):  # noqa: PTH113, PTH207
             names += expand([item])
-        elif os.path.splitext(item)[1].casefold() in _PICTURE_SUFFIXES:  # noqa: PTH122
-            raise ImageError(f"There is no picture {item}; give --phrase {item!r} if it is a phrase.")
+        elif os.path.splitext(item)[1].casefold() in PICTURE_SUFFIXES:  # noqa: PTH122
+            raise ImageError(f"There is no picture {item}", f"give --phrase {item!r} if it is a phrase")
         else:
             phrases.append(item)
     return names, phrases
@@ -124,7 +121,7 @@ def _lines(path: Path) -> list[str]:
     from ..core.phrases import read_phrases
 
     if not path.is_file():
-        raise SettingsError(f"There is no file {path}; --phrases takes a text file with a phrase a line.")
+        raise SettingsError(f"There is no file {path}", "--phrases takes a text file with a phrase a line")
     return list(read_phrases(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 
 STANDARD_INPUT = "-"
+PICTURE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2")
+)
+"""Of what is a picture's name rather than words."""
 
 
 def expand(names: Sequence[str]) -> list[str]:
@@ -25,6 +30,16 @@ def expand(names: Sequence[str]) -> list[str]:
         matches = [] if name == STANDARD_INPUT or Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
         images.extend(matches or [name])
     return images
+
+
+def is_picture_file(text: str) -> bool:
+    """Whether a text, where it could be words as well, is a picture's file. Raises ImageError for one named like a
+    picture that is not there."""
+    if os.path.isfile(text):  # noqa: PTH113  pathlib fails on texts too long for a file's name
+        return True
+    if os.path.splitext(text)[1].casefold() in PICTURE_SUFFIXES:  # noqa: PTH122
+        raise ImageError(f"There is no picture {text}", "check the path")
+    return False
 
 
 def read_picture(name: str) -> Image:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,22 +60,26 @@ def run(options: argparse.Namespace) -> int:
     """Searches once. Errors are raised."""
     quiet_libraries()
     if options.top < 1:
-        raise SettingsError(f"--top is {options.top}; give 1 or more.")
+        raise SettingsError(f"--top is {options.top}", "give 1 or more")
     if not options.query.strip():
-        raise SettingsError("There is nothing to search; give words or a picture.")
+        raise SettingsError("There is nothing to search", "give words or a picture")
 
     from ..core.engine import Engine
     from ..core.index import read_index, search
     from ..core.index.file import refuse_empty
+    from ..core.places import check_picture
     from .progress import terminal_progress
 
     index = read_index(options.index)
     refuse_empty(index)
     pictures, texts = pictures_and_phrases([options.query])
+    picture = read_picture(pictures[0]) if pictures else None
+    if options.sheet is not None:
+        check_picture(options.sheet, chain(pictures, map(index.path, range(len(index)))))
     progress = terminal_progress(quiet=options.json or options.csv)
     with Engine(settings_of(index, options), progress=progress) as engine, progress.task("Searching"):
         index.check(engine)
-        asked = engine.text_features(texts) if texts else engine.picture_features(read_picture(pictures[0]))
+        asked = engine.text_features(texts) if picture is None else engine.picture_features(picture)
         found = search(index, asked[0].numpy(), options.top)
     _show(found, options)
     if options.sheet is not None:
@@ -108,4 +113,4 @@ def _draw(query: str, found: Sequence[Found], path: Path) -> None:
     try:
         draw_found(query, found).save(path)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"--sheet cannot be written to {path} ({error}); give a path such as found.png.") from error
+        raise SettingsError(f"--sheet cannot be written to {path} ({error})", "give one such as found.png") from error

@@ -46,13 +46,16 @@ def run(options: argparse.Namespace) -> int:
     settings = engine_options.settings_from(options)
     address = network.address_from(options)
     quiet_libraries()
+    from ..core.engine import Engine
+
+    Engine(settings).check()
     try:
         import uvicorn
 
         app = application(settings, address.token, lambda: server.should_exit)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]
-        raise MissingPackageError(f'Serving needs {name}; run `pip install ".[serve]"` in this folder.') from error
+        raise MissingPackageError(f"Serving needs {name}", 'run `pip install ".[serve]"` in this folder') from error
     server = uvicorn.Server(uvicorn.Config(app, address.host, address.port, log_level="info"))
     complain(f"http://{address.host}:{address.port}/docs describes the routes; Ctrl-C stops.")
     server.run()

@@ -40,7 +40,10 @@ def run(options: argparse.Namespace) -> int:
     address = network.address_from(options)
     quiet_libraries()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    from ..core.engine import Engine
     from ..core.hub import Hub
+
+    Engine(settings).check()
 
     settings = replace(settings, cache=Hub(settings.cache).folder)
     try:
@@ -49,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
         url = launch(settings, *address, address.host in network.LOOPBACK)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]
-        raise MissingPackageError(f'The page needs {name}; run `pip install ".[ui]"` in this folder.') from error
+        raise MissingPackageError(f"The page needs {name}", 'run `pip install ".[ui]"` in this folder') from error
     except OSError as error:
-        raise UnrenderError(f"Port {address.port} of {address.host} cannot be had; give another --port.") from error
+        raise UnrenderError(f"Port {address.port} of {address.host} cannot be had", "give another --port") from error
     complain(f"{url} has the page; Ctrl-C stops.")
     while True:
         time.sleep(3600)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.embed.kinds import MIXES, PROJECTIONS
 from ..core.errors import SettingsError, UnrenderError
+from ..core.places import check_file, check_folder
 from ..core.variation import DEFAULT_CHECKPOINT
 from . import engine_options
 from .pictures import expand, read_picture
@@ -104,9 +107,13 @@ def run(options: argparse.Namespace) -> int:
     """Renders all pictures asked for, each written when it is done. Errors are raised."""
     quiet_libraries()
 
-    from ..core.embed.embedder import Blend, checked_choice
+    from ..core.clip.naming import check_clip
+    from ..core.embed.embedder import Blend, check_swaps, checked_choice
+    from ..core.embed.gap import check_variety
     from ..core.engine import Engine
     from ..core.hub import Hub
+    from ..core.images import image_key
+    from ..core.phrases.vocabulary import load_vocabulary
     from ..core.variation.checkpoint import Checkpoint
     from ..core.variation.infotext import png_texts
     from ..core.variation.render import Sampling
@@ -115,40 +122,52 @@ def run(options: argparse.Namespace) -> int:
 
     sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
     blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, swaps=dict(options.swap))
-    pictures = [read_picture(name) for name in expand(options.images)]
-    init = None if options.init is None else read_picture(options.init)
-    places = _places(options.output, options.count)
+    names, init = expand(options.images), None if options.init is None else read_picture(options.init)
+    pictures = [read_picture(name) for name in names]
+    asked = Request(pictures, options.projection, blend, None, options.negative, sampling, options.count, init)
+    names += [*expand(options.gap_pictures), *([] if options.init is None else [options.init])]
+    places = _places(options.output, options.count, names)
+    varied = [read_picture(name) for name in expand(options.gap_pictures)]
+    check_swaps(blend.swaps, load_vocabulary(None))  # which has all categories that micro's has, too
+    if varied:
+        check_variety([image_key(picture) for picture in varied])
+    if options.clip is not None:
+        check_clip(options.clip)
     progress = terminal_progress(quiet=not sys.stderr.isatty())
     checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", Hub(options.cache), progress)
     projection = checked_choice(checkpoint.family, options.projection)
     options.clip = options.clip or checkpoint.family.clip
-    varied = [read_picture(name) for name in expand(options.gap_pictures)]
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
+        engine.check_embedding(len(pictures), checkpoint.family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None
-        request = Request(pictures, projection, blend, gap, options.negative, sampling, options.count, init)
+        request = replace(asked, projection=projection, gap=gap)
         remark = ""
         for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
             try:
+                place.parent.mkdir(parents=True, exist_ok=True)
                 made.image.save(place, pnginfo=png_texts(made.infotext))
             except OSError as error:
-                raise UnrenderError(f"{place} cannot be written ({error.strerror}); choose another place.") from error
+                raise UnrenderError(f"{place} cannot be written ({error.strerror})", "choose another place") from error
             remark = made.remark
     if remark:
         complain(remark)
     return 0
 
 
-def _places(output: Path, count: int) -> list[Path]:
-    """Where the pictures go: one file, or numbered files in a folder, past those that are there."""
+def _places(output: Path, count: int, sources: Sequence[str]) -> list[Path]:
+    """Where the pictures go: one file, none of those that are read, or numbered files in a folder, past those that are
+    there. Nothing is made yet."""
     if output.suffix.casefold() == ".png" and not output.is_dir():
         if count != 1:
-            raise SettingsError(f"{output} is one file, but {count} pictures are asked for; give a folder with -o.")
+            raise SettingsError(f"{output} is one file, but {count} pictures are asked for", "give a folder with -o")
+        check_file(output, sources)
         return [output]
+    check_folder(output)
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        taken = [int(found[1]) for each in output.iterdir() if (found := re.fullmatch(r"(\d{4,})\.png", each.name))]
+        there = list(output.iterdir()) if output.is_dir() else []
     except OSError as error:
-        raise UnrenderError(f"The folder {output} cannot be made ({error.strerror}); name another with -o.") from error
+        raise UnrenderError(f"The folder {output} cannot be read ({error.strerror})", "name another") from error
+    taken = [int(found[1]) for each in there if (found := re.fullmatch(r"(\d{4,})\.png", each.name))]
     first = max(taken, default=0) + 1
     return [output / f"{number:04}.png" for number in range(first, first + count)]
 

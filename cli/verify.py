@@ -17,8 +17,11 @@ from .streams import complain, quiet_libraries
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ..core.settings import Settings
+
 _JUDGE = "ViT-B-32/laion2b_s34b_b79k"
 _FOR_GAP = 40
+_REPORT, _SHEET = "report.json", "sheet.png"
 _PROMPTS = 256
 _EPILOG = """\
 what is done
@@ -83,16 +86,17 @@ def run(options: argparse.Namespace) -> int:
     from .progress import terminal_progress
 
     if options.count < 1 or options.seeds < 1:
-        raise SettingsError("--count and --seeds are numbers of 1 or more.")
+        raise SettingsError("--count and --seeds are numbers of 1 or more")
     sampling = Sampling(options.steps, options.guidance)
     pictures = [] if options.pictures is None else _pictures_in(options.pictures, options.count + _FOR_GAP)
+    shown, others = pictures[: options.count], pictures[options.count :]
+    settings = replace(engine_options.clip_settings_from(options), captioner=options.captioner, phrases=options.phrases)
+    _check(options, settings, shown)
     progress, hub, fidelity = terminal_progress(quiet=not sys.stderr.isatty()), Hub(options.cache), None
     checkpoint = None
     if options.checkpoint is not None:
         checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", hub, progress)
-        options.clip = options.clip or checkpoint.family.clip
-    chosen = {"captioner": options.captioner, "phrases": options.phrases}
-    settings = replace(engine_options.clip_settings_from(options), **chosen)
+        settings = replace(settings, clip=options.clip or checkpoint.family.clip)
     clip = Clip.load(settings.clip, settings.device, settings.precision, hub, progress)
     with Engine(settings, progress=progress, load_clip=lambda _: clip) as engine:
         prompts = composed_prompts(load_vocabulary(None), _PROMPTS)
@@ -100,7 +104,6 @@ def run(options: argparse.Namespace) -> int:
         if checkpoint is not None:
             findings += weights.check_padding(checkpoint)
             findings.append(weights.check_reconstruction(engine, clip, checkpoint))
-        shown, others = pictures[: options.count], pictures[options.count :]
         if shown:
             findings.append(weights.check_precisions(clip, settings, shown, progress))
         if checkpoint is not None and shown:
@@ -119,12 +122,30 @@ def run(options: argparse.Namespace) -> int:
     return int(any(each.passed is False for each in findings))
 
 
+def _check(options: argparse.Namespace, settings: Settings, pictures: Sequence[Image]) -> None:
+    """Raises for what is known to be wrong before any model is loaded. pictures: to render from."""
+    from ..core.clip.naming import check_clip
+    from ..core.engine import Engine
+    from ..core.places import check_folder
+    from ..core.verify.dino import check_dino
+    from ..core.verify.fidelity import check_count
+
+    if options.output is not None:
+        check_folder(options.output, [_REPORT, _SHEET])
+    Engine(settings).check()
+    if options.checkpoint is not None and pictures:
+        check_count(len(pictures))
+        check_clip(options.judge)
+        if options.dino != "none":
+            check_dino(options.dino)
+
+
 def _pictures_in(folder: Path, most: int) -> Sequence[Image]:
     """The first readable pictures of a folder, by name. Raises SettingsError where there is none."""
     from .pictures import read_picture
 
     if not folder.is_dir():
-        raise SettingsError(f"{folder} is no folder; give one with pictures.")
+        raise SettingsError(f"{folder} is no folder", "give one with pictures")
     found: list[Image] = []
     for path in sorted(folder.iterdir()):
         if len(found) == most:
@@ -135,15 +156,15 @@ def _pictures_in(folder: Path, most: int) -> Sequence[Image]:
             except ImageError as error:
                 complain(error)
     if not found:
-        raise SettingsError(f"{folder} holds no picture that can be read; give another folder.")
+        raise SettingsError(f"{folder} holds no picture that can be read", "give another folder")
     return found
 
 
 def _write(folder: Path, values: dict, sheet: Image | None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        (folder / _REPORT).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         if sheet is not None:
-            sheet.save(folder / "sheet.png", optimize=True)
+            sheet.save(folder / _SHEET, optimize=True)
     except OSError as error:
-        raise UnrenderError(f"The report cannot be written to {folder} ({error.strerror}); name another.") from error
+        raise UnrenderError(f"The report cannot be written to {folder} ({error.strerror})", "name another") from error

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from .cures import Give
 from .errors import SettingsError
 from .loading import EngineModels
 from .progress import SILENT, Progress
 from .results import Interrogation, PhraseGain
-from .settings import MODES, CaptionSettings, Mode, Settings
+from .settings import CaptionSettings, Mode, Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,8 +44,10 @@ class Engine:
     clip: a model that is loaded already (`Clip.from_open_clip`, `Clip.from_transformers`), used for settings.clip.
     progress: hears of downloads, tables and searches, and is asked whether to go on.
     load_clip, load_captioner: for hosts that keep models themselves: asked instead of loading what the settings name,
-    when a model is first needed and again after `unload`.
+    when a model is first needed and again after `unload`; for no captioner where the settings name none.
     closed_forms: of "pinv", for who makes an engine for every picture and need not compute them each time.
+
+    Whatever is known to be wrong without a model is refused before one is loaded.
     """
 
     def __init__(
@@ -92,11 +95,12 @@ class Engine:
         """
         from .images import open_images
         from .prompt.interrogate import Subject
-        from .prompt.together import shared_caption, shared_features
+        from .prompt.together import check_weights, shared_caption, shared_features
 
         pictures = open_images(images)
+        check_weights(len(pictures), weights)
         with self._lock:
-            clip = self._prepare(mode)
+            clip = self._prepare(mode, None if caption is None else [caption])
             started = time.perf_counter()
             captions = self._models.captions(pictures, mode) if caption is None else [caption]
             features = shared_features(self._encode(clip, pictures), weights)
@@ -119,8 +123,11 @@ class Engine:
         from .images import open_images
 
         pictures = open_images(images)
+        for name, given in (("captions", captions), ("features", features)):
+            if given is not None and len(given) != len(pictures):
+                raise SettingsError(f"There are {len(given)} {name} for {len(pictures)} pictures", "give one for each")
         with self._lock:
-            clip = self._prepare(mode)
+            clip = self._prepare(mode, captions)
             started = time.perf_counter()
             texts = self._models.captions(pictures, mode) if captions is None else captions
             features = self._encode(clip, pictures) if features is None else features.to(clip.device)
@@ -138,7 +145,7 @@ class Engine:
         from .prompt.search import Scorer, worth_of_parts
 
         if not prompt.strip(" ,"):
-            raise SettingsError("There is no prompt to weigh; give one.")
+            raise SettingsError("There is no prompt to weigh", "give one")
         picture = open_image(image)
         with self._lock:
             clip = self._models.clip()
@@ -200,8 +207,9 @@ class Engine:
 
         Raises ImageError, ModelError (also for models that do not see by patches), SettingsError, or Cancelled."""
         from .images import open_image
-        from .study.explain import heat_maps
+        from .study.explain import check_phrases, heat_maps
 
+        check_phrases(phrases)
         picture = open_image(image)
         with self._lock:
             return heat_maps(self._models.clip(), picture, phrases, self.settings.fit)
@@ -239,13 +247,14 @@ class Engine:
         not the CLIP's own. text_projection: [joint width, text width] in place of the CLIP's own.
         Raises ImageError, ModelError, SettingsError, EmbeddingError, or Cancelled.
         """
-        from .embed.embedder import Blend, checked_choice
-        from .embed.families import family_named
+        from .embed.embedder import UNDESCRIBED, Blend
         from .embed.gap import shipped_gap
 
-        checked_choice(family_named(family), projection)  # before anything is loaded
         blend = blend or Blend()
-        look, pictures = self._looking_at(images)
+        look, pictures, keys = self._looking_at(images)
+        self.check_embedding(len(keys), family, projection, blend)
+        if not pictures and projection == "anchored" and blend.anchor is None:
+            raise SettingsError(UNDESCRIBED, Give("anchor", "one"))
         with self._lock:
             embedder = self._models.embedder(family, fit, encoders, text_projection)
             clip = self._models.clip()
@@ -260,6 +269,7 @@ class Engine:
         """What the family's text encoders make of a text of any length, to be composed with pictures' embeddings (see
         `core.embed.composing`). encoders: as for `embed`. Raises ModelError, SettingsError, or Cancelled."""
         with self._lock:
+            self._models.check_embedding(family)
             return self._models.embedder(family, None, encoders, None).text(text)
 
     def picture_features(self, images: Picture | Sequence[Picture]) -> Tensor:
@@ -275,6 +285,8 @@ class Engine:
     def text_features(self, texts: Sequence[str]) -> Tensor:
         """Each text where `picture_features` has the pictures it describes: [texts, joint width], as there. Texts are
         cut to the CLIP's context. Raises ModelError, SettingsError, or Cancelled."""
+        if isinstance(texts, str) or not texts:
+            raise SettingsError("There is no list of texts", "give one with one text or more")
         with self._lock:
             return self._models.clip().encode_texts(list(texts)).cpu()
 
@@ -283,11 +295,29 @@ class Engine:
         its texts are.
 
         Raises ImageError, ModelError, SettingsError, or Cancelled."""
-        from .embed.gap import GapCorrection
+        from .embed.gap import GapCorrection, check_variety
 
-        look, _ = self._looking_at(images)
+        look, _, keys = self._looking_at(images)
+        check_variety(keys)
         with self._lock:
             return GapCorrection.measured(look(self._models.clip()).features)
+
+    def check(self, mode: Mode = "best", captions: Sequence[str] | None = None) -> None:
+        """Raises what `interrogate_each` would for these and the settings, as far as that is known while no model is
+        loaded: for who has other things to do, or to write, before the first picture."""
+        with self._lock:
+            self._models.check(mode, captions)
+
+    def check_embedding(
+        self, pictures: int, family: str = "sd15", projection: str | None = None, blend: Blend | None = None
+    ) -> None:
+        """The same of what `embed` would raise for so many pictures."""
+        from .embed.embedder import Blend, check_blend
+
+        blend = blend or Blend()
+        check_blend(blend, pictures, projection)
+        with self._lock:
+            self._models.check_embedding(family, projection, blend)
 
     def read_vocabulary(self) -> Vocabulary:
         """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
@@ -313,11 +343,13 @@ class Engine:
     ) -> tuple[Analysis, ...]:
         from .images import open_images
         from .phrases.vocabulary import select_categories
+        from .prompt.together import check_weights
         from .study.analyze import analyse, check_top
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
         pictures = open_images(images)
+        check_weights(len(pictures), weights)
         with self._lock:
             clip = self._models.clip()
             analyzer = self._models.analyzer()
@@ -328,20 +360,21 @@ class Engine:
 
         return clip.encode_images([fit_image(picture, self.settings.fit) for picture in pictures])
 
-    def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image]]:
-        """What gives a CLIP's view of pictures, and those that are at hand, opened before a CLIP is loaded."""
+    def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image], tuple[str, ...]]:
+        """What gives a CLIP's view of pictures, those that are at hand, opened before a CLIP is loaded, and a hash of
+        each."""
         from .embed.seen import Seen
         from .images import image_key, open_images
 
         if isinstance(images, Seen):
-            return lambda _: images, []
+            return lambda _: images, [], images.keys
         pictures = open_images(images)
-        return lambda clip: Seen(self._encode(clip, pictures), tuple(map(image_key, pictures))), pictures
+        keys = tuple(map(image_key, pictures))
+        return lambda clip: Seen(self._encode(clip, pictures), keys), pictures, keys
 
-    def _prepare(self, mode: Mode) -> Clip:
+    def _prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip:
         """Loads what the mode needs, the captioner excepted."""
-        if mode not in MODES:
-            raise SettingsError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
+        self._models.check(mode, captions)
         clip = self._models.clip()
         self._models.interrogator().prepare(mode)
         return clip

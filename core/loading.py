@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .caption import Captioner
     from .clip import Clip
-    from .embed.embedder import Embedder
+    from .embed.embedder import Blend, Embedder
     from .embed.embedders import Embedders
     from .embed.projection import ClosedForms
     from .embed.ridge import RidgeFit
@@ -46,11 +46,48 @@ class EngineModels:
         self._lend_clip = load_clip or self._clip_by_name
         self._clip_is_lent = load_clip is not None
         self._lend_captioner = load_captioner or self._captioner_by_name
+        self._captioner_is_lent = load_captioner is not None
         self._closed_forms = closed_forms
         self._captioner: Captioner | None = None
         self._interrogator: Interrogator | None = None
         self._analyzer: Analyzer | None = None
         self._embedders: Embedders | None = None
+        self._words: Vocabulary | None = None
+
+    def check(self, mode: Mode, captions: Sequence[str] | None) -> None:
+        """What is known to be wrong of an interrogation before anything is loaded for it. captions: None where the
+        captioner writes them. Raises SettingsError, PhraseError, ModelError, MissingPackageError."""
+        from .caption.captioner import check_captioner
+        from .clip.naming import check_clip
+        from .prompt.checks import check_captions, check_mode
+
+        settings = self._settings
+        check_mode(mode)
+        unwritten = [""] if settings.captioner is None else []
+        check_captions(mode, unwritten if captions is None else captions)
+        self._prompt_vocabulary()
+        if self.loaded_clip is None and not self._clip_is_lent:
+            check_clip(settings.clip)
+            if settings.device not in ("auto", "cpu"):
+                from .devices import pick_device  # and with it torch
+
+                pick_device(settings.device)
+        writes = captions is None and mode != "negative"
+        if writes and settings.captioner is not None and self._captioner is None and not self._captioner_is_lent:
+            check_captioner(settings.captioner)
+
+    def check_embedding(self, family: str, projection: str | None = None, blend: Blend | None = None) -> None:
+        """The same of an embedding. blend: None for a text's. Raises SettingsError, PhraseError, ModelError."""
+        from .embed.embedder import check_swaps, checked_choice
+        from .embed.families import family_named
+
+        usual = checked_choice(family_named(family), projection)
+        if blend is None or self._embedders is not None:
+            return
+        if usual != "pinv":  # all others learn from texts
+            check_swaps(blend.swaps, self.vocabulary())
+        if projection == "anchored" and blend.anchor is None:
+            self.check("fast", None)
 
     def unload(self) -> None:
         from .devices import empty_device_cache
@@ -62,6 +99,7 @@ class EngineModels:
         self._interrogator = None
         self._analyzer = None
         self._embedders = None
+        self._words = None
         if may_hold_itself:
             gc.collect()
         empty_device_cache()
@@ -77,7 +115,7 @@ class EngineModels:
         from .prompt.interrogate import Interrogator
 
         if self._interrogator is None:
-            clip, vocabulary = self.clip(), self.vocabulary()
+            vocabulary, clip = self._prompt_vocabulary(), self.clip()
             folder = Path(self._hub().folder) / "tables"
 
             def load_table() -> PhraseTable:
@@ -135,7 +173,8 @@ class EngineModels:
         """Leaves the device to the search again, whose memory is the dearer one."""
         from .devices import pick_device
 
-        captioner = None if mode in UNCAPTIONED else self._load_captioner()
+        wanted = mode not in UNCAPTIONED and self._settings.captioner is not None
+        captioner = self._load_captioner() if wanted else None
         if captioner is None:
             return [""] * len(pictures)
         device, budget = pick_device(self._settings.device), self._settings.memory
@@ -147,6 +186,16 @@ class EngineModels:
         if device.type == "cpu" and budget is not None:
             self._captioner = None
         return texts
+
+    def _prompt_vocabulary(self) -> Vocabulary:
+        """The vocabulary that prompts are made of, read once. Raises PhraseError."""
+        from .prompt.checks import known_limits
+
+        if self._words is None:
+            vocabulary = self.vocabulary()
+            known_limits(self._settings.limits, vocabulary)
+            self._words = vocabulary
+        return self._words
 
     def _clip_by_name(self, progress: Progress) -> Clip:
         from .clip import Clip

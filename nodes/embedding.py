@@ -71,14 +71,15 @@ class ImageToPromptEmbedding(ModelNode):
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
             pictures = looked_at(image, mask)
-            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
             described = anchor.strip() or None
             blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength, described, correction, temperature)
             chosen = None if projection == USUAL else projection
+            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
             # no captioner is downloaded for anchored unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
             with setup.engine(settings, progress, clip.patcher) as engine:
+                engine.check_embedding(len(pictures), family.name, chosen, blend)
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
                 gap = None if gap_pictures is None else engine.measure_gap(looked_at(gap_pictures))
@@ -205,7 +206,7 @@ def _setup(
 ) -> Setup:
     """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""
     if clip_vision is not None and interrogator is not None:
-        raise SettingsError("Both clip_vision and interrogator can see the picture; connect one of them.")
+        raise SettingsError("Both clip_vision and interrogator can see the picture", "connect one of them")
     if interrogator is not None:
         return interrogator
     from .graph_clip import GraphClip
@@ -225,4 +226,4 @@ def numbers_in(text: str) -> list[float] | None:
     try:
         return [float(number) for number in text.replace(",", " ").split()] or None
     except ValueError:
-        raise SettingsError(f"The weights are {text!r}; give a number for each picture, such as: 2, 1.") from None
+        raise SettingsError(f"The weights are {text!r}", "give a number for each picture, such as: 2, 1") from None

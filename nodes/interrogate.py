@@ -130,10 +130,11 @@ def interrogate(
     All captions are written first, so that the captioner and the CLIP need not be on the device together.
     """
     texts = given_captions(captions, len(images))
-    if texts is None and mode not in UNCAPTIONED and setup.captioner is not None:
-        texts = _described(setup, settings, images, progress)
     found = []
     with setup.engine(settings, progress) as engine:
+        engine.check(mode, texts)
+        if texts is None and mode not in UNCAPTIONED and setup.captioner is not None:
+            texts = _described(setup, settings, images, progress)
         for number, image in enumerate(images):
             progress.check()
             progress.subject = f"Picture {number + 1} of {len(images)} · " if len(images) > 1 else ""
@@ -146,7 +147,7 @@ def given_captions(captions: Sequence[str] | None, count: int) -> list[str] | No
         return None
     if len(captions) not in (1, count):
         raise SettingsError(
-            f"There are {len(captions)} captions for {count} pictures; give one for each, or one for all."
+            f"There are {len(captions)} captions for {count} pictures", "give one for each, or one for all"
         )
     return list(captions) * (count if len(captions) == 1 else 1)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.caption.captioner import KNOWN_CAPTIONERS
 from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
+from ..core.engine import Engine
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
 from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders
@@ -115,7 +116,9 @@ class LoadInterrogator(io.ComfyNode):
     def execute(cls, clip: str, precision: str, other_clip: str = "", **inputs: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress:
             name = other_clip.strip() or path_of(clip, clip_files())
-            setup = named_setup(_settings(inputs, clip=name, precision=precision))
+            settings = _settings(inputs, clip=name, precision=precision)
+            Engine(settings).check()
+            setup = named_setup(settings)
             setup.source.clip(progress)
         return io.NodeOutput(setup)
 
@@ -158,6 +161,7 @@ class InterrogatorFromGraph(io.ComfyNode):
 
         with host.reporting(cls.hidden.unique_id) as progress:
             settings = _settings(inputs)
+            Engine(settings).check()
             source = GraphClip.of(clip, clip_vision, progress)
             progress.check()
         return io.NodeOutput(Setup(settings, source, named_captioner(settings.captioner)))

@@ -89,7 +89,7 @@ def save(host: Host, kept: Kept | None, name: str) -> Path:
     from ..core.embed.folder import FOLDER, save_as
 
     if kept is None:
-        raise EmbeddingError("There is no embedding yet; make or load one first.")
+        raise EmbeddingError("There is no embedding yet", "make or load one first")
     return save_as(kept.embedding, _cache_of(host) / FOLDER, name)
 
 
@@ -116,7 +116,7 @@ def saved_embedding(cache: Path, name: str) -> Path:
 
     path = saved_embeddings(cache / FOLDER).get(name)
     if path is None:
-        raise EmbeddingError(f"There is no saved embedding {name!r}; choose one of the list.")
+        raise EmbeddingError(f"There is no saved embedding {name!r}", "choose one of the list")
     return path
 
 
@@ -135,12 +135,12 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
     from ..core.embed.families import family_named
 
     if kept is None:
-        raise EmbeddingError("There is no embedding yet; make or load one first.")
+        raise EmbeddingError("There is no embedding yet", "make or load one first")
     settings = replace(host.settings(), clip=host.seeing(family_named(kept.embedding.family)), captioner=None)
     if checkpoint.strip():
         return Preview(_rendered(host, kept.embedding, checkpoint.strip(), settings, job), None)
     if not kept.pictures:
-        raise EmbeddingError("An embedding that was loaded can only be rendered; name a checkpoint.")
+        raise EmbeddingError("An embedding that was loaded can only be rendered", "name a checkpoint")
     with host.lent(job, settings, captions=False) as engine:
         return Preview(None, engine.analyze_together(kept.pictures, None, _NEAREST, kept.weights))
 
@@ -148,9 +148,10 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
 def _rendered(host: Host, embedding: PromptEmbedding, name: str, settings: Any, job: Job) -> Image:
     from ..core.hub import Hub
     from ..core.variation.checkpoint import Checkpoint
-    from ..core.variation.render import render
+    from ..core.variation.render import check_family, render
     from ..core.variation.variations import negative_embedding
 
     with host.lent(job, settings, captions=False) as engine, host.make_room(RENDERING_MEMORY):
         checkpoint = Checkpoint.load(name, settings.device, Hub(settings.cache), job)
+        check_family(checkpoint, embedding)
         return render(checkpoint, embedding, negative_embedding(engine, checkpoint), progress=job)

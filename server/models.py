@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.engine import Engine
@@ -15,6 +16,7 @@ from ..core.settings import Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
 
 if TYPE_CHECKING:
+    import torch
     from torch.nn import Module
 
     from ..core.caption import Captioner
@@ -35,6 +37,18 @@ class Loaded(NamedTuple):
     name: str
     bytes: int
     device: str
+
+
+class _Placed(NamedTuple):
+    """What one use has of the models. device: where the CLIP computes."""
+
+    device: torch.device
+    weights: MovableClip
+    captioner: Captioner | None
+
+    @property
+    def nbytes(self) -> int:
+        return _nbytes(self.weights) + (self.captioner.nbytes if self.captioner else 0)
 
 
 class Models:
@@ -59,23 +73,41 @@ class Models:
         from ..core.images import open_image
 
         opened = [open_image(picture) for picture in pictures]
-        with self.engine(settings, False, keeping, make_room, progress) as engine:
+        with self._using(settings, False, keeping, make_room, progress) as (engine, placed):
+            placed()
             return engine.embed(opened, family.name, encoders=encoders())
 
     @contextmanager
     def engine(
         self, settings: Settings, captions: bool, keeping: str, make_room: MakeRoom, progress: Progress
     ) -> Iterator[Engine]:
-        """An engine with the models in place, for one use of them. captions: whether the captioner is needed.
+        """An engine for one use of the models, which are put in place when it first asks for one: so it refuses what
+        it can without them. captions: whether the captioner is needed.
 
-        Raises ModelError, MissingPackageError, Cancelled."""
+        Raises SettingsError, ModelError, MissingPackageError; the engine, Cancelled as well."""
+        with self._using(settings, captions, keeping, make_room, progress) as (engine, _):
+            yield engine
+
+    @contextmanager
+    def _using(
+        self, settings: Settings, captions: bool, keeping: str, make_room: MakeRoom, progress: Progress
+    ) -> Iterator[tuple[Engine, Callable[[], _Placed]]]:
+        """As `engine`, and what puts the models in place."""
+        device = _checked(settings, captions)
         with self._lock:
             try:
-                weights = self._load_clip(settings, progress)
-                captioner = self._load_captioner(settings, progress) if captions else None
-                needed = WORKING_MEMORY + _nbytes(weights) + (captioner.nbytes if captioner else 0)
-                with make_room(needed), _engine(settings, weights, captioner, progress) as engine:
-                    yield engine
+                with ExitStack() as room:
+
+                    @cache
+                    def placed() -> _Placed:
+                        weights = self._load_clip(settings, progress)
+                        captioner = self._load_captioner(settings, progress) if captions else None
+                        found = _Placed(device, weights, captioner)
+                        room.enter_context(make_room(found.nbytes + WORKING_MEMORY))
+                        return found
+
+                    with _engine(settings, placed, progress) as engine:
+                        yield engine, placed
             finally:
                 self._put_away(keeping)
 
@@ -131,15 +163,26 @@ class Models:
         return self._captioner[1]
 
 
-def _engine(settings: Settings, weights: MovableClip, captioner: Captioner | None, progress: Progress) -> Engine:
-    """An engine for one run, with models that stay when it is gone."""
+def _checked(settings: Settings, captions: bool) -> torch.device:
+    """The device, where neither that nor a model's name is known to be wrong. Raises SettingsError, ModelError."""
+    from ..core.caption.captioner import check_captioner
+    from ..core.clip.naming import check_clip
     from ..core.devices import pick_device
 
-    def load_clip(_: Progress) -> Clip:
-        device = pick_device(settings.device)
-        return weights.to(device).clip(device)
+    check_clip(settings.clip)
+    if captions and settings.captioner is not None:
+        check_captioner(settings.captioner)
+    return pick_device(settings.device)
 
-    return Engine(settings, progress=progress, load_clip=load_clip, load_captioner=lambda _: captioner)
+
+def _engine(settings: Settings, placed: Callable[[], _Placed], progress: Progress) -> Engine:
+    """An engine for one run, with models that stay when it is gone."""
+
+    def load_clip(_: Progress) -> Clip:
+        found = placed()
+        return found.weights.to(found.device).clip(found.device)
+
+    return Engine(settings, progress=progress, load_clip=load_clip, load_captioner=lambda _: placed().captioner)
 
 
 def _device(module: Module) -> str:

@@ -29,6 +29,9 @@ class QuickEngine:
         self._delay = delay
         self._words = words
 
+    def check(self, mode: Mode = "best") -> None:
+        """Nothing is wrong with what it is asked."""
+
     def interrogate_each(
         self, images: Sequence[Any], mode: Mode = "best", captions: Sequence[str] | None = None
     ) -> Iterator[Interrogation]:

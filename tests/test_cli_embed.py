@@ -98,32 +98,3 @@ def test_files_are_mixed_and_listed(capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first == "e0.safetensors\tthe micro model (micro), states 77 x 128, 1 picture, pinv"
     assert "2 pictures" in second
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "says"),
-    [
-        (["broken.png"], 1, "broken.png"),
-        (["0.png", "--alpha", "-1"], 2, "alpha is -1"),
-        (["0.png", "--strength", "3"], 2, "strength is 3"),
-        (["0.png", "--weights", "1,2"], 2, "2 weights for 1"),
-        (["0.png", "--projection", "ridge", "--gap-pictures", "1.png"], 2, "about 40"),
-        (["0.png", "--projection", "ridge", "--prompts", "3"], 2, "16 or more"),
-        (["0.png", "--gap-pictures", "1.png"], 2, "--projection ridge"),
-        (["0.png", "--projection", "ridge", "--text", "a red star"], 2, "strength below 1"),
-        (["0.png", "--crop", "90,90,10,10"], 1, "leaves nothing"),
-        (["0.png", "--crop", "9,9"], 2, "left, top, width and height"),
-        (["0.png", "--crop", "0,0,9,9", "--mask", "1.png"], 2, "give one of them"),
-        (["0.png", "--mask", "black.png"], 1, "black all over"),
-        (["0.png", "--list"], 2, "can be listed"),
-        (["broken.safetensors"], 1, "cannot be read as a prompt embedding"),
-    ],
-)
-def test_one_sentence_for_what_cannot_be(capsys, arguments, status, says):
-    _, error = embedded(capsys, *arguments, status=status)
-    assert says in error and error.count("\n") == 1
-
-
-def test_a_place_that_cannot_be_written(capsys):
-    assert main(["embed", "0.png", "-o", "absent/out.safetensors", "--for", "micro"]) == 1
-    assert "cannot be written" in capsys.readouterr().err

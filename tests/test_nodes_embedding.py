@@ -107,7 +107,7 @@ def test_what_was_seen_elsewhere_needs_no_vision_model(clip, projection_file):
     found = states(clip, None, image=seen, projection="ridge")
     assert torch.allclose(found, expected, atol=1e-3 * float(expected.abs().max()))
     with pytest.raises(ModelError, match="no vision model is at hand"):
-        states(clip, None, image=seen, projection="ridge", gap_pictures=FIVE)
+        states(clip, None, image=seen, projection="ridge", gap_pictures=torch.rand(9, 16, 16, 3))
     with pytest.raises(ModelError, match="load ViT-L/14"):
         states(clip, None, image={"image_embeds": torch.ones(1, 1024)})
     with pytest.raises(SettingsError, match="anchored needs a prompt"):

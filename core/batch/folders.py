@@ -17,7 +17,9 @@ _WITH_PLUGINS = (".avif", ".heic", ".heif")
 
 
 class Source(Protocol):
-    """Gives items in the same order on every run. root: the folder it is about, where notes and outputs belong."""
+    """Gives items in the same order on every run. root: the folder it is about, where notes and outputs belong.
+
+    One that is a file itself, or several, has them as `reads`: no output may replace them."""
 
     root: Path
 
@@ -36,7 +38,7 @@ class FolderSource:
     def __init__(self, root: str | os.PathLike[str], recursive: bool = False, pattern: str = "*") -> None:
         self.root = Path(root)
         if not self.root.is_dir():
-            raise SettingsError(f"There is no folder {root}; check the path.")
+            raise SettingsError(f"There is no folder {root}", "check the path")
         self._recursive = recursive
         self._pattern = pattern
 
@@ -68,9 +70,10 @@ class JoinedSource:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         if not sources:
-            raise SettingsError("There is no source; name a folder.")
+            raise SettingsError("There is no source", "name a folder")
         self._sources = sources
         self.root = sources[0].root
+        self.reads = tuple(path for source in sources for path in getattr(source, "reads", ()))
 
     def __iter__(self) -> Iterator[Item]:
         for source in self._sources:

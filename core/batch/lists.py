@@ -27,6 +27,7 @@ class ListSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self.root = self._path.parent
+        self.reads = (self._path,)
         readers: dict[str, Callable[[], Iterator[str]]] = {
             ".csv": self._from_table,
             ".tsv": self._from_table,
@@ -36,7 +37,7 @@ class ListSource:
         }
         suffix = self._path.suffix.lower()
         if suffix not in readers:
-            raise SettingsError(f"{path} is no list of pictures; give a file named {', '.join(LIST_SUFFIXES)}.")
+            raise SettingsError(f"{path} is no list of pictures", f"give a file named {', '.join(LIST_SUFFIXES)}")
         self._read = readers[suffix]
 
     def __iter__(self) -> Iterator[Item]:
@@ -44,7 +45,7 @@ class ListSource:
             for name in self._read():
                 yield remote_item(name) if is_address(name) else Item(name, self.root / name)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise SettingsError(f"The list {self._path} cannot be read ({error}).") from error
+            raise SettingsError(f"The list {self._path} cannot be read ({error})") from error
 
     def _from_table(self) -> Iterator[str]:
         separator = "\t" if self._path.suffix.lower() == ".tsv" else ","
@@ -71,10 +72,10 @@ class ListSource:
         try:
             values = json.loads(line)
         except ValueError as error:
-            raise SettingsError(f"Line {number} of {self._path} is no JSON ({error}).") from error
+            raise SettingsError(f"Line {number} of {self._path} is no JSON ({error})") from error
         found = [values[name] for name in COLUMNS if values.get(name)] if isinstance(values, dict) else [values]
         if not found or not isinstance(found[0], str):
-            raise SettingsError(f"Line {number} of {self._path} has no path; name it {' or '.join(COLUMNS)}.")
+            raise SettingsError(f"Line {number} of {self._path} has no path", f"name it {' or '.join(COLUMNS)}")
         return found[0]
 
     def _from_parquet(self) -> Iterator[str]:

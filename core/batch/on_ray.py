@@ -45,6 +45,8 @@ class RayBatch:
         jobs: int | None = None,
         progress: Progress = SILENT,
     ) -> None:
+        from ..engine import Engine
+
         if settings.device.startswith("cuda:"):
             problem = f"Ray chooses among a machine's GPUs itself, not {settings.device}"
             raise SettingsError(problem, Choose("device", ("cuda",)))
@@ -56,6 +58,7 @@ class RayBatch:
                 LeaveOut("workers"),
             )
         self._settings = replace(settings, limits=dict(settings.limits))  # which Ray can send
+        self._engine = Engine(replace(settings, device="cpu"))  # loads nothing; the workers' devices are not here
         self._source = source
         self._sink_of = sink_of
         self._mode: Mode = mode
@@ -67,6 +70,7 @@ class RayBatch:
 
     def __iter__(self) -> Iterator[ShardDone]:
         _check_package()
+        self._engine.check(self._mode)
         with folder_lock(self._whole.place, _DRIVER):
             items = list(told_apart(self._source, self._whole, Past()))
             note = ShardsNote(self._whole)
@@ -81,18 +85,15 @@ class RayBatch:
 
     def _left(self, items: Sequence[Item], count: int) -> list[ShardWork]:
         """The shards that are not complete."""
-        from ..engine import Engine
-
         parts: list[list[Item]] = [[] for _ in range(count)]
         for item in items:
             parts[number_of_shard(item.name, count) - 1].append(item)
-        engine = Engine(self._settings)  # loads nothing
         how = {"resume": self._resume, "patience": LOST_LOCK_SECONDS}
         left = []
         for number, part in enumerate(parts, 1):
             shard = Shard(number, count)
             work = ShardWork(shard, self._source.root, tuple(part), 0)
-            batch = Batch(engine, work, self._sink_of(shard=shard), self._mode, shard=shard, **how)
+            batch = Batch(self._engine, work, self._sink_of(shard=shard), self._mode, shard=shard, **how)
             past = batch.hand_over()
             if past.finished and not batch.total:
                 self.skipped += batch.skipped
@@ -123,8 +124,8 @@ class RayBatch:
                     yield row["item"]
             except ray.exceptions.RayActorError as error:
                 raise BatchError(
-                    f"Workers could not be started or are gone ({_last_line(error)}); see that all nodes of the "
-                    "cluster have this package and Ray, in the same versions."
+                    f"Workers could not be started or are gone ({_last_line(error)})",
+                    "see that all nodes of the cluster have this package and Ray, in the same versions",
                 ) from error
 
     def _count(self, done: ShardDone) -> None:
@@ -147,7 +148,7 @@ def _cluster() -> Iterator[bool]:
         try:
             ray.init(log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError) as error:
-            raise BatchError(f"There is no Ray cluster to be had ({error}); see to RAY_ADDRESS.") from error
+            raise BatchError(f"There is no Ray cluster to be had ({error})", "see to RAY_ADDRESS") from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:

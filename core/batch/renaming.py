@@ -50,7 +50,10 @@ class RenameSink(FilesSink):
         return {"template": self._template.text}
 
     def make_way(self, items: Sequence[Item]) -> None:
-        """What an earlier run can be undone with keeps its place under a number."""
+        """What an earlier run can be undone with keeps its place under a number. Raises SettingsError for pictures that
+        are no files of their own."""
+        for item in items:
+            _ = item.file
         if not self.journal.exists() or not any(outcome.plan for outcome in outcomes(self.journal)):
             return
         number = 1
@@ -167,7 +170,7 @@ def undo(journal: Path) -> tuple[int, list[str]]:
     with folder_lock(place):
         moves = [move for outcome in outcomes(journal) for move in outcome.plan.get("moves", [])]
         if not moves:
-            raise BatchError(f"{journal} tells of no renamed picture; give the {UNDO_NAME} of a run that renamed.")
+            raise BatchError(f"{journal} tells of no renamed picture", f"give the {UNDO_NAME} of a run that renamed")
         complaints = []
         for old, new in reversed(moves):
             try:

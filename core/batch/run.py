@@ -81,6 +81,7 @@ class Batch:
         self.errors: Path | None = None
 
     def __iter__(self) -> Iterator[Outcome]:
+        self._engine.check(self._mode)
         if self._dry_run:
             work = self._todo(Past())
             yield from self._counted(outcome for chunk in self._chunks(work) for _, outcome in self._planned(chunk))

@@ -62,6 +62,7 @@ class TarSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self.root = self._path.parent
+        self.reads = (self._path,)
 
     def __iter__(self) -> Iterator[Item]:
         samples: dict[str, list[Part]] = {}
@@ -72,7 +73,7 @@ class TarSource:
                         key, ending = split_key(member.name)
                         samples.setdefault(key, []).append(Part(ending, member.offset_data, member.size))
         except (OSError, tarfile.TarError) as error:
-            raise SettingsError(f"{self._path} cannot be read as a tar file without compression ({error}).") from error
+            raise SettingsError(f"{self._path} cannot be read as a tar file without compression ({error})") from error
         for key, parts in samples.items():
             pictures = [part for part in parts if is_picture(f"picture.{part.ending}")]
             if pictures:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..cures import Give
 from ..errors import ImageError, SettingsError
+from ..places import are_one
 from .folders import Source
 from .items import Item, Outcome
 from .journal import Past
@@ -64,6 +65,10 @@ def told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
     made = None if sink.produces is None else Path(_plain(sink.produces))
     if made is not None and (root := Path(_plain(source.root))).is_relative_to(made):
         raise SettingsError(f"{made} holds the pictures themselves ({root})", Give("place", "another folder"))
+    written = getattr(sink, "path", None)
+    for read in getattr(source, "reads", ()):
+        if isinstance(written, Path) and are_one(written, read):
+            raise SettingsError(f"{read} is read itself and would be replaced", "name another file")
     names: set[str] = set()
     moved = {Path(_plain(sink.place / name)) for name in past.moved}
     owners: dict[Path, str] = {}
@@ -93,4 +98,4 @@ class _SecondOwner(Item):
     reason: str = ""
 
     def open(self) -> Image:
-        raise ImageError(f'"{self.name}" gets nothing because {self.reason}; give it another name.')
+        raise ImageError(f'"{self.name}" gets nothing because {self.reason}', "give it another name")

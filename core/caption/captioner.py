@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .models import CaptionModel
 
 BATCH = 16
+_FLOOR = (4, 30)
+"""The oldest transformers that this program runs with."""
 INSTEAD = Choose("captioner", ("micro", "none"))
 
 
@@ -39,7 +41,7 @@ class KnownCaptioner:
     bytes: int | None
     summary: str
     revision: str = MAIN
-    needs: tuple[int, int] = (4, 30)
+    needs: tuple[int, int] = _FLOOR
 
 
 KNOWN_CAPTIONERS: dict[str, KnownCaptioner] = {
@@ -172,20 +174,14 @@ class Captioner:
 
 def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILENT) -> Path:
     """The folder with the captioner's files, downloaded if need be. Loads nothing; raises as `Captioner.load`."""
+    check_captioner(name)
     path = Path(name).expanduser()
     if name == "micro":
         return _micro_folder()
     if path.is_dir():
-        check_weights(path)
         return path
-    if path.is_file():
-        raise ModelError(f"{name} is a file; give the folder in transformers format that holds the captioner.")
     known = KNOWN_CAPTIONERS.get(name.lower())
-    if known is None and ("/" not in name or name.startswith(("/", "."))):
-        raise _unknown(name)
     repo, revision = (known.repo, known.revision) if known else (name, MAIN)
-    if known:
-        _check_version(known)
     hub = hub or Hub()
     if not hub.find_model(repo, revision):
         from .classes import check_class, read_config
@@ -193,6 +189,25 @@ def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILEN
         folder = hub.fetch(repo, [CONFIG], progress, revision=revision, instead=INSTEAD)
         check_class(name, read_config(folder))
     return hub.fetch_model(repo, progress, revision=revision, instead=INSTEAD)
+
+
+def check_captioner(name: str) -> None:
+    """What is known to be wrong of a captioner's name without a network. Raises ModelError, MissingPackageError."""
+    path = Path(name).expanduser()
+    known = KNOWN_CAPTIONERS.get(name.lower())
+    if name == "micro":
+        return
+    if path.is_dir():
+        from .classes import check_class, read_config
+
+        check_weights(path)
+        check_class(name, read_config(path))
+    elif path.is_file():
+        raise ModelError(f"{name} is a file", "give the folder in transformers format that holds the captioner")
+    elif known is None and ("/" not in name or name.startswith(("/", "."))):
+        raise _unknown(name)
+    elif known is not None and known.needs > _FLOOR:
+        _check_version(known)
 
 
 def nearest_captioners(name: str) -> list[str]:
@@ -204,7 +219,7 @@ def _micro_folder() -> Path:
     from ..micro import CAPTIONER_FOLDER
 
     if not (CAPTIONER_FOLDER / CONFIG).is_file():
-        raise ModelError(f"The micro captioner is not in {CAPTIONER_FOLDER}; train it with `python -m training.train`.")
+        raise ModelError(f"The micro captioner is not in {CAPTIONER_FOLDER}", "install this package again")
     return CAPTIONER_FOLDER
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cures import Choose, Give, Install, Take
+from ..cures import Install
 from ..devices import pick_arithmetic
 from ..errors import ModelError, NotOnHubError
 from ..hub import Hub
@@ -21,16 +20,17 @@ from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transf
 from . import assemble, layouts
 from .assemble import Placement
 from .model import Clip
-from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known, nearest_names
+from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known
+from .naming import check_clip, holds_weights, is_transformers_folder
 from .preprocess import Preprocess
 
 _TOKENIZER_REPO = "openai/clip-vit-large-patch14"
 _VISION_KEYS = ("visual.", "vision_model.", "visual_projection.")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     """See `Clip.load`. A path that exists wins over a known name, a known name over a hub id."""
+    check_clip(name)
     loader = _Loader(name, Placement(device, pick_arithmetic(precision, device), moves=True), hub or Hub(), progress)
     if name == "micro":
         from ..micro import CLIP_FOLDER
@@ -44,9 +44,7 @@ def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, 
     known = find_known(name)
     if known is not None:
         return loader.from_known(known)
-    if _looks_like_a_hub_id(name):
-        return loader.from_hub(name)
-    raise _unknown(name)
+    return loader.from_hub(name)
 
 
 class _Loader:
@@ -57,12 +55,6 @@ class _Loader:
         self._progress = progress
 
     def from_known(self, known: KnownClip) -> Clip:
-        if not known.safetensors:
-            raise ModelError(
-                f"{known.name} exists only as a pickle, which is never opened",
-                Give("clip", "one such as ViT-L-14/openai"),
-                Take("list models"),
-            )
         if known.file and _open_clip_works():
             try:
                 folder = self._hub.fetch(known.repo, [known.file], self._progress)
@@ -95,19 +87,12 @@ class _Loader:
         return self.from_folder(self._hub.fetch_model(repo, self._progress))
 
     def from_folder(self, folder: Path) -> Clip:
-        if (folder / "config.json").is_file() and _weights_in(folder, TRANSFORMERS_WEIGHTS):
+        if is_transformers_folder(folder):
             return self.from_transformers_folder(folder)
-        if (folder / "open_clip_config.json").is_file() and (folder / OPEN_CLIP_WEIGHTS).is_file():
-            return self._from_open_clip_folder(folder, folder / OPEN_CLIP_WEIGHTS)
-        raise ModelError(
-            f"{folder} is no CLIP folder: it needs config.json with {TRANSFORMERS_WEIGHTS} (transformers), "
-            f"or open_clip_config.json with {OPEN_CLIP_WEIGHTS}."
-        )
+        return self._from_open_clip_folder(folder, folder / OPEN_CLIP_WEIGHTS)
 
     def from_file(self, path: Path) -> Clip:
         """A single safetensors file; its layout tells the architecture, a config beside it what shapes cannot."""
-        if path.suffix != ".safetensors":
-            raise ModelError(f"{path} is not a safetensors file, and no other format is opened; convert it first.")
         if (path.parent / "open_clip_config.json").is_file() and path.name == OPEN_CLIP_WEIGHTS:
             return self._from_open_clip_folder(path.parent, path)
         state = _read(path)
@@ -119,14 +104,14 @@ class _Loader:
             config = layouts.open_clip_config(architecture)
             return self._from_open_clip_parts(config, {}, quick_gelu, state, architecture)
         raise ModelError(
-            f"{path} holds no CLIP with both a picture and a text encoder; give a full CLIP model, not a checkpoint "
-            "or a single encoder."
+            f"{path} holds no CLIP with both a picture and a text encoder",
+            "give a full CLIP model, not a checkpoint or a single encoder",
         )
 
     def from_transformers_folder(self, folder: Path) -> Clip:
         """Raises ModelError when the folder does not hold a whole model in transformers' format."""
-        if not _weights_in(folder, TRANSFORMERS_WEIGHTS):
-            raise ModelError(f"{folder} holds no {TRANSFORMERS_WEIGHTS}, and no other format is opened.")
+        if not holds_weights(folder, TRANSFORMERS_WEIGHTS):
+            raise ModelError(f"{folder} holds no {TRANSFORMERS_WEIGHTS}, and no other format is opened")
         auto_model, auto_tokenizer = transformers_attribute("AutoModel"), transformers_attribute("AutoTokenizer")
         with _sentence_for(folder), quiet_transformers():
             model = auto_model.from_pretrained(str(folder), use_safetensors=True, **LOCAL_WITHOUT_CODE)
@@ -165,7 +150,7 @@ class _Loader:
         unexpected = [key for key in unexpected if not key.endswith(("position_ids", "attn_mask"))]
         if missing or unexpected:
             wrong = f"lacks {missing[0]}" if missing else f"holds {unexpected[0]}, which does not belong there"
-            raise ModelError(f"{source} does not fit the model it seems to be: it {wrong}.")
+            raise ModelError(f"{source} does not fit the model it seems to be: it {wrong}")
 
     def _dtype_of(self, name: str, tensor: Tensor) -> torch.dtype:
         """The text side stays in float32 until it is compared with the library's."""
@@ -204,14 +189,14 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(str(path))
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} cannot be read as safetensors ({error}); download it again.") from error
+        raise ModelError(f"{path} cannot be read as safetensors ({error})", "download it again") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); it belongs beside the weights.") from error
+        raise ModelError(f"{path} cannot be read ({error})", "it belongs beside the weights") from error
 
 
 def _open_clip_works() -> bool:
@@ -220,24 +205,6 @@ def _open_clip_works() -> bool:
     except (ImportError, RuntimeError, OSError):
         return False
     return True
-
-
-def _weights_in(folder: Path, name: str) -> bool:
-    return (folder / name).is_file() or (folder / f"{name}.index.json").is_file()
-
-
-def _looks_like_a_hub_id(name: str) -> bool:
-    """organisation/repo, unless the part before the slash is one of open_clip's architectures."""
-    if not _HUB_ID.fullmatch(name):
-        return False
-    organisation = name.partition("/")[0].casefold()
-    return not organisation.startswith(("vit-", "rn50", "rn101", "convnext", "coca", "eva0", "mobileclip", "xlm-"))
-
-
-def _unknown(name: str) -> ModelError:
-    near = nearest_names(name)
-    cure = Choose("clip", tuple(near)) if near else Take("list models")
-    return ModelError(f"There is no CLIP model, folder or file {name!r}", cure)
 
 
 class _sentence_for:
@@ -253,5 +220,5 @@ class _sentence_for:
         if isinstance(error, Exception):
             reason = str(error).strip().splitlines()
             raise ModelError(
-                f"{self._folder} cannot be loaded as a CLIP model ({reason[0] if reason else type(error).__name__})."
+                f"{self._folder} cannot be loaded as a CLIP model ({reason[0] if reason else type(error).__name__})"
             ) from error

@@ -74,6 +74,11 @@ def known_models() -> list[KnownClip]:
     return [_known(f"{model}/{tag}", get_pretrained_cfg(model, tag)) for model, tag in list_pretrained()]
 
 
+def is_well_known(name: str) -> bool:
+    """Of a name whose weights can be had, whatever open_clip says of it, which takes a while to import."""
+    return name in _TRANSFORMERS_REPOS
+
+
 def find_known(name: str) -> KnownClip | None:
     """The known model of that name; the tag's letter case does not matter."""
     wanted = name.casefold()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
+from .. import places
 from ..cures import Install
 from ..errors import MissingPackageError, SettingsError
 from ..study.analyze import Analysis, CategoryAnalysis, Spread
@@ -94,11 +95,11 @@ def chart_image(analysis: Analysis, picture: Image.Image, dark: bool = False) ->
         return chart.convert("RGB")
 
 
-def check_file(path: Path) -> None:
-    """Whether a chart can be written to `path`, before there is one: SettingsError, MissingPackageError."""
+def check_file(path: Path, sources: Iterable[str] = ()) -> None:
+    """Whether a chart can be written to `path`, before there is one: SettingsError, MissingPackageError. sources: the
+    files of the pictures."""
     _check_form(path.suffix[1:])
-    if not path.absolute().parent.is_dir():
-        raise SettingsError(f"There is no folder {path.parent} for the chart; make it or name another.")
+    places.check_file(path, sources)
     _require_matplotlib()
 
 
@@ -120,7 +121,7 @@ def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
 
 def _check_form(form: str) -> None:
     if form.casefold() not in FORMS:
-        raise SettingsError(f"A chart cannot be written as {form!r}; choose png or svg.")
+        raise SettingsError(f"A chart cannot be written as {form!r}", "choose png or svg")
 
 
 def _require_matplotlib() -> None:

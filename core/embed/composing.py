@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..cures import Choose
 from ..errors import EmbeddingError, SettingsError
 from ..prompt.together import shares
 from .embedding import PromptEmbedding
@@ -30,10 +31,9 @@ def mixed(
     Raises SettingsError for no embedding, unsuitable weights or an unknown way, EmbeddingError where they do not fit
     together.
     """
-    if how not in MIXES:
-        raise SettingsError(f"Pictures cannot be mixed by {how!r}; choose one of {', '.join(MIXES)}.")
+    check_mix(how)
     if not embeddings:
-        raise SettingsError("There is no picture; give one or more.")
+        raise SettingsError("There is no picture", "give one or more")
     factors = shares(len(embeddings), weights)
     first = embeddings[0]
     for other in embeddings[1:]:
@@ -92,21 +92,26 @@ def without(
     )
 
 
+def check_mix(how: str) -> None:
+    if how not in MIXES:
+        raise SettingsError(f"Pictures cannot be mixed by {how!r}", Choose("mix", MIXES))
+
+
 def check_strength(strength: float) -> None:
     if not (math.isfinite(strength) and 0 <= strength <= 1):
-        raise SettingsError(f"strength is {strength:g}; give a number from 0 to 1.")
+        raise SettingsError(f"is {strength:g}", "give a number from 0 to 1", control="strength")
 
 
 def _check_alike(first: PromptEmbedding, other: PromptEmbedding) -> None:
     if first.family != other.family:
         raise EmbeddingError(
-            f"One embedding is for {first.family} and another for {other.family}; make both for the same family."
+            f"One embedding is for {first.family} and another for {other.family}", "make both for the same family"
         )
     if first.fingerprint and other.fingerprint and first.fingerprint != other.fingerprint:
-        raise EmbeddingError("The embeddings were made for different text encoders; make them for the same one.")
+        raise EmbeddingError("The embeddings were made for different text encoders", "make them for the same one")
     for mine, theirs in ((first.states, other.states), (first.pooled, other.pooled)):
         if (None if mine is None else mine.shape) != (None if theirs is None else theirs.shape):
-            raise EmbeddingError("The embeddings have different lengths or parts; make them in the same way.")
+            raise EmbeddingError("The embeddings have different lengths or parts", "make them in the same way")
 
 
 def _combined(
@@ -133,7 +138,7 @@ def _spherical(parts: Tensor, shares: Tensor) -> Tensor:
     directions = parts / lengths.clamp_min(_TINY)
     mean = _mean(directions, shares)
     if bool((mean.norm(dim=-1) < 1e-6).any()):
-        raise SettingsError("These pictures are opposites and have no spherical mean; mix them by mean.")
+        raise SettingsError("These pictures are opposites and have no spherical mean", Choose("mix", ("mean",)))
     mean = mean / mean.norm(dim=-1, keepdim=True)
     for _ in range(_STEPS):
         cosine = (directions * mean).sum(dim=-1, keepdim=True).clamp(-1, 1)

@@ -12,12 +12,14 @@ from pathlib import Path
 from torch import Tensor
 
 from ..clip import Clip
+from ..cures import Choose, Give
 from ..errors import ModelError, SettingsError
 from ..phrases import Vocabulary
 from ..phrases.swapping import swapped
 from ..progress import SILENT, Progress
+from ..prompt.together import check_weights
 from .bank import Bank, bank_bytes, load_or_make
-from .composing import blended, check_strength, mixed
+from .composing import blended, check_mix, check_strength, mixed
 from .conditioning import assembled, projected_pooled
 from .embedding import PromptEmbedding
 from .families import Encoder, Family
@@ -33,6 +35,7 @@ from .text_side import TextSide
 
 _PROMPTS_FOR_NORMS = 256
 _MOST_CORRECTION = 4.0
+UNDESCRIBED = "The projection anchored needs a prompt that describes each picture"
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,15 @@ class Blend:
     swaps: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_mix(self.mix)
         check_alpha(self.alpha)
         check_strength(self.strength)
         if not (math.isfinite(self.correction) and 0 <= self.correction <= _MOST_CORRECTION):
-            raise SettingsError(f"correction is {self.correction:g}; give a number from 0 to {_MOST_CORRECTION:g}.")
+            raise SettingsError(
+                f"is {self.correction:g}", f"give a number from 0 to {_MOST_CORRECTION:g}", control="correction"
+            )
         if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise SettingsError(f"temperature is {self.temperature:g}; give a number above 0.")
+            raise SettingsError(f"is {self.temperature:g}", "give a number above 0", control="temperature")
 
 
 class Embedder:
@@ -114,14 +120,11 @@ class Embedder:
 
         Raises SettingsError, EmbeddingError, ModelError."""
         blend, chosen = blend or Blend(), self.choice(projection)
-        if blend.text and chosen in ("ridge", "bank") and blend.strength == 1:
-            raise SettingsError(f"A text joins the projection {chosen} by strength; give a strength below 1.")
-        if blend.swaps and chosen != "anchored":
-            raise SettingsError("Phrases are swapped in a prompt, which only the projection anchored has; choose that.")
         if blend.anchor is not None:
             anchors = [blend.anchor] * len(pictures)
+        check_blend(blend, len(pictures), chosen)
         if chosen == "anchored" and len(anchors) != len(pictures):
-            raise SettingsError("The projection anchored needs a prompt that describes each picture; give one.")
+            raise SettingsError(UNDESCRIBED, Give("anchor", "one"))
         singles = []
         for number, joint in enumerate(features):
             if chosen == "anchored":
@@ -195,12 +198,11 @@ class Embedder:
         )
 
     def _swapped(self, prompt: str, swaps: Mapping[str, str]) -> str:
-        vocabulary = self._vocabulary() if swaps else None
+        if not swaps:
+            return prompt
+        vocabulary = self._vocabulary()
+        check_swaps(swaps, vocabulary)
         for category, phrase in swaps.items():
-            assert vocabulary is not None
-            if category not in vocabulary.categories:
-                known = ", ".join(each.name for each in vocabulary.positive())
-                raise SettingsError(f"There is no category {category!r} to swap a phrase of; choose one of {known}.")
             prompt = swapped(prompt, vocabulary.phrases(category), phrase)
         return prompt
 
@@ -218,8 +220,8 @@ class Embedder:
         projection = side.weights.projection
         if projection is None:
             raise ModelError(
-                f"{self.family.title}'s text encoder {encoder.name} has no projection; give the whole CLIP "
-                f"{encoder.clip}."
+                f"{self.family.title}'s text encoder {encoder.name} has no projection",
+                f"give the whole CLIP {encoder.clip}",
             )
         return states[0, int(ends[0])] @ projection.float().T
 
@@ -277,14 +279,33 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
     """The projection asked for, or the family's usual one. Raises SettingsError where it does not serve the family."""
     if not family.encoders:
         raise SettingsError(
-            f"{family.title} takes only a pooled vector from a picture; make it with `conditioning.{family.name}`."
+            f"{family.title} takes only a pooled vector from a picture", f"make it with `conditioning.{family.name}`"
         )
     chosen = projection or family.projection
     if chosen not in PROJECTIONS:
-        raise SettingsError(f"There is no projection {chosen!r}; choose one of {', '.join(PROJECTIONS)}.")
+        raise SettingsError(f"There is no projection {chosen!r}", Choose("projection", PROJECTIONS))
     if not family.is_served_by(chosen):
-        raise SettingsError(f"{chosen} cannot reach what {family.title} listens to; choose the projection ridge.")
+        raise SettingsError(f"{chosen} cannot reach what {family.title} listens to", Choose("projection", ("ridge",)))
     return chosen
+
+
+def check_blend(blend: Blend, pictures: int, projection: str | None = None) -> None:
+    """What is known to be wrong of a blend of so many pictures before they are looked at. projection: None while that
+    waits for the text encoders. Raises SettingsError."""
+    check_weights(pictures, blend.weights)
+    if blend.text and projection in ("ridge", "bank") and blend.strength == 1:
+        raise SettingsError(f"A text joins the projection {projection} by strength", Give("strength", "less than 1"))
+    if blend.swaps and projection not in (None, "anchored"):
+        problem = "Phrases are swapped in a prompt, which only the projection anchored has"
+        raise SettingsError(problem, Choose("projection", ("anchored",)))
+
+
+def check_swaps(swaps: Mapping[str, str], vocabulary: Vocabulary) -> None:
+    """SettingsError for a category that the vocabulary has not."""
+    for category in swaps:
+        if category not in vocabulary.categories:
+            known = ", ".join(each.name for each in vocabulary.positive())
+            raise SettingsError(f"There is no category {category!r} to swap a phrase of", f"choose one of {known}")
 
 
 def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str], Clip]) -> TextSide:
@@ -298,10 +319,10 @@ def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str],
 def _fitting(sides: Mapping[str, TextSide], encoder: Encoder, family: Family) -> TextSide:
     side = sides.get(encoder.name)
     if side is None:
-        raise ModelError(f"{family.title} listens to {encoder.name}, which is not there; give that text encoder.")
+        raise ModelError(f"{family.title} listens to {encoder.name}, which is not there", "give that text encoder")
     if side.width != encoder.width:
         raise ModelError(
-            f"{family.title} listens to a text encoder {encoder.width} wide, but this one is {side.width} wide; "
-            "choose the CLIP that belongs to the family."
+            f"{family.title} listens to a text encoder {encoder.width} wide, but this one is {side.width} wide",
+            Give("clip", "the one that belongs to the family"),
         )
     return side if side.padding == encoder.padding else side.padded(encoder.padding)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..cures import Give
 from ..errors import SettingsError
 
 ENOUGH_PICTURES = 40
 """In a trial on the micro models more made no difference."""
 _FEWEST_PICTURES = 8
+_ALL_THE_SAME = "The pictures to measure the gap with are all the same"
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,11 @@ class GapCorrection:
         """From normalised embeddings [pictures, joint width] of varied pictures, about 40 of them.
 
         Raises SettingsError for fewer than 8, or when they are all the same."""
-        if len(features) < _FEWEST_PICTURES:
-            raise SettingsError(
-                f"There are {len(features)} pictures to measure the gap between pictures and texts with; give about "
-                f"{ENOUGH_PICTURES}, and {_FEWEST_PICTURES} at least."
-            )
+        _check_count(len(features))
         centre = features.float().mean(dim=0)
         spread = float((features.float() - centre).pow(2).sum(dim=1).mean().sqrt())
         if not spread > 1e-6:
-            raise SettingsError("The pictures to measure the gap with are all the same; give varied ones.")
+            raise SettingsError(_ALL_THE_SAME, Give("gap_pictures", "varied ones"))
         return cls(centre, spread, len(features))
 
     def save(self, path: Path) -> None:
@@ -59,6 +58,21 @@ class GapCorrection:
     def centred(self, features: Tensor, text_spread: float) -> Tensor:
         """Embeddings about the texts' centre, which is zero here, with the texts' spread."""
         return (features - self.centre.to(features)) * (text_spread / self.spread)
+
+
+def check_variety(pictures: Sequence[str]) -> None:
+    """SettingsError for pictures, known by their hashes, that say nothing of a gap."""
+    _check_count(len(pictures))
+    if len(set(pictures)) == 1:
+        raise SettingsError(_ALL_THE_SAME, Give("gap_pictures", "varied ones"))
+
+
+def _check_count(pictures: int) -> None:
+    if pictures < _FEWEST_PICTURES:
+        raise SettingsError(
+            f"There are {pictures} pictures to measure the gap between pictures and texts with",
+            f"give about {ENOUGH_PICTURES}, and {_FEWEST_PICTURES} at least",
+        )
 
 
 def shipped_gap(clip_name: str) -> GapCorrection | None:

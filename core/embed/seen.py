@@ -18,6 +18,9 @@ class Seen:
     features: Tensor
     keys: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.keys)
+
     @classmethod
     def of(cls, embeddings: Tensor) -> Seen:
         """From joint embeddings [pictures, joint width] of any length; their hashes stand for those of the pictures.
@@ -26,7 +29,7 @@ class Seen:
         embeddings = embeddings.detach()
         lengths = embeddings.float().norm(dim=-1, keepdim=True)
         if embeddings.ndim != 2 or not len(embeddings) or not bool(((lengths > 0) & lengths.isfinite()).all()):
-            raise EmbeddingError("What was seen of the pictures is no embedding of them; let a CLIP see them again.")
+            raise EmbeddingError("What was seen of the pictures is no embedding of them", "let a CLIP see them again")
         features = embeddings.float() / lengths
         rows = features.cpu().contiguous()
         return cls(features, tuple(sha256(row.numpy().tobytes()).hexdigest() for row in torch.unbind(rows)))

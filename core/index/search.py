@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import SettingsError
 from .file import PictureIndex
 
 
@@ -22,7 +23,10 @@ def search(index: PictureIndex, features: np.ndarray, top: int) -> tuple[Found, 
     """The `top` pictures nearest to an embedding [width], the nearest first, equal ones by name.
 
     One product over all rows: what an approximate index saves is less than reading the file takes.
+    Raises SettingsError when top is below 1.
     """
+    if top < 1:
+        raise SettingsError(f"top is {top}", "give 1 or more")
     similarities = index.features @ features.astype(np.float32)
     best = np.argsort(-similarities, kind="stable")[:top]
     return tuple(Found(index.path(int(row)), float(similarities[row])) for row in best)

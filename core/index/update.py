@@ -16,7 +16,7 @@ import numpy as np
 from ..batch import FolderSource
 from ..batch.ahead import chunked, opened, usual_jobs
 from ..batch.items import Item
-from ..errors import ImageError
+from ..errors import ImageError, IndexFileError
 from .file import Entry, PictureIndex, changing, index_file, probe_of, read_index, write_index
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def update_index(engine: Engine, folder: str | os.PathLike[str], path: Path | No
     root = Path(folder)
     items = list(FolderSource(root, recursive=True))
     path = path or index_file(root)
+    if path.is_dir():
+        raise IndexFileError(f"{path} is a folder", "name a file for the index")
     with changing(path):
         known = read_index(path) if path.exists() else None
         if known is not None:

@@ -24,13 +24,13 @@ import numpy as np
 from torch import Tensor
 
 from ..clip import Clip
-from ..errors import PhraseError, SettingsError
-from ..phrases import CATEGORIES, NEGATIVE, Vocabulary
+from ..errors import SettingsError
+from ..phrases import NEGATIVE, Vocabulary
 from ..phrases.table import PhraseTable
-from ..phrases.vocabulary import category_name
 from ..progress import Progress
 from ..settings import Mode, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
+from .checks import check_captions, known_limits
 from .ranking import reversed_values, top, top_as_peer
 from .search import EMPTY, Candidate, ChainRules, Scorer, Trail, greedy_chain, joined_category
 
@@ -73,7 +73,7 @@ class Interrogator:
         self._load_table = load_table
         self._settings = settings
         self._progress = progress
-        self._limits = _known_limits(settings, vocabulary)
+        self._limits = known_limits(settings.limits, vocabulary)
         self._excluded = _exclusions(settings.exclude)
 
     def prepare(self, mode: Mode) -> None:
@@ -97,8 +97,7 @@ class Interrogator:
         if mode == "negative":
             return self._negative(scorer, subject)
         if mode == "caption":
-            if not subject.caption:
-                raise SettingsError("The caption mode needs a captioner or a given caption; name one of them.")
+            check_captions(mode, [subject.caption])
             return scorer.trail([Candidate(subject.caption, CAPTION)])
         similarities = self._similarities(subject)
         if mode == "classic":
@@ -115,7 +114,8 @@ class Interrogator:
         if limit < 3:
             raise SettingsError(
                 f"Trigger word, prefix and suffix take {around} tokens and leave no room for a prompt within "
-                f"{self._settings.token_limit}; shorten them."
+                f"{self._settings.token_limit}",
+                "shorten them",
             )
         return limit
 
@@ -282,15 +282,6 @@ def framed(prompt: str, settings: Settings) -> str:
     """The prompt with trigger word and prefix before it and suffix behind it."""
     parts = (settings.trigger, settings.prefix, prompt, settings.suffix)
     return ", ".join(part for part in (text.strip(" ,") for text in parts) if part)
-
-
-def _known_limits(settings: Settings, vocabulary: Vocabulary) -> dict[str, int]:
-    limits = {category_name(name): limit for name, limit in settings.limits.items()}
-    for name in limits:
-        if name not in vocabulary.categories and name not in CATEGORIES:
-            known = ", ".join(vocabulary.categories)
-            raise PhraseError(f"There is no category {name!r} to limit; this vocabulary has {known}.")
-    return limits
 
 
 def _exclusions(exclude: Sequence[str]) -> frozenset[str]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..clip import Clip
+from ..cures import Give
 from ..errors import SettingsError
 
 _NOTHING_SHARED = 1e-6
@@ -19,14 +20,19 @@ def shares(count: int, weights: Sequence[float] | None) -> Tensor:
 
     Raises SettingsError for weights that are not one of zero or more for each picture, or that are all zero.
     """
-    if weights is None:
-        weights = [1.0] * count
-    if len(weights) != count:
-        raise SettingsError(f"There are {len(weights)} weights for {count} pictures; give one weight for each picture.")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
-        raise SettingsError("A weight is below zero or no number, or all are zero; give numbers of zero and more.")
-    factors = torch.tensor(list(weights), dtype=torch.float64)
+    check_weights(count, weights)
+    factors = torch.tensor([1.0] * count if weights is None else list(weights), dtype=torch.float64)
     return factors / factors.sum()
+
+
+def check_weights(count: int, weights: Sequence[float] | None) -> None:
+    """SettingsError for weights that `shares` refuses; for before the pictures are looked at."""
+    if weights is None:
+        return
+    if len(weights) != count:
+        raise SettingsError(f"There are {len(weights)} weights for {count} pictures", Give("weights", "one for each"))
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
+        raise SettingsError("A weight is below zero or no number, or all are zero", "give numbers of zero and more")
 
 
 def shared_features(features: Tensor, weights: Sequence[float] | None = None) -> Tensor:
@@ -37,14 +43,14 @@ def shared_features(features: Tensor, weights: Sequence[float] | None = None) ->
     """
     count = len(features)
     if count == 0:
-        raise SettingsError("There is no picture; give one or more.")
+        raise SettingsError("There is no picture", "give one or more")
     factors = shares(count, weights).to(features)
     if count == 1:
         return features[0]
     mean = (features * factors[:, None]).sum(dim=0)
     length = float(mean.norm())
     if length < _NOTHING_SHARED:
-        raise SettingsError("These pictures have nothing in common that a CLIP model sees; leave one of them out.")
+        raise SettingsError("These pictures have nothing in common that a CLIP model sees", "leave one of them out")
     return mean / length
 
 

@@ -147,9 +147,8 @@ def heat_maps(clip: Clip, picture: Image.Image, phrases: Sequence[str], fit: Fit
     in Open-Vocabulary Tasks, 2023.
     Raises ModelError for models without patches, SettingsError for an empty phrase or none.
     """
+    check_phrases(phrases)
     phrases = [phrase.strip() for phrase in phrases]
-    if not phrases or not all(phrases):
-        raise SettingsError("There is no phrase to look for in the picture; give one, such as 'a red circle'.")
     fitted = fit_image(picture, fit)
     patches = clip.encode_patches(fitted)
     texts = clip.encode_texts([*phrases, *_CONTRAST]).to(patches.device)
@@ -160,6 +159,12 @@ def heat_maps(clip: Clip, picture: Image.Image, phrases: Sequence[str], fit: Fit
         HeatMap(phrase, picture.size, np.ascontiguousarray(supports[..., number]), region)
         for number, phrase in enumerate(phrases)
     )
+
+
+def check_phrases(phrases: Sequence[str]) -> None:
+    """SettingsError for an empty phrase or none."""
+    if not phrases or not all(phrase.strip() for phrase in phrases):
+        raise SettingsError("There is no phrase to look for in the picture", "give one, such as 'a red circle'")
 
 
 def _fitted_region(size: tuple[int, int], fit: Fit) -> Region:

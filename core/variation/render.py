@@ -37,17 +37,17 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise SettingsError(f"steps is {self.steps}; give 1 or more.")
+            raise SettingsError(f"is {self.steps}", "give 1 or more", control="steps")
         if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            raise SettingsError(f"guidance is {self.guidance:g}; give a number of 0 or more.")
+            raise SettingsError(f"is {self.guidance:g}", "give a number of 0 or more", control="guidance")
         if not 0 <= self.seed < 2**63:
-            raise SettingsError(f"seed is {self.seed}; give a whole number from 0 to 2^63 - 1.")
+            raise SettingsError(f"is {self.seed}", "give a whole number from 0 to 2^63 - 1", control="seed")
         if not (math.isfinite(self.denoise) and 0 < self.denoise <= 1):
-            raise SettingsError(f"denoise is {self.denoise:g}; give a number above 0, 1 at most.")
+            raise SettingsError(f"is {self.denoise:g}", "give a number above 0, 1 at most", control="denoise")
         for pixels in self.size or ():
             if pixels % _MULTIPLE or not _MULTIPLE <= pixels <= _LARGEST:
                 raise SettingsError(
-                    f"The size has a side of {pixels} pixels; give multiples of {_MULTIPLE} up to {_LARGEST}."
+                    f"The size has a side of {pixels} pixels", f"give multiples of {_MULTIPLE} up to {_LARGEST}"
                 )
 
 
@@ -102,8 +102,18 @@ def render_together(
         )
     pixels = torch.from_numpy(result.images)
     if not bool(torch.isfinite(pixels).all()):
-        raise ModelError(f"{checkpoint.name} gave no numbers; its weights are damaged or need a higher precision.")
+        raise ModelError(f"{checkpoint.name} gave no numbers", "its weights are damaged or need a higher precision")
     return [Image.fromarray(each.numpy()) for each in (pixels * 255).round().to(torch.uint8)]
+
+
+def check_family(checkpoint: Checkpoint, embedding: PromptEmbedding) -> None:
+    """EmbeddingError for an embedding that the checkpoint cannot take."""
+    if embedding.family != checkpoint.family.name or embedding.states is None:
+        raise EmbeddingError(
+            f"The embedding is for {embedding.family}, but {checkpoint.name or 'the checkpoint'} is of the family "
+            f"{checkpoint.family.name}",
+            "make it for that one",
+        )
 
 
 def usual_size(checkpoint: Checkpoint) -> tuple[int, int]:
@@ -125,11 +135,7 @@ def _conditioning(
     checkpoint: Checkpoint, embeddings: Sequence[PromptEmbedding], negative: PromptEmbedding
 ) -> dict[str, Tensor | None]:
     for each in (*embeddings, negative):
-        if each.family != checkpoint.family.name or each.states is None:
-            raise EmbeddingError(
-                f"The embedding is for {each.family}, but {checkpoint.name or 'the checkpoint'} is of the family "
-                f"{checkpoint.family.name}; make it for that one."
-            )
+        check_family(checkpoint, each)
     *states, against = _equally_long([each.states for each in (*embeddings, negative) if each.states is not None])
     pipeline, count = checkpoint.pipeline, len(embeddings)
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ..embed import PromptEmbedding
-from ..embed.embedder import Blend
+from ..embed.embedder import Blend, check_blend
 from ..embed.gap import GapCorrection
 from ..errors import SettingsError
 from .checkpoint import Checkpoint
@@ -37,6 +37,7 @@ class Request:
 
     images: pictures that are mixed into one embedding. projection: None for the family's usual one. negative: a prompt
     that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin with.
+    Raises SettingsError where that does not go together.
     """
 
     images: Sequence[Any]
@@ -48,6 +49,12 @@ class Request:
     count: int = 1
     init: Image.Image | None = None
 
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise SettingsError(f"The number of pictures is {self.count}", "give 1 or more")
+        check_blend(self.blend, len(self.images), self.projection)
+        replace(self.sampling, seed=self.sampling.seed + self.count - 1)  # the last one's has to be a seed, too
+
 
 def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iterator[Variation]:
     """Embeds the pictures for the checkpoint's own text encoders, then renders one picture after the other.
@@ -55,8 +62,6 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
     engine: of the CLIP whose text encoder the checkpoint's family listens to (`checkpoint.family.clip`).
     Raises what `Engine.embed` and `render` do.
     """
-    if request.count < 1:
-        raise SettingsError(f"The number of pictures is {request.count}; give 1 or more.")
     family, encoders = checkpoint.family.name, checkpoint.encoders
     embedding = engine.embed(request.images, family, request.projection, request.blend, request.gap, encoders=encoders)
     negative = negative_embedding(engine, checkpoint, request.negative)

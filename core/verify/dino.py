@@ -15,6 +15,7 @@ from ..cures import Choose, Give, Install
 from ..devices import pick_device
 from ..errors import ModelError
 from ..hub import Hub
+from ..hub.names import check_names
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, transformers_attribute
 
@@ -35,9 +36,8 @@ class Dino:
     @classmethod
     def load(cls, name: str, device: str = "auto", hub: Hub | None = None, progress: Progress = SILENT) -> Dino:
         """A folder in transformers' format, or a hub id. Raises ModelError, MissingPackageError, or Cancelled."""
+        check_dino(name)
         model_class = transformers_attribute("Dinov2Model")
-        if model_class is None:
-            raise ModelError("This transformers has no DINOv2", Install(("transformers",), "--upgrade"))
         folder = Path(name).expanduser()
         if not folder.is_dir():
             folder = (hub or Hub()).fetch(name, _FILES, progress, instead=WITHOUT_DINO)
@@ -56,6 +56,14 @@ class Dino:
             pixels = torch.stack([_prepared(image) for image in images[first : first + _BATCH]])
             parts.append(self._model(pixels.to(self._model.device)).pooler_output.float().cpu())
         return torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+
+
+def check_dino(name: str) -> None:
+    """What is known to be wrong of a DINOv2 without a network. Raises ModelError, MissingPackageError."""
+    if transformers_attribute("Dinov2Model") is None:
+        raise ModelError("This transformers has no DINOv2", Install(("transformers",), "--upgrade"))
+    if not Path(name).expanduser().is_dir():
+        check_names(name, ())
 
 
 def _prepared(image: Image.Image) -> Tensor:

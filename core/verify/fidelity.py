@@ -73,8 +73,7 @@ def measure_fidelity(
 
     Raises SettingsError for fewer than two pictures, and what rendering and interrogating raise.
     """
-    if len(pictures) < _FEWEST:
-        raise SettingsError(f"There are {len(pictures)} pictures to verify with; give {_FEWEST} or more.")
+    check_count(len(pictures))
     made = _embeddings(engine, checkpoint, pictures, gap)
     negative = engine.embed_text("", checkpoint.family.name, encoders=checkpoint.encoders)
     seen = [judge.encode_images(list(pictures)) for judge in judges]
@@ -97,6 +96,12 @@ def measure_fidelity(
     ways = {name: _way(name, scores) for name in scores}
     best = recommended(ways, checkpoint.family.projection)
     return Fidelity(ways, shown, best, made[checkpoint.family.projection][0].fingerprint)
+
+
+def check_count(pictures: int) -> None:
+    """SettingsError for fewer pictures than can be compared."""
+    if pictures < _FEWEST:
+        raise SettingsError(f"There are {pictures} pictures to verify with", f"give {_FEWEST} or more")
 
 
 def recommended(ways: Mapping[str, Way], usual: Projection) -> Projection:

@@ -1,0 +1,64 @@
+"""What is known to be wrong of a CLIP's name without a network, and before anything of it is read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..cures import Choose, Give, Take
+from ..errors import ModelError
+from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, find_known, is_well_known, nearest_names
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def check_clip(name: str) -> None:
+    """Raises ModelError for what no CLIP can be loaded by."""
+    path = Path(name).expanduser()
+    if name == "micro" or (is_well_known(name) and not path.exists()):
+        return
+    if path.is_dir():
+        is_transformers_folder(path)
+    elif path.is_file():
+        if path.suffix != ".safetensors":
+            raise ModelError(f"{path} is not a safetensors file, and no other format is opened", "convert it first")
+    elif (known := find_known(name)) is not None:
+        if not known.safetensors:
+            raise ModelError(
+                f"{known.name} exists only as a pickle, which is never opened",
+                Give("clip", "one such as ViT-L-14/openai"),
+                Take("list models"),
+            )
+    elif not _looks_like_a_hub_id(name):
+        raise _unknown(name)
+
+
+def is_transformers_folder(folder: Path) -> bool:
+    """Whether a CLIP's folder is in transformers' format rather than open_clip's. Raises ModelError for neither."""
+    if (folder / "config.json").is_file() and holds_weights(folder, TRANSFORMERS_WEIGHTS):
+        return True
+    if (folder / "open_clip_config.json").is_file() and (folder / OPEN_CLIP_WEIGHTS).is_file():
+        return False
+    raise ModelError(
+        f"{folder} is no CLIP folder: it needs config.json with {TRANSFORMERS_WEIGHTS} (transformers), "
+        f"or open_clip_config.json with {OPEN_CLIP_WEIGHTS}"
+    )
+
+
+def holds_weights(folder: Path, name: str) -> bool:
+    """In one file of that name, or in several that an index lists."""
+    return (folder / name).is_file() or (folder / f"{name}.index.json").is_file()
+
+
+def _looks_like_a_hub_id(name: str) -> bool:
+    """organisation/repo, unless the part before the slash is one of open_clip's architectures."""
+    if not _HUB_ID.fullmatch(name):
+        return False
+    organisation = name.partition("/")[0].casefold()
+    return not organisation.startswith(("vit-", "rn50", "rn101", "convnext", "coca", "eva0", "mobileclip", "xlm-"))
+
+
+def _unknown(name: str) -> ModelError:
+    near = nearest_names(name)
+    cure = Choose("clip", tuple(near)) if near else Take("list models")
+    return ModelError(f"There is no CLIP model, folder or file {name!r}", cure)

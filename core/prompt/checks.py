@@ -1,0 +1,31 @@
+"""What is known to be wrong of an interrogation before any model is there to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..cures import Choose, Give
+from ..errors import PhraseError, SettingsError
+from ..phrases.vocabulary import CATEGORIES, Vocabulary, category_name
+from ..settings import MODES, Mode
+
+
+def check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise SettingsError(f"There is no mode {mode!r}", Choose("mode", MODES))
+
+
+def check_captions(mode: Mode, captions: Sequence[str]) -> None:
+    """SettingsError where the mode has nothing but a caption, and one of them is empty."""
+    if mode == "caption" and not all(caption.strip() for caption in captions):
+        raise SettingsError("The caption mode has no caption", Give("captioner", "one"), Give("caption", "your own"))
+
+
+def known_limits(limits: Mapping[str, int], vocabulary: Vocabulary) -> dict[str, int]:
+    """By the names that the vocabulary has for its categories. Raises PhraseError for one there is not."""
+    named = {category_name(name): limit for name, limit in limits.items()}
+    for name in named:
+        if name not in vocabulary.categories and name not in CATEGORIES:
+            known = ", ".join(vocabulary.categories)
+            raise PhraseError(f"There is no category {name!r} to limit", f"this vocabulary has {known}")
+    return named
