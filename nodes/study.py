@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MissingPackageError
 from ..core.images import open_image
-from ..core.phrases import phrases_in
+from ..core.phrases import FURTHER_CATEGORIES, phrases_in
 from . import host
 from .host import io
 from .inputs import interrogator_input
@@ -42,8 +42,7 @@ class Analyze(ModelNode):
                     "categories",
                     default="",
                     tooltip="Which categories, between commas; none for all of the vocabulary. Further ones are "
-                    "surfaces, painting materials, light, lenses, film stocks, decades, emotions, colours, palettes, "
-                    "camera angles.",
+                    f"{', '.join(FURTHER_CATEGORIES)}.",
                 ),
                 io.Int.Input("top", default=5, min=1, max=20, tooltip="How many phrases of each category."),
                 io.Boolean.Input("dark", default=False, tooltip="Draw the chart light on dark."),

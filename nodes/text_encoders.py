@@ -16,12 +16,12 @@ from . import host
 
 
 def _by_encoders() -> Mapping[tuple[str, ...], Mapping[int | None, Family]]:
-    """By the text encoders a CLIP has, and the layer that CLIP Set Last Layer stops it at."""
+    """By the text encoders a CLIP has, and the layer that CLIP Set Last Layer stops it at; of two the first."""
     found: dict[tuple[str, ...], dict[int | None, Family]] = {}
     for family in FAMILIES.values():
         if family.encoders:
             layers = found.setdefault(tuple(encoder.name for encoder in family.encoders), {None: family})
-            layers[-1 - family.layers_skipped] = family
+            layers.setdefault(-1 - family.layers_skipped, family)
     return found
 
 

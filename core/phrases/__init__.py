@@ -30,7 +30,6 @@ CAMERA_ANGLES       viewpoints, distances, framings, projections
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from .category import POSITIVE
 from .typed import phrases_in
@@ -46,28 +45,6 @@ from .vocabulary import (
     select_categories,
 )
 
-if TYPE_CHECKING:
-    ARTISTS: tuple[str, ...]
-    MOVEMENTS: tuple[str, ...]
-    MEDIUMS: tuple[str, ...]
-    SITES: tuple[str, ...]
-    FLAVORS: tuple[str, ...]
-    PAINTING_MATERIALS: tuple[str, ...]
-    PRINTING_TECHNIQUES: tuple[str, ...]
-    SCULPTURE_MATERIALS: tuple[str, ...]
-    SURFACES: tuple[str, ...]
-    TOOLS: tuple[str, ...]
-    QUALITIES: tuple[str, ...]
-    LENSES: tuple[str, ...]
-    FILM_STOCKS: tuple[str, ...]
-    LIGHT: tuple[str, ...]
-    DECADES: tuple[str, ...]
-    AGES: tuple[str, ...]
-    EMOTIONS: tuple[str, ...]
-    COLOURS: tuple[str, ...]
-    PALETTES: tuple[str, ...]
-    CAMERA_ANGLES: tuple[str, ...]
-
 __all__ = [
     "CATEGORIES",
     "FURTHER_CATEGORIES",
@@ -82,12 +59,10 @@ __all__ = [
 ]
 
 _BUILT_IN = tuple(name.upper() for name in POSITIVE)
-FURTHER = (
-    *("PAINTING_MATERIALS", "PRINTING_TECHNIQUES", "SCULPTURE_MATERIALS", "SURFACES", "TOOLS", "QUALITIES"),
-    *("LENSES", "FILM_STOCKS", "LIGHT", "DECADES", "AGES", "EMOTIONS", "COLOURS", "PALETTES", "CAMERA_ANGLES"),
-)
-"""The names of the further lists; as categories they are written small, with spaces."""
-FURTHER_CATEGORIES = tuple(name.lower().replace("_", " ") for name in FURTHER)
+FURTHER_CATEGORIES = tuple(sorted(path.stem for path in FURTHER_FOLDER.glob("*.txt")))
+"""A list that lies in their folder is one of them."""
+FURTHER = tuple(name.upper().replace(" ", "_") for name in FURTHER_CATEGORIES)
+"""What they are called as values."""
 
 
 def __getattr__(name: str) -> tuple[str, ...]:
