@@ -33,7 +33,7 @@ WORDS = Words(
         "index the folder": "index the folder first, with the command line",
         "use the CPU": "start ComfyUI with --cpu",
     },
-    give="choose {what} as {control}",
+    give="give {what} as {control}",
     choose="choose {values} as {control}",
     leave_out="leave {control} empty",
     install=f'run `"{sys.executable}" -m {{command}}` and restart ComfyUI',

@@ -47,7 +47,7 @@ PAGE = Words(
         "existing": "Where there is a text already",
     },
     steps={**_STEPS, "resume": "tick Go on with an earlier run"},
-    give="choose {what} as {control}",
+    give="give {what} as {control}",
     choose="choose {values} as {control}",
     leave_out="leave {control} empty",
     install=f'run `"{sys.executable}" -m {{command}}` and restart this program',
