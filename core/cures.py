@@ -186,7 +186,7 @@ PYTHON = Words(
         "use the CPU": "use the device cpu",
     },
     give="give {what} as {control}",
-    choose="give {values} as {control}",
+    choose="choose {values} as {control}",
     leave_out="leave out {control}",
     install="run `{command}`",
 )

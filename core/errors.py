@@ -64,3 +64,6 @@ class MissingPackageError(UnrenderError):
 
 class Cancelled(UnrenderError):
     """The user asked to stop; raised between two steps of work, everything done so far is kept."""
+
+    def __init__(self, problem: str = "Stopped") -> None:
+        super().__init__(problem)

@@ -199,7 +199,7 @@ def test_bad_input_is_refused_with_a_reason(client, image, changed, text):
     [
         ("interrogate", {}, "image: "),
         ("interrogate", {"picture": "x"}, "picture: "),
-        ("interrogate", {"limits": {"flavors": -1}}, "limit of flavors is -1"),
+        ("interrogate", {"limits": {"flavors": -1}}, '"limits" of flavors is -1'),
         ("interrogate", {"limits": {"smells": 0}}, "smells"),
         ("interrogate", {"vocabulary": "../../etc"}, "no vocabulary '../../etc'"),
         ("interrogate", {"captioner": "/etc"}, "no captioner '/etc'"),

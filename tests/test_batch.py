@@ -466,7 +466,7 @@ def test_a_stopped_run_goes_on(tmp_path, output):
     with pytest.raises(Cancelled):
         run(folder, output, QuickEngine(progress=StopsAfter(20)), mode="best")
     if output != "txt":
-        with pytest.raises(BatchError, match="--resume"):
+        with pytest.raises(BatchError, match="did not finish; resume it"):
             run(folder, output)
         with pytest.raises(BatchError, match="another mode"):
             run(folder, output, mode="classic", resume=True)
@@ -570,7 +570,7 @@ def test_a_small_disk_runs_full(tmp_path, output):
         pytest.skip("no mount namespaces here")
     assert done.returncode == 0, done.stderr
     sentence, counts, prompts = done.stdout.splitlines()
-    assert "disk is full" in sentence and "--resume" in sentence
+    assert "disk is full" in sentence and "make room and resume it" in sentence
     assert counts.endswith(" 0") and prompts == "40"
 
 

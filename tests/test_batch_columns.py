@@ -120,7 +120,9 @@ def test_the_command_takes_columns(drawings, tmp_path, capsys):
     assert {each["category"] for each in row["analysis"]} >= {"artists", "mediums"}
 
 
-@pytest.mark.parametrize(("output", "columns", "said"), [("csv", BOTH, "--columns"), ("jsonl", ("colour",), "colour")])
+@pytest.mark.parametrize(
+    ("output", "columns", "said"), [("csv", BOTH, "leave out columns"), ("jsonl", ("colour",), "colour")]
+)
 def test_columns_that_cannot_be_are_refused(tmp_path, output, columns, said):
     with pytest.raises(SettingsError, match=said):
         sink_named(output, tmp_path, columns=columns)

@@ -253,7 +253,7 @@ def _texts_in(path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--output", "rename"], "--output rename"),
+        (["--output", "rename"], "leave out --engine"),
         (["--shard", "1/2"], "--shard"),
         (["--dry-run"], "--dry-run"),
         (["--device", "cuda:1"], "cuda:1"),

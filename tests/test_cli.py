@@ -247,8 +247,8 @@ def test_bad_usage_is_status_2(arguments, capsys):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["--min-phrases", "9", "--max-phrases", "3"], "max_phrases"),
-        (["--token-limit", "1"], "token_limit"),
+        (["--min-phrases", "9", "--max-phrases", "3"], "--max-phrases"),
+        (["--token-limit", "1"], "--token-limit"),
         (["--beams", "0"], "beams"),
         (["--exclude", "@/no/such/file"], "no/such/file"),
     ],

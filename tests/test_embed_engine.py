@@ -141,7 +141,7 @@ class TestMicro:
             engine.embed([], "micro")
         with pytest.raises(SettingsError, match="no model family 'sd9'"):
             engine.embed(photographs[0], "sd9")
-        with pytest.raises(SettingsError, match="choose one of pinv, ridge, bank, anchored"):
+        with pytest.raises(SettingsError, match="choose pinv, ridge, bank or anchored"):
             engine.embed(photographs[0], "micro", "magic")
         with pytest.raises(SettingsError, match=r"pinv cannot reach what Stable Diffusion 2"):
             engine.embed(photographs[0], "sd2", "pinv")
@@ -149,7 +149,7 @@ class TestMicro:
             engine.embed(photographs[0], "flux")
         with pytest.raises(ModelError, match="768 wide, but this one is 128 wide"):
             engine.embed(photographs[0], "sd15")
-        with pytest.raises(SettingsError, match="strength below 1"):
+        with pytest.raises(SettingsError, match="give less than 1 as strength"):
             engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star"), fit=FEW)
         with pytest.raises(EmbeddingError, match="different lengths"):
             engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star, " * 40, strength=0.5), fit=FEW)

@@ -114,6 +114,6 @@ def test_a_model_that_has_none_to_give(hub: Hub, name: str) -> None:
 def test_a_cache_that_cannot_be_written(server: FakeHub, tmp_path) -> None:
     server.repos[REPO] = {FILE: whole()}
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ModelError, match="UNRENDER_CACHE") as error:
+    with pytest.raises(ModelError, match="give another folder as cache") as error:
         projection_of(NAME, Hub(tmp_path / "file"))
     assert is_one_sentence(error)

@@ -168,7 +168,7 @@ class TestMixing:
             ([embedding()], [-1], "mean", "below zero"),
             ([embedding()], [0], "mean", "all are zero"),
             ([embedding()], [float("nan")], "mean", "no number"),
-            ([embedding()], None, "sum", "choose one of mean"),
+            ([embedding()], None, "sum", "choose mean"),
             ([embedding(), sdxl()], None, "mean", "same family"),
             ([embedding(), embedding(stretches=2)], None, "mean", "different lengths"),
             ([embedding(), PromptEmbedding("micro", sequence(128), fingerprint="g")], None, "mean", "text encoders"),

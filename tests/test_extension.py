@@ -17,6 +17,7 @@ import pytest
 import unrender.server.service
 from page_server import gradio_pythons
 from PIL import Image
+from unrender.core.cures import Choose
 from unrender.core.engine import Engine
 from unrender.core.errors import Cancelled, ImageError, ModelError
 from unrender.core.prompt_syntax import escape
@@ -28,7 +29,6 @@ from unrender.server.host import Host, alone
 from unrender.server.jobs import Job, Jobs, reports
 from unrender.server.models import WORKING_MEMORY, Models
 from unrender.server.service import Service, run
-from unrender.server.wording import sentence_for
 from unrender.server.work import interrogation
 
 ROOT = Path(__file__).parents[1]
@@ -118,7 +118,7 @@ def test_a_run_ends_with_what_was_found(monkeypatch, photographs):
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
-        (ModelError("x is not here; use --clip micro."), "fault", "x is not here; use another CLIP."),
+        (ModelError("x is not here", Choose("clip", ("micro",))), "fault", "x is not here; choose micro as the CLIP."),
         (Cancelled("Stopped."), "done", "Stopped."),
         (ImportError("No module named 'transformers'", name="transformers"), "fault", "pip install transformers"),
         (RuntimeError("CUDA out of memory."), "fault", "memory is used up"),
@@ -138,15 +138,6 @@ def test_errors_are_told_and_never_found(monkeypatch, photographs, error, kind, 
 def test_a_run_without_a_picture_says_so(monkeypatch):
     (report,) = run(service(monkeypatch, lambda request: FOUND), request(None))
     assert report.kind == "fault" and "no picture" in report.text
-
-
-def test_no_sentence_proposes_what_a_page_does_not_have():
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "core").rglob("*.py")]
-    options = ("--clip micro", "--captioner none", "--captioner micro or --captioner none", "--device cpu, or")
-    for option in (*options, "go on with --resume", "with -o"):
-        assert any(option in source for source in sources), f"no sentence of the engine's says {option} any more"
-        told = sentence_for(ModelError(f"x; {option}."))
-        assert "--" not in told and "-o" not in told
 
 
 # --- choices

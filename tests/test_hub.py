@@ -340,7 +340,7 @@ def test_the_platform_decides_where_the_cache_is(tmp_path: Path, monkeypatch: py
 
 def test_a_cache_that_cannot_be_written_gets_a_sentence(server: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ModelError, match="UNRENDER_CACHE") as error:
+    with pytest.raises(ModelError, match="give another folder as cache") as error:
         Hub(tmp_path / "file").fetch(REPO, ["config.json"])
     assert is_one_sentence(error)
 

@@ -77,7 +77,7 @@ def test_an_unknown_repository(server: FakeHub, hub: Hub) -> None:
     with pytest.raises(ModelError, match=r"model\.safetensors of no/such .*answered 404; check the name") as error:
         hub.fetch("no/such", ["config.json", "model.safetensors"])
     assert is_one_sentence(error) and server.url in str(error.value) and str(hub.models) in str(error.value)
-    assert "--clip micro" in str(error.value)
+    assert "micro as clip" in str(error.value)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -126,7 +126,7 @@ def test_a_refused_connection(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None
         hub.fetch_model(REPO)
     assert time.monotonic() - started < 5 and is_one_sentence(error)
     text = str(error.value)
-    assert all(part in text for part in (address, str(hub.models), "hf-home", REPO, "--clip micro"))
+    assert all(part in text for part in (address, str(hub.models), "hf-home", REPO, "micro as clip"))
 
 
 def test_a_host_without_an_address(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,7 +126,7 @@ def test_other_weights_and_other_fits_are_refused(engine, folder, clip):
     update_index(engine, folder)
     with pytest.raises(IndexFileError, match="made with micro"):
         update_index(Engine(Settings(clip="another"), clip=clip), folder)
-    with pytest.raises(IndexFileError, match="--fit crop"):
+    with pytest.raises(IndexFileError, match="choose crop as fit"):
         update_index(Engine(Settings(clip="micro", fit="pad"), clip=engine.clip), folder)
 
 
@@ -139,7 +139,7 @@ def test_two_runs_do_not_change_one_index(engine, folder):
 
 def test_where_nothing_can_be_written(engine, folder, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(IndexFileError, match=r"cannot be written to .* name another place with -o"):
+    with pytest.raises(IndexFileError, match=r"cannot be written to .* give another place as index"):
         update_index(engine, folder, tmp_path / "file" / "index.safetensors")
 
 

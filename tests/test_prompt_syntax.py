@@ -112,7 +112,7 @@ class TestRestatedRules:
         assert escape(phrase, host) == phrase
 
     def test_an_unknown_host(self):
-        with pytest.raises(SettingsError, match=r'"invoke" is unknown; choose one of comfyui, webui, plain'):
+        with pytest.raises(SettingsError, match=r'"invoke" is unknown; choose comfyui, webui or plain'):
             escape("a", "invoke")
 
     @pytest.mark.parametrize("phrase", PHRASES)

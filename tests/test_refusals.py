@@ -89,12 +89,12 @@ INTERROGATING: dict[str, Case] = {
     "no captioner": (
         lambda w: w.engine(captioner=None).interrogate(w.two[0], "caption"),
         SettingsError,
-        "caption mode needs",
+        "caption mode has no caption",
     ),
     "an empty caption": (
         lambda w: w.engine().interrogate(w.two[0], "caption", " "),
         SettingsError,
-        "caption mode needs",
+        "caption mode has no caption",
     ),
     "a captioner": (lambda w: w.engine(captioner="blip").interrogate(w.two[0]), ModelError, "'blip'"),
     "a captioner's file": (
@@ -131,7 +131,7 @@ INTERROGATING: dict[str, Case] = {
     "one empty caption": (
         lambda w: list(w.engine().interrogate_each(w.two, "caption", ["a cat", ""])),
         SettingsError,
-        "caption mode needs",
+        "caption mode has no caption",
     ),
     "features": (
         lambda w: list(w.engine().interrogate_each(w.two, features=torch.ones(3, 8))),
@@ -179,7 +179,11 @@ EMBEDDING: dict[str, Case] = {
         "1 weights for 3",
     ),
     "a mix": (lambda w: Blend(mix="stirred"), SettingsError, "'stirred'"),  # pyright: ignore[reportArgumentType]
-    "a text": (lambda w: w.engine().embed(w.two, "micro", "ridge", Blend(text="a cat")), SettingsError, "below 1"),
+    "a text": (
+        lambda w: w.engine().embed(w.two, "micro", "ridge", Blend(text="a cat")),
+        SettingsError,
+        "less than 1 as strength",
+    ),
     "swaps": (lambda w: w.engine().embed(w.two, "micro", "bank", Blend(swaps={"a": "b"})), SettingsError, "anchored"),
     "a swap": (
         lambda w: w.engine().embed(w.two, "micro", "anchored", Blend(swaps={"moods": "calm"})),

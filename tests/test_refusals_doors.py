@@ -59,10 +59,10 @@ def here(tmp_path, monkeypatch):
 INTERROGATING = [
     ({"image": "!"}, "base64"),
     ({"mode": "worst"}, "mode"),
-    ({"mode": "caption", "captioner": "none"}, "caption mode needs"),
-    ({"mode": "caption", "caption": " "}, "caption mode needs"),
+    ({"mode": "caption", "captioner": "none"}, "caption mode has no caption"),
+    ({"mode": "caption", "caption": " "}, "caption mode has no caption"),
     ({"limits": {"moods": 1}}, "'moods'"),
-    ({"limits": {"artists": -1}}, "limit of artists"),
+    ({"limits": {"artists": -1}}, '"limits" of artists'),
     ({"clip": "ViT-L-14/opnai"}, "'ViT-L-14/opnai'"),
     ({"captioner": "blip"}, "'blip'"),
     ({"vocabulary": "nowhere"}, "'nowhere'"),
@@ -73,10 +73,10 @@ EMBEDDING = [
     ({"images": []}, "no picture"),
     ({"weights": [1, 2]}, "2 weights for 1"),
     ({"weights": [-1]}, "weight is below zero"),
-    ({"projection": "ridge", "text": "a star"}, "strength below 1"),
+    ({"projection": "ridge", "text": "a star"}, "less than 1 as"),
     ({"family": "sdxl", "projection": "pinv"}, "SDXL"),
-    ({"alpha": -1}, "alpha is -1"),
-    ({"strength": 2}, "strength is 2"),
+    ({"alpha": -1}, '"alpha" is -1'),
+    ({"strength": 2}, '"strength" is 2'),
 ]
 ROUTES = [
     *(("interrogate", {"image": None, **changed}, says) for changed, says in INTERROGATING),
@@ -158,7 +158,7 @@ PAGES = {
     "no captioner": (
         lambda host: interrogation(host, _asked(mode="caption", captioner=""), Job()),
         SettingsError,
-        "caption mode needs",
+        "caption mode has no caption",
     ),
     "a category": (lambda host: analysis(host, _study(), ["moods"], False, Job()), PhraseError, "'moods'"),
     "phrases to study": (
@@ -174,7 +174,7 @@ PAGES = {
     "a text": (
         lambda host: embedded(host, _embedding(1, projection="ridge", text="a star"), Job()),
         SettingsError,
-        "strength below 1",
+        "less than 1 as",
     ),
     "no embedding": (lambda host: previewed(host, None, "micro", Job()), EmbeddingError, "no embedding"),
     "nothing to render by": (lambda host: previewed(host, _kept(), "", Job()), EmbeddingError, "name a checkpoint"),
@@ -260,11 +260,11 @@ NODES = {
     ),
     "an empty caption": (
         lambda: Interrogate.execute([PICTURES], **_listed(interrogator=_setup(), mode="caption", caption=" ")),
-        "caption mode needs",
+        "caption mode has no caption",
     ),
     "no captioner": (
         lambda: Interrogate.execute([PICTURES], **_listed(interrogator=_setup(captioner=None), mode="caption")),
-        "caption mode needs",
+        "caption mode has no caption",
     ),
     "phrases": (
         lambda: Interrogate.execute([PICTURES], **_listed(interrogator=_setup(phrases="nowhere"))),
@@ -314,7 +314,7 @@ def test_a_node_refuses(models, monkeypatch, ask, says):
 EMBEDDINGS = {
     "weights": ({"weights": "1"}, "1 weights for 2"),
     "no numbers": ({"weights": "many"}, "'many'"),
-    "a text": ({"projection": "ridge", "text": "a star"}, "strength below 1"),
+    "a text": ({"projection": "ridge", "text": "a star"}, "less than 1 as"),
     "few pictures for the gap": ({"gap_pictures": PICTURES}, "2 pictures to measure the gap"),
     "weights before the gap": ({"weights": "1", "gap_pictures": torch.rand(9, 16, 16, 3)}, "1 weights for 2"),
     "masks": ({"mask": torch.ones(3, 16, 16)}, "3 masks for 2"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "unrender index 1"
 _USUAL_NAME = "index.safetensors"
-_OTHER_INDEX = Give("index", "another place, for another index")
+_OTHER_INDEX = Give("index", "another place")
 _SAME_MODEL = 0.99  # precisions and devices differ by less, other weights by more
 
 
