@@ -15,9 +15,9 @@ LOCALE = ROOT / "locales" / "en" / "nodeDefs.json"
 
 
 def use_standin() -> None:
+    """First in the path: the checkout, which some library may have put there since, has a `server` too."""
     standin = str(Path(__file__).parent / "comfyui_standin")
-    if standin not in sys.path:
-        sys.path.insert(0, standin)
+    sys.path[:] = [standin, *(place for place in sys.path if place != standin)]
 
 
 def node_schemas() -> dict[str, Any]:

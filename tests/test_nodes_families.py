@@ -8,10 +8,9 @@ from comfyui_nodes import use_standin
 from unrender.core.clip.layers import SECOND_TO_LAST
 from unrender.core.embed.families import FAMILIES, SD1, SD1_CLIP_SKIP
 
-use_standin()
-
 
 def test_a_new_family_takes_no_clip_from_one_that_has_the_same_encoders(monkeypatch):
+    use_standin()
     from unrender.nodes import text_encoders
 
     other = replace(SD1, name="other", model="other", encoders=(replace(SD1.encoders[0], layer=SECOND_TO_LAST),))
