@@ -167,13 +167,13 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
         engine.check_embedding(len(pictures), family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None
-        made = engine.embed(pictures, family.name, projection, blend, gap, fit)
+        made = engine.embed(pictures, family.name, options.projection, blend, gap, fit)
         if not options.minus:
             return made
         if unwanted is None:
             less = engine.embed_text(options.minus, family.name)
         else:
-            less = engine.embed(unwanted, family.name, projection, None, gap, fit)
+            less = engine.embed(unwanted, family.name, options.projection, None, gap, fit)
         return without(made, less, engine.embed_text("", family.name))
 
 

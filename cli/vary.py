@@ -140,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
         engine.check_embedding(len(pictures), checkpoint.family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None
-        request = replace(asked, projection=projection, gap=gap)
+        request = replace(asked, gap=gap)
         remark = ""
         for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
             try:

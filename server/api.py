@@ -127,14 +127,14 @@ class _OwnRoutes:
         from ..core.embed.families import family_named
 
         family = family_named(asked.family)
-        projection = checked_choice(family, asked.projection)
+        checked_choice(family, asked.projection)
         blend = Blend(asked.weights, asked.mix, asked.text, asked.alpha, asked.strength, asked.anchor)
         pictures = _pictures(asked.images)
         settings = _settings(self._host, asked.clip)
         if asked.clip is None:
             settings = replace(settings, clip=self._host.seeing(family))
         with self._host.engine(replace(settings, captioner=None), False) as engine:
-            made = engine.embed(pictures, family.name, projection, blend)
+            made = engine.embed(pictures, family.name, asked.projection, blend)
         if _FILE in request.headers.get("Accept", ""):
             return Response(made.to_bytes(), media_type=_FILE)
         embedding = base64.b64encode(made.to_bytes()).decode()

@@ -72,7 +72,8 @@ def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     from ..core.embed.families import family_named
 
     family = family_named(asked.family)
-    projection = checked_choice(family, None if asked.projection == USUAL else asked.projection)
+    projection = None if asked.projection == USUAL else asked.projection
+    checked_choice(family, projection)
     counting = [each for each in asked.pictures if each.picture is not None and each.weight > 0]
     if not counting:
         raise ImageError(NO_PICTURE)

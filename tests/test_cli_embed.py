@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 from unrender.cli import main
 from unrender.core.embed import PromptEmbedding
+from unrender.core.embed.embedder import Embedder
+from unrender.core.embed.recommended import recommend
 from unrender.core.micro.pictures import render
 
 
@@ -47,6 +49,17 @@ def test_two_with_weights_and_a_text(capsys):
     changed, _ = embedded(capsys, "0.png", "--text", "a red star", "--alpha", "0.9")
     assert (changed.states - one.states).abs().max() > 0.1
     assert both.picture == f"{one.picture}+{two.picture}"
+
+
+def test_what_verify_recommended_is_the_default(capsys, tmp_path, monkeypatch):
+    cache = ("--cache", str(tmp_path))
+    made, _ = embedded(capsys, "0.png", *cache)
+    recommend(tmp_path / "embed", made.fingerprint, "bank")
+    monkeypatch.setattr(Embedder, "embed", lambda self, features, keys, chosen, *_: pytest.fail(f"chosen: {chosen}"))
+    with pytest.raises(pytest.fail.Exception, match="chosen: bank"):
+        embedded(capsys, "0.png", *cache)
+    with pytest.raises(pytest.fail.Exception, match="chosen: pinv"):
+        embedded(capsys, "0.png", *cache, "--projection", "pinv")
 
 
 @pytest.mark.parametrize("projection", ["ridge", "bank", "anchored"])
