@@ -48,6 +48,17 @@ def test_a_failure_that_is_mended_leaves_the_list(folder):
     assert "broken0.png" in (folder / "desc.csv").read_text()
 
 
+def test_what_ended_before_its_first_mark_is_begun_anew_without_a_word(folder):
+    found, _ = run(folder, "csv")
+    table = (folder / "desc.csv").read_bytes()
+    (folder / "desc.csv").unlink()
+    [journal] = (folder / ".unrender").glob("*.jsonl")
+    journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0])
+    again, _ = run(folder, "csv")
+    assert (again.written, again.failed) == (found.written, found.failed)
+    assert (folder / "desc.csv").read_bytes() == table
+
+
 def test_a_folder_that_vanishes_costs_its_pictures_alone(tmp_path):
     folder = draw(tmp_path / "pictures", 40)
     found = batch(QuickEngine(), folder, "txt", existing="overwrite")
