@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny_captioners as tiny
 import torch
-import transformers
 from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from PIL import Image
-from safetensors.torch import load_file, save_file
-from unrender.core.caption import KNOWN_CAPTIONERS, Captioner, find_captioner, nearest_captioners
+from tiny_captioners import ALL, direct, sentence, words
+from unrender.core.caption import Captioner
 from unrender.core.caption import captioner as caption_module
 from unrender.core.caption.models import CHAT_INSTRUCTION
-from unrender.core.cures import Choose
-from unrender.core.errors import Cancelled, MissingPackageError, ModelError, SettingsError
-from unrender.core.hub import Hub
-from unrender.core.hub.names import PROCESSOR_FILES
+from unrender.core.errors import Cancelled, ModelError, SettingsError
 from unrender.core.progress import Progress
 from unrender.core.settings import CaptionSettings
 
-NEW = tiny.TRANSFORMERS >= (5, 0)
-FLOOR = tiny.TRANSFORMERS < (4, 40)
-ALL = sorted(tiny.MAKERS)
-
-
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("captioners")
-    return {name: maker(root / name) for name, maker in tiny.MAKERS.items()}
-
-
-@pytest.fixture(scope="session")
-def images() -> list[Image.Image]:
-    random = np.random.default_rng(0)
-    noise = [Image.fromarray(random.integers(0, 256, (40, 30, 3), dtype=np.uint8)) for _ in range(3)]
-    return [*noise, Image.new("RGB", (50, 20), "red")]
-
-
-def direct(folder: Path) -> tuple[Any, Any]:
-    """Model and processor, loaded as transformers' documentation does it."""
-    config = json.loads((folder / "config.json").read_text())
-    model = getattr(transformers, config["architectures"][0]).from_pretrained(str(folder)).eval()
-    processor = transformers.AutoProcessor.from_pretrained(str(folder))
-    if NEW:
-        processor.image_processor = transformers.AutoImageProcessor.from_pretrained(str(folder), backend="pil")
-    return model, processor
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
+pytest_plugins = ["captioner_fixtures"]
 
 
 # --- equal to transformers ---
@@ -277,232 +241,3 @@ def test_a_model_that_refuses_gets_a_sentence(
     with pytest.raises(ModelError, match="two lines") as error:
         captioner.caption(images)
     sentence(error)
-
-
-# --- folders written by other versions ---
-
-
-def test_shared_weights_that_were_written_once_are_shared_again(
-    folders: dict[str, Path], images: list[Image.Image], tmp_path: Path
-) -> None:
-    """transformers 5 writes BLIP's word embeddings once; 4.30 would leave the output layer random."""
-    once, twice = (shutil.copytree(folders["blip"], tmp_path / name) for name in ("once", "twice"))
-    weights = load_file(once / "model.safetensors")
-    output = "text_decoder.cls.predictions.decoder.weight"
-    embeddings = weights["text_decoder.bert.embeddings.word_embeddings.weight"]
-    weights.pop(output, None)
-    save_file(weights, once / "model.safetensors", metadata={"format": "pt"})
-    save_file({**weights, output: embeddings.clone()}, twice / "model.safetensors", metadata={"format": "pt"})
-    captions = [Captioner.load(str(folder)).caption(images) for folder in (once, twice)]
-    assert captions[0] == captions[1]
-
-
-def test_blip2_folders_from_before_image_tokens(tmp_path: Path, images: list[Image.Image]) -> None:
-    folder = tiny.blip2_opt(tmp_path / "old", image_token=False)
-    captioner = Captioner.load(str(folder))
-    for instruction in ("", "a drawing of"):
-        captions = captioner.caption(images, CaptionSettings(instruction=instruction, max_length=5))
-        assert len(set(captions)) > 1
-
-
-@pytest.mark.skipif(NEW, reason="what newer versions write, read by an older one")
-def test_a_processor_that_a_newer_transformers_wrote(
-    folders: dict[str, Path], images: list[Image.Image], tmp_path: Path
-) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "new")
-    settings = json.loads((folder / "preprocessor_config.json").read_text())
-    (folder / "preprocessor_config.json").unlink()
-    described = {"image_processor": settings, "processor_class": settings.pop("processor_class")}
-    (folder / "processor_config.json").write_text(json.dumps(described))
-    assert Captioner.load(str(folder)).caption(images) == Captioner.load(str(folders["blip"])).caption(images)
-
-
-@pytest.mark.skipif(not FLOOR, reason="newer versions read all formats of tokenizer.json")
-def test_a_tokenizer_file_that_is_too_new(folders: dict[str, Path], images: list[Image.Image], tmp_path: Path) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "new")
-    (folder / "tokenizer.json").write_text('{"version": "1.0", "model": {"type": "Unheard"}}')
-    assert Captioner.load(str(folder)).caption(images) == Captioner.load(str(folders["blip"])).caption(images)
-
-
-# --- names and errors ---
-
-
-def sentence(error: pytest.ExceptionInfo[Exception]) -> str:
-    text = str(error.value)
-    assert text.endswith(".") and "\n" not in text and len(text) < 600
-    return text
-
-
-@pytest.mark.parametrize(
-    ("typed", "near"), [("blip-larg", "blip-large"), ("BLIP2", "blip2"), ("florence", "florence-2")]
-)
-def test_unknown_names_list_the_nearest(typed: str, near: str) -> None:
-    with pytest.raises(ModelError, match="no captioner") as error:
-        Captioner.load(typed)
-    nearest = error.value.cures[0]
-    assert isinstance(nearest, Choose) and any(near in name for name in nearest.values)
-    assert near in sentence(error).partition(";")[2]
-    assert nearest_captioners(typed)[0].startswith(near)
-
-
-def test_nothing_like_it(tmp_path: Path) -> None:
-    for name in ("zzzzzz", str(tmp_path / "not-there"), "./not-there"):
-        with pytest.raises(ModelError, match="There is no captioner") as error:
-            Captioner.load(name)
-        assert all(known in sentence(error) for known in KNOWN_CAPTIONERS)
-
-
-def test_a_clip_folder_is_no_captioner(transformers_folder: Path) -> None:
-    with pytest.raises(ModelError, match="is a CLIPModel, which writes no captions") as error:
-        Captioner.load(str(transformers_folder))
-    sentence(error)
-
-
-def test_a_question_answering_blip_is_no_captioner(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "vqa")
-    change_config(folder, architectures=["BlipForQuestionAnswering"])
-    with pytest.raises(ModelError, match="BlipForQuestionAnswering, which writes no captions"):
-        Captioner.load(str(folder))
-
-
-def test_a_model_of_the_future_names_the_version(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "future")
-    change_config(
-        folder, architectures=["Blip9ForEverything"], model_type="blip9", transformers_version="9.1.0", auto_map=None
-    )
-    with pytest.raises(MissingPackageError, match=r"pip install 'transformers>=9\.1\.0'") as error:
-        Captioner.load(str(folder))
-    sentence(error)
-
-
-def test_code_that_comes_with_a_model_is_never_run(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "code")
-    (folder / "modeling_own.py").write_text("raise SystemExit('this ran')")
-    for model_type in ("own", "florence2"):
-        change_config(
-            folder,
-            architectures=["Florence2ForConditionalGeneration"],
-            model_type=model_type,
-            auto_map={"AutoModel": "modeling_own.Own", "AutoModelForCausalLM": "modeling_own.Own"},
-        )
-        with pytest.raises(ModelError, match="never done") as error:
-            Captioner.load(str(folder))
-        sentence(error)
-
-
-@pytest.mark.skipif(not FLOOR, reason="this transformers has them all")
-def test_what_needs_a_newer_transformers_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MissingPackageError, match=r"florence-2-base needs transformers 4\.56.*pip install") as error:
-        Captioner.load("florence-2-base", hub=Hub(tmp_path))
-    sentence(error)
-
-
-def test_other_weights_than_safetensors_are_never_opened(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "pickled")
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match=r"only as pytorch_model\.bin"):
-        Captioner.load(str(folder))
-    (folder / "pytorch_model.bin").unlink()
-    with pytest.raises(ModelError, match=r"no model\.safetensors"):
-        Captioner.load(str(folder))
-    with pytest.raises(ModelError, match="is a file"):
-        Captioner.load(str(folder / "config.json"))
-
-
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "lacking", "shape"])
-def test_damaged_weights(folders: dict[str, Path], tmp_path: Path, damage: str) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / damage)
-    path = folder / "model.safetensors"
-    data, weights = path.read_bytes(), load_file(path)
-    key = "vision_model.encoder.layers.0.mlp.fc1.weight"
-    if damage == "lacking":
-        del weights[key]
-        save_file(weights, path, metadata={"format": "pt"})
-    elif damage == "shape":
-        save_file({**weights, key: torch.zeros(3, 3)}, path, metadata={"format": "pt"})
-    else:
-        path.write_bytes({"cut": data[: len(data) // 2], "empty": b"", "text": b"not weights at all"}[damage])
-    with pytest.raises(ModelError) as error:
-        Captioner.load(str(folder))
-    sentence(error)
-
-
-@pytest.mark.parametrize("lost", ["config.json", "preprocessor_config.json", "tokenizers"])
-def test_an_incomplete_folder(folders: dict[str, Path], tmp_path: Path, lost: str) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "part")
-    for name in [lost] if lost != "tokenizers" else [name for name in PROCESSOR_FILES if name not in IMAGE_FILES]:
-        (folder / name).unlink(missing_ok=True)
-    with pytest.raises(ModelError) as error:
-        Captioner.load(str(folder))
-    sentence(error)
-
-
-IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
-
-
-def test_a_configuration_that_is_no_json(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(folders["blip"], tmp_path / "part")
-    for text in ("{", "[]", ""):
-        (folder / "config.json").write_text(text)
-        with pytest.raises(ModelError, match=r"config\.json"):
-            Captioner.load(str(folder))
-
-
-def change_config(folder: Path, **values: Any) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-
-# --- from the hub ---
-
-
-@pytest.fixture
-def served(no_settings_of_this_machine: None, server: FakeHub, folders: dict[str, Path]) -> FakeHub:
-    server.repos = {"someone/blip": {path.name: path.read_bytes() for path in folders["blip"].iterdir()}}
-    return server
-
-
-def test_a_hub_id_is_downloaded_and_loaded(
-    served: FakeHub, hub: Hub, folders: dict[str, Path], images: list[Image.Image]
-) -> None:
-    captioner = Captioner.load("someone/blip", hub=hub)
-    assert captioner.name == "someone/blip"
-    assert captioner.caption(images) == Captioner.load(str(folders["blip"])).caption(images)
-    served.requests.clear()
-    assert Captioner.load("someone/blip", hub=hub).caption(images[:1]) == captioner.caption(images[:1])
-    assert served.requests == []
-
-
-def test_a_hub_model_of_another_kind_is_refused_before_its_weights(
-    served: FakeHub, hub: Hub, transformers_folder: Path
-) -> None:
-    served.repos["someone/clip"] = {path.name: path.read_bytes() for path in transformers_folder.iterdir()}
-    with pytest.raises(ModelError, match="CLIPModel"):
-        Captioner.load("someone/clip", hub=hub)
-    assert not served.asked("GET", ".safetensors")
-
-
-def test_known_names_lead_to_their_repositories(served: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = KNOWN_CAPTIONERS["blip-large"]
-    served.repos[known.repo] = served.repos["someone/blip"]
-    assert known.repo.replace("/", "--") in str(find_captioner("BLIP-large", hub))
-    served.branches[KNOWN_CAPTIONERS["blip-base"].revision] = served.repos["someone/blip"]
-    assert find_captioner("blip-base", hub).name.startswith("babe")
-
-
-def test_without_a_network(hub: Hub, no_settings_of_this_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ModelError, match=r"Salesforce/blip-image-captioning-large.*micro or none as") as error:
-        Captioner.load("blip-large", hub=hub)
-    sentence(error)
-
-
-def test_micro(monkeypatch: pytest.MonkeyPatch, folders: dict[str, Path], tmp_path: Path) -> None:
-    import unrender.core.micro as micro
-
-    monkeypatch.setattr(micro, "CAPTIONER_FOLDER", folders["blip"])
-    captioner = Captioner.load("micro")
-    assert captioner.name == "micro" and captioner.caption([Image.new("RGB", (64, 64))])
-    monkeypatch.setattr(micro, "CAPTIONER_FOLDER", tmp_path)
-    with pytest.raises(ModelError, match="install this package again"):
-        Captioner.load("micro")

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from unrender.cli import main
@@ -224,12 +224,16 @@ def _noise(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
 
 
 @settings(max_examples=25, deadline=None)
+@example(42, 0.6217989811817388, 0.8488012235489315, 60)  # from the likeliest place alone no small move leads further
+@example(27, 0.6348529502376438, 1.3116024670347903, 60)
+@example(378, 0.6, 0.5, 60)
 @given(st.integers(0, 1000), st.floats(0.55, 1), st.floats(0.5, 3), st.integers(60, 95))
 def test_a_crop_in_any_size_and_compression_is_the_same_picture(seed, area, factor, quality):
     picture = _noise(seed)
     copy = _recompressed(_resized(_cropped(picture, area, random.Random(seed)), factor), quality)
-    assert difference(Look.at(picture), Look.at(copy)) < 16
-    assert difference(Look.at(_noise(seed + 1)), Look.at(copy)) > 16
+    small = max(copy.size) < 64  # than what is compared, so that compression's own patterns are
+    assert difference(Look.at(picture), Look.at(copy)) < (24 if small else 16)
+    assert difference(Look.at(_noise(seed + 1)), Look.at(copy)) > 32
 
 
 def test_flat_and_thin_pictures_can_be_compared():

@@ -8,20 +8,17 @@ import random
 import numpy as np
 import pytest
 import torch
+from bright_spots import BrightnessClip, phrase_for, spot
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch.nn import functional as F
-from unrender.cli import main
 from unrender.core.clip import Clip
 from unrender.core.clip.preprocess import Preprocess, Region
-from unrender.core.drawing.lettering import text_length, wrap
-from unrender.core.drawing.overlay import GAP, MARGIN, PANEL, draw_overlay, draw_strip
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError, SettingsError
 from unrender.core.micro import CLIP_FOLDER
 from unrender.core.micro.pictures import render
-from unrender.core.micro.wordings import WORDS
 from unrender.core.micro.world import FACTORS
 from unrender.core.study.explain import HeatMap, heat_maps
 
@@ -29,13 +26,6 @@ from unrender.core.study.explain import HeatMap, heat_maps
 @pytest.fixture(scope="module")
 def micro():
     return Clip.load("micro", device="cpu")
-
-
-# On the toy world's test pictures
-
-
-def phrase_for(shape, colour):
-    return f"a {colour} {WORDS['shape'][shape][0]}"
 
 
 def wrong_phrase(scene, rng):
@@ -230,29 +220,6 @@ def test_a_tower_without_patches_is_a_sentence(open_clip_transform, open_clip_to
 # Where the patches are in the picture
 
 
-class BrightnessClip:
-    """Finds every phrase in what is bright."""
-
-    def __init__(self, preprocess=None):
-        self.preprocess = preprocess or Preprocess((64, 64), (0, 0, 0), (1, 1, 1))
-
-    def encode_patches(self, image):
-        brightness = F.avg_pool2d(self.preprocess(image).mean(0)[None, None], 8)[0, 0]
-        return torch.stack([brightness, torch.ones_like(brightness)], -1)
-
-    def encode_texts(self, texts):
-        return torch.tensor([[1.0, 0.0], *[[0.0, 0.0]] * (len(texts) - 1)])
-
-    def seen_region(self, size):
-        return self.preprocess.region(size)
-
-
-def spot(width, height, left, top, side):
-    picture = Image.new("RGB", (width, height), "black")
-    ImageDraw.Draw(picture).rectangle((left, top, left + side, top + side), "white")
-    return picture
-
-
 @settings(max_examples=60, deadline=None)
 @example(size=(404, 60), place=(0.0625, 1.0), fit="pad")
 @example(size=(653, 60), place=(0.5, 0.0), fit="pad")
@@ -314,89 +281,3 @@ def test_the_engine_locates(micro):
     assert (values["phrase"], values["width"], values["height"], values["model"]) == ("light", 64, 64, "brightness")
     assert values["boxes"][0]["score"] == pytest.approx(1)
     assert np.array(values["map"]["support"]).shape == (8, 8)
-
-
-# As pictures
-
-
-def a_map(size=(200, 120), phrase="light"):
-    return heat_maps(BrightnessClip(), spot(*size, 60, 40, 40), [phrase])[0]
-
-
-def test_the_overlay_is_coloured_where_the_support_is():
-    heat = a_map()
-    drawn = np.asarray(draw_overlay(Image.new("RGB", (200, 120), "white"), heat, longest=400)).astype(int)
-    assert drawn.shape == (240, 400, 3)
-    saturation = drawn.max(-1) - drawn.min(-1)
-    assert saturation[120, 160] > 80
-    assert saturation[20, 390] == 0
-
-
-def test_nothing_on_the_strip_runs_into_its_neighbour():
-    phrases = ["light", "w" * 300, "many words " * 40, "漢字" * 60, "short"]
-    picture = spot(200, 120, 60, 40, 40)
-    for dark in (False, True):
-        strip = np.asarray(draw_strip(picture, [a_map(phrase=phrase) for phrase in phrases], dark=dark))
-        for column in range(3):
-            left = MARGIN + (column + 1) * PANEL + column * GAP
-            between = strip[:, left + 2 : left + GAP]
-            assert (between == strip[0, 0]).all(), column
-        assert (strip[:, -MARGIN + 2 :] == strip[0, 0]).all()
-        assert (strip[-MARGIN // 2 :] == strip[0, 0]).all()
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.text(max_size=200))
-def test_wrapped_lines_are_no_wider_than_asked(text):
-    lines = wrap(text, 150, 15, 4)
-    assert len(lines) <= 4
-    assert all(text_length(line, 15) <= 150 for line in lines)
-
-
-# The command
-
-
-@pytest.fixture
-def drawn(tmp_path):
-    path = tmp_path / "drawn.png"
-    pictures = render("test", 30)
-    number = next(at for at, scene in enumerate(pictures.scenes) if scene.layout == "large")
-    Image.fromarray(pictures.pixels[number].permute(1, 2, 0).numpy()).save(path)
-    scene = pictures.scenes[number]
-    return str(path), phrase_for(scene.shape, scene.colour), pictures.masks[number].numpy() > 127
-
-
-def test_locate_prints_boxes(drawn, tmp_path, capsys):
-    path, phrase, mask = drawn
-    plot = tmp_path / "plot.png"
-    assert main(["locate", path, phrase, "--clip", "micro", "--device", "cpu", "--plot", str(plot)]) == 0
-    said, edges, score = capsys.readouterr().out.splitlines()[0].split("\t")
-    left, top, right, bottom = map(int, edges.split())
-    assert said == phrase
-    assert mask[top:bottom, left:right].mean() > 0.3
-    assert float(score) > 0.1
-    with Image.open(plot) as strip:
-        assert strip.width == 2 * MARGIN + 2 * PANEL + GAP
-
-
-def test_locate_as_json(drawn, capsys):
-    path, phrase, _ = drawn
-    assert main(["locate", path, phrase, "a nothing", "--clip", "micro", "--device", "cpu", "--json"]) == 0
-    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert first["image"] == path and first["phrase"] == phrase and second["phrase"] == "a nothing"
-    assert first["boxes"] and {"left", "top", "right", "bottom", "score"} == set(first["boxes"][0])
-
-
-def test_analyze_explains_its_best_phrases(drawn, tmp_path, capsys):
-    path = drawn[0]
-    folder = tmp_path / "maps"
-    arguments = ["analyze", path, "--clip", "micro", "--device", "cpu", "--json", "--explain", str(folder)]
-    assert main(arguments) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (folder / "drawn.png").is_file()
-    assert len(list(folder.glob("drawn-*.png"))) == len(found["categories"])
-    assert main([*arguments, "--categories", "mediums", "--top", "2"]) == 0
-    with Image.open(folder / "drawn.png") as strip:
-        assert strip.width == 2 * MARGIN + 3 * PANEL + 2 * GAP
-    assert main(["analyze", path, path, "--together", *arguments[2:]]) == 0
-    assert (folder / "1-drawn.png").is_file() and (folder / "2-drawn.png").is_file()

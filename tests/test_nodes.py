@@ -1,63 +1,30 @@
-"""The nodes' functions, schemas and texts, with a stand-in for ComfyUI; test_comfyui.py has them in the real one."""
+"""The nodes at work, with a stand-in for ComfyUI; test_comfyui.py has them in the real one."""
 
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import json
-import os
-import re
-import subprocess
-import sys
 import weakref
-from pathlib import Path
 
 import pytest
 import torch
-from comfyui_graphs import CAPTIONING, EMBED, INTERROGATE, MICRO, SEARCHING
-from comfyui_nodes import LOCALE, ROOT, english_texts, node_schemas, use_standin
+from comfyui_graphs import INTERROGATE, MICRO
+from comfyui_nodes import use_standin
 from PIL import Image
 
 use_standin()
 
 import comfy.model_management as standin_memory  # noqa: E402
-import folder_paths  # noqa: E402
 from comfy.utils import ProgressBar  # noqa: E402
+from nodes_setting import as_batch, micro_setup, models_fixture, server_fixture  # noqa: E402, F401
 from unrender.core.cures import Choose, Take  # noqa: E402
-from unrender.core.embed import PromptEmbedding  # noqa: E402
 from unrender.core.errors import (  # noqa: E402
     Cancelled,
-    EmbeddingError,
     ModelError,
     PhraseError,
     SettingsError,
 )
 from unrender.core.settings import Settings  # noqa: E402
-
-from server import PromptServer  # noqa: E402
-
-STANDIN = Path(__file__).parent / "comfyui_standin"
-EMBEDDINGS = (["first", "second"], ["embedding"])
-MUTED = 2
-GRAPHS = sorted((ROOT / "workflows" / "api").glob("*.json"))
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    """ComfyUI's model folders, empty, with ours registered."""
-    from unrender.nodes import host
-
-    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
-    monkeypatch.setattr(folder_paths, "folder_names_and_paths", {})
-    monkeypatch.setattr(standin_memory, "loaded", [])
-    host.register_folder()
-    return tmp_path
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setattr(PromptServer, "instance", PromptServer())
-    return PromptServer.instance
 
 
 @pytest.fixture
@@ -67,159 +34,9 @@ def interrupted():
     standin_memory.interrupt_current_processing(False)
 
 
-def as_batch(pictures) -> torch.Tensor:
-    """IMAGE as ComfyUI's LoadImage and ImageBatch make it."""
-    from unrender.nodes.pictures import as_batch, as_image
-
-    return as_batch([as_image(picture.resize((96, 96))) for picture in pictures])
-
-
-def micro_setup():
-    from unrender.nodes.loading import LoadInterrogator
-
-    return LoadInterrogator.execute(**MICRO).args[0]
-
-
 def listed(**values):
     """Inputs as a node that takes lists gets them."""
     return {name: value if isinstance(value, list) else [value] for name, value in values.items()}
-
-
-# --- schemas and texts ---
-
-
-def test_importing_the_package_imports_no_node_and_no_torch():
-    code = "import sys, unrender; assert callable(unrender.comfy_entrypoint); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
-    import unrender
-
-    assert not hasattr(unrender, "NODE_CLASS_MAPPINGS"), "the loader would then ignore comfy_entrypoint"
-    assert (ROOT / unrender.WEB_DIRECTORY / "unrender.js").is_file()
-
-
-def test_nodes_are_named_and_explained():
-    for name, schema in node_schemas().items():
-        assert name.startswith("Unrender") and schema.category == "unrender"
-        assert schema.description.endswith(".")
-        for each in [*schema.inputs, *schema.outputs]:
-            assert each.tooltip and each.tooltip.endswith("."), f"{name}.{each.id} has no tooltip"
-        assert not re.search(r"[a-z][A-Z]|_", schema.display_name)
-        assert schema.search_aliases, "other words people look for it by"
-
-
-def test_a_node_needs_nothing_but_its_picture():
-    for name, schema in node_schemas().items():
-        needed = [each.id for each in schema.inputs if not each.optional and not hasattr(each, "default")]
-        assert needed in ([], ["image"], ["clip", "clip_vision"], ["image", "clip"], *EMBEDDINGS), name
-        for each in schema.inputs:
-            if hasattr(each, "options") and each.default is not None:
-                assert each.default in each.options
-
-
-def test_english_texts_are_those_of_the_schemas():
-    stored = json.loads(LOCALE.read_text(encoding="utf-8"))
-    assert stored == english_texts(), "run python tests/comfyui_nodes.py"
-
-
-def test_every_node_has_a_help_page_on_every_input_and_output():
-    for name, schema in node_schemas().items():
-        page = (ROOT / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
-        assert page.startswith(f"# {schema.display_name}\n")
-        for each in schema.inputs:
-            assert f"**{each.id.replace('_', ' ')}**" in page, f"{name}.md says nothing of {each.id}"
-        for each in schema.outputs:
-            assert f"**{each.display_name}**" in page, f"{name}.md says nothing of {each.display_name}"
-
-
-@pytest.mark.parametrize("path", GRAPHS, ids=lambda path: path.stem)
-def test_workflows_fit_the_schemas(path):
-    schemas = node_schemas()
-    graph = json.loads(path.read_text(encoding="utf-8"))
-    page = json.loads((path.parents[1] / path.name).read_text(encoding="utf-8"))
-    assert (path.parents[1] / f"{path.stem}.jpg").stat().st_size < 100_000, "its thumbnail"
-    drawn = {
-        str(node["id"]): node for node in page["nodes"] if node["type"] != "MarkdownNote" and node["mode"] != MUTED
-    }
-    assert {number: node["type"] for number, node in drawn.items()} == {
-        number: node["class_type"] for number, node in graph.items()
-    }
-    for number, node in graph.items():
-        schema = schemas.get(node["class_type"])
-        if schema is None:
-            continue
-        inputs = {each.id: each for each in schema.inputs}
-        given = node["inputs"]
-        assert set(given) <= set(inputs)
-        assert {name for name, each in inputs.items() if not each.optional} <= set(given)
-        widgets = [
-            given.get(name, each.default)
-            for name, each in inputs.items()
-            if hasattr(each, "default") and not getattr(each, "force_input", False)
-        ]
-        assert drawn[number]["widgets_values"][: len(widgets)] == widgets
-
-
-def test_every_shipped_workflow_has_both_forms():
-    assert len(GRAPHS) == 6
-    assert [path.stem for path in GRAPHS] == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
-
-
-def test_the_tests_know_every_input():
-    def names(node: str) -> set[str]:
-        return {each.id for each in node_schemas()[node].inputs}
-
-    assert names("UnrenderInterrogate") == {*INTERROGATE, "image", "caption", "interrogator"}
-    assert names("UnrenderLoadInterrogator") == {*MICRO, "other_clip"}
-    assert names("UnrenderImageToPromptEmbedding") == {
-        *EMBED,
-        *("image", "clip", "clip_vision", "mask", "interrogator", "gap_pictures", "anchor"),
-    }
-    assert names("UnrenderInterrogatorFromClip") == {*CAPTIONING, *SEARCHING, "clip", "clip_vision"}
-
-
-# --- what is installed ---
-
-
-def test_nothing_that_is_installed_for_comfyui_depends_on_torch():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    waiting = [re.split(r"[<>=!~ ]", line)[0] for line in lines if line and not line.startswith("#")]
-    assert waiting
-    seen: set[str] = set()
-    while waiting:
-        name = waiting.pop().lower().replace("_", "-")
-        assert name not in ("torch", "torchvision", "torchaudio", "open-clip-torch", "timm")
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            required = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        waiting += [re.split(r"[ <>=!~;\[(]", entry)[0] for entry in required if "extra ==" not in entry]
-
-
-# --- the stand-in ---
-
-
-@pytest.mark.skipif(
-    not (os.environ.get("COMFYUI_DIR") and os.environ.get("COMFYUI_PYTHON")),
-    reason="set COMFYUI_DIR to a checkout of ComfyUI and COMFYUI_PYTHON to its Python",
-)
-def test_the_standin_promises_nothing_that_comfyui_lacks():
-    """Run in both, this file's other half prints the parameters of all that the stand-in has."""
-    probe = Path(__file__).parent / "comfyui_signatures.py"
-    names = subprocess.run([sys.executable, probe, STANDIN], capture_output=True, text=True, check=True).stdout
-    real = subprocess.run(
-        [os.environ["COMFYUI_PYTHON"], probe, os.environ["COMFYUI_DIR"], names],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    ours, theirs = json.loads(names), json.loads(real.splitlines()[-1])
-    for name, parameters in ours.items():
-        assert theirs[name] is not None, f"ComfyUI has no {name}"
-        assert set(parameters) <= set(theirs[name]), name
 
 
 # --- running ---
@@ -342,166 +159,11 @@ def test_interrupting_is_comfyuis_own_interruption(interrupted, server):
     assert not standin_memory.processing_interrupted(), "the next run must not stop at once"
 
 
-# --- files ---
-
-
-def test_only_whole_clips_and_folders_are_offered(models, transformers_folder):
-    from safetensors.torch import save_file
-    from unrender.nodes import files
-
-    (models / "clip_vision").mkdir()
-    half = {"vision_model.embeddings.class_embedding": torch.ones(2)}
-    whole = {**half, "text_model.embeddings.token_embedding.weight": torch.ones(2)}
-    save_file(half, str(models / "clip_vision" / "vision.safetensors"))
-    save_file(whole, str(models / "clip_vision" / "whole.safetensors"))
-    (models / "clip_vision" / "broken.safetensors").write_bytes(b"\xff" * 40)
-    (models / "unrender" / "models").mkdir(parents=True)
-    save_file(whole, str(models / "unrender" / "models" / "downloaded.safetensors"))
-    assert list(files.clip_files()) == ["clip_vision/whole.safetensors"]
-    captioner = models / "unrender" / "my captioner"
-    captioner.mkdir()
-    (captioner / "config.json").write_text('{"model_type": "blip"}')
-    assert files.captioner_folders() == {"unrender/my captioner": captioner}
-    assert files.path_of("unrender/my captioner", files.captioner_folders()) == str(captioner)
-    assert files.path_of("blip-large", files.captioner_folders()) == "blip-large"
-
-
-def test_a_changed_phrase_file_changes_the_loader(models, photographs, server):
-    from unrender.nodes.loading import LoadInterrogator
-
-    folder = models / "unrender" / "phrases" / "mine"
-    folder.mkdir(parents=True)
-    (folder / "flavors.txt").write_text("one\n")
-    before = LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
-    assert before == LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
-    (folder / "flavors.txt").write_text("two\n")
-    assert before != LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
-    assert LoadInterrogator.fingerprint_inputs(vocabulary="built-in") == ""
-    setup = LoadInterrogator.execute(**{**MICRO, "vocabulary": "phrases/mine", "captioner": "none"}).args[0]
-    assert setup.settings.phrases == folder and setup.captioner is None
-
-
-def test_the_text_projection_is_that_of_the_nearest_encoder(models, monkeypatch):
-    from safetensors.torch import save_file
-    from unrender.nodes.text_projection import find_projection
-
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    generator = torch.Generator().manual_seed(0)
-
-    def random(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    class Model(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embeddings = torch.nn.Module()
-            self.embeddings.position_embedding = torch.nn.Embedding(77, 8)
-
-    model = Model()
-    positions = model.embeddings.position_embedding.weight.detach()
-    name = "text_model.embeddings.position_embedding.weight"
-    folder = models / "text_encoders"
-    folder.mkdir()
-    save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(folder / "a stranger.safetensors"))
-    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*clip_l\.safetensors"):
-        find_projection(model)
-    original = models / "unrender" / "embed" / "projection-ViT-L-14-openai.safetensors"
-    original.parent.mkdir(parents=True)
-    save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(original))
-    with pytest.raises(ModelError, match=r"original model's cannot take its place; put clip_l\.safetensors"):
-        find_projection(model)
-    projection = random(8, 8)
-    save_file({name: 0.9 * positions, "text_projection.weight": projection}, str(original))
-    assert torch.equal(find_projection(model), projection)
-    own = random(8, 8)
-    save_file(
-        {"positional_embedding": positions + 0.05 * random(77, 8), "text_projection": own.T.contiguous()},
-        str(folder / "fine-tuned.safetensors"),
-    )
-    assert torch.equal(find_projection(model), own)
-
-
-# --- prompt embeddings ---
-
-
-def some_embedding(seed: int, family: str = "sd15") -> PromptEmbedding:
-    states, pooled = {"sd15": ((77, 768), None), "sdxl": ((77, 2048), 1280)}[family]
-    generator = torch.Generator().manual_seed(seed)
-    vector = None if pooled is None else torch.randn(pooled, generator=generator)
-    return PromptEmbedding(family, torch.randn(states, generator=generator), vector, picture=f"p{seed}", projection="x")
-
-
-@pytest.mark.parametrize("family", ["sd15", "sdxl"])
-def test_an_embedding_is_a_conditioning_of_comfyuis(family):
-    from unrender.nodes.conditioning import as_conditioning
-
-    embedding = some_embedding(0, family)
-    ((states, options),) = as_conditioning(embedding)
-    assert torch.equal(states, embedding.states[None])
-    if family == "sdxl":
-        assert torch.equal(options["pooled_output"], embedding.pooled[None])
-    else:
-        assert options == {}
-
-
-def test_embeddings_are_saved_loaded_and_blended(models, server):
-    from unrender.nodes.embedding_files import BlendPromptEmbeddings, LoadPromptEmbedding, SavePromptEmbedding
-    from unrender.nodes.files import embedding_files
-
-    first, second = some_embedding(1), some_embedding(2)
-    path = SavePromptEmbedding.execute(first, "mine/one").args[0]
-    assert Path(path) == models / "unrender" / "prompt_embeddings" / "mine" / "one.safetensors"
-    assert list(embedding_files()) == ["mine/one.safetensors"]
-    before = LoadPromptEmbedding.fingerprint_inputs("mine/one.safetensors")
-    conditioning, loaded = LoadPromptEmbedding.execute("mine/one.safetensors").args
-    assert torch.equal(loaded.states, first.states) and loaded.picture == "p1"
-    assert torch.equal(conditioning[0][0][0], first.states)
-    blended = BlendPromptEmbeddings.execute(first, second, 0.25, "mean").args[1]
-    assert torch.allclose(blended.states, 0.75 * first.states + 0.25 * second.states, atol=1e-6)
-    assert torch.equal(BlendPromptEmbeddings.execute(first, second, 0.0, "mean").args[1].states, first.states)
-    SavePromptEmbedding.execute(some_embedding(1, "sdxl"), "mine/one.safetensors")
-    assert LoadPromptEmbedding.fingerprint_inputs("mine/one.safetensors") != before
-    with pytest.raises(EmbeddingError, match="same family"):
-        BlendPromptEmbeddings.execute(first, some_embedding(2, "sdxl"), 0.5, "mean")
-    assert LoadPromptEmbedding.validate_inputs("mine/one.safetensors") is True
-    assert "choose another" in str(LoadPromptEmbedding.validate_inputs("gone.safetensors"))
-    with pytest.raises(EmbeddingError, match="choose another"):
-        LoadPromptEmbedding.execute("gone.safetensors")
-
-
-def test_where_nothing_is_saved_the_list_says_so(models, server):
-    from unrender.nodes.embedding_files import LoadPromptEmbedding
-
-    [choice] = LoadPromptEmbedding.define_schema().inputs[0].options
-    assert choice == "nothing saved yet"
-    assert "save one with Save Prompt Embedding" in str(LoadPromptEmbedding.validate_inputs(choice))
-
-
 def test_several_tables_are_told_apart():
     from unrender.nodes.study import numbered
 
     assert numbered(["one"]) == ["one"]
     assert numbered(["one", "two"]) == ["Picture 1 of 2\none", "Picture 2 of 2\ntwo"]
-
-
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are mapped")
-def test_a_loaded_embeddings_file_can_be_replaced_on_windows(models, server):
-    """Which replaces no file that is mapped into memory, and ComfyUI keeps what nodes gave."""
-    from unrender.nodes.embedding_files import LoadPromptEmbedding, SavePromptEmbedding
-
-    path = SavePromptEmbedding.execute(some_embedding(1), "mine").args[0]
-    loaded = LoadPromptEmbedding.execute("mine.safetensors").args[1]
-    assert path not in Path("/proc/self/maps").read_text(encoding="utf-8")
-    assert loaded.states is not None
-
-
-@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "", "  "])
-def test_an_embedding_stays_in_its_folder(models, server, name):
-    from unrender.nodes.embedding_files import SavePromptEmbedding
-
-    with pytest.raises(EmbeddingError, match="plain"):
-        SavePromptEmbedding.execute(some_embedding(1), name)
-    assert not list(models.rglob("*.safetensors"))
 
 
 class AnyClip:

@@ -114,6 +114,13 @@ def test_words_around_the_prompt_take_their_tokens(clip, interrogate):
         interrogate("fast", "fog", vocabulary(flavors=FLAVORS), prefix=" ".join(["word"] * 80))
 
 
+def test_words_around_the_prompt_take_no_more_than_their_tokens(clip, tmp_path):
+    chosen, words = Settings(prefix="masterpiece,", suffix="8k", token_limit=20), vocabulary(flavors=FLAVORS)
+    table = PhraseTable.load(clip, words.positive(), tmp_path, SILENT)
+    around = clip.text.length(framed("a cat", chosen)) - clip.text.length("a cat")
+    assert Interrogator(clip, words, lambda: table, chosen, SILENT).token_limit() == 20 - around
+
+
 @pytest.mark.parametrize("limit", [10, 15, 40])
 @pytest.mark.parametrize("mode", ["best", "fast", "classic"])
 def test_a_smaller_budget_is_never_exceeded(clip, interrogate, mode, limit):

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 TRANSFORMERS = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+NEW = TRANSFORMERS >= (5, 0)
+FLOOR = TRANSFORMERS < (4, 40)
 SIDE = 32
 IMAGE_SETTINGS = {
     "do_resize": True,
@@ -279,3 +282,29 @@ def encoder_decoder(folder: Path) -> Path:
 OTHERS: dict[str, Callable[[Path], Path]] = {}
 if TRANSFORMERS >= (5, 0):
     OTHERS = {"paligemma": paligemma, "encoder_decoder": encoder_decoder}
+ALL = sorted(MAKERS)
+
+
+def direct(folder: Path) -> tuple[Any, Any]:
+    """Model and processor, loaded as transformers' documentation does it."""
+    config = json.loads((folder / "config.json").read_text())
+    model = getattr(transformers, config["architectures"][0]).from_pretrained(str(folder)).eval()
+    processor = transformers.AutoProcessor.from_pretrained(str(folder))
+    if NEW:
+        processor.image_processor = transformers.AutoImageProcessor.from_pretrained(str(folder), backend="pil")
+    return model, processor
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def sentence(error: pytest.ExceptionInfo[Exception]) -> str:
+    text = str(error.value)
+    assert text.endswith(".") and "\n" not in text and len(text) < 600
+    return text
+
+
+def change_config(folder: Path, **values: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))

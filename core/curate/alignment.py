@@ -19,6 +19,7 @@ _SIZES = tuple(1 - 0.04 * step for step in range(9))
 _ALIKE = 0.45
 _BLOCK, _WORST_BLOCKS = 4, 3
 _HOPELESS = 90.0
+_STARTS = 3  # from the best place alone the moves end, now and then, where no small one leads further
 _ROUNDS, _MOST_STEPS = 4, 6
 
 
@@ -55,10 +56,11 @@ def _difference(part: Look, whole: Look) -> float:
     likely = _likely_places(part, whole)
     if not likely:
         return float("inf")
-    place = min(likely, key=lambda each: _mean_square(part, whole, each))
-    if _worst(_deviation(part, whole, place)) > _HOPELESS:
+    starts = sorted(likely, key=lambda each: _mean_square(part, whole, each))[:_STARTS]
+    if _worst(_deviation(part, whole, starts[0])) > _HOPELESS:
         return float("inf")
-    return _worst(_deviation(part, whole, _settled(part, whole, place)))
+    settled = [_settled(part, whole, place) for place in starts]
+    return _worst(_deviation(part, whole, min(settled, key=lambda each: _mean_square(part, whole, each))))
 
 
 def _likely_places(part: Look, whole: Look) -> list[Place]:

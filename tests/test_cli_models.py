@@ -1,0 +1,94 @@
+"""The command `models`: what can be named, what is on disk, and what is removed or downloaded."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from unrender.cli import main
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A cache folder that holds one downloaded CLIP, away from the user's own, with the hub out of reach."""
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "shared"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    cache = tmp_path / "own"
+    monkeypatch.setenv("UNRENDER_CACHE", str(cache))
+    snapshot = cache / "models" / "models--openai--clip-vit-large-patch14" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").write_bytes(bytes(2_500_000))
+    (snapshot / "config.json").write_text("{}")
+    return cache
+
+
+def test_models_lists_what_can_be_named_and_what_is_here(store, capsys):
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["openai/clip-vit-large-patch14", "2.5", "MB", "ViT-L-14/openai"] for line in lines)
+    assert any("ViT-L-14/openai" in line and line.endswith("on disk") for line in lines)
+    assert any(line.split()[:1] == ["blip-large"] for line in lines)
+    assert any(line.split()[:1] == ["micro"] and "toy" in line for line in lines)
+
+
+def test_models_as_json(store, capsys):
+    assert main(["models", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["cache"] == str(store)
+    clips = {model["name"]: model for model in values["clip"]}
+    assert clips["ViT-L-14/openai"]["on_disk"] and clips["ViT-L-14/openai"]["safetensors"]
+    assert not clips["ViT-H-14/laion2b_s32b_b79k"]["on_disk"]
+    assert [one["repo"] for one in values["on_disk"]] == ["openai/clip-vit-large-patch14"]
+
+
+def test_models_that_exist_as_pickles_only_are_marked_and_refused(store, capsys):
+    assert main(["models", "--json"]) == 0
+    clips = json.loads(capsys.readouterr().out)["clip"]
+    refused = [model["name"] for model in clips if not model["safetensors"]]
+    assert refused
+    assert main(["models", "download", refused[0], "--yes"]) == 1
+    assert "never opened" in capsys.readouterr().err
+
+
+def test_removing_asks_and_frees_the_disk(store, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["models", "remove", "ViT-L-14/openai"]) == 1  # nobody there to ask
+    assert "--yes" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    assert main(["models", "remove", "ViT-L-14/openai"]) == 0
+    captured = capsys.readouterr()
+    assert "2.5 MB" in captured.err and "[y/N]" in captured.err
+    assert not list(store.rglob("*.safetensors"))
+    assert main(["models", "remove", "ViT-L-14/openai", "--yes"]) == 1
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_no_is_no(store, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    assert main(["models", "remove", "openai/clip-vit-large-patch14"]) == 1
+    assert list(store.rglob("*.safetensors"))
+
+
+def test_downloading_without_a_network_is_a_sentence(store, capsys):
+    assert main(["models", "download", "ViT-H-14/laion2b_s32b_b79k", "--yes"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1 and "HF_HUB_OFFLINE" in err
+
+
+@pytest.mark.parametrize("name", ["ViT-L-14/opena", "blip-larg", "ViT-L-14"])
+def test_a_misspelt_model_gets_the_nearest_names(store, capsys, name):
+    assert main(["models", "download", name, "--yes"]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "nearest" in err and ("blip-large" in err or "ViT-L-14" in err)
+
+
+def test_micro_is_neither_downloaded_nor_removed(capsys):
+    assert main(["models", "download", "micro"]) == 0
+    assert main(["models", "remove", "micro"]) == 1
+    assert "part of the package" in capsys.readouterr().err

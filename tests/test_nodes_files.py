@@ -1,0 +1,173 @@
+"""The files that nodes offer and save: CLIPs, phrases, text projections, prompt embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from comfyui_graphs import MICRO
+from comfyui_nodes import use_standin
+
+use_standin()
+
+from nodes_setting import models_fixture, server_fixture  # noqa: E402, F401
+from unrender.core.embed import PromptEmbedding  # noqa: E402
+from unrender.core.errors import (  # noqa: E402
+    EmbeddingError,
+    ModelError,
+)
+
+# --- files ---
+
+
+def test_only_whole_clips_and_folders_are_offered(models, transformers_folder):
+    from safetensors.torch import save_file
+    from unrender.nodes import files
+
+    (models / "clip_vision").mkdir()
+    half = {"vision_model.embeddings.class_embedding": torch.ones(2)}
+    whole = {**half, "text_model.embeddings.token_embedding.weight": torch.ones(2)}
+    save_file(half, str(models / "clip_vision" / "vision.safetensors"))
+    save_file(whole, str(models / "clip_vision" / "whole.safetensors"))
+    (models / "clip_vision" / "broken.safetensors").write_bytes(b"\xff" * 40)
+    (models / "unrender" / "models").mkdir(parents=True)
+    save_file(whole, str(models / "unrender" / "models" / "downloaded.safetensors"))
+    assert list(files.clip_files()) == ["clip_vision/whole.safetensors"]
+    captioner = models / "unrender" / "my captioner"
+    captioner.mkdir()
+    (captioner / "config.json").write_text('{"model_type": "blip"}')
+    assert files.captioner_folders() == {"unrender/my captioner": captioner}
+    assert files.path_of("unrender/my captioner", files.captioner_folders()) == str(captioner)
+    assert files.path_of("blip-large", files.captioner_folders()) == "blip-large"
+
+
+def test_a_changed_phrase_file_changes_the_loader(models, photographs, server):
+    from unrender.nodes.loading import LoadInterrogator
+
+    folder = models / "unrender" / "phrases" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "flavors.txt").write_text("one\n")
+    before = LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
+    assert before == LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
+    (folder / "flavors.txt").write_text("two\n")
+    assert before != LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
+    assert LoadInterrogator.fingerprint_inputs(vocabulary="built-in") == ""
+    setup = LoadInterrogator.execute(**{**MICRO, "vocabulary": "phrases/mine", "captioner": "none"}).args[0]
+    assert setup.settings.phrases == folder and setup.captioner is None
+
+
+def test_the_text_projection_is_that_of_the_nearest_encoder(models, monkeypatch):
+    from safetensors.torch import save_file
+    from unrender.nodes.text_projection import find_projection
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embeddings = torch.nn.Module()
+            self.embeddings.position_embedding = torch.nn.Embedding(77, 8)
+
+    model = Model()
+    positions = model.embeddings.position_embedding.weight.detach()
+    name = "text_model.embeddings.position_embedding.weight"
+    folder = models / "text_encoders"
+    folder.mkdir()
+    save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(folder / "a stranger.safetensors"))
+    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*clip_l\.safetensors"):
+        find_projection(model)
+    original = models / "unrender" / "embed" / "projection-ViT-L-14-openai.safetensors"
+    original.parent.mkdir(parents=True)
+    save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(original))
+    with pytest.raises(ModelError, match=r"original model's cannot take its place; put clip_l\.safetensors"):
+        find_projection(model)
+    projection = random(8, 8)
+    save_file({name: 0.9 * positions, "text_projection.weight": projection}, str(original))
+    assert torch.equal(find_projection(model), projection)
+    own = random(8, 8)
+    save_file(
+        {"positional_embedding": positions + 0.05 * random(77, 8), "text_projection": own.T.contiguous()},
+        str(folder / "fine-tuned.safetensors"),
+    )
+    assert torch.equal(find_projection(model), own)
+
+
+# --- prompt embeddings ---
+
+
+def some_embedding(seed: int, family: str = "sd15") -> PromptEmbedding:
+    states, pooled = {"sd15": ((77, 768), None), "sdxl": ((77, 2048), 1280)}[family]
+    generator = torch.Generator().manual_seed(seed)
+    vector = None if pooled is None else torch.randn(pooled, generator=generator)
+    return PromptEmbedding(family, torch.randn(states, generator=generator), vector, picture=f"p{seed}", projection="x")
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+def test_an_embedding_is_a_conditioning_of_comfyuis(family):
+    from unrender.nodes.conditioning import as_conditioning
+
+    embedding = some_embedding(0, family)
+    ((states, options),) = as_conditioning(embedding)
+    assert torch.equal(states, embedding.states[None])
+    if family == "sdxl":
+        assert torch.equal(options["pooled_output"], embedding.pooled[None])
+    else:
+        assert options == {}
+
+
+def test_embeddings_are_saved_loaded_and_blended(models, server):
+    from unrender.nodes.embedding_files import BlendPromptEmbeddings, LoadPromptEmbedding, SavePromptEmbedding
+    from unrender.nodes.files import embedding_files
+
+    first, second = some_embedding(1), some_embedding(2)
+    path = SavePromptEmbedding.execute(first, "mine/one").args[0]
+    assert Path(path) == models / "unrender" / "prompt_embeddings" / "mine" / "one.safetensors"
+    assert list(embedding_files()) == ["mine/one.safetensors"]
+    before = LoadPromptEmbedding.fingerprint_inputs("mine/one.safetensors")
+    conditioning, loaded = LoadPromptEmbedding.execute("mine/one.safetensors").args
+    assert torch.equal(loaded.states, first.states) and loaded.picture == "p1"
+    assert torch.equal(conditioning[0][0][0], first.states)
+    blended = BlendPromptEmbeddings.execute(first, second, 0.25, "mean").args[1]
+    assert torch.allclose(blended.states, 0.75 * first.states + 0.25 * second.states, atol=1e-6)
+    assert torch.equal(BlendPromptEmbeddings.execute(first, second, 0.0, "mean").args[1].states, first.states)
+    SavePromptEmbedding.execute(some_embedding(1, "sdxl"), "mine/one.safetensors")
+    assert LoadPromptEmbedding.fingerprint_inputs("mine/one.safetensors") != before
+    with pytest.raises(EmbeddingError, match="same family"):
+        BlendPromptEmbeddings.execute(first, some_embedding(2, "sdxl"), 0.5, "mean")
+    assert LoadPromptEmbedding.validate_inputs("mine/one.safetensors") is True
+    assert "choose another" in str(LoadPromptEmbedding.validate_inputs("gone.safetensors"))
+    with pytest.raises(EmbeddingError, match="choose another"):
+        LoadPromptEmbedding.execute("gone.safetensors")
+
+
+def test_where_nothing_is_saved_the_list_says_so(models, server):
+    from unrender.nodes.embedding_files import LoadPromptEmbedding
+
+    [choice] = LoadPromptEmbedding.define_schema().inputs[0].options
+    assert choice == "nothing saved yet"
+    assert "save one with Save Prompt Embedding" in str(LoadPromptEmbedding.validate_inputs(choice))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are mapped")
+def test_a_loaded_embeddings_file_can_be_replaced_on_windows(models, server):
+    """Which replaces no file that is mapped into memory, and ComfyUI keeps what nodes gave."""
+    from unrender.nodes.embedding_files import LoadPromptEmbedding, SavePromptEmbedding
+
+    path = SavePromptEmbedding.execute(some_embedding(1), "mine").args[0]
+    loaded = LoadPromptEmbedding.execute("mine.safetensors").args[1]
+    assert path not in Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert loaded.states is not None
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "", "  "])
+def test_an_embedding_stays_in_its_folder(models, server, name):
+    from unrender.nodes.embedding_files import SavePromptEmbedding
+
+    with pytest.raises(EmbeddingError, match="plain"):
+        SavePromptEmbedding.execute(some_embedding(1), name)
+    assert not list(models.rglob("*.safetensors"))
