@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.embed.composing import mixed
 
     names = expand(options.images)
-    files = [PromptEmbedding.load(name) for name in names if name.endswith(_ENDING)]
+    files = [PromptEmbedding.load(name) for name in names if name.casefold().endswith(_ENDING)]
     if options.list or (files and len(files) == len(names)):
         if len(files) < len(names):
             raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed", "leave the pictures out")
@@ -135,7 +135,7 @@ def _check_output(options: argparse.Namespace) -> None:
 
     if options.output is None:
         raise SettingsError("There is no file to write", "name it with -o")
-    if options.output.suffix != _ENDING:
+    if options.output.suffix.casefold() != _ENDING:
         raise SettingsError(f"{options.output} has no name of an embedding, which ends in {_ENDING}", "name it so")
     check_file(options.output)
 

@@ -12,7 +12,6 @@ from ..core.phrases import POSITIVE
 from ..core.presets import PRESETS, TARGETS
 from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
 
-_NO_CAPTIONER = "none"
 _MICRO = "micro"
 
 
@@ -156,7 +155,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
     values.update(_given(options, {name: name for name in names}))
     captioning.update(_given(options, {"instruction": "instruction", "caption_length": "max_length", "beams": "beams"}))
     if options.captioner is not None:
-        values["captioner"] = None if options.captioner.casefold() == _NO_CAPTIONER else options.captioner
+        values["captioner"] = options.captioner
     elif values.get("clip") == _MICRO:
         values["captioner"] = _MICRO  # the toy CLIP's words are those of its own small world
     values["limits"] = {**dict(options.max), **dict.fromkeys(options.no, 0)}

@@ -10,13 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import ImageError, SettingsError, UnrenderError
+from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
 from . import engine_options
 from .streams import complain, quiet_libraries
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ..core.clip import Clip
+    from ..core.hub import Hub
+    from ..core.progress import Progress
     from ..core.settings import Settings
 
 _JUDGE = "ViT-B-32/laion2b_s34b_b79k"
@@ -107,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
         if shown:
             findings.append(weights.check_precisions(clip, settings, shown, progress))
         if checkpoint is not None and shown:
-            judges: list[Judge] = [Clip.load(options.judge, settings.device, settings.precision, hub, progress)]
+            judges: list[Judge] = [_judge(options.judge, settings, hub, progress)]
             if options.dino != "none":
                 judges.append(Dino.load(options.dino, settings.device, hub, progress))
             gap = engine.measure_gap(others) if len(others) >= _FOR_GAP else None
@@ -120,6 +123,15 @@ def run(options: argparse.Namespace) -> int:
         values = report.as_values(findings, fidelity)
         _write(options.output, values, None if fidelity is None else draw_fidelity(shown, fidelity))
     return int(any(each.passed is False for each in findings))
+
+
+def _judge(name: str, settings: Settings, hub: Hub, progress: Progress) -> Clip:
+    from ..core.clip import Clip
+
+    try:
+        return Clip.load(name, settings.device, settings.precision, hub, progress)
+    except ModelError as error:
+        raise ModelError(f"The judge cannot be had: {error.problem}", "give another CLIP with --judge") from error
 
 
 def _check(options: argparse.Namespace, settings: Settings, pictures: Sequence[Image]) -> None:

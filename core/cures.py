@@ -129,6 +129,7 @@ class Words:
 
     controls: what each is called there. steps: how each is done there, to fit after a semicolon.
     give, choose, leave_out, install: with {control}, {what}, {values} and {command}.
+    elsewhere: what cannot be set at this door, but where its program is started; give_elsewhere: as `give`, for those.
     """
 
     controls: Mapping[Control, str]
@@ -137,9 +138,17 @@ class Words:
     choose: str
     leave_out: str
     install: str
+    elsewhere: tuple[Control, ...] = ()
+    give_elsewhere: str = ""
 
     def cure(self, cure: Cure) -> str:
         match cure:
+            case Give(control, what) if control in self.elsewhere:
+                return self.give_elsewhere.format(control=self.controls[control], what=what)
+            case Choose(control, values) if control in self.elsewhere:
+                return self.give_elsewhere.format(control=self.controls[control], what=either(values))
+            case LeaveOut(control) if control in self.elsewhere:
+                return self.give_elsewhere.format(control=self.controls[control], what="nothing")
             case Give(control, what):
                 return self.give.format(control=self.controls[control], what=what)
             case Choose(control, values):

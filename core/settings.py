@@ -8,6 +8,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from .choices import NONE
 from .cures import Choose, Control
 from .errors import SettingsError
 
@@ -47,7 +48,7 @@ class Settings:
     """What an Engine works with.
 
     clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, or "micro".
-    captioner: a known captioner's name, a hub id, a folder, "micro", or None for no caption.
+    captioner: a known captioner's name, a hub id, a folder, "micro"; None, or "none", for no caption.
     phrases: None for the built-in lists, "peer" for an installed clip-interrogator's, "clip-gaze", or a folder of
     NAME.txt files.
     search: "peer" is clip-interrogator's greedy chain; "beam" also grows beam_width prompts side by side, each over the
@@ -93,6 +94,8 @@ class Settings:
     cache: str | PathLike[str] | None = None
 
     def __post_init__(self) -> None:
+        if self.captioner is not None and self.captioner.casefold() == NONE:
+            object.__setattr__(self, "captioner", None)
         _one_of("search", self.search, SEARCHES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("fit", self.fit, FITS)

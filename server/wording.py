@@ -23,10 +23,9 @@ ONLY_ON_THE_PAGE: tuple[Control, ...] = ("checkpoint", "output", "place", "exist
 
 _PLAIN: dict[Control, str] = {
     **{name: name.replace("_", " ") for name in CONTROLS},
-    "cache": "the folder for downloads (UNRENDER_CACHE)",
-    "device": "the device that the program is started with",
-    "memory": "the memory that the program is started with",
+    "cache": "UNRENDER_CACHE",
 }
+_ELSEWHERE = "start this program with {what} as {control}"
 _STEPS: dict[Step, str] = {
     "resume": "go on with the earlier run",
     "copy the model": "name a folder or file that holds a copy",
@@ -41,7 +40,7 @@ PAGE = Words(
         "clip": "the CLIP",
         "captioner": "the captioner",
         "phrases": "the vocabulary",
-        "limits": "Phrases of",
+        "limits": "the most phrases of a category",
         "images": "the picture",
         "family": "the family",
         "existing": "Where there is a text already",
@@ -51,6 +50,8 @@ PAGE = Words(
     choose="choose {values} as {control}",
     leave_out="leave {control} empty",
     install=f'run `"{sys.executable}" -m {{command}}` and restart this program',
+    elsewhere=WITHOUT_FIELD,
+    give_elsewhere=_ELSEWHERE,
 )
 
 API = Words(
@@ -65,6 +66,8 @@ API = Words(
     choose="send {values} as {control}",
     leave_out="leave out {control}",
     install="run `{command}` where this program is installed and restart it",
+    elsewhere=WITHOUT_FIELD,
+    give_elsewhere=_ELSEWHERE,
 )
 
 

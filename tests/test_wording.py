@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import torch
 from unrender import cli
 from unrender.cli import wording as cli_wording
 from unrender.core import cures, errors
 from unrender.core.cures import CONTROLS, PYTHON, STEPS, Choose, Give, Install, LeaveOut, Take
 from unrender.core.errors import ModelError, SettingsError, UnrenderError
+from unrender.core.settings import Settings
 from unrender.nodes import wording as node_wording
 from unrender.server import wording as server_wording
 
@@ -203,3 +205,24 @@ def test_cures_follow_each_other():
 def test_an_error_survives_the_way_to_another_process():
     error = pickle.loads(pickle.dumps(SettingsError("is 0", Give("pool"), control="pool")))
     assert isinstance(error, SettingsError) and error.cures == (Give("pool"),) and error.control == "pool"
+
+
+def test_what_is_set_where_a_program_is_started_is_not_asked_for_in_a_request():
+    told = SettingsError("There is no room", Give("cache", "another folder")).said(server_wording.API)
+    assert told == "There is no room; start this program with another folder as UNRENDER_CACHE."
+    assert "start this program with nothing as device" in server_wording.PAGE.cure(LeaveOut("device"))
+
+
+def test_an_index_is_not_said_to_be_where_results_go(tmp_path):
+    """`search` has no -o, and that of `curate` is its report's."""
+    from unrender.core.embed import PromptEmbedding
+    from unrender.core.index import read_index
+
+    PromptEmbedding("micro", torch.zeros(77, 128)).save(tmp_path / "other.safetensors")
+    with pytest.raises(errors.IndexFileError) as caught:
+        read_index(tmp_path / "other.safetensors")
+    assert "-o" not in caught.value.said(cli_wording.WORDS).replace(str(tmp_path), "")
+
+
+def test_none_is_no_captioner_at_every_door():
+    assert Settings(captioner="None").captioner is None

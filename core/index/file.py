@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "unrender index 1"
 _USUAL_NAME = "index.safetensors"
-_OTHER_INDEX = Give("index", "another place")
+_OTHER_INDEX = "make another index"
 _SAME_MODEL = 0.99  # precisions and devices differ by less, other weights by more
 
 
@@ -142,7 +142,7 @@ def read_index(place: str | os.PathLike[str]) -> PictureIndex:
         with safe_open(str(path), "np") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != _FORMAT:
-                raise IndexFileError(f"{path} is no index of pictures", Give("index"))
+                raise IndexFileError(f"{path} is no index of pictures", Take("index the folder"))
             tensors = {name: file.get_tensor(name) for name in ("entries", "features", "turned", "probe")}
         return _assembled(path, metadata, tensors)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

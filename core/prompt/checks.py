@@ -18,7 +18,7 @@ def check_mode(mode: str) -> None:
 def check_captions(mode: Mode, captions: Sequence[str]) -> None:
     """SettingsError where the mode has nothing but a caption, and one of them is empty."""
     if mode == "caption" and not all(caption.strip() for caption in captions):
-        raise SettingsError("The caption mode has no caption", Give("captioner", "one"), Give("caption", "your own"))
+        raise SettingsError("The caption mode has no caption", Give("captioner", "one"))
 
 
 def known_limits(limits: Mapping[str, int], vocabulary: Vocabulary) -> dict[str, int]:
