@@ -137,7 +137,7 @@ def _check_output(options: argparse.Namespace) -> None:
         raise SettingsError("There is no file to write", "name it with -o")
     if options.output.suffix.casefold() != _ENDING:
         raise SettingsError(f"{options.output} has no name of an embedding, which ends in {_ENDING}", "name it so")
-    check_file(options.output)
+    check_file(options.output, replaced=True)
 
 
 def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence[PromptEmbedding]) -> PromptEmbedding:

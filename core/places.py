@@ -9,8 +9,9 @@ from pathlib import Path
 from .errors import SettingsError
 
 
-def check_file(path: Path, sources: Iterable[str | os.PathLike[str]] = ()) -> None:
-    """Whether a file can be written, and is none of those that the work reads. Raises SettingsError."""
+def check_file(path: Path, sources: Iterable[str | os.PathLike[str]] = (), *, replaced: bool = False) -> None:
+    """Whether a file can be written, and is none of those that the work reads. replaced: by a new one, as a whole, for
+    which the folder has to be writable. Raises SettingsError."""
     path = path.expanduser()
     folder = path.absolute().parent
     if os.path.isdir(path):  # noqa: PTH112  unlike pathlib's, no error where a folder above may not be searched
@@ -18,7 +19,7 @@ def check_file(path: Path, sources: Iterable[str | os.PathLike[str]] = ()) -> No
     if not os.path.isdir(folder):  # noqa: PTH112
         raise SettingsError(f"{path} cannot be written, because there is no folder {path.parent}", "make it")
     there = os.path.lexists(path)
-    if not os.access(path if there else folder, os.W_OK):
+    if not os.access(path if there and not replaced else folder, os.W_OK):
         raise SettingsError(f"{path} cannot be written, because that is not permitted", "name another place")
     if there and any(are_one(path, source) for source in sources):
         raise SettingsError(f"{path} is read itself and would be replaced", "name another file")

@@ -56,7 +56,7 @@ def test_the_same_prompt_in_smaller_portions(
 def test_less_than_the_model_itself_is_refused(clip, photographs):
     with (
         Engine(Settings(captioner=None, memory=10**6), clip) as engine,
-        pytest.raises(SettingsError, match=r"takes 0\.\d GB at this precision, more than the 0\.0 GB"),
+        pytest.raises(SettingsError, match=r"takes \d+\.\d\d MB at this precision, more than the 1\.00 MB"),
     ):
         engine.interrogate(photographs[0])
 

@@ -21,6 +21,7 @@ from unrender.core.engine import Engine
 from unrender.core.errors import ImageError, IndexFileError, ModelError, PhraseError, SettingsError, UnrenderError
 from unrender.core.index import read_index, search, update_index
 from unrender.core.micro import CLIP_FOLDER
+from unrender.core.places import check_file
 from unrender.core.settings import Settings
 from unrender.core.variation.render import Sampling
 from unrender.core.variation.variations import Request
@@ -301,3 +302,13 @@ def test_pictures_in_a_tar_file_get_no_other_names(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="no file of its own"):
         World(tmp_path).batch("samples.tar", "rename")
     assert tried == []
+
+
+def test_a_file_that_is_replaced_asks_its_folder(tmp_path, monkeypatch):
+    """Where a file may be written and its folder may not, as a new one beside it has to be."""
+    file = tmp_path / "out.safetensors"
+    file.write_bytes(b"")
+    monkeypatch.setattr("unrender.core.places.os.access", lambda path, _: Path(path) == file)
+    check_file(file)
+    with pytest.raises(SettingsError, match="not permitted"):
+        check_file(file, replaced=True)
