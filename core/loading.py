@@ -72,7 +72,7 @@ class EngineModels:
                 from .devices import pick_device  # and with it torch
 
                 pick_device(settings.device)
-        writes = captions is None and mode != "negative"
+        writes = captions is None and mode not in UNCAPTIONED
         if writes and settings.captioner is not None and self._captioner is None and not self._captioner_is_lent:
             check_captioner(settings.captioner)
 
