@@ -12,6 +12,7 @@ build a model each time there are as many as fifty times fewer.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -30,7 +31,7 @@ def numbered(reader: Reader, seeds: list[Files], scratch: Path) -> Callable[[int
     """What reads the mutation of a number."""
 
     def read(number: int) -> object:
-        return reader.read(_laid_out(mutated(seeds, reader.name, number), scratch))
+        return reader.read(_laid_out(mutated(seeds, reader.name, number, reader.only), scratch))
 
     return read
 
@@ -44,18 +45,11 @@ def campaign(reader: Reader, numbers: range, scratch: Path) -> Findings:
 
 
 def _laid_out(files: Files, scratch: Path) -> Path:
-    """One file, or a folder of several."""
-    if len(files) == 1 and "/" not in next(iter(files)):
-        name, data = next(iter(files.items()))
-        (scratch / name).write_bytes(data)
-        return scratch / name
-    folder = scratch / "folder"
-    if folder.is_dir():
-        for old in folder.rglob("*"):
-            if old.is_file():
-                old.unlink()
+    """The folder that holds these files and no others."""
+    folder = scratch / "files"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     return folder
 
@@ -64,7 +58,7 @@ def _keep(reader: Reader, numbers: range, folder: Path) -> None:
     """The files themselves, to look at."""
     seeds = list(reader.seeds())
     for number in numbers:
-        for name, data in mutated(seeds, reader.name, number).items():
+        for name, data in mutated(seeds, reader.name, number, reader.only).items():
             path = folder / f"{reader.name}-{number}" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from file_seeds import SEEDS, Seed
 from image_files import LOSSLESS, flags
 from mutations import Files
 
 
 class Reader(NamedTuple):
-    """read: given a file's path, or the folder's where a seed has several files. costly: it takes long to read one."""
+    """read: given the folder with a seed's files. costly: it takes long to read one. only: the files to change."""
 
     name: str
     seeds: Callable[[], Sequence[Files]]
     read: Callable[[Path], object]
     costly: bool = False
+    only: tuple[str, ...] = ()
 
 
 def _pictures() -> list[Files]:
@@ -29,10 +33,24 @@ def _pictures() -> list[Files]:
     return seeds
 
 
-def _open_picture(path: Path) -> None:
+def _open_picture(folder: Path) -> None:
     from unrender.core.images import open_image
 
-    open_image(path)
+    open_image(folder / "picture")
 
 
-READERS = {reader.name: reader for reader in (Reader("pictures", _pictures, _open_picture),)}
+def _of_seed(seed: Seed) -> Reader:
+    @cache
+    def files() -> Files:
+        with tempfile.TemporaryDirectory() as place:
+            seed.make(Path(place))
+            return {path.name: path.read_bytes() for path in sorted(Path(place).iterdir())}
+
+    def read(folder: Path) -> object:
+        first, *more = files()
+        return seed.read(folder if more else folder / first)
+
+    return Reader(seed.name, lambda: [files()], read, seed.dear, seed.changed)
+
+
+READERS = {reader.name: reader for reader in (Reader("pictures", _pictures, _open_picture), *map(_of_seed, SEEDS))}

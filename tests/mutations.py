@@ -45,15 +45,17 @@ _ODD_LINES = (
 )
 
 
-def mutated(seeds: Sequence[Files], name: str, number: int) -> dict[str, bytes]:
-    """The `number`-th mutation of one of `seeds`; `name` keeps those of different readers apart."""
+def mutated(seeds: Sequence[Files], name: str, number: int, only: Sequence[str] = ()) -> dict[str, bytes]:
+    """The `number`-th mutation of one of `seeds`; `name` keeps those of different readers apart. only: the names of the
+    files to change; all where there are none."""
     chance = random.Random(f"{name} {number}")
     files = dict(chance.choice(seeds))
+    names = sorted(only or files)
     if len(files) > 1 and chance.random() < 0.05:
-        del files[chance.choice(sorted(files))]
+        del files[chance.choice(names)]
         return files
     for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
-        one = chance.choice(sorted(files))
+        one = chance.choice(names)
         others = [seed[one] for seed in seeds if one in seed]
         files[one] = _changed(files[one], others, chance)
     return files

@@ -22,6 +22,7 @@ from unrender.core.errors import UnrenderError
 CPU_SECONDS = 5
 MEMORY = 1 << 30
 _COMES_BEFORE_KILL = 1
+_PATIENCE = 120
 
 
 @dataclass
@@ -71,7 +72,7 @@ def watched(
         child = os.fork()
         if child == 0:
             _work_and_leave(read, left, log, at, seconds)
-        _, status = os.waitpid(child, 0)
+        status = _waited(child, at)
         for line in log.read_text("utf-8").splitlines():
             findings.add(line)
         (last,) = struct.unpack("q", at[:])
@@ -86,11 +87,27 @@ def watched(
     return findings
 
 
+def _waited(child: int, at: mmap) -> int:
+    """The child's status, once it has ended; it is ended where it neither reads on nor uses CPU time."""
+    seen, since = bytes(at), time.monotonic()
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        time.sleep(0.01)
+        if bytes(at) != seen:
+            seen, since = bytes(at), time.monotonic()
+        if time.monotonic() - since > _PATIENCE:
+            os.kill(child, signal.SIGTERM)
+
+
 def _work_and_leave(read: Callable[[int], object], numbers: Sequence[int], log: Path, at: mmap, seconds: int) -> None:
     """In the child: never returns."""
     status = 1
     try:
         warnings.simplefilter("ignore")
+        if "torch" in sys.modules:  # its threads did not come along
+            sys.modules["torch"].set_num_threads(1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # what C libraries say about each file
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[0])
