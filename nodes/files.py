@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from ..core.embed.folder import FOLDER, saved_embeddings
+from ..core.foreign import Unreadable, read_header, read_json
 from . import host
 
 _CLIP_FOLDERS = ("unrender", "clip_vision", "text_encoders")
 _DOWNLOADS = "models"
 _PHRASES = "phrases"
-_LARGEST_HEADER = 64 * 2**20
 
 # a key of the picture's and one of the text's side, in either library's layout
 _BOTH_SIDES = (
@@ -92,19 +91,15 @@ def _holds_both_sides(path: Path) -> bool:
 @lru_cache(maxsize=512)
 def _header_has_both_sides(path: str, modified: int, size: int) -> bool:
     """Reads the names of the tensors alone. modified, size: forget what was read when the file changes."""
-    with Path(path).open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > min(size, _LARGEST_HEADER):
-            return False
-        try:
-            names = json.loads(file.read(length))
-        except ValueError:
-            return False
+    try:
+        names = read_header(Path(path)).tensors
+    except Unreadable:
+        return False
     return any(vision in names and text in names for vision, text in _BOTH_SIDES)
 
 
 def _is_clip(config: Path) -> bool:
     try:
-        return str(json.loads(config.read_text(encoding="utf-8")).get("model_type", "")).startswith(("clip", "siglip"))
-    except (OSError, ValueError, AttributeError):
+        return str(read_json(config).get("model_type", "")).startswith(("clip", "siglip"))
+    except Unreadable:
         return False

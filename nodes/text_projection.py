@@ -12,10 +12,12 @@ from torch import Tensor
 from ..core.embed.families import VIT_L
 from ..core.embed.text_projection import projection_file
 from ..core.errors import ModelError
+from ..core.foreign import FLOATS, Stored, Unreadable, read_header, read_tensors
 from ..core.progress import SILENT, Progress
 from . import host
 from .models import hub
 
+_NOTHING = Stored("", (), 0, 0)
 _LARGEST_DIFFERENCE = 0.5
 """Of the positions' embeddings, relative: fine-tuning moves them by a few per cent, another training by far more."""
 
@@ -62,24 +64,22 @@ def _nearest(positions: Tensor, files: Iterable[Path]) -> Tensor | None:
 
 def _candidates(positions: Tensor, files: Iterable[Path]) -> Iterator[tuple[float, Tensor]]:
     """The projection of every file that has one of the same width, with how far its encoder is from `positions`."""
-    from safetensors import SafetensorError, safe_open
-
+    width = positions.shape[1]
     for path in files:
         try:
-            with safe_open(str(path), "pt") as file:
-                names = set(file.keys())
-                for position_name, projection_name, transposed in _LAYOUTS:
-                    if not {position_name, projection_name} <= names:
-                        continue
-                    other = file.get_tensor(position_name).float()
-                    if other.shape != positions.shape:
-                        continue
-                    projection = file.get_tensor(projection_name)
-                    if projection.dtype.itemsize == 1:
-                        continue  # eight bits are too coarse, and may stand for other numbers
-                    difference = float(torch.dist(other, positions) / positions.norm())
+            names = read_header(path).tensors
+            for position_name, projection_name, transposed in _LAYOUTS:
+                if names.get(position_name, _NOTHING).shape != tuple(positions.shape):
+                    continue
+                found = names.get(projection_name, _NOTHING)
+                if found.dtype not in FLOATS or found.shape != (width, width):
+                    continue  # eight bits are too coarse, and may stand for other numbers
+                tensors = read_tensors(path, [position_name, projection_name])
+                other, projection = tensors[position_name].float(), tensors[projection_name]
+                difference = float(torch.dist(other, positions) / positions.norm())
+                if difference == difference:
                     yield difference, projection.T if transposed else projection
-        except (SafetensorError, OSError):
+        except Unreadable:
             continue
 
 

@@ -147,7 +147,7 @@ def test_where_nothing_can_be_written(engine, folder, tmp_path):
 def test_damaged_files_are_one_sentence(engine, folder, spoil):
     path = update_index(engine, folder).path
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(IndexFileError, match=r"damaged; delete it"):
+    with pytest.raises(IndexFileError, match=r"damaged \(.+\); delete it"):
         read_index(folder)
 
 

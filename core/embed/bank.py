@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError, ModelError
+from ..foreign import Unreadable, read_header, read_tensors
 from ..hub.client import OTHER_CACHE
 from .gap import GapCorrection
 from .learning import Chunk
@@ -38,14 +39,16 @@ class Bank:
     @classmethod
     def read(cls, path: Path, key: str) -> Bank | None:
         """None for a file that is absent, damaged, or of other prompts or encoders."""
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(str(path), framework="pt") as file:
-                if (file.metadata() or {}).get("key") != key:
-                    return None
-                joint = file.get_tensor(_JOINT)
-        except (SafetensorError, OSError):
+            header = read_header(path)
+            if header.metadata.get("key") != key:
+                return None
+            if header.shape(_JOINT, "F32", ndim=2)[0] != header.shape(_STATES, "F16", ndim=3)[0]:
+                return None
+            joint = read_tensors(path, [_JOINT])[_JOINT]
+        except Unreadable:
+            return None
+        if not bool(torch.isfinite(joint).all()):
             return None
         centre = joint.mean(dim=0)
         away = joint - centre

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
+from ..foreign import FLOATS, Header, Unreadable, header_of, loaded_tensors, read_header, read_tensors, shown
 from .families import FAMILIES, Family
 
 CONTEXT = 77
@@ -90,18 +90,16 @@ class PromptEmbedding:
     @classmethod
     def load(cls, path: Path | str) -> PromptEmbedding:
         """Reads what `save` wrote. Raises EmbeddingError for any other file, and for what `checked` refuses."""
-        from safetensors import SafetensorError, safe_open
-
-        path = Path(path).expanduser()
+        path = Path(path)
         try:
-            with safe_open(str(path), framework="pt") as file:
-                metadata = file.metadata() or {}
-                names = set(file.keys()) & {"states", "pooled"} if metadata.get("format") == _FORMAT else set()
-                # copied, since Windows replaces no file that is mapped
-                tensors = {name: file.get_tensor(name).clone() for name in names}
-        except (SafetensorError, OSError) as error:
-            raise EmbeddingError(f"{path} cannot be read as a prompt embedding ({error})") from error
-        return cls._of(metadata, tensors, str(path))
+            path = path.expanduser()
+            header = read_header(path)
+            names = _checked_names(header)
+            # copied, since Windows replaces no file that is mapped
+            tensors = {name: tensor.clone() for name, tensor in read_tensors(path, names).items()}
+        except (Unreadable, RuntimeError) as error:  # nobody's home
+            raise EmbeddingError(f"{shown(str(path))} cannot be read as a prompt embedding ({error})") from error
+        return cls._of(header.metadata, tensors, shown(str(path)))
 
     def to_bytes(self) -> bytes:
         """What `save` writes."""
@@ -117,15 +115,13 @@ class PromptEmbedding:
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "The file") -> PromptEmbedding:
         """Of a file's bytes; source: what errors call it. Raises what `load` does."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         try:
-            tensors = load(data)
-        except (SafetensorError, ValueError, KeyError) as error:
+            length = 8 + int.from_bytes(data[:8], "little")
+            header = header_of(data[8:length], len(data) - length)
+            tensors = loaded_tensors(data) if _checked_names(header) else {}
+        except Unreadable as error:
             raise EmbeddingError(f"{source} cannot be read as a prompt embedding ({error})") from error
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return cls._of(header.get("__metadata__") or {}, tensors, source)
+        return cls._of(header.metadata, tensors, source)
 
     @classmethod
     def _of(cls, metadata: Mapping[str, str], tensors: Mapping[str, Tensor], source: str) -> PromptEmbedding:
@@ -157,6 +153,16 @@ class PromptEmbedding:
             "projection": self.projection,
             "gap_corrected": "yes" if self.gap_corrected else "no",
         }
+
+
+def _checked_names(header: Header) -> list[str]:
+    """The parts that a file holds; none where another program wrote it. Raises Unreadable."""
+    if header.metadata.get("format") != _FORMAT:
+        return []
+    names = [name for name in ("states", "pooled") if name in header.tensors]
+    for name in names:
+        header.shape(name, *FLOATS, ndim=2 if name == "states" else 1)
+    return names
 
 
 def _check_states(states: Any, family: Family) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..cures import Give
-from ..errors import SettingsError
+from ..errors import ModelError, SettingsError
+from ..foreign import Unreadable, read_header, read_tensors
 
 ENOUGH_PICTURES = 40
 """In a trial on the micro models more made no difference."""
@@ -48,12 +49,20 @@ class GapCorrection:
 
     @classmethod
     def load(cls, path: Path) -> GapCorrection:
-        """Reads what `save` wrote."""
-        from safetensors import safe_open
-
-        with safe_open(str(path), framework="pt") as file:
-            pictures = int((file.metadata() or {})["pictures"])
-            return cls(file.get_tensor("centre"), float(file.get_tensor("spread")[0]), pictures)
+        """Reads what `save` wrote. Raises ModelError for anything else."""
+        try:
+            header = read_header(path)
+            header.shape("centre", "F32", ndim=1), header.shape("spread", "F64", ndim=1)
+            pictures = header.metadata.get("pictures", "")
+            if not pictures.isascii() or not pictures.isdigit():
+                raise Unreadable("it does not say of how many pictures it is")
+            tensors = read_tensors(path, ["centre", "spread"])
+            centre, spread = tensors["centre"], float(tensors["spread"][0])
+            if not bool(torch.isfinite(centre).all()) or not 1e-6 < spread < float("inf"):
+                raise Unreadable("it holds what is no number")
+        except Unreadable as error:
+            raise ModelError(f"{path} is no measured gap ({error})", "measure it again") from error
+        return cls(centre, spread, int(pictures[:9]))
 
     def centred(self, features: Tensor, text_spread: float) -> Tensor:
         """Embeddings about the texts' centre, which is zero here, with the texts' spread."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..clip.layers import Layer
+from ..foreign import Header, Unreadable, read_header, read_tensors
 from .ridge import RidgeFit, SequenceMap
 from .text_side import TextSide
 
@@ -84,21 +85,30 @@ def maps_as_bytes(maps: Mapping[Layer, SequenceMap], key: str) -> bytes:
 
 def read_maps(path: Path, key: str, layers: Sequence[Layer]) -> dict[Layer, SequenceMap] | None:
     """None for a file that is absent, damaged, or of another fit."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(str(path), framework="pt") as file:
-            if (file.metadata() or {}).get("key") != key:
-                return None
-            return {layer: _map(file.get_tensor, _name(layer)) for layer in layers}
-    except (SafetensorError, OSError):
+        header = read_header(path)
+        if header.metadata.get("key") != key:
+            return None
+        return {layer: _map(path, header, _name(layer)) for layer in layers}
+    except Unreadable:
         return None
 
 
-def _map(read: Callable[[str], Tensor], layer: str) -> SequenceMap:
-    names = ("left", "right", "scales", "mean", "centre", "spread")
-    left, right, scales, mean, centre, spread = (read(f"{layer}.{name}") for name in names)
-    return SequenceMap(left, right.float() * scales[:, None, None], mean, centre, float(spread[0]))
+def _map(path: Path, header: Header, layer: str) -> SequenceMap:
+    """Raises Unreadable."""
+    names = {name: f"{layer}.{name}" for name in ("left", "right", "scales", "mean", "centre", "spread")}
+    joint, rank = header.shape(names["left"], "F32", ndim=2)
+    right = header.shape(names["right"], "F16", ndim=3)
+    fits = header.shape(names["scales"], "F32", ndim=1) == (rank,) == right[:1]
+    fits = fits and header.shape(names["mean"], "F32", ndim=2) == right[1:]
+    fits = fits and header.shape(names["centre"], "F32", ndim=1) == (joint,)
+    if not fits or header.shape(names["spread"], "F64", ndim=1) != (1,):
+        raise Unreadable("its parts do not fit")
+    parts = read_tensors(path, list(names.values()))
+    if not all(bool(torch.isfinite(part).all()) for part in parts.values()):
+        raise Unreadable("it holds what is no number")
+    left, rows, scales, mean, centre, spread = (parts[name] for name in names.values())
+    return SequenceMap(left, rows.float() * scales[:, None, None], mean, centre, float(spread[0]))
 
 
 def _halved(right: Tensor) -> tuple[Tensor, Tensor]:

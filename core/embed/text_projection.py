@@ -19,6 +19,7 @@ from torch import Tensor
 from ..clip.names import TRANSFORMERS_WEIGHTS, KnownClip, find_known
 from ..clip.weights import TowerWeights
 from ..errors import ModelError
+from ..foreign import Unreadable, read_header, read_tensors
 from ..hub import Hub
 from ..hub.client import OTHER_CACHE
 from ..progress import SILENT, Progress
@@ -119,19 +120,21 @@ def read_projection(path: Path | str, fingerprint: str | None = None, source: st
     fingerprint: what `projection_fingerprint` has to give for it, if known. source: what errors call the file, its path
     where absent. Raises ModelError.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path).expanduser()
     source = source or str(path)
     try:
-        with safe_open(str(path), framework="pt") as file:
-            names = set(file.keys())
-            own = next((name for name in _TRANSFORMERS_KEYS if name in names), None)
-            turned = next((name for name in _OPEN_CLIP_KEYS if name in names), None)
-            found = file.get_tensor(own) if own else file.get_tensor(turned).T if turned else None
-    except (SafetensorError, OSError) as error:
+        names = read_header(path).tensors
+        own = next((name for name in _TRANSFORMERS_KEYS if name in names), None)
+        turned = next((name for name in _OPEN_CLIP_KEYS if name in names), None)
+        wanted = own or turned
+        found = None if wanted is None else read_tensors(path, [wanted])[wanted]
+    except Unreadable as error:
         raise ModelError(f"{source} cannot be read as safetensors ({error})", "give another file") from error
-    width = 0 if found is None else found.shape[-1]
+    if found is not None and found.ndim == 2 and own is None:
+        found = found.T
+    if found is not None and not found.is_floating_point():
+        raise ModelError(f"{source} has a text projection of the type {found.dtype}", "give another file")
+    width = 0 if found is None or not found.ndim else found.shape[-1]
     projection = checked_projection(found, width, source=source).contiguous()
     if fingerprint is not None and projection_fingerprint(projection) != fingerprint:
         raise ModelError(f"{source} holds another text projection than the one asked for", "give the original model's")

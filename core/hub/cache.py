@@ -7,7 +7,6 @@ snapshot are links to blobs, or the files themselves where links are not allowed
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import uuid
@@ -15,10 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..foreign import Unreadable, read_json
+
 MAIN = "main"
 SINGLE_WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 _PREFIX = "models--"
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,16 @@ def complete_weights(folder: Path) -> tuple[str, ...]:
 def indexed_weights(index: Path) -> tuple[str, ...]:
     """The files a weight index names, and the index itself; empty when it is absent or damaged."""
     try:
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return (index.name, *sorted({str(shard) for shard in shards}))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        places = read_json(index).get("weight_map")
+    except Unreadable:
         return ()
+    shards = set(map(str, places.values())) if isinstance(places, dict) else set()
+    return (index.name, *sorted(shards)) if all(map(_is_plain, shards)) and shards else ()
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it can be a file's name at all; whether it may be taken is asked elsewhere."""
+    return "\0" not in name and all(len(part) <= _LONGEST_NAME for part in name.split("/"))
 
 
 def _place_without_link(source: Path, target: Path, own: bool) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import ModelError
+from ..foreign import Unreadable, parsed_json
 from ..progress import Progress, Task
 from .failures import Unreachable
 from .transfer import EnoughError, Located, Meter, Remote, check_stop, get_bytes
@@ -119,8 +120,8 @@ class _Window(io.BytesIO):
 
 def _header(content: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(content)
-    except ValueError as error:
+        header = parsed_json(content)
+    except Unreadable as error:
         raise Unreachable(_NO_SAFETENSORS) from error
     if not isinstance(header, dict):
         raise Unreachable(_NO_SAFETENSORS)

@@ -7,14 +7,15 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..batch.append import HIDDEN, replace_file
 from ..cures import Choose, Give, Take
 from ..errors import IndexFileError, SettingsError
+from ..foreign import Header, Unreadable, parsed_json, read_header, read_tensors
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _FORMAT = "unrender index 1"
 _USUAL_NAME = "index.safetensors"
 _OTHER_INDEX = "make another index"
+_LONGEST_ENTRY, _MOST_BRACKETS = 40_000, 20  # bytes of a name, in JSON; in names there are few
 _SAME_MODEL = 0.99  # precisions and devices differ by less, other weights by more
 
 
@@ -133,30 +135,63 @@ def _unwritable(path: Path, error: OSError) -> IndexFileError:
 
 def read_index(place: str | os.PathLike[str]) -> PictureIndex:
     """The index in a file, or the one that a folder holds. Raises IndexFileError (absent, damaged, no index)."""
-    from safetensors import SafetensorError, safe_open
-
     path = index_file(place)
     if not path.is_file():
         raise IndexFileError(f"There is no index {path}", Take("index the folder"))
     try:
-        with safe_open(str(path), "np") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise IndexFileError(f"{path} is no index of pictures", Take("index the folder"))
-            tensors = {name: file.get_tensor(name) for name in ("entries", "features", "turned", "probe")}
-        return _assembled(path, metadata, tensors)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexFileError(f"The index {path} is damaged", "delete it and index the folder anew") from error
+        header = read_header(path)
+        if header.metadata.get("format") != _FORMAT:
+            raise IndexFileError(f"{path} is no index of pictures", Take("index the folder"))
+        return _assembled(path, header)
+    except Unreadable as error:
+        raise IndexFileError(f"The index {path} is damaged ({error})", "delete it and index the folder anew") from error
 
 
-def _assembled(path: Path, metadata: dict[str, str], tensors: dict[str, Any]) -> PictureIndex:
-    entries = tuple(Entry(*row) for row in json.loads(tensors["entries"].tobytes()))
-    features, turned, probe = tensors["features"].astype(np.float32), tensors["turned"], tensors["probe"]
-    count, width = features.shape
-    if len(entries) != count or turned.shape != (count, 3, width) or probe.shape != (width,):
-        raise ValueError("the parts of the index do not fit")
-    root = Path(os.path.normpath(path.parent / metadata["root"]))
-    return PictureIndex(root, metadata["model"], metadata["fit"], entries, features, turned, probe)
+def _assembled(path: Path, header: Header) -> PictureIndex:
+    """Raises Unreadable."""
+    features = header.tensors.get("features")
+    count, width = features.shape if features and len(features.shape) == 2 else (-1, -1)
+    if count:
+        header.shape("features", "F16", ndim=2)
+        fits = header.shape("turned", "F16", ndim=3) == (count, 3, width)
+    else:
+        fits = "turned" in header.tensors
+    if not fits or header.shape("probe", "F32", ndim=1) != (width,):
+        raise Unreadable("its parts do not fit")
+    header.shape("entries", "U8", ndim=1)
+    tensors = read_tensors(path, ("entries", "features", "turned", "probe"), "np")
+    if not all(np.isfinite(tensors[name]).all() for name in ("features", "turned", "probe")):
+        raise Unreadable("it holds what is no number")
+    named = {name: header.metadata.get(name, "") for name in ("model", "fit", "root")}
+    if not all(named.values()) or any("\0" in value for value in named.values()):
+        raise Unreadable("it does not say what it was made with")
+    entries, seen = _entries(tensors["entries"].tobytes(), count), tensors["features"].astype(np.float32)
+    root = _root_of(path, named["root"])
+    return PictureIndex(root, named["model"], named["fit"], entries, seen, tensors["turned"], tensors["probe"])
+
+
+def _entries(data: bytes, count: int) -> tuple[Entry, ...]:
+    """Raises Unreadable, also for names that lead out of the folder."""
+    rows = parsed_json(data, _LONGEST_ENTRY * (count + 1), _MOST_BRACKETS * (count + 1))
+    if not isinstance(rows, list) or len(rows) != count:
+        raise Unreadable("its parts do not fit")
+    for row in rows:
+        fits = isinstance(row, list) and [type(each) for each in row] == [str, int, int, str]
+        if not fits or not _is_inside(row[0]):
+            raise Unreadable("what it says of a picture is not understood")
+    return tuple(Entry(*row) for row in rows)
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePath(name)
+    return bool(path.parts) and not path.anchor and ".." not in path.parts and "\0" not in name
+
+
+def _root_of(path: Path, told: str) -> Path:
+    """An index in a folder is about that folder, whatever it says."""
+    if (path.parent.name, path.name) == (HIDDEN, _USUAL_NAME):
+        return path.parent.parent
+    return Path(os.path.normpath(path.parent / told))
 
 
 def _root_from(path: Path, root: Path) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from ..clip import Clip
+from ..foreign import Unreadable, read_header, read_tensors
 from ..progress import Progress
 from .vocabulary import Category
 
@@ -121,16 +122,14 @@ def _build(clip: Clip, category: Category, progress: Progress) -> Tensor:
 
 def _read(folder: Path, stem: str, count: int, key: str) -> Tensor | None:
     """The first whole file of that table, memory-mapped; files that are damaged are removed."""
-    from safetensors import SafetensorError, safe_open
-
     for path in sorted(folder.glob(f"{stem}.*.safetensors")):
         try:
-            with safe_open(str(path), "pt") as file:
-                embeddings = file.get_tensor("embeddings")
-                whole = (file.metadata() or {}).get("key") == key and len(embeddings) == count
-            if whole and _is_normalised(embeddings):
+            header = read_header(path)
+            whole = header.shape("embeddings", "F16", ndim=2)[0] == count and header.metadata.get("key") == key
+            embeddings = read_tensors(path, ["embeddings"])["embeddings"] if whole else None
+            if embeddings is not None and _is_normalised(embeddings):
                 return embeddings
-        except (SafetensorError, OSError):
+        except Unreadable:
             pass
         with contextlib.suppress(OSError):
             path.unlink()

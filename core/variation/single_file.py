@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..embed.families import FAMILIES, Family
 from ..errors import ModelError
+from ..foreign import Unreadable, read_header
 
 SUFFIX = ".safetensors"
 _FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
@@ -15,15 +16,13 @@ _LATENT_CHANNELS = 4
 def family_of_file(path: Path) -> Family:
     """By the names of its tensors. Raises ModelError for what is no text-to-image model of Stable Diffusion 1, 2 or XL
     in safetensors."""
-    from safetensors import SafetensorError, safe_open
-
     if path.suffix != SUFFIX:
         raise ModelError(f"{path} is no safetensors file, and no other kind is opened", "convert the checkpoint")
     try:
-        with safe_open(str(path), framework="pt") as file:
-            names = set(file.keys())
-            channels = file.get_slice(_FIRST_LAYER).get_shape()[1] if _FIRST_LAYER in names else None
-    except SafetensorError as error:
+        names = read_header(path).tensors
+        first = names.get(_FIRST_LAYER)
+        channels = first.shape[1] if first is not None and len(first.shape) == 4 else None
+    except Unreadable as error:
         raise ModelError(f"{path} cannot be read as safetensors ({error})", "download it again") from error
     told = [family for family in FAMILIES.values() if family.prefix]
     family = next((each for each in told if any(name.startswith(each.prefix) for name in names)), None)
