@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from file_seeds import SEEDS, Seed
-from image_files import LOSSLESS, flags
 from mutations import Files
+from picture_seeds import picture_seeds
 
 
 class Reader(NamedTuple):
@@ -25,12 +24,7 @@ class Reader(NamedTuple):
 
 
 def _pictures() -> list[Files]:
-    seeds: list[Files] = []
-    for format, options in LOSSLESS.items():
-        stream = io.BytesIO()
-        flags().save(stream, format, **options)
-        seeds.append({"picture": stream.getvalue()})
-    return seeds
+    return [{"picture": data} for data in picture_seeds().values()]
 
 
 def _open_picture(folder: Path) -> None:
