@@ -239,8 +239,10 @@ class LibraryEncoder:
         return self._tokenizer.encode(text)
 
     def length(self, text: str) -> int:
-        ids = self._tokenizer.encode(text)
-        return len(ids) if self._tokenizer.start_of_text < 0 else len(ids) + 2
+        count = len(self._tokenizer.encode(text))
+        if self._tokenizer.start_of_text >= 0:
+            return count + 2
+        return count if count < self.context_length else count + 1  # cut by the tokenizer, so far as can be known
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:

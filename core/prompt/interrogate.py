@@ -8,6 +8,7 @@ They follow clip-interrogator 0.6.0 to the letter, except for its defects, which
 3. The negative mode compares later prompts with the first phrase's similarity without turning its sign.
 4. Cutting a prompt to the token limit forgets the commas between the phrases, so that the prompt may be too long.
 5. Phrases that differ in letter case only, and are the same to the model, may both be taken.
+6. A long caption stays whole, and the chain's last phrase may run over the model's context length, which cuts both.
 
 Two more cannot be brought back: ties there go by Python's hash seed (here: by the order of the vocabulary), and a
 tokenizer that pads with another id than 0 ends every chain after one phrase.
@@ -24,6 +25,7 @@ import numpy as np
 from torch import Tensor
 
 from ..clip import Clip
+from ..cures import Give
 from ..errors import SettingsError
 from ..phrases import NEGATIVE, Vocabulary
 from ..phrases.table import PhraseTable
@@ -31,6 +33,7 @@ from ..progress import Progress
 from ..settings import Mode, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
 from .checks import check_captions, known_limits
+from .cutting import cut
 from .ranking import reversed_values, top, top_as_peer
 from .search import EMPTY, Candidate, ChainRules, Scorer, Trail, greedy_chain, joined_category
 
@@ -40,6 +43,8 @@ _CLASSIC_FLAVORS = 3
 _FAST_PHRASES = 32
 _FAST_AT_FIRST = 4
 _BEAM_SHARE = 0.25
+_FOR_PHRASES = 0.2
+"""Of the tokens, at least, where a mode adds phrases to the caption: three or four phrases of 77 tokens."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ class Interrogator:
             return self._negative(scorer, subject)
         if mode == "caption":
             check_captions(mode, [subject.caption])
-            return scorer.trail([Candidate(subject.caption, CAPTION)])
+            return scorer.trail([Candidate(self._whole_caption(subject.caption), CAPTION)])
+        subject = replace(subject, caption=self._cut(subject.caption, _FOR_PHRASES))
         similarities = self._similarities(subject)
         if mode == "classic":
             return self._classic(scorer, subject, similarities, _CLASSIC_FLAVORS)
@@ -110,7 +116,7 @@ class Interrogator:
         """Tokens a prompt may have, trigger word, prefix and suffix deducted."""
         length = self._clip.text.length
         around = length(framed("a", self._settings)) - length("a")
-        limit = min(self._settings.token_limit, self._clip.text.context_length) - around
+        limit = self._limit - around
         if limit < 3:
             raise SettingsError(
                 f"Trigger word, prefix and suffix take {around} tokens and leave no room for a prompt within "
@@ -118,6 +124,21 @@ class Interrogator:
                 "shorten them",
             )
         return limit
+
+    def _whole_caption(self, caption: str) -> str:
+        kept = self._cut(caption)
+        if not kept:
+            raise SettingsError("The prompt's length has no room for the caption", Give("token_limit", "more"))
+        return kept
+
+    def _cut(self, text: str, reserved: float = 0.0) -> str:
+        """As much of the text as the token limit lets in, with what is put around it and a share left to others."""
+        if not text or self._settings.peer_defects:
+            return text
+        limit = self.token_limit()
+        around = self._limit - limit
+        most = limit - int(reserved * limit) + around
+        return cut(text, lambda part: self._clip.text.length(framed(part, self._settings)), most)
 
     def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
         start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
@@ -189,11 +210,10 @@ class Interrogator:
     def _rules(self, away: bool = False) -> ChainRules:
         settings = self._settings
         limits = {name: limit for name, limit in self._limits.items() if limit > 0}
-        limit = min(settings.token_limit, self._clip.text.context_length) if away else self.token_limit()
+        limit = self._limit if away else self.token_limit()
+        defects = settings.peer_defects
         # the negative chain has no caption to start from and takes its first phrase outside the count
-        return ChainRules(
-            settings.min_phrases, settings.max_phrases, limit, limits, away, away and settings.peer_defects
-        )
+        return ChainRules(settings.min_phrases, settings.max_phrases, limit, limits, away, away and defects, defects)
 
     def _similarities(self, subject: Subject) -> np.ndarray:
         """Of every phrase of the table; -inf where the settings rule a phrase out."""
@@ -251,10 +271,13 @@ class Interrogator:
         prompt = ""
         fitting: list[Candidate] = []
         for piece in pieces:
-            longer = f"{prompt}, {piece.text}" if fitting else piece.text
-            if fitting and self._is_too_long(scorer, prompt, piece.text, limit):
+            if not fitting:
+                piece = replace(piece, text=self._cut(piece.text))
+                if not piece.text:
+                    continue
+            elif self._is_too_long(scorer, prompt, piece.text, limit):
                 break
-            prompt = longer
+            prompt = f"{prompt}, {piece.text}" if fitting else piece.text
             fitting.append(piece)
         return joined_category(scorer.trail(fitting), CAPTION)
 
@@ -262,6 +285,10 @@ class Interrogator:
         if self._settings.peer_defects:
             return scorer.length(prompt + piece) >= limit
         return scorer.length(f"{prompt}, {piece}") > limit
+
+    @cached_property
+    def _limit(self) -> int:
+        return min(self._settings.token_limit, self._clip.text.context_length)
 
     @cached_property
     def _table(self) -> PhraseTable:

@@ -119,8 +119,7 @@ def worth_of_parts(scorer: Scorer, prompt: str) -> tuple[PhraseGain, ...]:
 @dataclass(frozen=True)
 class ChainRules:
     """least, most: phrases taken before a fall in similarity stops the chain, and at all.
-    token_limit: the chain stops when a prompt reaches it; a phrase may run over it only at the model's own context
-    length, where the model cuts it.
+    token_limit: the chain stops when a prompt reaches it.
     limits: phrases of a category at most. away: seek the least similar prompt.
     unsigned_start: with `away`, compare later prompts with the first phrase's similarity as if it were not negated, as
     the peer does (its negative mode therefore often ends with one phrase).
@@ -132,6 +131,7 @@ class ChainRules:
     limits: Mapping[str, int]
     away: bool = False
     unsigned_start: bool = False
+    cut_by_model: bool = False
 
 
 def greedy_chain(
@@ -151,7 +151,7 @@ def greedy_chain(
     left = list(candidates)
     current, objective = start, start.similarity
     if not current.prompt and left:
-        current, left = _best_step(scorer, current, left, sign, watcher)
+        current, left = _first_step(scorer, left, sign, rules, watcher)
         objective = current.similarity if rules.unsigned_start else sign * current.similarity
     best, best_objective = current, objective
     with progress.task("Searching", rules.most, "phrases") as task:
@@ -161,7 +161,7 @@ def greedy_chain(
                 break
             following, left = _best_step(scorer, current, left, sign, watcher)
             length = scorer.length(following.prompt)
-            if length > rules.token_limit < scorer.context_length:
+            if length > rules.token_limit and not _may_overrun(scorer, rules):
                 break
             value = sign * following.similarity
             if value > best_objective:
@@ -185,6 +185,21 @@ def joined_category(trail: Trail, category: str) -> Trail:
         else:
             joined.append(phrase)
     return replace(trail, phrases=tuple(joined))
+
+
+def _first_step(
+    scorer: Scorer, left: list[Candidate], sign: float, rules: ChainRules, watcher: Watcher | None
+) -> tuple[Trail, list[Candidate]]:
+    """The best phrase alone; of those within the limit where that one is not, and no prompt where none is."""
+    first, rest = _best_step(scorer, EMPTY, left, sign, watcher)
+    if scorer.length(first.prompt) <= rules.token_limit or _may_overrun(scorer, rules):
+        return first, rest
+    fitting = [candidate for candidate in left if scorer.length(candidate.text) <= rules.token_limit]
+    return _best_step(scorer, EMPTY, fitting, sign, watcher) if fitting else (EMPTY, [])
+
+
+def _may_overrun(scorer: Scorer, rules: ChainRules) -> bool:
+    return rules.cut_by_model and rules.token_limit >= scorer.context_length
 
 
 def _best_step(
