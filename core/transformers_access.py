@@ -12,6 +12,23 @@ from .errors import MissingPackageError
 
 LOCAL_WITHOUT_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """How transformers' Auto classes read a folder. Unless told, they ask at the terminal whether to run code it holds."""
+_QUESTION = "TIME_OUT_REMOTE_CODE"
+"""How long they wait for the answer, in `transformers.dynamic_module_utils`; they do not ask where it is 0."""
+
+
+@contextmanager
+def without_own_code() -> Iterator[None]:
+    """Where a library calls transformers without saying so, as open_clip does: it is not asked at the terminal either
+    whether to run a model's own code; such a model is refused."""
+    transformers_version()
+    from transformers import dynamic_module_utils as modules
+
+    waits = getattr(modules, _QUESTION, None)
+    setattr(modules, _QUESTION, 0)
+    try:
+        yield
+    finally:
+        setattr(modules, _QUESTION, waits)
 
 
 def transformers_version() -> tuple[int, int]:

@@ -20,7 +20,7 @@ LAYERS = (
     ("engine", "core.engine"),
     ("loading", "core.catalogue core.loading"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),
-    ("models", "core.caption core.clip core.hub core.images core.phrases"),
+    ("models", "core.caption core.clip core.hub core.images core.phrases core.pretrained"),
     (
         "values",
         "core.choices core.cures core.devices core.errors core.foreign core.micro core.places core.presets "

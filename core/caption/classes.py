@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
 from ..cures import Give, Install
 from ..errors import MissingPackageError, ModelError
+from ..foreign import Unreadable, read_json, shown
 from ..hub.names import CONFIG
 from ..transformers_access import transformers_attribute, transformers_version
 
@@ -25,11 +26,12 @@ def check_class(name: str, config: dict[str, Any]) -> type:
     if wanted is None:
         raise ModelError(f"{name} does not say in its config.json what model it is, so it cannot be loaded")
     has_own_code = bool(config.get("auto_map"))
-    known = wanted in captioners.values() and config.get("model_type") in captioners
+    known = wanted in captioners.values() and str(config.get("model_type")) in captioners
     if known and not (has_own_code and config.get("model_type") == "florence2"):
         found = transformers_attribute(wanted)
         if isinstance(found, type):
             return found
+    wanted = shown(wanted)
     if has_own_code:
         native = "; florence-2-base and florence-2-large do not" if config.get("model_type") == "florence2" else ""
         raise ModelError(
@@ -55,14 +57,14 @@ def _captioner_classes() -> dict[str, str]:
 def _class_name(config: dict[str, Any], captioners: dict[str, str]) -> str | None:
     named = config.get("architectures")
     if isinstance(named, list) and named and isinstance(named[0], str):
-        return named[0]
+        return named[0] if named[0].isidentifier() else None
     return captioners.get(str(config.get("model_type")))
 
 
 def _too_new(name: str, wanted: str, config: dict[str, Any]) -> MissingPackageError:
     installed = ".".join(map(str, transformers_version()))
     saved = str(config.get("transformers_version") or "")
-    newer = saved and "dev" not in saved
+    newer = re.fullmatch(r"\d{1,3}(\.\d{1,3}){1,3}", saved)
     return MissingPackageError(
         f"{name} is a {wanted}, which transformers {installed} does not know",
         Install((f"'transformers>={saved}'",)) if newer else Install(("transformers",), "--upgrade"),
@@ -73,9 +75,8 @@ def _too_new(name: str, wanted: str, config: dict[str, Any]) -> MissingPackageEr
 def read_config(folder: Path) -> dict[str, Any]:
     """The folder's config.json. Raises ModelError when there is none that can be read."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} has no readable {CONFIG}", "give a folder in transformers format") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{CONFIG} in {folder} is not an object", "give a folder in transformers format")
-    return config
+        return read_json(folder / CONFIG)
+    except Unreadable as error:
+        raise ModelError(
+            f"{folder} has no readable {CONFIG} ({error})", "give a folder in transformers format"
+        ) from error

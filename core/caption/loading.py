@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from ..cures import Give, Install
 from ..errors import MissingPackageError, ModelError
+from ..foreign import Unreadable, first_line, library_reads, read_json
 from ..hub.names import check_weights
-from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute, transformers_version
+from ..pretrained import WHOLE_AGAIN, load_whole
+from ..transformers_access import (
+    LOCAL_WITHOUT_CODE,
+    quiet_transformers,
+    transformers_attribute,
+    transformers_version,
+    without_own_code,
+)
 from .classes import check_class, read_config
 from .models import CaptionModel, model_for
 
-_LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
 _VOCABULARIES = (
     "tokenizer.json",
     "vocab.txt",
@@ -42,58 +47,26 @@ def load_model(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
 
 def _load_weights(name: str, folder: Path, model_class: Any, dtype: torch.dtype) -> Any:
     of_type = {"dtype": dtype} if transformers_version() >= (4, 56) else {"torch_dtype": dtype}
+    problem = f"{name} cannot be loaded from {folder}"
     try:
-        model, report = model_class.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, output_loading_info=True, **of_type
-        )
+        return load_whole(model_class, folder, problem, "remove the folder and get the model again", **of_type)
     except ImportError as error:
         raise _missing_package(name, error) from error
-    except _LOADING_ERRORS as error:
-        raise ModelError(
-            f"{name} cannot be loaded from {folder} ({_line(error)})", "remove the folder and get the model again"
-        ) from error
-    lacking = _untied(model, set(report["missing_keys"]))
-    if lacking:
-        raise ModelError(
-            f"{folder} lacks weights of {model_class.__name__} ({lacking[0]} and {len(lacking) - 1} more)",
-            "get the whole model again",
-        )
-    return model
-
-
-def _untied(model: Any, missing: set[str]) -> list[str]:
-    """Which of the missing parameters no other one stands for.
-
-    Newer transformers write shared parameters once; older ones do not share them again by themselves when the
-    language model is a part of a larger one, and would leave them random.
-    """
-    pretrained = transformers_attribute("PreTrainedModel")
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    if missing.intersection(parameters):
-        for part in model.modules():
-            if isinstance(part, pretrained):
-                part.tie_weights()
-        parameters = dict(model.named_parameters(remove_duplicate=False))
-    loaded = {id(value) for name, value in parameters.items() if name not in missing}
-    return sorted(name for name in missing if name in parameters and id(parameters[name]) not in loaded)
 
 
 def _load_processor(name: str, folder: Path) -> Any:
     if not any((folder / vocabulary).is_file() for vocabulary in _VOCABULARIES):
-        raise ModelError(f"{folder} holds no tokenizer ({', '.join(_VOCABULARIES)})", "get the whole model again")
+        raise ModelError(f"{folder} holds no tokenizer ({', '.join(_VOCABULARIES)})", WHOLE_AGAIN)
+    problem = f"The tokenizer or image settings of {name} cannot be read from {folder}"
     try:
-        processor = _any_processor(folder)
+        with without_own_code(), library_reads(problem, WHOLE_AGAIN):
+            processor = _any_processor(folder)
+            if hasattr(processor, "tokenizer") and hasattr(processor, "image_processor"):
+                _process_with_pillow(processor, folder)
+                return processor
     except ImportError as error:
         raise _missing_package(name, error) from error
-    except _LOADING_ERRORS as error:
-        raise ModelError(
-            f"The tokenizer or image settings of {name} cannot be read from {folder} ({_line(error)})",
-            "get the whole model again",
-        ) from error
-    if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
-        raise ModelError(f"{folder} holds no processor for both pictures and text", "get the whole model again")
-    _process_with_pillow(processor, folder)
-    return processor
+    raise ModelError(f"{folder} holds no processor for both pictures and text", WHOLE_AGAIN)
 
 
 def _any_processor(folder: Path) -> Any:
@@ -177,16 +150,14 @@ def _prepare_blip2(model: Any, processor: Any) -> None:
 def _missing_package(name: str, error: BaseException) -> MissingPackageError:
     package = next((word for word in ("torchvision", "sentencepiece", "num2words") if word in str(error)), None)
     if package is None:
-        return MissingPackageError(f"{name} needs a package that cannot be imported ({_line(error)})", "install it")
+        return MissingPackageError(
+            f"{name} needs a package that cannot be imported ({first_line(error)})", "install it"
+        )
     return MissingPackageError(f"{name} needs {package}", Install((package,)), Give("captioner"))
 
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except Unreadable:
         return None
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

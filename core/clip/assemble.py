@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..devices import Arithmetic, pick_arithmetic, pick_device
+from ..devices import Arithmetic, is_out_of_memory, pick_arithmetic, pick_device
 from ..errors import ModelError
+from ..foreign import first_line, library_reads
 from . import weights as tower_weights
 from .model import Clip, VisionTower
 from .patches import open_clip_patches, transformers_patches
@@ -97,13 +98,18 @@ def _text_side(
     encode_batch = _library_text(model)
     here = next(model.parameters()).device
     library = LibraryEncoder(encode_batch, tokenizer, context_length, here, name)
-    if weights is not None and agrees_with_library(weights, library, tokenizer):
+    with library_reads(f"{name} cannot encode texts"):
+        agrees = weights is not None and agrees_with_library(weights, library, tokenizer)
+    if weights is not None and agrees:
         arithmetic = placement.arithmetic
         tower = TextTower(weights.to(placement.device, arithmetic.text))
         rough = arithmetic.rough and TextTower(weights.to(placement.device, arithmetic.rough))
         return TowerEncoder(tower, tokenizer, rough)
     model.to(placement.device)
-    return LibraryEncoder(encode_batch, tokenizer, context_length, placement.device, name, model)
+    encoder = LibraryEncoder(encode_batch, tokenizer, context_length, placement.device, name, model)
+    with library_reads(f"{name} cannot encode texts"):
+        encoder.encode(["a"])
+    return encoder
 
 
 def _library_text(model: Any) -> Callable[[Tensor], Tensor]:
@@ -119,8 +125,8 @@ def _library_text(model: Any) -> Callable[[Tensor], Tensor]:
 
 def _open_clip_vision(model: Any) -> VisionTower:
     if type(model).__name__ in ("CLIP", "CustomTextCLIP"):
-        return VisionTower(model.visual, model.visual, open_clip_patches(model.visual))
-    return VisionTower(model.encode_image, model)
+        return VisionTower(_asked(model.visual), model.visual, open_clip_patches(model.visual))
+    return VisionTower(_asked(model.encode_image), model)
 
 
 def _transformers_vision(model: Any) -> VisionTower:
@@ -130,14 +136,28 @@ def _transformers_vision(model: Any) -> VisionTower:
     tower = model.vision_model
     if not hasattr(model, "visual_projection"):
         return VisionTower(
-            lambda pixels: tower(pixel_values=pixels).pooler_output, tower, transformers_patches(tower, None)
+            _asked(lambda pixels: tower(pixel_values=pixels).pooler_output), tower, transformers_patches(tower, None)
         )
     projection = model.visual_projection
     return VisionTower(
-        lambda pixels: projection(tower(pixel_values=pixels).pooler_output),
+        _asked(lambda pixels: projection(tower(pixel_values=pixels).pooler_output)),
         nn.ModuleList([tower, projection]),
         transformers_patches(tower, projection),
     )
+
+
+def _asked(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """With a sentence for what a library raises where its model's configuration does not fit its weights."""
+
+    def see(pixels: Tensor) -> Tensor:
+        try:
+            return encode(pixels)
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            raise ModelError(f"The model does not see pictures the way it is asked ({first_line(error)})") from error
+
+    return see
 
 
 def _logit_scale(model: Any) -> float:

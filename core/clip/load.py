@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..cures import Install
+from ..cures import Give, Install
 from ..devices import pick_arithmetic
-from ..errors import ModelError, NotOnHubError
+from ..errors import MissingPackageError, ModelError, NotOnHubError
+from ..foreign import Stored, Unreadable, few, first_line, library_reads, read_header, read_json, read_tensors
 from ..hub import Hub
+from ..hub.names import CONFIG
+from ..pretrained import WHOLE_AGAIN, check_config, check_texts, load_whole
 from ..progress import Progress
-from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute
+from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute, without_own_code
 from . import assemble, layouts
 from .assemble import Placement
 from .model import Clip
 from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known
-from .naming import check_clip, holds_weights, is_transformers_folder
+from .naming import check_clip, is_transformers_folder
 from .preprocess import Preprocess
+from .tokenizers import check_tokens
 
 _TOKENIZER_REPO = "openai/clip-vit-large-patch14"
 _VISION_KEYS = ("visual.", "vision_model.", "visual_projection.")
@@ -110,29 +114,52 @@ class _Loader:
 
     def from_transformers_folder(self, folder: Path) -> Clip:
         """Raises ModelError when the folder does not hold a whole model in transformers' format."""
-        if not holds_weights(folder, TRANSFORMERS_WEIGHTS):
-            raise ModelError(f"{folder} holds no {TRANSFORMERS_WEIGHTS}, and no other format is opened")
-        auto_model, auto_tokenizer = transformers_attribute("AutoModel"), transformers_attribute("AutoTokenizer")
-        with _sentence_for(folder), quiet_transformers():
-            model = auto_model.from_pretrained(str(folder), use_safetensors=True, **LOCAL_WITHOUT_CODE)
-            tokenizer = auto_tokenizer.from_pretrained(str(folder), **LOCAL_WITHOUT_CODE)
-        settings = _read_json(folder / "preprocessor_config.json")
-        return self._from_transformers(model, tokenizer, Preprocess.from_transformers(settings))
+        problem = f"{folder} cannot be loaded as a CLIP model"
+        with _packages_for(self._name), quiet_transformers():
+            model = load_whole(transformers_attribute("AutoModel"), folder, problem)
+            tokenizer = self._tokenizer("AutoTokenizer", folder)
+        if not hasattr(model, "vision_model") or not hasattr(model, "get_text_features"):
+            raise ModelError(
+                f"{folder} holds a {type(model).__name__}, which is no CLIP with both a picture and a text encoder",
+                Give("clip", "a whole one"),
+            )
+        file = folder / "preprocessor_config.json"
+        with _of_file(file):
+            preprocess = Preprocess.from_transformers(read_json(file))
+            _check_side(preprocess, model.config.vision_config)
+        return self._from_transformers(model, tokenizer, preprocess)
+
+    def _tokenizer(self, kind: str, folder: Path) -> Any:
+        code = LOCAL_WITHOUT_CODE if kind.startswith("Auto") else {"local_files_only": True}
+        with without_own_code(), library_reads(f"The tokenizer in {folder} cannot be read", WHOLE_AGAIN):
+            return transformers_attribute(kind).from_pretrained(str(folder), **code)
 
     def _from_transformers_state(self, state: dict[str, Tensor], path: Path, quick_gelu: bool) -> Clip:
         clip_config, clip_model = transformers_attribute("CLIPConfig"), transformers_attribute("CLIPModel")
-        config = path.parent / "config.json"
-        settings = _read_json(config) if config.is_file() else layouts.transformers_config(state, quick_gelu)
-        model = clip_model(clip_config.from_dict(dict(settings)))
+        config = path.parent / CONFIG
+        stored = {name: Stored("", tuple(tensor.shape), 0, 0) for name, tensor in state.items()}
+        if config.is_file():
+            with _of_file(config):
+                settings = read_json(config)
+            check_config(path.parent, stored)
+        else:
+            settings = layouts.transformers_config(state, quick_gelu, path)
+        with library_reads(f"{config if config.is_file() else path} describes no CLIP"), torch.device("meta"):
+            model = clip_model(clip_config.from_dict(dict(settings)))
+        self._check_fit(model, state, path)
+        with library_reads(f"{path} cannot be loaded as a CLIP model"):
+            model = clip_model(model.config)
         self._fill(model, state, path)
         state.clear()
         beside = path.parent if (path.parent / "merges.txt").is_file() else None
         folder = beside or self._hub.fetch(_TOKENIZER_REPO, ["vocab.json", "merges.txt"], self._progress)
-        tokenizer = transformers_attribute("CLIPTokenizer").from_pretrained(str(folder), local_files_only=True)
+        check_texts(folder)
+        tokenizer = self._tokenizer("CLIPTokenizer", folder)
         side = model.config.vision_config.image_size
         return self._from_transformers(model, tokenizer, Preprocess((side, side)))
 
     def _from_transformers(self, model: Any, tokenizer: Any, preprocess: Preprocess) -> Clip:
+        check_tokens(tokenizer, getattr(model.config.text_config, "vocab_size", None), self._name)
         for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
             tensor.data = tensor.data.to(self._dtype_of(name, tensor))
         return assemble.from_transformers(model, tokenizer, preprocess, self._name, self._placement)
@@ -140,17 +167,21 @@ class _Loader:
     def _fill(self, model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
         """Gives the model copies of the weights, the picture side's in its final dtype: when the caller lets go of the
         file's own, whose pages are memory too, nothing is held twice and nothing stays bound to the file."""
+        self._check_fit(model, state, source)
         copies = {name: tensor.to(self._dtype_of(name, tensor), copy=True) for name, tensor in state.items()}
-        try:
-            missing, unexpected = model.load_state_dict(copies, strict=False, assign=True)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise ModelError(f"{source} does not fit the model it seems to be: {reason}") from error
-        missing = [key for key in missing if not key.endswith("position_ids")]
-        unexpected = [key for key in unexpected if not key.endswith(("position_ids", "attn_mask"))]
-        if missing or unexpected:
-            wrong = f"lacks {missing[0]}" if missing else f"holds {unexpected[0]}, which does not belong there"
-            raise ModelError(f"{source} does not fit the model it seems to be: it {wrong}")
+        model.load_state_dict(copies, strict=False, assign=True)
+
+    def _check_fit(self, model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+        """Raises ModelError where a weight is not there, has another shape, or does not belong there."""
+        wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        missing = [key for key in wanted if key not in state and not key.endswith("position_ids")]
+        unexpected = [key for key in state if key not in wanted and not key.endswith(("position_ids", "attn_mask"))]
+        other = [key for key in wanted if key in state and tuple(state[key].shape) != wanted[key]]
+        told = f"lacks {few(missing)}" if missing else f"has other shapes of {few(other)}" if other else ""
+        if unexpected and not told:
+            told = f"holds {few(unexpected)}, which does not belong there"
+        if told:
+            raise ModelError(f"{source} does not fit the model it seems to be: it {told}", WHOLE_AGAIN)
 
     def _dtype_of(self, name: str, tensor: Tensor) -> torch.dtype:
         """The text side stays in float32 until it is compared with the library's."""
@@ -159,10 +190,11 @@ class _Loader:
         return self._placement.arithmetic.vision if name.startswith(_VISION_KEYS) else torch.float32
 
     def _from_open_clip_folder(self, folder: Path, weights: Path) -> Clip:
-        config = _read_json(folder / "open_clip_config.json")
-        model = dict(config["model_cfg"])
-        quick_gelu = bool(model.pop("quick_gelu", False))
-        return self._from_open_clip_parts(model, config.get("preprocess_cfg", {}), quick_gelu, _read(weights), "")
+        file = folder / "open_clip_config.json"
+        with _of_file(file):
+            config, settings = layouts.checked_open_clip(read_json(file))
+        quick_gelu = bool(config.pop("quick_gelu", False))
+        return self._from_open_clip_parts(config, settings, quick_gelu, _read(weights), "", file)
 
     def _from_open_clip_parts(
         self,
@@ -171,32 +203,52 @@ class _Loader:
         quick_gelu: bool,
         state: dict[str, Tensor],
         architecture: str,
+        described: Path | None = None,
     ) -> Clip:
+        """described: the file that the configuration comes from, where it is not open_clip's own."""
         quick_gelu = bool(config.pop("quick_gelu", False)) or quick_gelu
-        model = layouts.build_open_clip(config, quick_gelu)
+        source = described or Path(self._name)
+        with without_own_code(), library_reads(f"{source} describes no model that open_clip can build"):
+            model = layouts.build_open_clip(config, quick_gelu)
         self._fill(model, layouts.fit_open_clip_state(model, state), Path(self._name))
         state.clear()
-        size = model.visual.image_size
-        preprocess = Preprocess.from_open_clip({**settings, "size": size})
-        tokenizer = layouts.open_clip_tokenizer(architecture, config)
+        with _of_file(source):
+            preprocess = Preprocess.from_open_clip({**settings, "size": model.visual.image_size})
+        with without_own_code(), library_reads(f"The tokenizer of {self._name} cannot be had"):
+            tokenizer = layouts.open_clip_tokenizer(architecture, config)
         return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        return load_file(str(path))
-    except (SafetensorError, OSError) as error:
+        return read_tensors(path, list(read_header(path).tensors))
+    except Unreadable as error:
         raise ModelError(f"{path} cannot be read as safetensors ({error})", "download it again") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+@contextmanager
+def _of_file(path: Path) -> Iterator[None]:
+    """A sentence for what is wrong with a file's values."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        yield
+    except Unreadable as error:
         raise ModelError(f"{path} cannot be read ({error})", "it belongs beside the weights") from error
+
+
+@contextmanager
+def _packages_for(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        told = f"{name} needs a package that cannot be imported ({first_line(error)})"
+        raise MissingPackageError(told, "install it") from error
+
+
+def _check_side(preprocess: Preprocess, config: Any) -> None:
+    side = getattr(config, "image_size", None)
+    if isinstance(side, int) and preprocess.size != (side, side):
+        rows, columns = preprocess.size
+        raise Unreadable(f"it makes pictures of {columns} x {rows}, and the model takes {side} x {side}")
 
 
 def _open_clip_works() -> bool:
@@ -205,20 +257,3 @@ def _open_clip_works() -> bool:
     except (ImportError, RuntimeError, OSError):
         return False
     return True
-
-
-class _sentence_for:
-    """Turns whatever a library raises while it reads a folder into one ModelError."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception):
-            reason = str(error).strip().splitlines()
-            raise ModelError(
-                f"{self._folder} cannot be loaded as a CLIP model ({reason[0] if reason else type(error).__name__})"
-            ) from error

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ..foreign import Unreadable, shown
+
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
+_LARGEST_SIDE = 4096
 ResizeMode = Literal["shortest", "squash", "longest"]
 
 
@@ -51,26 +54,34 @@ class Preprocess:
 
     @classmethod
     def from_open_clip(cls, config: Mapping[str, Any]) -> Preprocess:
-        """From an open_clip preprocess_cfg (size, mean, std, interpolation, resize_mode)."""
-        resample = Image.Resampling[str(config.get("interpolation") or "bicubic").upper()]
+        """From an open_clip preprocess_cfg (size, mean, std, interpolation, resize_mode). Raises Unreadable."""
+        interpolation = str(config.get("interpolation") or "bicubic").upper()
+        if interpolation not in Image.Resampling.__members__:
+            raise Unreadable(f"there is no interpolation {shown(interpolation)}")
+        mode = config.get("resize_mode") or "shortest"
+        if mode not in get_args(ResizeMode):
+            raise Unreadable(f"there is no resize_mode {shown(str(mode))}")
         return cls(
             _pair(config.get("size") or 224),
-            tuple(config.get("mean") or CLIP_MEAN),
-            tuple(config.get("std") or CLIP_STD),
-            resample,
-            config.get("resize_mode") or "shortest",
+            _three(config.get("mean") or CLIP_MEAN, "mean"),
+            _three(config.get("std") or CLIP_STD, "std"),
+            Image.Resampling[interpolation],
+            mode,
         )
 
     @classmethod
     def from_transformers(cls, config: Mapping[str, Any]) -> Preprocess:
-        """From the values of a preprocessor_config.json."""
+        """From the values of a preprocessor_config.json. Raises Unreadable."""
         size = config.get("crop_size") if config.get("do_center_crop", False) else None
         size = size or config.get("size", 224)
+        resample = config.get("resample", Image.Resampling.BICUBIC)
+        if not isinstance(resample, int) or resample not in list(Image.Resampling):
+            raise Unreadable(f"there is no resample {shown(str(resample))}")
         return cls(
             _pair(size),
-            tuple(config.get("image_mean") or CLIP_MEAN),
-            tuple(config.get("image_std") or CLIP_STD),
-            Image.Resampling(int(config.get("resample", Image.Resampling.BICUBIC))),
+            _three(config.get("image_mean") or CLIP_MEAN, "image_mean"),
+            _three(config.get("image_std") or CLIP_STD, "image_std"),
+            Image.Resampling(resample),
             "shortest" if config.get("do_center_crop", False) else "squash",
         )
 
@@ -121,11 +132,21 @@ def _margin(length: int, target: int) -> int:
     return round((length - target) / 2) if length > target else -((target - length) // 2)
 
 
-def _pair(size: int | Sequence[int] | Mapping[str, int]) -> tuple[int, int]:
+def _pair(size: Any) -> tuple[int, int]:
+    """(height, width) from what any library writes. Raises Unreadable."""
     if isinstance(size, Mapping):
-        if "shortest_edge" in size:
-            return size["shortest_edge"], size["shortest_edge"]
-        return size["height"], size["width"]
-    if isinstance(size, int):
-        return size, size
-    return (size[0], size[-1])
+        size = [size.get("shortest_edge")] if "shortest_edge" in size else [size.get("height"), size.get("width")]
+    sides = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size]
+    if not 1 <= len(sides) <= 2 or not all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in sides):
+        raise Unreadable(f"a model's pictures are not of the size {shown(str(size))}")
+    return sides[0], sides[-1]
+
+
+def _three(values: Any, name: str) -> tuple[float, ...]:
+    """A number for each colour. Raises Unreadable."""
+    given = list(values) if isinstance(values, Sequence) else []
+    if len(given) != 3 or not all(isinstance(each, int | float) and abs(each) < 1e6 for each in given):
+        raise Unreadable(f"its {name} are not three numbers")
+    if name.endswith("std") and not all(each > 0 for each in given):
+        raise Unreadable(f"its {name} holds what is not above 0")
+    return tuple(map(float, given))

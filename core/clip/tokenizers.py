@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ..errors import ModelError
+
 
 class Tokenizer(Protocol):
     start_of_text: int
@@ -84,6 +86,23 @@ class TransformersTokenizer:
             return_tensors="pt",
         )
         return values["input_ids"]
+
+
+def check_tokens(tokenizer: Any, known: int | None, name: str) -> None:
+    """Raises ModelError for a tokenizer whose tokens the model does not have; on a GPU one of those would end the
+    program. known: how many the model has."""
+    special = [tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id]
+    given = [*tokenizer.get_vocab().values(), *(each for each in special if each is not None)]
+    odd = next((each for each in given if type(each) is not int or each < 0), None)
+    most = None if odd is not None else max(given, default=0)
+    if odd is not None or (isinstance(known, int) and most is not None and most >= known):
+        raise ModelError(
+            f"The tokenizer of {name} has the token {most if odd is None else odd}, and the model knows {known}",
+            "get the whole model again",
+        )
+    length = tokenizer.model_max_length
+    if not isinstance(length, int | float) or length < 1:
+        raise ModelError(f"The tokenizer of {name} takes no text", "get the whole model again")
 
 
 class LibraryTokenizer:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import ModelError, NotOnHubError
+from ..foreign import few
 from .cache import MAIN, SINGLE_WEIGHTS, WEIGHTS_INDEX, complete_weights, indexed_weights
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
@@ -40,7 +41,13 @@ def check_weights(folder: Path) -> tuple[str, ...]:
         return weights
     others = sorted(path.name for path in folder.glob("*") if path.suffix.lower() in WEIGHT_SUFFIXES)
     if (folder / WEIGHTS_INDEX).is_file():
-        raise ModelError(f"{folder} lacks files that its {WEIGHTS_INDEX} names", "copy the whole model again")
+        named = indexed_weights(folder / WEIGHTS_INDEX)
+        if not named or not all(map(is_safe_name, named)):
+            raise ModelError(f"{folder / WEIGHTS_INDEX} names no safetensors files", "copy the whole model again")
+        lacking = [name for name in named if not (folder / name).is_file()]
+        raise ModelError(
+            f"{folder} lacks {few(lacking)}, which its {WEIGHTS_INDEX} names", "copy the whole model again"
+        )
     if others:
         raise ModelError(
             f"{folder} holds its weights only as {', '.join(others)}, formats that are never opened",
