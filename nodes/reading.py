@@ -82,4 +82,5 @@ def description(found: FileMetadata) -> str:
         "model": found.model,
         **dict(found.settings),
     }
-    return "\n".join(f"{name}: {text}" for name, text in named.items() if text) or _SILENT
+    notes = [f"note: {note}" for note in found.notes]
+    return "\n".join([*(f"{name}: {text}" for name, text in named.items() if text), *notes]) or _SILENT
