@@ -69,6 +69,7 @@ def _agreed(bases: Sequence[_Account], later: Sequence[_Account]) -> Generation:
     negative = _same(each.negative.text for each in bases)
     notes = [f"prompt: {note}" for each in bases for note in each.prompt.notes]
     notes += [f"negative prompt: {note}" for each in bases for note in each.negative.notes]
+    notes += [f"{role}: {note}" for role in ("seed", "model") for each in bases for note in each.values[role].notes]
     seed = seed_text(values["seed"] or "")
     if seed.startswith("-"):
         notes.append(f"seed: {seed} stands for one that was drawn when the graph ran")

@@ -328,9 +328,9 @@ def _nothing() -> Steps:
 def _kept(node: Node, kept: tuple[str, ...]) -> Steps:
     different = tuple(dict.fromkeys(kept))
     if len(different) == 1:
-        return Found(different, (f"the text is what {node.called} found when it ran",))
+        return Found(different, (f"it is what {node.called} found when it ran",)) if different[0].strip() else NOTHING
     listed = " / ".join(different)[:4000]
-    return Found(notes=(f"the text is one of those that {node.called} found when it ran: {listed}",))
+    return Found(notes=(f"it is one of those that {node.called} found when it ran: {listed}",))
     yield
 
 
