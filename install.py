@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-_OLD_PILLOW = (10, 0)
 
 
 def absent(wanted: str, installed: Mapping[str, str]) -> list[str]:
@@ -21,9 +20,7 @@ def absent(wanted: str, installed: Mapping[str, str]) -> list[str]:
     installed: versions by normalised name.
     """
     lines = [line.strip() for line in wanted.splitlines() if line.strip() and not line.startswith("#")]
-    missing = [line for line in lines if _normalised(re.split(r"[<>=!~ ;\[]", line)[0]) not in installed]
-    old_pillow = "pillow" in installed and _release(installed["pillow"]) < _OLD_PILLOW
-    return ["sd-parsers==0.5" if old_pillow and _named(line, "sd-parsers") else line for line in missing]
+    return [line for line in lines if _normalised(re.split(r"[<>=!~ ;\[]", line)[0]) not in installed]
 
 
 def command(missing: list[str], constraints: Path) -> list[str]:
@@ -51,16 +48,8 @@ def main() -> int:
     return done.returncode
 
 
-def _named(line: str, name: str) -> bool:
-    return _normalised(re.split(r"[<>=!~ ;\[]", line)[0]) == name
-
-
 def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 if __name__ == "__main__":

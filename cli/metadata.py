@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 what is read
-  the generation data of the AUTOMATIC1111 and Forge webuis, ComfyUI, InvokeAI, NovelAI and Fooocus; EXIF; PNG text
+  the generation data of the AUTOMATIC1111 and Forge webuis and what grew out of them, ComfyUI, InvokeAI, NovelAI,
+  SwarmUI, Fooocus, Easy Diffusion and Draw Things, wherever in the file it stands, hidden in the pixels of a PNG too;
+  EXIF, XMP, comments, PNG text
 
-It is what the file says of itself, as whoever wrote it left it: nothing of it is checked.
+It is what the file says of itself, as whoever wrote it left it: nothing of it is checked. What is not known is said in
+a note, such as a text that a node of ComfyUI computed when it ran, and then the texts are shown as they stand.
 
 exit status
   0, or 1 when a file could not be read: one line on standard error says which and why, the others are done
@@ -71,6 +74,7 @@ def _described(metadata: FileMetadata) -> str:
         ("seed", metadata.seed),
         ("model", metadata.model),
         *metadata.settings,
+        *(("note", note) for note in metadata.notes),
         *metadata.texts,
     ]
     lines = [f"  {name}: {_indented(text)}" for name, text in named if text]

@@ -53,10 +53,12 @@ def _own_words(file: FileMetadata) -> list[tuple[str, str]]:
     """What the file says, marked as such, and a line of space after it."""
     made = f" (made with {file.generator})" if file.generator else ""
     facts = ", ".join(f"{name} {text}" for name, text in (("seed", file.seed), ("model", file.model)) if text)
+    notes = [("note", note) for note in file.notes]
     said = [
         (f"the file's own prompt{made}", file.prompt),
         ("the file's own negative prompt", file.negative_prompt),
         ("the file also says", facts),
+        *notes,
     ]
     lines = [(label, " ".join(text.split())) for label, text in said if text]
     return [*lines[:-1], (lines[-1][0], f"{lines[-1][1]}\n")] if lines else []

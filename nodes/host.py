@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from server import PromptServer
 
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, UnrenderError
+from ..core.metadata import KEPT
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
 from .wording import WORDS
@@ -32,6 +33,7 @@ _FOLDER = "unrender"
 _CLIP_PARTS = (CLIP_L, CLIP_H, CLIP_G)
 _STATUS_EVENT = "unrender.status"
 _SECONDS_BETWEEN_STATUS = 0.25
+_MOST_KEPT, _MOST_LETTERS_KEPT = 64, 20_000
 
 
 def schema(*, search_aliases: Sequence[str], **fields: Any) -> io.Schema:
@@ -208,6 +210,22 @@ def clip_logit_scale(clip: Any, part: str) -> float:
 def seen_embeddings(value: Any) -> torch.Tensor | None:
     """The joint embeddings [pictures, width] of a CLIP_VISION_OUTPUT; None for an IMAGE."""
     return None if isinstance(value, torch.Tensor) else value["image_embeds"]
+
+
+def keep(hidden: Any, outputs: Mapping[int, Sequence[str]]) -> None:
+    """Leaves what a node found in the files of the pictures that are saved after it ran: beside its title in the graph
+    that ComfyUI writes into them. Nothing else takes notice of what stands there.
+
+    outputs: the texts of some of its outputs, by their numbers; one for each picture.
+    """
+    graph = getattr(hidden, "prompt", None)
+    node = graph.get(hidden.unique_id) if isinstance(graph, dict) else None
+    if not isinstance(node, dict) or not isinstance(node.setdefault("_meta", {}), dict):
+        return
+    kept = {
+        str(number): [text[:_MOST_LETTERS_KEPT] for text in texts[:_MOST_KEPT]] for number, texts in outputs.items()
+    }
+    node["_meta"][KEPT] = kept
 
 
 @contextmanager

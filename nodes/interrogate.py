@@ -46,7 +46,7 @@ class Interrogate(ModelNode):
             "downloaded into models/unrender when first used.",
             is_input_list=True,
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=_inputs(),
             outputs=_outputs(),
         )
@@ -60,8 +60,10 @@ class Interrogate(ModelNode):
             settings = with_words(setup.settings, values)
             found = interrogate(setup, settings, pictures_in(image), values["mode"], captions, progress)
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
+        captions = [result.caption for result in found]
+        host.keep(cls.hidden, {0: prompts, 2: captions})
         similarities = [result.similarity for result in found]
-        return io.NodeOutput(prompts, similarities, [result.caption for result in found], ui={"text": prompts})
+        return io.NodeOutput(prompts, similarities, captions, ui={"text": prompts})
 
 
 def _inputs() -> list[Any]:

@@ -24,7 +24,7 @@ class ReadImagePrompt(io.ComfyNode):
             description="Reads the prompt and settings that a generator wrote into a picture's file: ComfyUI, "
             "AUTOMATIC1111, Forge, InvokeAI, NovelAI, Fooocus. No model is needed; nothing of it is checked.",
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
                 io.Combo.Input(
                     "image",
@@ -56,11 +56,14 @@ class ReadImagePrompt(io.ComfyNode):
     def execute(cls, image: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             found = read_metadata(host.input_file(image))
+        seed = seed_number(found.seed)
+        kept = (found.prompt, found.negative_prompt, str(seed), found.model)
+        host.keep(cls.hidden, {number: [text] for number, text in enumerate(kept)})
         text = json.dumps(found.to_dict(), ensure_ascii=False)
         return io.NodeOutput(
             found.prompt,
             found.negative_prompt,
-            seed_number(found.seed),
+            seed,
             found.model,
             text,
             ui={"text": [description(found)]},
@@ -82,4 +85,5 @@ def description(found: FileMetadata) -> str:
         "model": found.model,
         **dict(found.settings),
     }
-    return "\n".join(f"{name}: {text}" for name, text in named.items() if text) or _SILENT
+    notes = [f"note: {note}" for note in found.notes]
+    return "\n".join([*(f"{name}: {text}" for name, text in named.items() if text), *notes]) or _SILENT

@@ -35,7 +35,7 @@ class Analyze(ModelNode):
             description="Says for each category, such as mediums, artists or movements, which phrases suit a picture "
             "best and how likely each is among all of its category.",
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
                 io.Image.Input("image", tooltip="The picture, or a batch of them: each is analysed."),
                 io.String.Input(
@@ -63,6 +63,7 @@ class Analyze(ModelNode):
             with setup.engine(setup.settings, progress) as engine:
                 analyses = engine.analyze(pictures, phrases_in(categories) or None, top)
         tables = [analysis_table(analysis) for analysis in analyses]
+        host.keep(cls.hidden, {0: tables})
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
         return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui={"text": numbered(tables)})
 
@@ -110,7 +111,7 @@ class MatchPhrases(ModelNode):
             ],
             description="Ranks phrases of yours by how well they suit a picture.",
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
                 io.Image.Input("image", tooltip="The picture, or a batch of them: each gets a ranking."),
                 io.String.Input(
@@ -152,9 +153,11 @@ class MatchPhrases(ModelNode):
             match = engine.match(list(image), lines, sentences)
         rankings = [ranking(match, picture) for picture in range(len(image))]
         best = [match.ranked_phrases(picture)[0] for picture in range(len(image))]
+        phrases_found = [match.phrases[entry.index] for entry in best]
+        host.keep(cls.hidden, {0: rankings, 1: phrases_found})
         return io.NodeOutput(
             rankings,
-            [match.phrases[entry.index] for entry in best],
+            phrases_found,
             [entry.likelihood for entry in best],
             ui={"text": numbered(rankings)},
         )

@@ -26,6 +26,7 @@ from comfyui_graphs import (
 )
 from comfyui_server import FOLDER_NAME, ROOT, needs_comfyui, rendered, view, write_phrases
 from PIL import Image
+from unrender.core.metadata import read_metadata
 
 pytest_plugins = ["comfyui_fixtures"]
 pytestmark = needs_comfyui
@@ -373,6 +374,15 @@ def test_comfyui_reads_the_prompt_in_a_picture_it_made(comfyui):
     assert run.text("3") == ["1"]
     graph["1"]["inputs"]["image"] = "coffee.png"
     assert comfyui.run(graph).text("1") == ["The file says nothing of how it was made."]
+
+
+def test_comfyui_keeps_the_prompt_that_was_found_in_the_pictures_it_saves(comfyui):
+    graph = shipped("Interrogate and render again")
+    graph["9"] = node("SaveImage", images=["8", 0], filename_prefix="kept")
+    run = comfyui.run(graph)
+    found = read_metadata(comfyui.base / "output" / run.outputs["9"]["images"][0]["filename"])
+    assert [found.prompt] == run.text("3")
+    assert "Interrogate Picture" in found.notes[0]
 
 
 def test_comfyui_captions_a_folder(comfyui):

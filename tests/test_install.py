@@ -9,22 +9,17 @@ from pathlib import Path
 import pytest
 from unrender import install
 
-WANTED = "# a remark\ntransformers>=4.30\nsd-parsers>=0.5\nplatformdirs>=3.0\n\nPillow>=9.5\n"
+WANTED = "# a remark\ntransformers>=4.30\nfilelock>=3.4\nplatformdirs>=3.0\n\nPillow>=9.5\n"
 A1111 = {"transformers": "4.30.2", "pillow": "9.5.0"}
 
 
 def test_only_what_is_absent_is_added():
-    newer = {**A1111, "pillow": "12.0.0"}
-    assert install.absent(WANTED, newer) == ["sd-parsers>=0.5", "platformdirs>=3.0"]
-    assert install.absent(WANTED, {**newer, "sd-parsers": "0.1", "platformdirs": "1"}) == []
+    assert install.absent(WANTED, A1111) == ["filelock>=3.4", "platformdirs>=3.0"]
+    assert install.absent(WANTED, {**A1111, "filelock": "0.1", "platformdirs": "1"}) == []
 
 
 def test_a_package_that_is_too_old_is_left_alone():
     assert install.absent("transformers>=4.30\n", {"transformers": "4.20.0"}) == []
-
-
-def test_sd_parsers_suits_an_old_pillow():
-    assert install.absent(WANTED, A1111) == ["sd-parsers==0.5", "platformdirs>=3.0"]
 
 
 def test_nothing_in_the_list_could_replace_the_hosts_torch():
@@ -54,12 +49,12 @@ def test_pip_is_asked_once_and_its_failure_told(monkeypatch, capsys, code):
     monkeypatch.setattr(install, "installed_packages", lambda: dict.fromkeys(names_wanted(), "1") | {"pillow": "9.5.0"})
     monkeypatch.setattr(install.subprocess, "run", pip)
     assert install.main() == code
-    assert asked == [("sd-parsers==0.5", True)]
-    assert ("could not install sd-parsers==0.5: ERROR: no such thing" in capsys.readouterr().err) == bool(code)
+    assert asked == [("platformdirs>=3.0", True)]
+    assert ("could not install platformdirs>=3.0: ERROR: no such thing" in capsys.readouterr().err) == bool(code)
 
 
 def test_pip_is_not_asked_when_nothing_is_absent(monkeypatch):
-    monkeypatch.setattr(install, "installed_packages", lambda: dict.fromkeys([*names_wanted(), "sd-parsers"], "1"))
+    monkeypatch.setattr(install, "installed_packages", lambda: dict.fromkeys([*names_wanted(), "platformdirs"], "1"))
     monkeypatch.setattr(install.subprocess, "run", lambda *args, **options: pytest.fail("pip was asked"))
     assert install.main() == 0
 
@@ -67,4 +62,4 @@ def test_pip_is_not_asked_when_nothing_is_absent(monkeypatch):
 def names_wanted() -> list[str]:
     lines = install.REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     names = [line.partition(">")[0].replace("_", "-") for line in lines if line and not line.startswith("#")]
-    return [name for name in names if name != "sd-parsers"]
+    return [name for name in names if name != "platformdirs"]

@@ -11,9 +11,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from xml.sax.saxutils import escape
 
-from ..printable import printable
+from ..metadata.xmp import xmp_packet
 from .items import Item, Outcome
 from .sinks import Chosen, Existing, FilesSink
 from .template import Template
@@ -23,12 +22,6 @@ _PNG_HEADER_END = 33  # signature, and the chunk IHDR, which is always first and
 _PNG_XMP = b"XML:com.adobe.xmp"
 _JPEG = b"\xff\xd8"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
-_PACKET = """\
-<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
-<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt>\
-<rdf:li xml:lang="x-default">{text}</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>
-<?xpacket end="w"?>"""
 
 
 class DescribedCopySink(FilesSink):
@@ -74,11 +67,6 @@ class DescribedCopySink(FilesSink):
         if described is None:
             self.put(target.with_name(f"{target.name}.xmp"), xmp_packet(outcome.plan["text"]))
         self.put(target, described or data)
-
-
-def xmp_packet(text: str) -> bytes:
-    """A whole XMP packet that says `text` describes the picture."""
-    return _PACKET.format(text=escape(printable(text))).encode()
 
 
 def with_description(data: bytes, text: str) -> bytes | None:

@@ -1,39 +1,44 @@
-"""The texts that a picture's file carries, read within limits: PNG chunks by hand, EXIF and comments with Pillow."""
+"""The texts that a picture's file carries, read within limits: PNG chunks by hand, the rest's EXIF, XMP and comments
+with Pillow."""
 
 from __future__ import annotations
 
-import re
+import itertools
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from ..errors import ImageError
 from ..images.formats import describe, load_plugin, readable_formats
 from ..images.reading import opened
+from .exif import decoded, exif_of, exif_texts
+from .json_text import object_in
+from .stealth import hidden_text
+from .xmp import MOST_BYTES as MOST_BYTES_OF_XMP
+from .xmp import xmp_texts
 
-MOST_BYTES_OF_ONE = 2 * 2**20
+MOST_BYTES_OF_ONE = 4 * 2**20
 MOST_BYTES = 16 * 2**20
 MOST_CHUNKS = 200_000
 MOST_TEXTS = 200
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">I4s")
-_EXIF_POINTER = 0x8769
-_USER_COMMENT = "UserComment"
-_WANTED = {
-    *("ImageDescription", "Make", "Model", "Software", "Artist", "Copyright", "DateTime", "HostComputer"),
-    *("DateTimeOriginal", "LensMake", "LensModel", "CameraOwnerName", "DocumentName"),
-    *("XPTitle", "XPComment", "XPAuthor", "XPKeywords", "XPSubject", _USER_COMMENT),
-}
-_GRAPH_IN_EXIF = re.compile(r"(prompt|workflow)\s*:\s*(\{.*)", re.DOTALL | re.IGNORECASE)
-"""How ComfyUI keeps its graph in the EXIF tags of a WebP."""
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
+_XMP = "XML:com.adobe.xmp"
+_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_GENERATED = {"parameters", "prompt", "workflow", "invokeai_metadata", "sd-metadata", "Dream", "Comment"}
+"""Where a PNG has one of these, no text is looked for in its pixels."""
 
 
 def read_texts(source: Any, name: str | None = None) -> dict[str, str]:
-    """The texts by name, as they are in the file: PNG keywords, EXIF tags, "comment". Cut where they pass the limits.
+    """The texts by name, as they are in the file: PNG keywords, EXIF tags, XMP properties, "comment". Cut where they
+    pass the limits.
 
     source: a path, bytes, or a binary file object. Raises ImageError where that is no picture file.
     """
@@ -42,8 +47,28 @@ def read_texts(source: Any, name: str | None = None) -> dict[str, str]:
         if not head:
             raise ImageError(f"{label} is empty (0 bytes)", "download or save it again")
         stream.seek(0)
-        pairs = _png_texts(stream) if head.startswith(_PNG) else _other_texts(stream, head, label)
-        return _limited(pairs)
+        beside = _beside(source)
+        if not head.startswith(_PNG):
+            return _limited(itertools.chain(_other_texts(stream, head, label), beside))
+        texts = _limited(_png_texts(stream))
+        hidden = () if texts.keys() & _GENERATED else _hidden(stream)
+        return _limited(itertools.chain(texts.items(), hidden, beside))
+
+
+def _beside(source: Any) -> Iterator[tuple[str, str]]:
+    """What a file of its own beside the picture says, as many programs write it, and we where a picture's file has no
+    place for it: PICTURE.png.xmp."""
+    if not isinstance(source, (str, os.PathLike)):
+        return
+    path = Path(f"{os.fsdecode(source)}.xmp")
+    try:
+        if not path.is_file():  # opening a pipe or a device could wait for ever
+            return
+        with path.open("rb") as stream:
+            packet = stream.read(MOST_BYTES_OF_XMP)
+    except (OSError, ValueError):
+        return
+    yield from xmp_texts(packet)
 
 
 def _limited(pairs: Iterator[tuple[str, str]]) -> dict[str, str]:
@@ -69,27 +94,28 @@ def _png_texts(stream: BinaryIO) -> Iterator[tuple[str, str]]:
         length, kind = _HEADER.unpack(header)
         if kind == b"IEND":
             return
-        if kind not in (b"tEXt", b"zTXt", b"iTXt", b"eXIf"):
+        if kind not in _TEXTS:
             stream.seek(length + 4, 1)
             continue
         data = stream.read(min(length, MOST_BYTES_OF_ONE))
         stream.seek(length - len(data) + 4, 1)
         if kind == b"eXIf":
-            yield from _exif_texts(_exif_of(data))
-        else:
-            yield _png_text(kind, data)
+            yield from exif_texts(exif_of(data))
+            continue
+        key, text = _png_text(kind, data)
+        yield from _xmp(text.encode("utf-8", "replace")) if key == _XMP else ((key, text),)
 
 
 def _png_text(kind: bytes, data: bytes) -> tuple[str, str]:
     keyword, _, rest = data.partition(b"\0")
     key = keyword[:79].decode("latin-1")
     if kind == b"zTXt":
-        return key, _decode(_inflate(rest[1:]))
+        return key, decoded(_inflate(rest[1:]))
     if kind == b"iTXt":
         compressed = rest[:1] == b"\1"
         text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
-        return key, _decode(_inflate(text) if compressed else text)
-    return key, _decode(rest)
+        return key, decoded(_inflate(text) if compressed else text)
+    return key, decoded(rest)
 
 
 def _inflate(data: bytes) -> bytes:
@@ -99,12 +125,19 @@ def _inflate(data: bytes) -> bytes:
         return b""
 
 
-def _decode(data: bytes) -> str:
-    """UTF-8, which many write where the standard says Latin-1."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+def _xmp(packet: bytes) -> Iterator[tuple[str, str]]:
+    """What the packet says, or the packet itself where nothing of it is known here."""
+    texts = list(xmp_texts(packet))
+    yield from texts or ((_XMP, decoded(packet)),)
+
+
+def _hidden(stream: BinaryIO) -> Iterator[tuple[str, str]]:
+    """A webui hides its parameters alone, other programs all their texts as one object."""
+    text = hidden_text(stream)
+    if text:
+        values = object_in(text) or {}
+        named = [(str(key), value) for key, value in values.items() if isinstance(value, str)]
+        yield from named if values.keys() & _GENERATED and named else [("parameters", text)]
 
 
 def _other_texts(stream: BinaryIO, head: bytes, label: str) -> Iterator[tuple[str, str]]:
@@ -112,52 +145,25 @@ def _other_texts(stream: BinaryIO, head: bytes, label: str) -> Iterator[tuple[st
     try:
         with Image.open(stream, formats=readable_formats()) as image:
             info, exif = dict(image.info), image.getexif()
+            xmp = _packet(image, info)
     except Image.DecompressionBombError as error:
         raise ImageError(f"{label} has more pixels than Pillow is set to allow", "make it smaller") from error
     except Exception as error:  # decoders raise anything at all for bytes they did not expect
         raise ImageError(f"{label} {describe(head)}") from error
-    yield from _exif_texts(exif)
+    yield from exif_texts(exif)
     comment = info.get("comment")
     if isinstance(comment, (str, bytes)):
-        yield "comment", comment if isinstance(comment, str) else _decode(comment)
+        yield "comment", comment if isinstance(comment, str) else decoded(comment)
+    if xmp:
+        yield from _xmp(xmp)
 
 
-def _exif_of(data: bytes) -> Image.Exif:
-    exif = Image.Exif()
-    try:
-        exif.load(data)
-    except Exception:  # noqa: BLE001 - a broken block says nothing
-        return Image.Exif()
-    return exif
-
-
-def _exif_texts(exif: Image.Exif) -> Iterator[tuple[str, str]]:
-    try:
-        values = {**dict(exif.items()), **exif.get_ifd(_EXIF_POINTER)}
-    except Exception:  # noqa: BLE001 - a broken block says nothing
-        return
-    for tag, value in values.items():
-        key = ExifTags.TAGS.get(tag, "")
-        if key not in _WANTED:
-            continue
-        text = _exif_text(key, value)
-        graph = _GRAPH_IN_EXIF.match(text)
-        yield (graph[1].lower(), graph[2]) if graph else (key, text)
-
-
-def _exif_text(key: str, value: Any) -> str:
-    if isinstance(value, tuple) and key.startswith("XP"):
-        value = bytes(number & 255 for number in value if isinstance(number, int))
-    if not isinstance(value, bytes):
-        return str(value)[:MOST_BYTES_OF_ONE].rstrip("\0")
-    value = value[: 2 * MOST_BYTES_OF_ONE]
-    if key.startswith("XP"):
-        return value.decode("utf-16-le", "replace").rstrip("\0")
-    if key != _USER_COMMENT:
-        return _decode(value).rstrip("\0")
-    encoding, text = value[:8], value[8:]
-    if encoding.startswith(b"UNICODE"):
-        # the standard leaves the order of bytes open; letters of most prompts have a zero for their upper half
-        little = text[1::2].count(0) > text[::2].count(0)
-        return text.decode("utf-16-le" if little else "utf-16-be", "replace").rstrip("\0")
-    return _decode(text if encoding[:5] in (b"ASCII", b"\0" * 5) else value).rstrip("\0")
+def _packet(image: Image.Image, info: dict[Any, Any]) -> bytes:
+    """The XMP packet: most of Pillow's plugins give it a name, older ones leave JPEG's among its segments."""
+    named = info.get("xmp")
+    if isinstance(named, str):
+        return named.encode("utf-8", "replace")
+    if isinstance(named, bytes):
+        return named
+    segments = [data for kind, data in getattr(image, "applist", ()) if kind == "APP1"]
+    return next((data[len(_JPEG_XMP) :] for data in segments if data.startswith(_JPEG_XMP)), b"")

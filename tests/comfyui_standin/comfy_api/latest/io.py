@@ -8,11 +8,13 @@ from typing import Any
 
 class Hidden(str, Enum):
     unique_id = "UNIQUE_ID"
+    prompt = "PROMPT"
 
 
 class HiddenHolder:
-    def __init__(self, unique_id: str | None = None) -> None:
+    def __init__(self, unique_id: str | None = None, prompt: Any = None) -> None:
         self.unique_id = unique_id
+        self.prompt = prompt
 
 
 class FolderType(str, Enum):
