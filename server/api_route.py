@@ -49,9 +49,9 @@ def api_route(guard: Guard | None, bodies: Bodies, check_line: Callable[[], None
                     if request.method == "POST":
                         check_line()
                     with bodies.reading(request.headers, request.receive, MOST_BYTES) as receive:
-                        body = await _body(receive) if has_body(request.headers) else b""
+                        pieces = [await _body(receive)] if has_body(request.headers) else []
                         async with _noticed(request.receive):
-                            return await handle(_Request(request.scope, _again(body, request.receive)))
+                            return await handle(_Request(request.scope, _again(pieces, request.receive)))
                 except Exception as error:  # noqa: BLE001  whoever asked is told, the log as well
                     refused = _refusal(error)
                     return JSONResponse(refused.content, refused.status, headers=refused.headers)
@@ -97,7 +97,8 @@ async def _body(receive: Receive) -> bytes:
             return b"".join(pieces)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def _again(pieces: list[bytes], receive: Receive) -> Receive:
+    """pieces: at most one, given away: a copy less lies in memory."""
     read = False
 
     async def once() -> Message:
@@ -105,7 +106,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
         if read:
             return await receive()
         read = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": pieces.pop() if pieces else b"", "more_body": False}
 
     return once
 

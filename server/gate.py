@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from .bodies import Bodies, has_body
+from .bodies import MIB, Bodies, has_body
 from .origins import Names, is_from_elsewhere
 from .refusals import Message, Receive, Refused, Send
 
@@ -16,7 +17,9 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 Rule = Callable[[Scope, Mapping[str, str]], None]
 """Raises Refused for a request, by its scope and headers, that may not go on."""
 
-_SECONDS_TO_READ_AWAY = 2.0
+_SECONDS_TO_READ_AWAY = 20.0
+_SECONDS_FOR_MORE = 1.0
+_MOST_READ_AWAY = 128 * MIB
 _CROSS_ORIGIN = b"access-control-"
 _FRAMED_BY_NOBODY_ELSE = (b"content-security-policy", b"frame-ancestors 'self'")
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -74,14 +77,16 @@ class Gate:
 
     async def _exchange(self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
         exchange = _Exchange(headers, receive, send)
-        if self._most is None:
-            await self._app(scope, exchange.receive, exchange.send)
-            return
         try:
-            with self._bodies.reading(headers, exchange.receive, self._most(scope)) as limited:
-                await self._app(scope, exchange.refusing(limited), exchange.send)
+            if self._most is None:
+                await self._app(scope, exchange.receive, exchange.send)
+            else:
+                with self._bodies.reading(headers, exchange.receive, self._most(scope)) as limited:
+                    await self._app(scope, exchange.refusing(limited), exchange.send)
         except Refused as refused:
             exchange.refused = refused
+        except asyncio.CancelledError:  # by a server that is being stopped and waits no longer
+            exchange.refused = Refused(503, "Stopped.")
         if exchange.refused and not exchange.started:
             await exchange.refused.answer(exchange.send_own)
 
@@ -156,10 +161,9 @@ class _Exchange:
         return [*kept, (b"connection", b"close")] if self._unread else kept
 
     async def _read_away(self) -> None:
-        async def read() -> None:
-            while self._unread:
-                await self.receive()
-
-        if not self._waits:  # for leave to send it, which is not given now
-            with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
-                await asyncio.wait_for(read(), _SECONDS_TO_READ_AWAY)
+        """As long as it keeps coming. A client that waits for leave to send it does not get that."""
+        end, read = time.monotonic() + _SECONDS_TO_READ_AWAY, 0
+        with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+            while self._unread and not self._waits and read < _MOST_READ_AWAY and time.monotonic() < end:
+                message = await asyncio.wait_for(self.receive(), _SECONDS_FOR_MORE)
+                read += len(message.get("body", b""))
