@@ -1,6 +1,13 @@
-"""Ctrl-C that arrives while a library is being imported often comes out as that library's failure to load."""
+"""Ctrl-C that arrives while a library is being imported often comes out as that library's failure to load; and a
+library that computes does not hear of it."""
 
 from __future__ import annotations
+
+import os
+import sys
+import threading
+
+SECONDS_TO_END = 4.0
 
 
 def is_behind(error: BaseException) -> bool:
@@ -13,3 +20,16 @@ def is_behind(error: BaseException) -> bool:
         seen.add(id(current))
         current = current.__cause__ or current.__context__
     return False
+
+
+def end_soon(status: int, seconds: float = SECONDS_TO_END) -> None:
+    """Ends this process by then, whatever its threads still compute. For servers, which write nothing that could be
+    left half written."""
+
+    def end() -> None:
+        sys.stderr.flush()
+        os._exit(status)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MissingPackageError
 from ..core.settings import Settings
-from . import engine_options, network
+from . import engine_options, interruption, network
 from .streams import complain, quiet_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import FastAPI
+
+    from ..server.gate import App
+
+_SECONDS_TO_ANSWER = 3
+"""For what is asked when the server is stopped."""
 
 _EPILOG = f"""\
 routes
@@ -50,16 +55,32 @@ def run(options: argparse.Namespace) -> int:
 
     Engine(settings).check()
     try:
-        import uvicorn
-
-        app = application(settings, address.token, lambda: server.should_exit)
+        server = _server(settings, address)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]
         raise MissingPackageError(f"Serving needs {name}", 'run `pip install ".[serve]"` in this folder') from error
-    server = uvicorn.Server(uvicorn.Config(app, address.host, address.port, log_level="info"))
     complain(f"http://{address.host}:{address.port}/docs describes the routes; Ctrl-C stops.")
     server.run()
     return 0 if server.started else 1
+
+
+def _server(settings: Settings, address: network.Address) -> Any:
+    """uvicorn's."""
+    import uvicorn
+
+    from ..server.gate import Gate
+    from ..server.patience import Patience
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            super().handle_exit(sig, frame)
+            interruption.end_soon(128 + sig)
+
+    app: App = application(settings, address.token, lambda: server.should_exit)
+    options: dict[str, Any] = {"log_level": "info", "timeout_graceful_shutdown": _SECONDS_TO_ANSWER}
+    gate = Gate(app, address.names)
+    server = Server(uvicorn.Config(gate, address.host, address.port, http=Patience, **options))
+    return server
 
 
 def application(settings: Settings, token: str | None, stopped: Callable[[], bool]) -> FastAPI:

@@ -16,7 +16,8 @@ from ..core.cures import Choose, Take
 from ..core.errors import ModelError, PhraseError
 from ..core.settings import UNCAPTIONED, Settings
 from . import api_models as models
-from .api_route import ApiRoute, Guard
+from .api_route import Guard, api_route
+from .bodies import Bodies
 from .choices import bytes_of, captioners, vocabulary_folders
 from .host import Host
 
@@ -34,17 +35,27 @@ _PEER_CATEGORIES = {
     "flavor": "flavors",
 }
 _PEER_LABELS = 5
-_MEANINGS = {422: "the request's fault", 413: "the request is too large", 503: "memory is short"}
+_MEANINGS = {
+    403: "asked by another site's page, or by a name that this server has not",
+    408: "the body did not come in time",
+    413: "the request is too large",
+    415: "the body is not declared as JSON",
+    422: "the request's fault",
+    500: "this program's fault",
+    503: "memory is short, too many wait, or the work was stopped; Retry-After says when to ask again, if it may help",
+}
+_UNKNOWN = {401: "credentials are absent or wrong"}
 
 
 def router(host: Host, guard: Guard | None = None) -> APIRouter:
     """All routes. guard: refuses those who may not use them."""
+    meanings = {**({} if guard is None else _UNKNOWN), **_MEANINGS}
     refusals: dict[int | str, dict[str, Any]] = {
-        status: {"model": models.Refusal, "description": meaning} for status, meaning in _MEANINGS.items()
+        status: {"model": models.Refusal, "description": meaning} for status, meaning in meanings.items()
     }
     made = APIRouter(
-        route_class=ApiRoute,
-        dependencies=[] if guard is None else [Depends(guard)],
+        route_class=api_route(guard, Bodies(), host.line.check),
+        dependencies=[] if guard is None else [Depends(guard.scheme)],
         responses=refusals,
         tags=["unrender"],
     )
@@ -155,7 +166,7 @@ class _OwnRoutes:
 
     def unload(self) -> Any:
         """Frees the models' memory, on the device and in RAM."""
-        self._host.models.unload()
+        self._host.unload()
         return self.status()
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import Cancelled, SettingsError
 from ..core.settings import UNCAPTIONED
 from .choices import Request
+from .folders import Folders
 from .host import Host
 from .jobs import Job
 
 if TYPE_CHECKING:
-    from ..core.batch import Batch, Existing
+    from ..core.batch import Batch, Existing, FolderSource, Item
 
 AS_USUAL = "as usual"
 """For what is there already: what the kind of output usually does."""
@@ -41,10 +42,11 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
 
     if not asked.folder.strip():
         raise SettingsError("There is no folder", "name one with pictures in it")
-    source = FolderSource(_path(asked.folder), asked.recursive)
+    listed = FolderSource(host.folders.checked(asked.folder), asked.recursive)
+    source = _Within(listed, host.folders)
     if next(iter(source), None) is None:
         raise SettingsError(f"There are no pictures in {source.root}", "name a folder that has some")
-    place = _path(asked.place) if asked.place.strip() else None
+    place = host.folders.checked(asked.place) if asked.place.strip() else None
     existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
     sink = sink_named(asked.output, source.root, place, existing, Template(asked.template))
     each = asked.each
@@ -59,6 +61,17 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
         return _summary(batch, time.perf_counter() - started)
 
 
+class _Within:
+    """A source's pictures, without those that links in its folder lead to from outside what may be read."""
+
+    def __init__(self, source: FolderSource, folders: Folders) -> None:
+        self.root = source.root
+        self._source, self._folders = source, folders
+
+    def __iter__(self) -> Iterator[Item]:
+        return (item for item in self._source if item.path is None or self._folders.hold(item.path))
+
+
 def _summary(batch: Batch, seconds: float) -> str:
     if not batch.total:
         return "No pictures are left to do."
@@ -68,7 +81,3 @@ def _summary(batch: Batch, seconds: float) -> str:
     if batch.errors is not None:
         facts.append(f"{batch.failed:,} failed, see {batch.errors}")
     return "; ".join(facts) + "."
-
-
-def _path(text: str) -> Path:
-    return Path(text.strip()).expanduser()

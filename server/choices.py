@@ -20,6 +20,9 @@ LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GP
 AUTOMATIC = "automatic"
 """As the CLIP that sees pictures for a generation: the one that belongs to the checkpoint's family."""
 
+_BLANKS = (" ", "\n", "\r", "\t")
+"""As base64 may be broken up; looked for since a copy of a large text costs memory."""
+
 NO_PICTURE = "There is no picture; put one in first."
 
 
@@ -146,6 +149,8 @@ def bytes_of(text: str) -> bytes:
     try:
         if not head.endswith(";base64"):
             raise ValueError(head)
-        return base64.b64decode("".join(body.split()), validate=True)
+        if any(blank in body for blank in _BLANKS):
+            body = "".join(body.split())
+        return base64.b64decode(body, validate=True)
     except ValueError:
         raise ImageError("A picture or embedding is no base64", "send it as base64 or as a data URL") from None

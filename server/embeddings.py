@@ -139,6 +139,7 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
         raise EmbeddingError("There is no embedding yet", "make or load one first")
     settings = replace(host.settings(), clip=host.seeing(family_named(kept.embedding.family)), captioner=None)
     if checkpoint.strip():
+        host.folders.check_model(checkpoint)
         return Preview(_rendered(host, kept.embedding, checkpoint.strip(), settings, job), None)
     if not kept.pictures:
         raise EmbeddingError("An embedding that was loaded can only be rendered", "name a checkpoint")

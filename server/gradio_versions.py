@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from ..core.errors import ImageError
 from .choices import picture_of
+from .gate import App
 
 _MAJOR = int(gr.__version__.partition(".")[0])
+_LONGEST_QUEUE = 16
+"""Of those that wait for one kind of work."""
 
 
 def image_input(**options: Any) -> Any:
-    """A picture to be dropped in, given to handlers as PIL's; what gradio cannot decode is given as it is, since the
-    engine says in a sentence what is wrong with it."""
+    """A picture to be dropped in, given to handlers as PIL's, read by the engine, which bounds what it costs; what
+    cannot be decoded is given as it is, since the engine says in a sentence what is wrong with it."""
+    from ..core.images import open_image
+
     source: dict[str, Any] = {"source": "upload"} if _MAJOR < 4 else {"sources": ["upload", "clipboard"]}
     picture = gr.Image(type="pil", **source, **options)
-    decode = picture.preprocess
 
     def preprocess(payload: Any) -> Any:
+        data = _uploaded(picture, payload)
         try:
-            return decode(payload)
-        except Exception:  # noqa: BLE001  decoders raise anything at all
-            path = getattr(payload, "path", None)
-            return Path(path).read_bytes() if path else picture_of(payload)
+            return data if data is None else open_image(data)
+        except ImageError:
+            return data
 
     picture.preprocess = preprocess
     return picture
+
+
+def _uploaded(picture: Any, payload: Any) -> Any:
+    """What a browser sent as a picture. Where it names a file, that is one it has uploaded before, whatever gradio
+    makes of the name: some versions read any."""
+    url, path = getattr(payload, "url", None), getattr(payload, "path", None)
+    if isinstance(url, str) and url.startswith("data:"):
+        return picture_of(url)
+    if path is None:
+        return picture_of(payload)
+    file, uploads = Path(path).resolve(), Path(picture.GRADIO_CACHE).resolve()
+    if not (file.is_relative_to(uploads) and file.is_file()):
+        raise gr.Error("The picture is no file that was uploaded here; drop it in again.")
+    return file.read_bytes()
 
 
 def image_output(**options: Any) -> Any:
@@ -56,6 +77,16 @@ def event(script: str | None = None) -> dict[str, Any]:
     return {"show_progress": "hidden", **private, **in_browser}
 
 
+def uploads_folder(app: Any) -> Path:
+    """Where what browsers send is kept, and what they may have back."""
+    return Path(app.uploaded_file_dir).resolve()
+
+
+def logged_in(app: Any, cookies: dict[str, str]) -> bool:
+    """Whether gradio has given one of the cookies to somebody who knew the password."""
+    return any(name.startswith("access-token") and value in app.tokens for name, value in cookies.items())
+
+
 class Alone:
     """A page of its own. blocks: the context to build it in. style: CSS."""
 
@@ -65,19 +96,42 @@ class Alone:
         self.blocks = gr.Blocks(title=title, analytics_enabled=False, **({} if _MAJOR >= 6 else looks))
 
     def launch(
-        self, address: str, port: int, login: tuple[str, str] | None, open_browser: bool, most_uploaded: str
+        self,
+        address: str,
+        port: int,
+        login: tuple[str, str] | None,
+        open_browser: bool,
+        most_uploaded: int,
+        guarded: Callable[[App, Any], App],
     ) -> str:
-        """Serves it in a thread of its own, on this address only, and returns where."""
+        """Serves it in a thread of its own, on this address only, and returns where. guarded: given what answers, and
+        gradio's application, what is to answer instead."""
+
+        @asynccontextmanager
+        async def around_all(app: Any) -> AsyncIterator[None]:
+            # gradio's own middleware stands outside of any that it can be given; nothing is served yet
+            app.middleware_stack = guarded(app.middleware_stack, app)
+            yield
+
         options: dict[str, Any] = {**self._later, "share": False, "quiet": True, "prevent_thread_lock": True}
+        options["app_kwargs"] = {"lifespan": around_all}
         options["show_api" if _MAJOR < 6 else "footer_links"] = False if _MAJOR < 6 else []
         if _MAJOR >= 4:
             options["max_file_size"] = most_uploaded
         if _MAJOR >= 5:
             options["ssr_mode"] = False
-        _, url, _ = self.blocks.queue().launch(
+        _, url, _ = self.blocks.queue(max_size=_LONGEST_QUEUE).launch(
             server_name=address, server_port=port, auth=login, inbrowser=open_browser, **options
         )
+        self._make_impatient(most_uploaded)
         return url
+
+    def _make_impatient(self, most: int) -> None:
+        """gradio makes the server itself, which takes this for each connection anew."""
+        from .patience import Patience
+
+        config: Any = self.blocks.server.config
+        config.http_protocol_class, config.ws_max_size = Patience, most
 
 
 def _theme() -> Any:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from ..core.engine import Engine
 from ..core.settings import Settings
 from .choices import AUTOMATIC, LEAVE_ON_DEVICE, Preferences
-from .jobs import Job, Jobs
+from .folders import ANYWHERE, Folders
+from .jobs import ASKER_LEFT, Job, Jobs
+from .line import Line
 from .models import MakeRoom, Models
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class Host:
     """What page and API ask of the program they are part of.
 
     settings, preferences: what holds where a request says nothing else. turn: waits until nothing else is done.
-    interrupted: whether the program was told to stop.
+    interrupted: whether the program was told to stop. folders: where those who ask may name files.
     """
 
     models: Models
@@ -32,6 +34,8 @@ class Host:
     make_room: MakeRoom
     interrupted: Callable[[], bool]
     jobs: Jobs = field(default_factory=Jobs)
+    line: Line = field(default_factory=Line)
+    folders: Folders = ANYWHERE
 
     @contextmanager
     def engine(self, settings: Settings, captions: bool) -> Iterator[Engine]:
@@ -44,13 +48,25 @@ class Host:
     def lent(self, job: Job, settings: Settings, captions: bool) -> Iterator[Engine]:
         """An engine while it is the job's turn. captions: whether a captioner is wanted.
 
-        Raises ModelError, MissingPackageError, Cancelled."""
+        Raises SettingsError, LineIsFull, ModelError, MissingPackageError, Cancelled."""
+        self.folders.check(settings, self.settings())
         keeping = self.preferences().keeping
-        with self.turn(job), self.models.engine(settings, captions, keeping, self.make_room, job) as engine:
+        with (
+            self.line.turn(job),
+            self.turn(job),
+            self.models.engine(settings, captions, keeping, self.make_room, job) as engine,
+        ):
             yield engine
 
+    def unload(self) -> None:
+        """Frees the models' memory when it is its turn. Raises LineIsFull, Cancelled."""
+        with self.line.turn(self.job()):
+            self.models.unload()
+
     def job(self) -> Job:
-        return Job(self.interrupted)
+        """One that ends where the program is told to stop, or whoever asks for it here leaves."""
+        left = ASKER_LEFT.get()
+        return Job(self.interrupted if left is None else lambda: left.is_set() or self.interrupted())
 
     def seeing(self, family: Family) -> str:
         """The CLIP that sees pictures for a family."""
@@ -58,9 +74,15 @@ class Host:
         return family.clip if chosen == AUTOMATIC else chosen
 
 
-def alone(settings: Settings, stopped: Callable[[], bool] = lambda: False) -> Host:
+def alone(settings: Settings, stopped: Callable[[], bool] = lambda: False, folders: Folders = ANYWHERE) -> Host:
     """For a program of its own, which has the device to itself. stopped: whether it is about to end."""
     preferences = Preferences.of(settings, LEAVE_ON_DEVICE)
     return Host(
-        Models(), lambda: settings, lambda: preferences, lambda _: nullcontext(), lambda _: nullcontext(), stopped
+        Models(),
+        lambda: settings,
+        lambda: preferences,
+        lambda _: nullcontext(),
+        lambda _: nullcontext(),
+        stopped,
+        folders=folders,
     )

@@ -7,12 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Generic, TypeVar
 
 from ..core.errors import Cancelled
 from ..core.progress import Progress, how_far
 
 T = TypeVar("T")
+
+ASKER_LEFT: ContextVar[threading.Event | None] = ContextVar("ASKER_LEFT", default=None)
+"""Set where whoever asked for the work at hand has gone; None where nobody looks."""
 
 _SECONDS_BETWEEN_REPORTS = 0.2
 

@@ -39,8 +39,9 @@ def vocabulary_table(host: Host) -> str:
 
 
 def downloaded(host: Host, name: str, job: Job) -> str:
-    """Fetches a model's files and says so in a sentence. Raises ModelError, Cancelled."""
+    """Fetches a model's files and says so in a sentence. Raises SettingsError, ModelError, Cancelled."""
     name = name.strip()
+    host.folders.check_model(name)
     if name.casefold() == MICRO:
         return "micro is part of the package: there is nothing to download."
     hub = _hub(host)

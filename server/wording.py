@@ -7,6 +7,7 @@ import sys
 
 from ..core.cures import CONTROLS, Control, Step, Words
 from ..core.errors import Cancelled, UnrenderError
+from .private import without_places
 
 _logger = logging.getLogger(__name__)
 
@@ -85,6 +86,15 @@ def sentence_for(error: Exception, words: Words = PAGE) -> str:
         return "The memory is used up; choose smaller models, or unload the checkpoint first."
     _logger.error("Unrender failed in a way nobody foresaw.", exc_info=error)
     return f"This failed in a way nobody foresaw ({type(error).__name__}: {_one_line(error)}); the console says where."
+
+
+def sentence_for_strangers(error: Exception) -> str:
+    """As `sentence_for`, in the API's words; without paths of this machine, and of what nobody foresaw the kind alone:
+    the log has the rest."""
+    if isinstance(error, UnrenderError) or _is_out_of_memory(error):
+        return without_places(sentence_for(error, API))
+    _logger.error("Unrender failed in a way nobody foresaw.", exc_info=error)
+    return f"This failed in a way nobody foresaw ({type(error).__name__}); the console of this program says where."
 
 
 def status_of(error: Exception) -> int:

@@ -20,7 +20,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module", params=gradio_pythons())
 def server(request, tmp_path_factory):
-    server = PageServer(request.param, tmp_path_factory.mktemp("page"))
+    base = tmp_path_factory.mktemp("page")
+    server = PageServer(request.param, base, "--allow", str(base.parent))
     try:
         server.wait()
         yield server

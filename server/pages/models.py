@@ -35,7 +35,7 @@ def models_page(service: Service, tab: Any) -> None:
 
     def free() -> list[str]:
         try:
-            service.host.models.unload()
+            service.host.unload()
         except Exception as error:  # noqa: BLE001  whatever it is, the person is told
             return [Report[None](sentence_for(error), FAULT).line, memory_table(service.host)]
         return [Report[None]("The memory is free again.", DONE).line, memory_table(service.host)]
