@@ -127,7 +127,7 @@ class TestFit:
 
     @pytest.mark.parametrize("fit", ["pad", "squash"])
     def test_a_long_strip_does_not_become_a_giant(self, fit, monkeypatch):
-        monkeypatch.setattr(images.reading, "MAX_PIXELS", 50 * 50)
+        monkeypatch.setattr(images.strips, "MOST_KEPT", 50 * 50)
         assert fit_image(flags((1000, 2)), fit).size == (50, 50)
 
     def test_the_bars_are_about_zero_to_clip(self):

@@ -75,7 +75,7 @@ class TestAnyBytes:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch):
-        monkeypatch.setattr(images.reading, "MAX_PIXELS", 1_000_000)
+        monkeypatch.setattr(images.limits, "MAX_PIXELS", 1_000_000)
         warnings.simplefilter("ignore")
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -21,6 +21,10 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 _LARGEST_SIDE = 4096
+_MOST_RESIZED = 4096 * 4096
+"""Pixels. Beyond, which takes a strip hundreds of times as long as it is wide, what the model does not see of a picture
+is not resized either; at the edges of what it sees that is not quite the same."""
+
 ResizeMode = Literal["shortest", "squash", "longest"]
 
 
@@ -95,7 +99,11 @@ class Preprocess:
     def _fit(self, image: Image.Image) -> Image.Image:
         resized, (left, top) = self._plan(image.size)
         height, width = self.size
-        return image.resize(resized, self.resample).crop((left, top, left + width, top + height))
+        if resized[0] * resized[1] <= _MOST_RESIZED:
+            return image.resize(resized, self.resample).crop((left, top, left + width, top + height))
+        across, down = image.width / resized[0], image.height / resized[1]  # a strip: no more of it than is seen
+        right, bottom = min(image.width, (left + width) * across), min(image.height, (top + height) * down)
+        return image.resize((width, height), self.resample, (left * across, top * down, right, bottom))
 
     def _plan(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """The (width, height) to resize to, and the (left, top) of the model's window on that."""
@@ -108,7 +116,7 @@ class Preprocess:
         else:
             ratios = size[1] / height, size[0] / width
             ratio = min(ratios) if shortest else max(ratios)
-            resized = round(size[0] / ratio), round(size[1] / ratio)
+            resized = max(1, round(size[0] / ratio)), max(1, round(size[1] / ratio))
         return resized, (_margin(resized[0], width), _margin(resized[1], height))
 
 

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from PIL import Image, features
 
+from .sieve import PNG_SIGNATURE
+
 HEAD_BYTES = 1024
 """How much of a file the functions here want to see."""
 
@@ -22,7 +24,7 @@ READABLE = (
 drawings, which it hands to other programs (EPS, WMF), and formats without a recognisable beginning, but for
 TGA, which comes last."""
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DAMAGED = "but is damaged or cut off; download or save it again"
 _RARE = "but is damaged or of a rare kind; save it again as PNG"
 _EXPORT = "which is not read here; export it as PNG"
@@ -30,7 +32,7 @@ _FRAME = "which is not read here; save one of its frames as PNG"
 _GIVE = "give a file such as PNG, JPEG or WebP"
 
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
-    (_PNG_SIGNATURE, f"begins like a PNG picture {_DAMAGED}"),
+    (PNG_SIGNATURE, f"begins like a PNG picture {_DAMAGED}"),
     (b"\xff\xd8\xff", f"begins like a JPEG picture {_DAMAGED}"),
     (b"GIF8", f"begins like a GIF picture {_DAMAGED}"),
     (b"RIFF....WEBP", f"begins like a WebP picture {_DAMAGED}"),
@@ -101,11 +103,16 @@ def icon_sizes(stream: BinaryIO) -> Iterator[tuple[int, int]]:
     for (offset,) in struct.iter_unpack("<12xI", directory[: len(directory) // 16 * 16]):
         stream.seek(offset)
         picture = stream.read(24).ljust(24, b"\0")
-        if picture.startswith(_PNG_SIGNATURE):
+        if picture.startswith(PNG_SIGNATURE):
             yield struct.unpack(">16xII", picture)
         else:
             width, height = struct.unpack("<4xii12x", picture)
             yield abs(width), abs(height) // 2  # the colours and the mask, one above the other
+
+
+def read_whole(head: bytes) -> bool:
+    """Whether the decoder of a file that begins with `head` reads all of it before it knows the picture's size."""
+    return _iso_kind(head) is not None or re.match(b"RIFF....WEBP", head, re.DOTALL) is not None
 
 
 def _iso_kind(head: bytes) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,53 @@ from ..errors import ImageError
 _FLOAT_OVERSHOOT = 0.25
 """How far floating point values may leave 0..1 and be clipped: bicubic resizing of edges goes that far."""
 
+_VALUES_AT_ONCE = 1 << 20
+_GREYS_OF_16_BITS = np.rint(np.arange(65536) / 65535 * 255).astype(np.uint8)
+
 _ACCEPTED = "uint8 from 0 to 255 and floating point from 0 to 1"
 
 
-def to_rgb(image: Image.Image, label: str) -> Image.Image:
-    """A new image in mode RGB, transparent parts laid over white; `label` begins the error messages.
+Converter = Callable[[Image.Image], Image.Image]
+"""A part of a picture in its own mode -> the same part in mode RGB or L."""
 
-    Greys deeper than 8 bits are scaled, see `open_image`. Raises ImageError for greys that are not finite,
-    and whatever Pillow raises for what it cannot convert.
+
+def in_rgb(image: Image.Image, label: str) -> Converter:
+    """What brings any part of a picture to mode RGB, or to L where it is grey; transparent parts are laid over white;
+    `label` begins the error messages. What depends on the whole picture is found out here, a strip at a time.
+
+    Greys deeper than 8 bits are scaled, see `open_image`. Raises ImageError for greys that are not finite, and the
+    converter whatever Pillow raises for what it cannot convert.
     """
     if image.mode == "F" or image.mode.startswith("I"):
-        return _deep_grey_to_rgb(image, label)
+        return _deep_grey(image, label)
     if image.mode == "LAB":
-        return _lab_to_rgb(image)
-    if image.mode == "La":
-        image = image.convert("LA")
-    if image.mode in ("RGBA", "RGBa", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+        return _lab_to_rgb
+    if image.mode == "P" and "transparency" in image.info:
+        return _palette_over_white(image)
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        return _over_white
+    return lambda part: part if part.mode in ("RGB", "L") else part.convert("RGB")
+
+
+def _palette_over_white(image: Image.Image) -> Converter:
+    """Lays 256 colours over white instead of every pixel."""
+    indices = image.resize((256, 1))
+    indices.putdata(range(256))
+    palette = _over_white(indices).tobytes()
+
+    def convert(part: Image.Image) -> Image.Image:
+        part.putpalette(palette)
+        del part.info["transparency"]
+        return part.convert("RGB")
+
+    return convert
+
+
+def _over_white(part: Image.Image) -> Image.Image:
+    if part.mode == "La":
+        part = part.convert("LA")
+    part = part.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", part.size, "white"), part).convert("RGB")
 
 
 def tensor_to_array(tensor: Any) -> np.ndarray:
@@ -71,8 +100,7 @@ def _to_uint8(array: np.ndarray, label: str) -> np.ndarray:
         return array
     if not np.issubdtype(array.dtype, np.floating):
         raise ImageError(f"{label} is an array of {array.dtype} values", f"convert it to {_ACCEPTED}")
-    values = array.astype(np.float32)
-    low, high = float(values.min()), float(values.max())
+    low, high = float(array.min()), float(array.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ImageError(f"{label} is an array with NaN or infinite values", f"give {_ACCEPTED}")
     if low < -_FLOAT_OVERSHOOT or high > 1 + _FLOAT_OVERSHOOT:
@@ -81,23 +109,49 @@ def _to_uint8(array: np.ndarray, label: str) -> np.ndarray:
             f"{label} is a floating point array from {low:.3g} to {high:.3g}, but accepted are {_ACCEPTED}",
             "divide it by 255" if bytes_as_floats else "scale it to 0 to 1",
         )
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    result = np.empty(array.shape, np.uint8)
+    rows = max(1, _VALUES_AT_ONCE // max(1, array[0].size))
+    for top in range(0, len(array), rows):  # each step would else be a picture of its own
+        part = array[top : top + rows].astype(np.float32)
+        result[top : top + rows] = np.rint(np.clip(part, 0, 1) * 255)
+    return result
 
 
-def _deep_grey_to_rgb(image: Image.Image, label: str) -> Image.Image:
-    raw = np.asarray(image)
-    low, high = float(raw.min()), float(raw.max())
+def _deep_grey(image: Image.Image, label: str) -> Converter:
+    if image.mode.startswith("I;16"):  # a table is much faster than a division for each pixel
+        low, high = 0.0, 65535.0
+    else:
+        low, high = _range(image)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ImageError(f"{label} holds NaN or infinite values", "save it again without them")
     full = next((full for full in _full_scales(image) if low >= 0 and high <= full), None)
-    values = raw
-    if full is None:
-        values, full = raw.astype(np.float64) - low, (high - low) or 1
-    grey = np.rint(values / full * 255).astype(np.uint8)
+    table = _GREYS_OF_16_BITS if image.mode.startswith("I;16") else None
     transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[raw == transparent] = 255
-    return Image.fromarray(grey).convert("RGB")
+
+    def convert(part: Image.Image) -> Image.Image:
+        raw = np.asarray(part)
+        if table is not None:
+            grey = table.take(raw)
+        elif full is not None:
+            grey = np.rint(raw / full * 255).astype(np.uint8)
+        else:
+            grey = np.rint((raw.astype(np.float64) - low) / ((high - low) or 1) * 255).astype(np.uint8)
+        if isinstance(transparent, int):
+            grey[raw == transparent] = 255
+        return Image.fromarray(grey)
+
+    return convert
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The lowest and the highest value, NaN where one is not a number."""
+    rows = max(1, _VALUES_AT_ONCE // image.width)
+    lows, highs = [], []
+    for top in range(0, image.height, rows):
+        raw = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        lows.append(float(raw.min()))
+        highs.append(float(raw.max()))
+    return float(np.min(lows)), float(np.max(highs))
 
 
 def _full_scales(image: Image.Image) -> tuple[int, ...]:

@@ -19,18 +19,17 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import ImageError, SettingsError
 from ..settings import Fit
-from . import formats
-from .pixels import array_to_image, tensor_to_array, to_rgb
+from . import formats, strips
+from .limits import MOST_BYTES, check_cost, check_scans, check_size, reduce_early
+from .pixels import array_to_image, tensor_to_array
+from .sieve import sifted
+from .tags import overstated, sound_tags
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Picture = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray, "Tensor"]
 """What is taken as a picture, see `open_image`."""
-
-MAX_PIXELS = 178_956_970
-"""Pictures with more pixels are refused before they are decoded. It is what Pillow refuses by default, held
-here because hosts change Pillow's own limit."""
 
 PAD_COLOR = (123, 117, 104)
 """The mean colour of CLIP's training pictures. The model's normalisation turns it into about zero, so bars of
@@ -71,15 +70,18 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
 
     Transparent parts are laid over white. Greys of 16 bits are scaled from their full range; 32-bit and
     floating point ones from the smallest usual range (0..1, 0..255, 0..65535) that holds all their values, or
-    else from their lowest to their highest value.
+    else from their lowest to their highest value. What has more than `strips.MOST_KEPT` pixels is reduced to fewer
+    as it is read; `original_size` says from what.
 
-    `name` is what error messages call the picture. Raises ImageError, and besides MemoryError nothing else.
+    `name` is what error messages call the picture. Raises ImageError and nothing else.
     """
     label = _label(source, name)
     try:
         return _read(source, label)
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(f"{label} takes more memory than there is", "make it smaller") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"{label} has more pixels than Pillow is set to allow", "make it smaller") from error
     except Exception as error:  # decoders raise anything at all for bytes they did not expect
@@ -115,13 +117,13 @@ def fit_image(image: Image.Image, fit: Fit) -> Image.Image:
     - "pad" centres the whole picture on a square of `PAD_COLOR`.
     - "squash" resizes the whole picture to a square, bicubically.
 
-    The square is as long as the picture's longer side, or shorter where it would pass `MAX_PIXELS`. A square
+    The square is as long as the picture's longer side, or shorter where it would pass `MOST_KEPT`. A square
     picture is returned as it is.
     """
     if fit == "crop" or image.width == image.height:
         return image
     longer = max(image.size)
-    side = min(longer, math.isqrt(MAX_PIXELS))
+    side = min(longer, math.isqrt(strips.MOST_KEPT))
     if fit == "squash":
         return image.resize((side, side), Image.Resampling.BICUBIC)
     if side < longer:
@@ -193,7 +195,7 @@ def _open_file(path: str, label: str) -> BinaryIO:
 def _read_stream(source: Any, label: str) -> BinaryIO:
     with contextlib.suppress(AttributeError, OSError):  # a pipe has no beginning to go back to
         source.seek(0)
-    data = source.read()
+    data = source.read(MOST_BYTES + 1)
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise ImageError(f"{label} is not a file opened for binary reading", "open it with the mode 'rb'")
     return io.BytesIO(data)
@@ -203,13 +205,28 @@ def _decode(stream: BinaryIO, label: str) -> Image.Image:
     head = stream.read(formats.HEAD_BYTES)
     if not head:
         raise ImageError(f"{label} is empty (0 bytes)", "download or save it again")
-    for size in formats.icon_sizes(stream):
-        _check_size(size, label)
+    size = stream.seek(0, io.SEEK_END)
+    _check_file(stream, head, size, label)
     try:
-        with _identify(stream, head) as image:
-            return _finish(image, label)
+        with _identify(sifted(stream, head, label), head) as image:
+            check_size(image.size, label)
+            check_cost(image, size, label)
+            check_scans(image, stream, label)
+            original = image.size
+            reduce_early(image)
+            return _finish(image, label, original)
     except UnidentifiedImageError as error:
         raise ImageError(f"{label} {formats.describe(head)}") from error
+
+
+def _check_file(stream: BinaryIO, head: bytes, size: int, label: str) -> None:
+    """What Pillow would stumble over in the very opening."""
+    for icon in formats.icon_sizes(stream):
+        check_size(icon, label)
+    if head[:4] in formats.TIFF_BEGINNINGS and not sound_tags(stream, size):
+        raise ImageError(f"{label} has tags that claim more than the file holds", "save it again")
+    if size > MOST_BYTES and formats.read_whole(head):
+        raise ImageError(f"{label} has {size:,} bytes, which would all have to be read first", "make it smaller")
 
 
 def _identify(stream: BinaryIO, head: bytes) -> Image.Image:
@@ -223,30 +240,19 @@ def _identify(stream: BinaryIO, head: bytes) -> Image.Image:
     return Image.open(stream, formats=formats.readable_formats())
 
 
-def _finish(image: Image.Image, label: str) -> Image.Image:
-    _check_size(image.size, label)
+def _finish(image: Image.Image, label: str, original: tuple[int, int] | None = None) -> Image.Image:
+    check_size(image.size, label)
     image.load()
-    rgb = to_rgb(image, label)
-    orientation = _orientation(image)
-    if orientation in _ORIENTATIONS:
-        rgb = rgb.transpose(_ORIENTATIONS[orientation])
-    rgb.info = {}  # an orientation left here would be applied once more by whoever reads the result
-    return rgb
-
-
-def _check_size(size: tuple[int, int], label: str) -> None:
-    width, height = size
-    if width == 0 or height == 0:
-        raise ImageError(f"{label} has no pixels ({width} x {height})", "give a picture that has some")
-    if width * height > MAX_PIXELS:
-        limit = f"{MAX_PIXELS // 1_000_000} million pixels"
-        raise ImageError(f"{label} is {width} x {height}, more than {limit}", "make it smaller")
+    return strips.upright_rgb(image, label, _ORIENTATIONS.get(_orientation(image)), original)
 
 
 def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow turned it as it loaded it; older versions leave the tag in place
         return 1
     try:
+        tags = image.info.get("exif")
+        if isinstance(tags, bytes) and overstated(tags):
+            return 1
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001 - a broken tag block, which says nothing about the pixels
         return 1
