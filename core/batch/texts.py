@@ -21,6 +21,7 @@ class TextSink(FilesSink):
     details = "PICTURE.txt beside each picture, as trainers read captions"
     ways = EXISTING
     usual = "skip"
+    plans = ("text",)
 
     def __init__(self, root: Path, existing: Existing = "skip", template: Template | None = None) -> None:
         if existing not in EXISTING:

@@ -40,6 +40,7 @@ class DescribedCopySink(FilesSink):
     where = "folder"
     ways = ("skip", "overwrite")
     usual = "skip"
+    plans = ("text",)
 
     def __init__(self, folder: Path, existing: Existing = "skip", template: Template | None = None) -> None:
         super().__init__(folder, self.output)
