@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+_OPEN_ALREADY = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _KINDS = {
     stat.S_IFLNK: "it is a link",
     stat.S_IFDIR: "it is a folder",
@@ -33,6 +38,13 @@ def refuse_other(path: Path) -> None:
     """NotAFileError where the name is not a plain file's; nothing where there is none."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         _check(path, path.lstat())
+
+
+def refuse_endless(path: Path) -> None:
+    """NotAFileError for what may be waited for without end: a pipe or a device, unless it is open already, as what a
+    shell gives in place of a file is. Links are followed. Raises OSError where there is nothing."""
+    if not str(path).startswith(_OPEN_ALREADY):
+        _check(path, path.stat())
 
 
 def is_inside(folder: Path, path: Path) -> bool:
@@ -94,6 +106,29 @@ def replace_whole(path: Path, data: bytes, unfinished: Path | None = None) -> No
     """The file holds `data`, or what it held before, whenever the process ends. Raises what `replacing` does."""
     with replacing(path, unfinished) as file:
         write_all(file.fileno(), data)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """As `replace_whole`, and in place where the file may be written but not its folder."""
+    if os.access(path.absolute().parent, os.W_OK):
+        replace_whole(path, data)
+        return
+    with os.fdopen(open_own(path), "r+b", 0) as file:
+        file.truncate()
+        write_all(file.fileno(), data)
+
+
+def save_picture(picture: Image, path: Path, **options: Any) -> None:
+    """With `write_whole`, in the format that the name tells. Raises OSError, and ValueError for a name that tells
+    none."""
+    from PIL import Image
+
+    form = Image.registered_extensions().get(path.suffix.casefold())
+    if form is None:
+        raise ValueError(f"unknown file extension: {path.suffix}")
+    made = io.BytesIO()
+    picture.save(made, form, **options)
+    write_whole(path, made.getvalue())
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -50,7 +50,7 @@ class TextSink(FilesSink):
         text = self._template.fill(outcome)
         if self._existing in ("prepend", "append"):
             path = text_path(item)
-            before = path.read_text(encoding="utf-8-sig", errors="surrogateescape").strip() if path.exists() else ""
+            before = path.read_text(encoding="utf-8-sig", errors="surrogateescape").strip() if path.is_file() else ""
             parts = [text, before] if self._existing == "prepend" else [before, text]
             text = ", ".join(part for part in parts if part)
         return {"text": text}
