@@ -33,6 +33,9 @@ class NotAFileError(OSError):
     def __init__(self, path: str | os.PathLike[str], mode: int) -> None:
         super().__init__(errno.EINVAL, _KINDS.get(stat.S_IFMT(mode), "it is a device"), os.fspath(path))
 
+    def __str__(self) -> str:
+        return self.strerror or ""
+
 
 def refuse_other(path: Path) -> None:
     """NotAFileError where the name is not a plain file's; nothing where there is none."""
