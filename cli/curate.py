@@ -79,11 +79,12 @@ def run(options: argparse.Namespace) -> int:
 def _write(report: Report, folder: Path) -> Path:
     from ..core.batch.csv_lines import csv_lines
     from ..core.curate import write_page
+    from ..core.files import write_whole
 
     page = folder / _PAGE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _TABLE).write_bytes(csv_lines(report.rows()))
+        write_whole(folder / _TABLE, csv_lines(report.rows()))
         write_page(report, page)
     except OSError as error:
         raise UnrenderError(

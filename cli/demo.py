@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import MissingPackageError, UnrenderError
+from ..core.files import save_picture
 from ..core.settings import MODES, Settings
 from .streams import command_name, complain, quiet_libraries
 
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     with _engine(progress) as engine:
         for one in interrogate_all(engine, draw_subjects(options.count)):
             shown.append(one)
-            one.subject.picture.save(folder / f"picture-{len(shown)}.png")
+            save_picture(one.subject.picture, folder / f"picture-{len(shown)}.png")
             _write(describe(one, len(shown)))
         shown = render_all(engine, shown)
     sheet = folder / SHEET_NAME
@@ -176,7 +177,8 @@ def _save_sheet(shown: list[Shown], path: Path) -> None:
         )
         for one in shown
     ]
-    draw_sheet("From picture to prompt and back, on the embedded toy model", TOY, cards).save(path, optimize=True)
+    sheet = draw_sheet("From picture to prompt and back, on the embedded toy model", TOY, cards)
+    save_picture(sheet, path, optimize=True)
 
 
 def _make_folder(folder: Path) -> Path:

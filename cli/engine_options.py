@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import SettingsError
+from ..core.files import refuse_endless
 from ..core.phrases import POSITIVE
 from ..core.presets import PRESETS, TARGETS
 from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
@@ -226,6 +227,7 @@ def _excluded(text: str) -> list[str]:
         return [text]
     path = Path(text[1:])
     try:
+        refuse_endless(path)
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the phrases to exclude cannot be read from {path}: {error}") from error

@@ -108,9 +108,10 @@ def _show(found: Sequence[Found], options: argparse.Namespace) -> None:
 
 
 def _draw(query: str, found: Sequence[Found], path: Path) -> None:
+    from ..core.files import save_picture
     from ..core.index import draw_found
 
     try:
-        draw_found(query, found).save(path)
+        save_picture(draw_found(query, found), path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--sheet cannot be written to {path} ({error})", "give one such as found.png") from error

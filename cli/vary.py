@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..core.embed.kinds import MIXES, PROJECTIONS
 from ..core.errors import SettingsError, UnrenderError
+from ..core.files import save_picture
 from ..core.places import check_file, check_folder
 from ..core.variation import DEFAULT_CHECKPOINT
 from . import engine_options
@@ -145,7 +146,7 @@ def run(options: argparse.Namespace) -> int:
         for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                made.image.save(place, pnginfo=png_texts(made.infotext))
+                save_picture(made.image, place, pnginfo=png_texts(made.infotext))
             except OSError as error:
                 raise UnrenderError(f"{place} cannot be written ({error.strerror})", "choose another place") from error
             remark = made.remark

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
+from ..core.files import save_picture, write_whole
 from . import engine_options
 from .streams import complain, quiet_libraries
 
@@ -175,8 +176,8 @@ def _pictures_in(folder: Path, most: int) -> Sequence[Image]:
 def _write(folder: Path, values: dict, sheet: Image | None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _REPORT).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        write_whole(folder / _REPORT, f"{json.dumps(values, indent=1)}\n".encode())
         if sheet is not None:
-            sheet.save(folder / _SHEET, optimize=True)
+            save_picture(sheet, folder / _SHEET, optimize=True)
     except OSError as error:
         raise UnrenderError(f"The report cannot be written to {folder} ({error.strerror})", "name another") from error

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .errors import SettingsError
+from .files import refuse_endless
 
 
 def check_file(path: Path, sources: Iterable[str | os.PathLike[str]] = (), *, replaced: bool = False) -> None:
@@ -19,6 +20,11 @@ def check_file(path: Path, sources: Iterable[str | os.PathLike[str]] = (), *, re
     if not os.path.isdir(folder):  # noqa: PTH112
         raise SettingsError(f"{path} cannot be written, because there is no folder {path.parent}", "make it")
     there = os.path.lexists(path)
+    try:
+        if path.exists():
+            refuse_endless(path.resolve())
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written, because {error.strerror}", "name another place") from error
     if not os.access(path if there and not replaced else folder, os.W_OK):
         raise SettingsError(f"{path} cannot be written, because that is not permitted", "name another place")
     if there and any(are_one(path, source) for source in sources):

@@ -23,7 +23,7 @@ def test_texts_lie_beside_their_pictures(folder):
     assert [outcome.name for outcome in outcomes if outcome.result is None] == ["broken0.png"]
     with (folder / "errors.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows == [{"image": "broken0.png", "error": outcomes[-1].error}]
+    assert rows == [{"image": "broken0.png", "error": outcomes[-1].error, "output": "txt"}]
     assert "is text, not a picture" in outcomes[-1].error
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..cures import Take
 from ..errors import BatchError
+from ..files import NotAFileError, open_own, replace_whole
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 CONCERNS_ALL = (*DISK_IS_FULL, errno.EROFS, errno.EIO)
@@ -22,12 +23,14 @@ HIDDEN = ".unrender"
 
 class AppendFile:
     """A file that is appended to and brought to the disk on request. Whatever cannot be appended whole leaves it as it
-    was. Raises BatchError."""
+    was. Raises BatchError, also where a link, a pipe or a device has its name."""
 
     def __init__(self, path: Path, anew: bool) -> None:
         self.path = path
         with writing(path):
-            self._file = io.FileIO(path, "w" if anew else "r+")
+            self._file = os.fdopen(open_own(path, make=anew), "r+b", 0)
+            if anew:
+                self._file.truncate(0)
             self.size = self._file.seek(0, os.SEEK_END)
 
     def append(self, data: bytes) -> None:
@@ -35,7 +38,7 @@ class AppendFile:
             try:
                 rest = memoryview(data)
                 while rest:
-                    rest = rest[self._file.write(rest) or 0 :]
+                    rest = rest[os.write(self._file.fileno(), rest) :]
             except BaseException:
                 self.truncate(self.size)
                 raise
@@ -57,17 +60,12 @@ class AppendFile:
 
 
 def replace_file(path: Path, data: bytes, part: str = "") -> None:
-    """The file holds `data`, or what it held before, whenever the process ends; power may fail only after `sync`.
+    """The file holds `data`, or what it held before, whenever the process ends; power may fail only after `sync`. A
+    link of its name is replaced, not followed.
+
     part: the shard at work. Raises OSError."""
-    # the same name for each file of a run: what a kill leaves is overwritten when the next run repeats the last step
-    unfinished = path.with_name(f"{HIDDEN}-{part}{path.suffix[:8]}.part")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise
+    # the same name for each file of a run: what a kill leaves is gone when the next run repeats the last step
+    replace_whole(path, data, path.with_name(f"{HIDDEN}-{part}{path.suffix[:8]}.part"))
 
 
 def sync(paths: Iterable[Path]) -> None:
@@ -77,12 +75,14 @@ def sync(paths: Iterable[Path]) -> None:
         _sync(path)
         folders.add(path.parent)
     for folder in folders:
-        _sync(folder)
+        _sync(folder.resolve())
 
 
 def _sync(path: Path) -> None:
     if os.name == "nt":  # which takes only files opened for writing, and no folders
         return
+    if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISDIR(mode):
+        return  # a link or a pipe that was renamed with its picture: nothing of it but the name, which is its folder's
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -95,6 +95,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turns what may happen to a file while it is written into a sentence. Raises BatchError."""
     try:
         yield
+    except NotAFileError as error:
+        raise BatchError(f"{error.filename} is left alone, because {error.strerror}", "move it away") from error
     except OSError as error:
         full = error.errno in DISK_IS_FULL
         reason = "the disk is full" if full else error.strerror or type(error).__name__

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -80,12 +80,28 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Outcome:
-        """What `to_dict` made, with no time taken."""
+        """What `to_dict` made, with no time taken. Raises ValueError for anything else."""
+        name = _as(str, values.get("image"))
         if "error" in values:
-            return cls(values["image"], None, values["error"])
-        others = ("image", "plan", "phrases", *COLUMNS)
-        fields = {name: value for name, value in values.items() if name not in others}
-        phrases = tuple(PhraseGain(**phrase) for phrase in values["phrases"])
+            return cls(name, None, _as(str, values["error"]))
+        phrases = tuple(PhraseGain(**_fields_of(PhraseGain, phrase)) for phrase in _as(list, values.get("phrases")))
+        fields = _fields_of(Interrogation, values, without=("phrases", "seconds", "risk"))
+        columns = {column: _as(list, values[column]) for column in COLUMNS if column in values}
         result = Interrogation(**fields, phrases=phrases, seconds=0.0)
-        columns = {name: values[name] for name in COLUMNS if name in values}
-        return cls(values["image"], result, plan=values.get("plan", {}), columns=columns)
+        return cls(name, result, plan=_as(dict, values.get("plan", {})), columns=columns)
+
+
+_TYPES: Mapping[str, Any] = {"str": str, "float": (int, float)}
+
+
+def _fields_of(kind: type, values: object, without: Collection[str] = ()) -> dict[str, Any]:
+    """What a dataclass is made of, as JSON has it. Raises ValueError where something is missing or of another type."""
+    known = _as(dict, values)
+    needed = [each for each in fields(kind) if each.name not in without]
+    return {each.name: _as(_TYPES[str(each.type)], known.get(each.name)) for each in needed}
+
+
+def _as(kind: Any, value: object) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"{value!r:.80} is of another type")
+    return value

@@ -7,19 +7,26 @@ done once more, which the sinks make harmless.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..cures import Take
 from ..errors import BatchError
+from ..files import is_anothers, read_own
 from .append import AppendFile, writing
 from .items import Outcome
 from .sinks import Sink
 
 _VERSION = 1
+_BEGINNING = b'{"batch":'
+_MOST_BYTES = 2**26
+"""Of a line: far more than what is found of a picture."""
 
 
 @dataclass
@@ -43,10 +50,16 @@ class Past:
     size: int = 0
 
     def take(self, values: Mapping[str, Any]) -> None:
-        if "batch" in values:
+        """A line. Raises ValueError for one that no run writes."""
+        if self.asked is None:
+            if values.get("batch") != _VERSION or not isinstance(values.get("asked"), dict):
+                raise ValueError("not how a journal begins")
             self.asked = values["asked"]
         elif "state" in values:
-            self.state, self.marked, self.finished = values["state"], True, values["finished"]
+            state, finished = values["state"], values.get("finished")
+            if not isinstance(state, dict) or not isinstance(finished, bool):
+                raise ValueError("not a mark")
+            self.state, self.marked, self.finished = state, True, finished
             self.pending = {}
         else:
             self._take_outcome(Outcome.from_dict(values))
@@ -60,29 +73,43 @@ class Past:
         else:
             self.done.add(outcome.name)
             self.failures.pop(outcome.name, None)
-        if "moved" in outcome.plan:
-            self.moved.add(outcome.plan["moved"])
+        if isinstance(moved := outcome.plan.get("moved"), str):
+            self.moved.add(moved)
 
 
 def read_past(path: Path) -> Past:
     """Raises BatchError where the file is no journal of this program."""
     past = Past()
-    if path.exists():
-        for values, size in _lines(path):
-            past.take(values)
-            past.size = size
+    if os.path.lexists(path):
+        for line in _lines(path):
+            with _understood(path, line):
+                past.take(line.values())
+            past.size = line.end
     return past
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:
     """All that a journal holds, oldest first. Raises BatchError."""
-    return (Outcome.from_dict(values) for values, _ in _lines(path) if "image" in values)
+    for line in _lines(path):
+        with _understood(path, line):
+            values = line.values()
+            if line.number == 1:
+                Past().take(values)
+            found = Outcome.from_dict(values) if "image" in values else None
+        if found is not None:
+            yield found
 
 
 def past_to_go_on_from(sink: Sink, asked: Mapping[str, Any], resume: bool) -> Past:
     """An empty one where a run is to begin anew. Raises BatchError where that would do things twice."""
     past = read_past(sink.journal)
-    if past.asked is None or (resume and past.asked == asked):
+    if past.asked is None:
+        return past
+    if resume and past.asked == asked:
+        refuse_anothers(sink.journal)
+        for outcome in past.pending.values():
+            if outcome.result is not None and not sink.knows(outcome.plan):
+                raise strange(sink.journal, f'What {sink.journal} tells of "{outcome.name}"')
         return past
     if past.finished or not past.marked or sink.anew_is_harmless:
         return Past()
@@ -96,6 +123,13 @@ def past_to_go_on_from(sink: Sink, asked: Mapping[str, Any], resume: bool) -> Pa
     raise BatchError(
         f"An earlier run in {sink.place} did not finish", Take("resume"), f"move {sink.journal} away to begin anew"
     )
+
+
+def refuse_anothers(path: Path) -> None:
+    """BatchError for a journal that somebody else wrote: what it tells would be done in this user's name."""
+    with writing(path):
+        if is_anothers(path):
+            raise BatchError(f"{path} was written by another user", "move it away to begin anew")
 
 
 class Journal:
@@ -124,23 +158,43 @@ class Journal:
         self._file.sync()
 
 
-def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Each whole line with where it ends; the torn one that a kill left at the end is dropped."""
-    size = 0
-    with writing(path), path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
+class _Line(NamedTuple):
+    """number: from 1. end: where it ends in the file."""
+
+    number: int
+    text: bytes
+    end: int
+
+    def values(self) -> dict[str, Any]:
+        """Raises ValueError."""
+        values = json.loads(self.text)
+        if not isinstance(values, dict):
+            raise ValueError("not an object")
+        return values
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    """Each whole line; the torn one that a kill left at the end is dropped."""
+    end = 0
+    with writing(path), read_own(path) as file:
+        for number in itertools.count(1):
+            text = file.readline(_MOST_BYTES)
+            if not text.endswith(b"\n") and len(text) < _MOST_BYTES:
+                if number == 1 and not _BEGINNING.startswith(text.rstrip(b"\0")[: len(_BEGINNING)]):
+                    raise strange(path, str(path))
                 return
-            values = _values(line)
-            if not values or (number == 1 and values.get("batch") != _VERSION):
-                raise BatchError(f"Line {number} of {path} is none that a run writes", "move it away to begin anew")
-            size += len(line)
-            yield values, size
+            end += len(text)
+            yield _Line(number, text, end)
 
 
-def _values(line: bytes) -> dict[str, Any]:
+@contextlib.contextmanager
+def _understood(path: Path, line: _Line) -> Iterator[None]:
     try:
-        values = json.loads(line)
-    except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
+        yield
+    except (ValueError, RecursionError) as error:
+        raise strange(path, f"Line {line.number} of {path}") from error
+
+
+def strange(path: Path, what: str) -> BatchError:
+    """What is said of a journal, or of a part of it, that no run of this program can have written."""
+    return BatchError(f"{what} is none that a run writes", "move it away to begin anew")

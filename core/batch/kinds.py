@@ -98,6 +98,8 @@ def _source(name: str, recursive: bool, pattern: str) -> Source:
         return FolderSource(path, recursive, pattern)
     if path.is_file():
         return TarSource(path) if path.suffix.lower() == ".tar" else ListSource(path)
+    if path.exists():
+        raise SettingsError(f"{name} is a pipe or a device", "name a folder, a picture, a list or a tar file")
     found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
     if not found:
         raise SettingsError(f"There is no folder, picture, list or tar file {name}", "check the path")

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cures import Install
 from ..errors import BatchError, MissingPackageError
+from ..files import replacing
 from .append import HIDDEN, writing
 from .columns import Column
 
@@ -31,12 +32,14 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[Colum
 
     schema = _schema(pyarrow, columns)
     unfinished = path.with_name(f"{HIDDEN}-{path.name}.part")
-    with writing(path):
-        with parquet.ParquetWriter(unfinished, schema) as writer:
+    try:
+        with writing(path), replacing(path, unfinished) as file, parquet.ParquetWriter(file, schema) as writer:
             rest = iter(rows)
             while part := list(itertools.islice(rest, _ROWS_AT_ONCE)):
                 writer.write_table(pyarrow.Table.from_pylist([_encodable(row) for row in part], schema=schema))
-        unfinished.replace(path)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+        problem = f"{path} cannot be made of what is noted of its run ({error})"
+        raise BatchError(problem, "move those notes away to begin anew") from error
 
 
 def read_column(path: Path, names: Iterable[str]) -> Iterator[str]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from ..errors import BatchError
+from ..errors import BatchError, SettingsError
+from ..files import is_inside
 from .append import writing
-from .folders import is_picture
+from .folder_names import FolderNames
 from .items import Item, Outcome
-from .journal import outcomes
+from .journal import outcomes, refuse_anothers, strange
 from .lock import folder_lock
-from .names import numbered, same_name
+from .names import same_name
 from .sinks import Chosen, FilesSink
 from .template import Template
 
 UNDO_NAME = "unrender-undo.jsonl"
+
+Move = tuple[str, str]
+"""A file's name before and after, relative to the journal."""
 
 
 class RenameSink(FilesSink):
@@ -51,9 +55,10 @@ class RenameSink(FilesSink):
 
     def make_way(self, items: Sequence[Item]) -> None:
         """What an earlier run can be undone with keeps its place under a number. Raises SettingsError for pictures that
-        are no files of their own."""
-        for item in items:
-            _ = item.file
+        are no files of their own, or elsewhere: a journal tells of nothing outside its folder."""
+        for folder in {item.file.parent: None for item in items}:
+            if not is_inside(self.place, folder / "picture"):
+                raise SettingsError(f"Pictures in {folder} are outside of {self.place}", "rename each folder by itself")
         if not self.journal.exists() or not any(outcome.plan for outcome in outcomes(self.journal)):
             return
         number = 1
@@ -66,21 +71,18 @@ class RenameSink(FilesSink):
         path = item.file
         folder = self._folders.setdefault(path.parent, FolderNames(path.parent))
         endings = folder.endings(path.name)
-        longest = max(endings, key=lambda ending: len(os.fsencode(ending)))
-        own = {same_name(path.stem + ending) for ending in endings}
-
-        def is_taken(name: str) -> bool:
-            names = [name.removesuffix(longest) + ending for ending in endings]
-            return any(folder.holds(each) and same_name(each) not in own for each in names)
-
-        stem = numbered(self._template.fill(outcome), longest, is_taken).removesuffix(longest)
+        stem = folder.free_stem(self._template.fill(outcome), endings, [path.stem + ending for ending in endings])
+        folder.take([(path.stem + ending, stem + ending) for ending in endings])
         moves = [(path.with_name(path.stem + ending), path.with_name(stem + ending)) for ending in endings]
-        folder.take(moves)
         told = [[self._told(old), self._told(new)] for old, new in moves]
         return {"moves": told, "moved": told[0][1]}
 
     def shown(self, outcome: Outcome) -> str:
         return outcome.plan["moved"]
+
+    def knows(self, plan: Mapping[str, Any]) -> bool:
+        moves = _moves(plan)
+        return bool(moves) and plan.get("moved") == moves[0][1] and not _elsewhere(self.place, moves)
 
     def write(self, item: Item, outcome: Outcome) -> None:
         for old, new in outcome.plan["moves"]:
@@ -95,37 +97,11 @@ class RenameSink(FilesSink):
             return path.absolute().as_posix()
 
 
-class FolderNames:
-    """The names in a folder, and those planned to be there."""
-
-    def __init__(self, folder: Path) -> None:
-        self._files = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        self._held = {same_name(name) for name in self._files}
-        self._by_stem: dict[str, list[str]] = {}
-        for name in sorted(self._files):
-            self._by_stem.setdefault(name.split(".")[0], []).append(name)
-
-    def holds(self, name: str) -> bool:
-        return same_name(name) in self._held
-
-    def endings(self, name: str) -> list[str]:
-        """What comes after the picture's stem: its own suffix first, then those of the files that belong to it."""
-        stem = PurePath(name).stem
-        own = name[len(stem) :]
-        others = [other for other in self._by_stem.get(name.split(".")[0], []) if other != name]
-        return [own, *(other[len(stem) :] for other in others if _belongs(other, stem) and other in self._files)]
-
-    def take(self, moves: Sequence[tuple[Path, Path]]) -> None:
-        for old, new in moves:
-            self._files.discard(old.name)
-            self._held.discard(same_name(old.name))
-            self._held.add(same_name(new.name))
-
-
 class CopySink(FilesSink):
     """Copies each picture into a folder, under its prompt's name."""
 
     output = "copy"
+    plans = ("copy",)
     summary = "copies under such names"
     details = "copies that have their prompts as names"
     where = "folder"
@@ -147,9 +123,12 @@ class CopySink(FilesSink):
 
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         self._names = self._names or FolderNames(self.place)
-        name = numbered(self._template.fill(outcome), item.suffix, self._names.holds)
-        self._names.take([(Path(name), Path(name))])
+        name = self._names.free_stem(self._template.fill(outcome), [item.suffix]) + item.suffix
+        self._names.take([(name, name)])
         return {"copy": name}
+
+    def knows(self, plan: Mapping[str, Any]) -> bool:
+        return super().knows(plan) and PurePath(plan["copy"]).name == plan["copy"] != ".."
 
     def shown(self, outcome: Outcome) -> str:
         return outcome.plan["copy"]
@@ -168,9 +147,7 @@ def undo(journal: Path) -> tuple[int, list[str]]:
         raise BatchError(f"There is no file {journal}", f"give the {UNDO_NAME} of a run that renamed")
     place = journal.parent
     with folder_lock(place):
-        moves = [move for outcome in outcomes(journal) for move in outcome.plan.get("moves", [])]
-        if not moves:
-            raise BatchError(f"{journal} tells of no renamed picture", f"give the {UNDO_NAME} of a run that renamed")
+        moves = _noted_moves(journal)
         complaints = []
         for old, new in reversed(moves):
             try:
@@ -181,6 +158,38 @@ def undo(journal: Path) -> tuple[int, list[str]]:
             with writing(journal):
                 journal.unlink()
     return len(moves) - len(complaints), complaints
+
+
+def _noted_moves(journal: Path) -> list[Move]:
+    """All of them, or none where one leads out of the journal's folder. Raises BatchError."""
+    refuse_anothers(journal)
+    moves: list[Move] = []
+    for outcome in outcomes(journal):
+        found = _moves(outcome.plan)
+        if found is None:
+            raise strange(journal, f'What {journal} tells of "{outcome.name}"')
+        moves += found
+    if not moves:
+        raise BatchError(f"{journal} tells of no renamed picture", f"give the {UNDO_NAME} of a run that renamed")
+    if names := _elsewhere(journal.parent, moves):
+        problem = f"{journal} tells of {names[0]}, which is not in its folder; nothing was moved"
+        raise BatchError(problem, f"give the {UNDO_NAME} of a run that renamed there")
+    return moves
+
+
+def _moves(plan: Mapping[str, Any]) -> list[Move] | None:
+    """Of a plan out of a journal: old and new names, each two in one folder; None where they are of no such form."""
+    moves = plan.get("moves", [])
+    if not isinstance(moves, list):
+        return None
+    pairs = [tuple(move) for move in moves if isinstance(move, list) and len(move) == 2]
+    told = len(pairs) == len(moves) and all(isinstance(name, str) and name for pair in pairs for name in pair)
+    return pairs if told and all(PurePath(old).parent == PurePath(new).parent for old, new in pairs) else None
+
+
+def _elsewhere(place: Path, moves: Iterable[Move]) -> list[str]:
+    """The names that lead out of a folder, also through links. What a journal tells is relative to its own."""
+    return [name for move in moves for name in move if Path(name).anchor or not is_inside(place, place / name)]
 
 
 def _move(old: Path, new: Path) -> None:
@@ -198,7 +207,3 @@ def _move(old: Path, new: Path) -> None:
 def _is_one_file(old: Path, new: Path) -> bool:
     """Names that a file system takes for one, such as A and a."""
     return same_name(old.name) == same_name(new.name) and old.parent == new.parent and old.samefile(new)
-
-
-def _belongs(name: str, stem: str) -> bool:
-    return name.startswith(f"{stem}.") and not is_picture(name)

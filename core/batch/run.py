@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import chain, islice
@@ -18,7 +20,7 @@ from .columns import described
 from .failures import FailureList
 from .folders import Source
 from .items import Item, Outcome
-from .journal import Journal, Past, past_to_go_on_from
+from .journal import Journal, Past, past_to_go_on_from, strange
 from .lock import folder_lock
 from .shards import WHOLE, Shard
 from .sinks import Sink
@@ -110,7 +112,7 @@ class Batch:
         work = self._todo(past)
         if past.asked is None:
             self._sink.make_way(work.remaining)
-        failures = FailureList(self._sink.place, self._shard.label, past.failures)
+        failures = FailureList(self._sink, self._shard.label, past.failures)
         with contextlib.closing(Journal(self._sink.journal, asked, past)) as journal:
             for outcome in self._counted(chain(self._begun(past, work, journal), self._recorded(work, journal))):
                 failures.take(outcome)
@@ -129,7 +131,10 @@ class Batch:
     def _begun(self, past: Past, work: Todo, journal: Journal) -> Iterator[Outcome]:
         """After a kill, does once more what may have been left half done; gives what cannot be written any more."""
         if past.marked:
-            self._sink.restore(past.state)
+            try:
+                self._sink.restore(past.state)
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise strange(journal.path, f"The last mark in {journal.path}") from error
         else:
             self._sink.start()
             journal.mark(self._sink.state())
@@ -201,7 +206,9 @@ class Batch:
     def _asked(self) -> dict[str, Any]:
         """What a run that goes on has to have in common with the one it goes on from."""
         settings = {name: value for name, value in _values(self._engine.settings) if name not in _NO_PART_OF_PROMPTS}
-        run = {"mode": self._mode, "shard": self._shard.label, "chunk": CHUNK}
+        # a journal that came with a data set, from another place, is no run of this one
+        folder = hashlib.sha256(os.fsencode(self._sink.place.resolve())).hexdigest()[:16]
+        run = {"mode": self._mode, "shard": self._shard.label, "chunk": CHUNK, "folder": folder}
         return {**run, "output": {"kind": self._sink.label, **self._sink.asked}, "settings": settings}
 
 

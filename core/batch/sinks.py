@@ -48,7 +48,7 @@ class Sink:
     anew_is_harmless: whether a run may begin anew where an earlier one did not finish, as nothing is then done twice.
     chooses_names: by what is in a folder already, which several shards would change under each other.
     produces: the folder that gets pictures, which are no sources. columns: what it wants of a picture beyond the
-    prompt. part: the shard that is written, "" for the whole.
+    prompt. part: the shard that is written, "" for the whole. plans: names of texts in each of its plans.
     """
 
     output: ClassVar[str] = ""
@@ -59,6 +59,7 @@ class Sink:
     usual: ClassVar[Existing | None] = None
     takes_columns: ClassVar[bool] = False
     undoable: ClassVar[bool] = False
+    plans: ClassVar[tuple[str, ...]] = ()
 
     anew_is_harmless = False
     chooses_names = False
@@ -104,6 +105,10 @@ class Sink:
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         """What `write` is going to do, in JSON's types. "moved" names the picture's path within `place` after it."""
         return {}
+
+    def knows(self, plan: Mapping[str, Any]) -> bool:
+        """Whether a plan out of a journal, which anybody may have written, is of the form that `plan` gives it."""
+        return all(isinstance(plan.get(name), str) for name in self.plans)
 
     def shown(self, outcome: Outcome) -> str:
         """What a planned outcome with a result would become, for a dry run."""

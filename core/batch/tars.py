@@ -88,6 +88,7 @@ class TarSink(TableSink):
     output = "tar"
     summary = "a WebDataset tar file"
     details = "each sample of a WebDataset as it was, and its prompt as txt"
+    plans = ("text",)
 
     def __init__(self, path: Path, replace: bool = False, template: Template | None = None) -> None:
         super().__init__(path, replace)

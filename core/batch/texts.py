@@ -21,6 +21,7 @@ class TextSink(FilesSink):
     details = "PICTURE.txt beside each picture, as trainers read captions"
     ways = EXISTING
     usual = "skip"
+    plans = ("text",)
 
     def __init__(self, root: Path, existing: Existing = "skip", template: Template | None = None) -> None:
         if existing not in EXISTING:
@@ -49,7 +50,7 @@ class TextSink(FilesSink):
         text = self._template.fill(outcome)
         if self._existing in ("prepend", "append"):
             path = text_path(item)
-            before = path.read_text(encoding="utf-8-sig", errors="surrogateescape").strip() if path.exists() else ""
+            before = path.read_text(encoding="utf-8-sig", errors="surrogateescape").strip() if path.is_file() else ""
             parts = [text, before] if self._existing == "prepend" else [before, text]
             text = ", ".join(part for part in parts if part)
         return {"text": text}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cures import Give
-from ..errors import ImageError, SettingsError
+from ..errors import BatchError, ImageError, SettingsError
+from ..files import is_inside
 from ..places import are_one
 from .folders import Source
 from .items import Item, Outcome
@@ -37,7 +38,7 @@ class Todo:
 
 
 def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
-    """Raises what the source raises."""
+    """Raises what the source raises, and BatchError for a journal that leads elsewhere."""
     known: dict[str, Item] = {}
     remaining: list[Item] = []
     failed: list[Item] = []
@@ -54,7 +55,7 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
             skipped += 1
         else:
             remaining.append(item)
-    pending = [known.get(name) or _as_noted(past.pending[name], source.root, sink.place) for name in past.pending]
+    pending = [known.get(name) or _as_noted(past.pending[name], source.root, sink) for name in past.pending]
     return Todo(pending, remaining, failed, skipped)
 
 
@@ -87,10 +88,15 @@ def _plain(path: Path) -> str:
     return os.path.normpath(path.absolute())
 
 
-def _as_noted(outcome: Outcome, root: Path, place: Path) -> Item:
-    """A picture that the source does not list any more, since it was moved, or is gone."""
+def _as_noted(outcome: Outcome, root: Path, sink: Sink) -> Item:
+    """A picture that the source does not list any more, since it was moved, or is gone. Raises BatchError where the
+    journal has it elsewhere: nothing is done there that the source does not ask for."""
     moved = outcome.plan.get("moved")
-    return Item(outcome.name, root / outcome.name if moved is None else place / moved)
+    folder, name = (root, outcome.name) if moved is None else (sink.place, str(moved))
+    if not is_inside(folder, folder / name):
+        problem = f'{sink.journal} tells of "{name}", which is neither in {folder} nor in the source'
+        raise BatchError(problem, "move it away to begin anew")
+    return Item(outcome.name, folder / name)
 
 
 @dataclass(frozen=True)

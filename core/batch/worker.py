@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import BatchError, SettingsError, UnrenderError
+from ..files import read_own
 from ..settings import Mode, Settings
 from .ahead import CHUNK
 from .append import replace_file, writing
@@ -28,6 +29,7 @@ _MOST_IN_A_SHARD = 64 * CHUNK
 _LEAST_SHARDS = 2  # a single one would have the names, and the lock, of a run that is not shared
 _ENOUGH_SHARDS = 256
 """So many that the last ones to end keep few workers waiting; beyond that shards grow rather than become more."""
+_LONGEST_COUNT = 20
 LOST_LOCK_SECONDS = 120.0
 """After which network file systems let go of what a lost machine held."""
 
@@ -85,9 +87,13 @@ class ShardsNote:
                 "name a place that all nodes of the cluster have under one path",
             )
 
+    def _read(self) -> bytes:
+        with read_own(self._path) as file:
+            return file.read(_LONGEST_COUNT)
+
     def _noted(self) -> int:
         try:
-            return Shard(_LEAST_SHARDS, int(self._path.read_text())).count
+            return Shard(_LEAST_SHARDS, int(self._read())).count
         except (ValueError, SettingsError) as error:
             raise BatchError(f"{self._path} holds no number of shards", "move it away to begin anew") from error
 

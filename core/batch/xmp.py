@@ -6,12 +6,14 @@ packet already, which may hold more than is known here, gets a file beside the c
 
 from __future__ import annotations
 
+import errno
 import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..files import is_inside
 from ..metadata.xmp import xmp_packet
 from .items import Item, Outcome
 from .sinks import Chosen, Existing, FilesSink
@@ -33,12 +35,14 @@ class DescribedCopySink(FilesSink):
     where = "folder"
     ways = ("skip", "overwrite")
     usual = "skip"
+    plans = ("text",)
 
     def __init__(self, folder: Path, existing: Existing = "skip", template: Template | None = None) -> None:
         super().__init__(folder, self.output)
         self.produces = folder
         self._existing = existing
         self._template = template or Template()
+        self._made: set[Path] = set()
         self.anew_is_harmless = True
 
     @classmethod
@@ -61,7 +65,11 @@ class DescribedCopySink(FilesSink):
 
     def write(self, item: Item, outcome: Outcome) -> None:
         target = self.target(item)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.parent not in self._made:
+            if not is_inside(self.place, target):
+                raise OSError(errno.EXDEV, f"a link leads from {target.parent} out of {self.place}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(target.parent)
         data = item.read()
         described = with_description(data, outcome.plan["text"])
         if described is None:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..files import refuse_endless
+
 LEAST_CAPTIONS = 20
 """Fewer are no measure of how well a caption could suit."""
 
@@ -26,8 +28,10 @@ class Mismatch(NamedTuple):
 
 def caption_beside(picture: Path) -> str:
     """The text in PICTURE.txt; "" where there is none that can be read."""
+    path = picture.with_suffix(".txt")
     try:
-        return picture.with_suffix(".txt").read_text(encoding="utf-8-sig").strip()
+        refuse_endless(path)
+        return path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 

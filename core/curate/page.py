@@ -14,6 +14,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from ..errors import ImageError
+from ..files import write_whole
 from ..index.turns import LEFT
 from ..printable import printable
 from .findings import Finding, Kind, Report
@@ -50,7 +51,7 @@ figcaption span { color: var(--faint); display: block }
 def write_page(report: Report, path: Path) -> None:
     """Raises OSError. Names lead to the pictures where they are, seen from the page."""
     parts = [_head(report), *_sections(report, path.parent)]
-    path.write_text("\n".join([*parts, "</body>", "</html>", ""]), encoding="utf-8", errors="replace")
+    write_whole(path, "\n".join([*parts, "</body>", "</html>", ""]).encode(errors="replace"))
 
 
 def _head(report: Report) -> str:

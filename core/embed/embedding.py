@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
+from ..files import replace_whole
 from ..foreign import FLOATS, Header, Unreadable, header_of, loaded_tensors, read_header, read_tensors, shown
 from .families import FAMILIES, Family
 
@@ -79,12 +79,9 @@ class PromptEmbedding:
     def save(self, path: Path | str) -> None:
         """Writes one safetensors file, whole or not at all. Raises EmbeddingError where it cannot be written."""
         path = Path(path).expanduser()
-        unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
         try:
-            unfinished.write_bytes(self.to_bytes())
-            unfinished.replace(path)
+            replace_whole(path, self.to_bytes())
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise EmbeddingError(f"{path} cannot be written ({error.strerror})", "choose another place") from error
 
     @classmethod

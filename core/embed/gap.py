@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..cures import Give
 from ..errors import ModelError, SettingsError
+from ..files import replace_whole
 from ..foreign import Unreadable, read_header, read_tensors
 
 ENOUGH_PICTURES = 40
@@ -42,10 +43,11 @@ class GapCorrection:
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         spread = torch.tensor([self.spread], dtype=torch.float64)
-        save_file({"centre": self.centre.cpu(), "spread": spread}, str(path), {"pictures": str(self.pictures)})
+        tensors = {"centre": self.centre.cpu(), "spread": spread}
+        replace_whole(path, save(tensors, {"pictures": str(self.pictures)}))
 
     @classmethod
     def load(cls, path: Path) -> GapCorrection:

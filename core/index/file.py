@@ -15,6 +15,7 @@ import numpy as np
 from ..batch.append import HIDDEN, replace_file
 from ..cures import Choose, Give, Take
 from ..errors import IndexFileError, SettingsError
+from ..files import NotAFileError, refuse_other
 from ..foreign import Header, Unreadable, parsed_json, read_header, read_tensors
 
 if TYPE_CHECKING:
@@ -117,7 +118,10 @@ def changing(path: Path) -> Iterator[None]:
 
     lock = FileLock(str(path.with_name(f".{path.name}.lock")))
     try:
+        if path.parent.name == HIDDEN and path.parent.is_symlink():
+            raise NotAFileError(path.parent, path.parent.lstat().st_mode)
         path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_other(Path(lock.lock_file))
         lock.acquire(timeout=0)
     except Timeout as error:
         raise IndexFileError(f"Another run is changing the index {path}", "wait until it is done") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..cures import Choose
 from ..errors import PhraseError
+from ..files import refuse_endless
 from .category import NEGATIVE, POSITIVE, Category, Vocabulary, artist_phrases
 from .peers import SOURCES
 
@@ -104,6 +105,7 @@ def read_phrases(path: Path) -> tuple[str, ...]:
     if path.stat().st_size > _LARGEST_FILE:
         raise PhraseError(f"{path} is larger than 64 MiB, so it is no phrase list", "name another")
     try:
+        refuse_endless(path)
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PhraseError(f"{path} cannot be read as UTF-8 text ({error})", "save it as UTF-8") from error
