@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import LeaveOut
-from ..errors import ImageError, SettingsError
+from ..errors import ImageError, SettingsError, TextFileError
 from ..settings import Mode, Settings
 from .ahead import CHUNK, chunked, opened, usual_jobs
 from .append import CONCERNS_ALL, writing
@@ -161,7 +161,13 @@ class Batch:
         for item, outcome in self._found(chunk):
             if item.name in known:
                 continue
-            yield item, outcome if outcome.result is None else replace(outcome, plan=self._sink.plan(item, outcome))
+            yield item, outcome if outcome.result is None else self._with_plan(item, outcome)
+
+    def _with_plan(self, item: Item, outcome: Outcome) -> Outcome:
+        try:
+            return replace(outcome, plan=self._sink.plan(item, outcome))
+        except TextFileError as error:
+            return Outcome(item.name, None, str(error))
 
     def _found(self, chunk: Sequence[Opened]) -> Iterator[tuple[Item, Outcome]]:
         pictures = [picture for _, picture in chunk if not isinstance(picture, ImageError)]

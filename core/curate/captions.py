@@ -7,9 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import TextFileError
+from ..texts import read_known
+
 LEAST_CAPTIONS = 20
 """Fewer are no measure of how well a caption could suit."""
 
+_MOST_BYTES = 2**20
 _TOO_MANY = 0.1
 _TIE = 1e-5  # the same words beside many pictures
 _ROWS_AT_ONCE = 1024
@@ -27,8 +31,8 @@ class Mismatch(NamedTuple):
 def caption_beside(picture: Path) -> str:
     """The text in PICTURE.txt; "" where there is none that can be read."""
     try:
-        return picture.with_suffix(".txt").read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError):
+        return read_known(picture.with_suffix(".txt"), _MOST_BYTES).strip()
+    except TextFileError:
         return ""
 
 
