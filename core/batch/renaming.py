@@ -50,10 +50,12 @@ class RenameSink(FilesSink):
         return {"template": self._template.text}
 
     def make_way(self, items: Sequence[Item]) -> None:
-        """What an earlier run can be undone with keeps its place under a number. Raises SettingsError for pictures that
-        are no files of their own."""
+        """Raises SettingsError for pictures that are no files of their own."""
         for item in items:
             _ = item.file
+
+    def clear(self) -> None:
+        """What an earlier run can be undone with keeps its place under a number."""
         if not self.journal.exists() or not any(outcome.plan for outcome in outcomes(self.journal)):
             return
         number = 1

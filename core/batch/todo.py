@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Todo:
     """In a source's order. pending: of the chunk that was begun, with outcomes in the journal. remaining: not looked at
-    yet. failed_before: in earlier chunks, tried once more. skipped: how many need no prompt."""
+    yet. failed_before: in earlier chunks, tried once more. skipped: how many need no prompt. known: by name, those of
+    the source that are in the journal. root: the source's."""
 
     pending: list[Item]
     remaining: list[Item]
     failed_before: list[Item]
     skipped: int
+    known: Mapping[str, Item]
+    root: Path
 
     @property
     def total(self) -> int:
@@ -45,8 +48,8 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
     for item in told_apart(source, sink, past):
         if not shard.holds(item.name):
             continue
-        known[item.name] = item
         if item.name in past.pending or item.name in past.done:
+            known[item.name] = item
             continue
         if item.name in past.failures:
             failed.append(item)
@@ -54,8 +57,8 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
             skipped += 1
         else:
             remaining.append(item)
-    pending = [known.get(name) or _as_noted(past.pending[name], source.root, sink.place) for name in past.pending]
-    return Todo(pending, remaining, failed, skipped)
+    pending = [known.get(name) or as_noted(past.pending[name], source.root, sink.place) for name in past.pending]
+    return Todo(pending, remaining, failed, skipped, known, source.root)
 
 
 def told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
@@ -87,7 +90,7 @@ def _plain(path: Path) -> str:
     return os.path.normpath(path.absolute())
 
 
-def _as_noted(outcome: Outcome, root: Path, place: Path) -> Item:
+def as_noted(outcome: Outcome, root: Path, place: Path) -> Item:
     """A picture that the source does not list any more, since it was moved, or is gone."""
     moved = outcome.plan.get("moved")
     return Item(outcome.name, root / outcome.name if moved is None else place / moved)
