@@ -211,9 +211,11 @@ def _chart_file(names: list[str], options: argparse.Namespace, number: int) -> P
 
 def _plot(analysis: Analysis, pictures: list[Image], path: Path, dark: bool) -> None:
     from ..core.drawing.chart import draw_analysis, side_by_side
+    from ..core.places import replaced
 
     chart = draw_analysis(analysis, side_by_side(pictures), dark=dark, form=path.suffix[1:])
     try:
-        path.write_bytes(chart)
+        with replaced(path) as fresh:
+            fresh.write_bytes(chart)
     except OSError as error:
         raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

@@ -79,12 +79,15 @@ def run(options: argparse.Namespace) -> int:
 def _write(report: Report, folder: Path) -> Path:
     from ..core.batch.csv_lines import csv_lines
     from ..core.curate import write_page
+    from ..core.places import replaced
 
     page = folder / _PAGE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _TABLE).write_bytes(csv_lines(report.rows()))
-        write_page(report, page)
+        with replaced(folder / _TABLE) as fresh:
+            fresh.write_bytes(csv_lines(report.rows()))
+        with replaced(page) as fresh:
+            write_page(report, fresh)
     except OSError as error:
         raise UnrenderError(
             f"The report cannot be written to {folder} ({error.strerror})", "name another with -o"

@@ -74,7 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     quiet_libraries()
-    from ..core.places import check_folder
+    from ..core.places import check_folder, replaced
     from .progress import terminal_progress
 
     started = time.monotonic()
@@ -87,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
     with _engine(progress) as engine:
         for one in interrogate_all(engine, draw_subjects(options.count)):
             shown.append(one)
-            one.subject.picture.save(folder / f"picture-{len(shown)}.png")
+            with replaced(folder / f"picture-{len(shown)}.png") as fresh:
+                one.subject.picture.save(fresh)
             _write(describe(one, len(shown)))
         shown = render_all(engine, shown)
     sheet = folder / SHEET_NAME
@@ -163,6 +164,7 @@ def describe(shown: Shown, number: int) -> str:
 
 
 def _save_sheet(shown: list[Shown], path: Path) -> None:
+    from ..core.places import replaced
     from .sheet import Card, Entry, draw_sheet
 
     cards = [
@@ -176,7 +178,8 @@ def _save_sheet(shown: list[Shown], path: Path) -> None:
         )
         for one in shown
     ]
-    draw_sheet("From picture to prompt and back, on the embedded toy model", TOY, cards).save(path, optimize=True)
+    with replaced(path) as fresh:
+        draw_sheet("From picture to prompt and back, on the embedded toy model", TOY, cards).save(fresh, optimize=True)
 
 
 def _make_folder(folder: Path) -> Path:

@@ -26,6 +26,7 @@ def write_explanation(
     Raises SettingsError where `folder` cannot be written, ModelError for models that do not see by patches.
     """
     from ..core.drawing.overlay import draw_overlay, draw_strip
+    from ..core.places import replaced
 
     found = analysis.categories
     entries = found[0].top if len(found) == 1 else [category.top[0] for category in found if category.top]
@@ -36,7 +37,8 @@ def write_explanation(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, picture in drawn.items():
-            picture.save(folder / file)
+            with replaced(folder / file) as fresh:
+                picture.save(fresh)
     except OSError as error:
         raise SettingsError(f"--explain cannot write to {folder} ({error})", "give another folder") from error
     return [folder / file for file in drawn]

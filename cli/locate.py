@@ -90,9 +90,11 @@ def _show(name: str, location: Location, as_json: bool) -> None:
 
 def _plot(image: Image.Image, found: list[Location], path: Path, dark: bool) -> None:
     from ..core.drawing.overlay import draw_strip
+    from ..core.places import replaced
 
     strip = draw_strip(image, [location.heat for location in found], dark=dark)
     try:
-        strip.save(path)
+        with replaced(path) as fresh:
+            strip.save(fresh)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

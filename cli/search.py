@@ -109,8 +109,10 @@ def _show(found: Sequence[Found], options: argparse.Namespace) -> None:
 
 def _draw(query: str, found: Sequence[Found], path: Path) -> None:
     from ..core.index import draw_found
+    from ..core.places import replaced
 
     try:
-        draw_found(query, found).save(path)
+        with replaced(path) as fresh:
+            draw_found(query, found).save(fresh)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--sheet cannot be written to {path} ({error})", "give one such as found.png") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..core.embed.kinds import MIXES, PROJECTIONS
 from ..core.errors import SettingsError, UnrenderError
-from ..core.places import check_file, check_folder
+from ..core.places import check_file, check_folder, replaced
 from ..core.variation import DEFAULT_CHECKPOINT
 from . import engine_options
 from .pictures import expand, read_picture
@@ -145,7 +145,8 @@ def run(options: argparse.Namespace) -> int:
         for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                made.image.save(place, pnginfo=png_texts(made.infotext))
+                with replaced(place) as fresh:
+                    made.image.save(fresh, pnginfo=png_texts(made.infotext))
             except OSError as error:
                 raise UnrenderError(f"{place} cannot be written ({error.strerror})", "choose another place") from error
             remark = made.remark

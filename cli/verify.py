@@ -173,10 +173,14 @@ def _pictures_in(folder: Path, most: int) -> Sequence[Image]:
 
 
 def _write(folder: Path, values: dict, sheet: Image | None) -> None:
+    from ..core.places import replaced
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _REPORT).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        with replaced(folder / _REPORT) as fresh:
+            fresh.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         if sheet is not None:
-            sheet.save(folder / _SHEET, optimize=True)
+            with replaced(folder / _SHEET) as fresh:
+                sheet.save(fresh, optimize=True)
     except OSError as error:
         raise UnrenderError(f"The report cannot be written to {folder} ({error.strerror})", "name another") from error

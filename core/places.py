@@ -1,9 +1,12 @@
-"""Where results go, looked at before the work that makes them. Nothing is made or touched."""
+"""Where results go: looked at before the work that makes them, when nothing is made or touched, and written whole."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import stat
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import SettingsError
@@ -56,3 +59,20 @@ def are_one(path: Path, other: str | os.PathLike[str]) -> bool:
         return path.samefile(other)
     except OSError:
         return False
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A new file to write, of the same suffix, that takes the place of what is there when it is whole; what is there
+    stays where it does not become so. A pipe or a device is written itself. Raises OSError."""
+    path = Path(os.path.realpath(path.expanduser()))
+    with suppress(OSError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            yield path
+            return
+    fresh = path.with_name(f".unrender-{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        yield fresh
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
