@@ -154,11 +154,13 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
         )
         with _told_when_stopped(kept=not options.dry_run):
             for outcome in batch:
+                _tell(batch.remarks)
                 if outcome.result is None:
                     complain(outcome.error)
                 elif options.dry_run:
                     sys.stdout.write(f"{outcome.name}\t{sink.shown(outcome)}\n")
                     sys.stdout.flush()
+    _tell(batch.remarks)
     return batch
 
 
@@ -174,9 +176,16 @@ def _run_on_ray(options: argparse.Namespace, source: Source, sink_of: SinkOfShar
     batch = RayBatch(settings, source, sink_of, options.mode, **how)
     with _told_when_stopped():
         for done in batch:
+            _tell(list(done.remarks))
             for failure in done.failures:
                 complain(failure.error)
     return batch
+
+
+def _tell(remarks: list[str]) -> None:
+    """Each once."""
+    while remarks:
+        complain(remarks.pop(0))
 
 
 @contextmanager

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import SettingsError
-from ..core.files import refuse_endless
+from ..core.errors import SettingsError, TextFileError
 from ..core.phrases import POSITIVE
 from ..core.presets import PRESETS, TARGETS
 from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
+from ..core.texts import read_known
 
 _MICRO = "micro"
 
@@ -225,10 +225,8 @@ def _size(text: str) -> int:
 def _excluded(text: str) -> list[str]:
     if not text.startswith("@"):
         return [text]
-    path = Path(text[1:])
     try:
-        refuse_endless(path)
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the phrases to exclude cannot be read from {path}: {error}") from error
+        lines = read_known(Path(text[1:])).splitlines()
+    except TextFileError as error:
+        raise SettingsError(f"The phrases to exclude cannot be read: {error.problem}", *error.cures) from error
     return [line.strip() for line in lines if line.strip()]

@@ -174,6 +174,7 @@ def _pictures_in(folder: Path, most: int) -> Sequence[Image]:
 
 
 def _write(folder: Path, values: dict, sheet: Image | None) -> None:
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / _REPORT, f"{json.dumps(values, indent=1)}\n".encode())

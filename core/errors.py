@@ -38,6 +38,10 @@ class NotOnHubError(ModelError):
     """The hub answered, and has no such file, or none in a format that is opened."""
 
 
+class TextFileError(UnrenderError):
+    """A text file cannot be read, is none, or its encoding cannot be told or lacks a letter."""
+
+
 class PhraseError(UnrenderError):
     """A vocabulary, category or phrase file is unknown or unusable."""
 

@@ -1,4 +1,4 @@
-"""Where results go, looked at before the work that makes them. Nothing is made or touched."""
+"""Where results go: looked at before the work that makes them, when nothing is made or touched, and written whole."""
 
 from __future__ import annotations
 

@@ -74,10 +74,10 @@ class _Within:
 
 def _summary(batch: Batch, seconds: float) -> str:
     if not batch.total:
-        return "No pictures are left to do."
+        return " ".join(["No pictures are left to do.", *batch.remarks])
     facts = [f"{batch.written:,} pictures in {seconds:,.0f} s"]
     if batch.skipped:
         facts.append(f"{batch.skipped:,} skipped because their text is there")
     if batch.errors is not None:
         facts.append(f"{batch.failed:,} failed, see {batch.errors}")
-    return "; ".join(facts) + "."
+    return " ".join(["; ".join(facts) + ".", *batch.remarks])

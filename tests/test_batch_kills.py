@@ -23,12 +23,14 @@ KINDS = {
     "txt-prepend": {"existing": "prepend"},
     "txt-skip": {"existing": "skip"},
     "csv": {},
+    "csv-overwrite": {"existing": "overwrite"},
     "jsonl": {},
     "parquet": {},
     "rename": {},
     "copy": {},
     "xmp": {},
     "tar": {},
+    "tar-overwrite": {"existing": "overwrite"},
 }
 PICTURES = 40
 
@@ -96,7 +98,14 @@ def assert_all_as_expected(folder, kind, expected, names):
         assert set(contents(folder.parent)) - {"pictures/errors.csv"} == names
 
 
+def plant(folder, kind):
+    """What an overwriting run finds in its place."""
+    if kind.endswith("-overwrite"):
+        (folder / f"desc.{kind.split('-')[0]}").write_bytes(b"an old one\n" * 1000)
+
+
 def compare(folder, kind, mode, kills):
+    plant(folder, kind)
     names = set(contents(folder.parent))
     expected, seconds = undisturbed(folder, kind, mode)
     assert any(name.endswith("errors.csv") for name in expected)
@@ -160,7 +169,7 @@ def ended_at(step, folder, kind):
         os._exit(1)
 
 
-OFTEN = ("rename",)
+OFTEN = ("rename", "csv-overwrite")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +180,7 @@ def test_a_run_may_end_at_any_step(tmp_path, kind, monkeypatch):
     monkeypatch.setattr("unrender.core.batch.ahead.CHUNK", 2)
     monkeypatch.setattr("unrender.core.batch.run.CHUNK", 2)
     folder = draw(tmp_path / "input" / "pictures", 3, broken=1)
+    plant(folder, kind)
     names = set(contents(folder.parent))
     expected, _ = undisturbed(folder, kind, "fast")
     for step in range(1, 1000):

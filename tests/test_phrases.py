@@ -76,7 +76,7 @@ def test_unusable_folders_get_a_sentence(tmp_path):
     with pytest.raises(PhraseError, match="holds no phrase"):
         load_vocabulary(write(tmp_path / "blank", flavors="\n \n"))
     latin = write(tmp_path / "latin")
-    (latin / "flavors.txt").write_bytes("Caf\xe9".encode("latin-1"))
+    (latin / "flavors.txt").write_bytes("кошка".encode("cp1251"))
     with pytest.raises(PhraseError, match="UTF-8"):
         load_vocabulary(latin)
 

@@ -54,11 +54,14 @@ class RenameSink(FilesSink):
         return {"template": self._template.text}
 
     def make_way(self, items: Sequence[Item]) -> None:
-        """What an earlier run can be undone with keeps its place under a number. Raises SettingsError for pictures that
-        are no files of their own, or elsewhere: a journal tells of nothing outside its folder."""
+        """Raises SettingsError for pictures that are no files of their own, or elsewhere: a journal tells of nothing
+        outside its folder."""
         for folder in {item.file.parent: None for item in items}:
             if not is_inside(self.place, folder / "picture"):
                 raise SettingsError(f"Pictures in {folder} are outside of {self.place}", "rename each folder by itself")
+
+    def clear(self) -> None:
+        """What an earlier run can be undone with keeps its place under a number."""
         if not self.journal.exists() or not any(outcome.plan for outcome in outcomes(self.journal)):
             return
         number = 1

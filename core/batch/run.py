@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import LeaveOut
-from ..errors import ImageError, SettingsError
+from ..errors import ImageError, SettingsError, TextFileError
 from ..settings import Mode, Settings
+from .again import results_before, set_aside
 from .ahead import CHUNK, chunked, opened, usual_jobs
 from .append import CONCERNS_ALL, writing
 from .columns import described
@@ -42,7 +43,8 @@ class Batch:
     resume: goes on with an earlier run of the same sink. dry_run: writes nothing. shard: the part that is this
     machine's. jobs: threads that decode; what suits the machine when absent.
     total, skipped: pictures to do, and those that need no prompt, known once iterating has begun.
-    written, failed: so far. errors: the list of failures, None without one.
+    written, failed: so far. errors: the list of failures, None without one. remarks: sentences on what was found that
+    the run had not left so.
     patience: seconds to wait where another run is at work on the same.
     Raises, while iterating, BatchError, ModelError, PhraseError, SettingsError, or Cancelled, all results until then
     being kept. A picture that cannot be read or written is an outcome.
@@ -81,6 +83,7 @@ class Batch:
         self._patience = patience
         self.total = self.skipped = self.written = self.failed = 0
         self.errors: Path | None = None
+        self.remarks: list[str] = []
 
     def __iter__(self) -> Iterator[Outcome]:
         self._engine.check(self._mode)
@@ -99,6 +102,7 @@ class Batch:
             work = self._todo(past)
             if past.asked is None:
                 self._sink.make_way(work.remaining)
+                self._sink.clear()
                 with writing(self._sink.journal):
                     self._sink.journal.unlink(missing_ok=True)
         return past
@@ -112,9 +116,18 @@ class Batch:
         work = self._todo(past)
         if past.asked is None:
             self._sink.make_way(work.remaining)
+        yield from self._counted(self._kept(asked, past, work))
+
+    def _kept(self, asked: Mapping[str, Any], past: Past, work: Todo) -> Generator[Outcome, None, None]:
+        """Each outcome once it is safe. Of a fresh run nothing is touched before there is a first result: the model may
+        not load."""
+        portions = self._portions(work)
+        if past.asked is None:
+            portions = _after_a_result(portions)
+            self._sink.clear()
         failures = FailureList(self._sink, self._shard.label, past.failures)
         with contextlib.closing(Journal(self._sink.journal, asked, past)) as journal:
-            for outcome in self._counted(chain(self._begun(past, work, journal), self._recorded(work, journal))):
+            for outcome in chain(self._begun(past, work, journal), self._recorded(portions, journal)):
                 failures.take(outcome)
                 self.errors = failures.path if len(failures) else None
                 yield outcome
@@ -130,18 +143,29 @@ class Batch:
 
     def _begun(self, past: Past, work: Todo, journal: Journal) -> Iterator[Outcome]:
         """After a kill, does once more what may have been left half done; gives what cannot be written any more."""
-        if past.marked:
-            try:
-                self._sink.restore(past.state)
-            except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise strange(journal.path, f"The last mark in {journal.path}") from error
-        else:
+        pending = [(item, past.pending[item.name]) for item in work.pending]
+        pending = [(item, outcome) for item, outcome in pending if outcome.result is not None]
+        if not past.marked:
             self._sink.start()
             journal.mark(self._sink.state())
-        for item in work.pending:
-            outcome = past.pending[item.name]
-            if outcome.result is not None and (again := self._put(item, outcome, journal)).result is None:
+        elif not self._as_left(past, pending, journal):
+            self.remarks.append(set_aside(self._sink))
+            self._sink.start()  # no mark before the next chunk's: until then all is done once more after a kill
+            pending = chain(results_before(self._sink, past, work), pending)
+        for item, outcome in pending:
+            if (again := self._put(item, outcome, journal)).result is None:
                 yield again
+
+    def _as_left(self, past: Past, pending: Iterable[tuple[Item, Outcome]], journal: Journal) -> bool:
+        """Goes on from the last mark where what was written is still as the run left it. Raises BatchError, also for a
+        mark that no run makes."""
+        try:
+            if not self._sink.is_as_left(past.state, pending):
+                return False
+            self._sink.restore(past.state)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise strange(journal.path, f"The last mark in {journal.path}") from error
+        return True
 
     def _chunks(self, work: Todo) -> Iterator[list[Opened]]:
         """A chunk that was begun holds the same pictures again: what a model makes of one depends, in the last bits, on
@@ -151,22 +175,36 @@ class Batch:
         chunks = chain([begun] if begun else [], chunked(later), chunked(work.failed_before))
         return opened(chunks, self._jobs)
 
-    def _recorded(self, work: Todo, journal: Journal) -> Iterator[Outcome]:
+    def _portions(self, work: Todo) -> Iterator[list[tuple[Item, Outcome]]]:
+        """What is to be in the journal at once, and an empty list where a chunk ends."""
         known = {item.name for item in work.pending}
         size = 1 if self._mode in _SEARCHING else CHUNK
         for chunk in self._chunks(work):
             found = iter(self._planned(chunk, known))
             while portion := list(islice(found, size)):
-                journal.add(outcome for _, outcome in portion)
-                for item, outcome in portion:
-                    yield self._put(item, outcome, journal)
-            journal.mark(self._sink.state())
+                yield portion
+            yield []
+
+    def _recorded(self, portions: Iterable[list[tuple[Item, Outcome]]], journal: Journal) -> Iterator[Outcome]:
+        for portion in portions:
+            if not portion:
+                journal.mark(self._sink.state())
+                continue
+            journal.add(outcome for _, outcome in portion)
+            for item, outcome in portion:
+                yield self._put(item, outcome, journal)
 
     def _planned(self, chunk: Sequence[Opened], known: Iterable[str] = ()) -> Iterator[tuple[Item, Outcome]]:
         for item, outcome in self._found(chunk):
             if item.name in known:
                 continue
-            yield item, outcome if outcome.result is None else replace(outcome, plan=self._sink.plan(item, outcome))
+            yield item, outcome if outcome.result is None else self._with_plan(item, outcome)
+
+    def _with_plan(self, item: Item, outcome: Outcome) -> Outcome:
+        try:
+            return replace(outcome, plan=self._sink.plan(item, outcome))
+        except TextFileError as error:
+            return Outcome(item.name, None, str(error))
 
     def _found(self, chunk: Sequence[Opened]) -> Iterator[tuple[Item, Outcome]]:
         pictures = [picture for _, picture in chunk if not isinstance(picture, ImageError)]
@@ -193,8 +231,9 @@ class Batch:
             journal.add([outcome])
         return outcome
 
-    def _counted(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        with self._engine.progress.task("Describing pictures", self.total, "pictures") as task:
+    def _counted(self, outcomes: Generator[Outcome, None, None]) -> Iterator[Outcome]:
+        shown = self._engine.progress.task("Describing pictures", self.total, "pictures")
+        with contextlib.closing(outcomes), shown as task:
             for outcome in outcomes:
                 if outcome.result is None:
                     self.failed += 1
@@ -210,6 +249,16 @@ class Batch:
         folder = hashlib.sha256(os.fsencode(self._sink.place.resolve())).hexdigest()[:16]
         run = {"mode": self._mode, "shard": self._shard.label, "chunk": CHUNK, "folder": folder}
         return {**run, "output": {"kind": self._sink.label, **self._sink.asked}, "settings": settings}
+
+
+def _after_a_result(portions: Iterator[list[tuple[Item, Outcome]]]) -> Iterator[list[tuple[Item, Outcome]]]:
+    """The same, held back until there is a result among them, or no more to come."""
+    held = []
+    for portion in portions:
+        held.append(portion)
+        if any(outcome.result is not None for _, outcome in portion):
+            break
+    return chain(held, portions)
 
 
 def _values(settings: Settings) -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -94,13 +94,28 @@ class Sink:
         return None
 
     def make_way(self, items: Sequence[Item]) -> None:
-        """Before a fresh run over the items. Raises SettingsError or BatchError where something is in its way."""
+        """Before a fresh run over the items, when no model is known to load yet: touches nothing. Raises SettingsError
+        or BatchError where something is in the run's way."""
+
+    def clear(self) -> None:
+        """Once a fresh run has a first result: gives another name to what its journal would replace. Raises
+        BatchError."""
 
     def start(self) -> None:
         """Begins, replacing what an unfinished start left. Raises BatchError."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state` returned. Raises BatchError."""
+
+    def is_as_left(self, state: Mapping[str, Any], pending: Iterable[tuple[Item, Outcome]]) -> bool:
+        """Whether what was written is what a run left that came to this state, and to some of the pending results after
+        it. Where it is not, `set_aside`, `start`, and a `write` of every result take the place of `restore`. Raises
+        BatchError."""
+        return True
+
+    def set_aside(self) -> Path:
+        """Keeps what is not as the run left it under another name, which is returned. Raises BatchError."""
+        raise NotImplementedError
 
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         """What `write` is going to do, in JSON's types. "moved" names the picture's path within `place` after it."""

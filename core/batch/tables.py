@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..cures import Choose, Give, Take
 from ..errors import BatchError
-from .append import AppendFile
+from .append import HIDDEN
 from .columns import Column
 from .csv_lines import csv_lines
+from .growing import GrowingTable, begins_with, kept_beside, state_of
 from .items import Item, Outcome
 from .journal import outcomes
 from .sinks import Chosen, Sink
@@ -19,16 +21,21 @@ from .template import Template
 
 
 class TableSink(Sink):
-    """A file that grows by a row for each picture. replace: whether one that is there may be overwritten."""
+    """A file that grows by a row for each picture. replace: whether one that is there may be overwritten: it is, as a
+    whole, when the new one is complete.
+
+    ending: what comes after the last row."""
 
     where = "file"
     ways = ("overwrite",)
+    ending = b""
 
     def __init__(self, path: Path, replace: bool = False) -> None:
         super().__init__(path.parent, path.name)
         self.path = path
         self._replace = replace
-        self._file: AppendFile | None = None
+        self._beside = path.parent / HIDDEN / f"{path.name}.new"
+        self._table: GrowingTable | None = None
 
     def header(self) -> bytes:
         return b""
@@ -37,35 +44,56 @@ class TableSink(Sink):
         """For an outcome with a result."""
         raise NotImplementedError
 
+    def rows(self, item: Item, outcome: Outcome) -> bytes:
+        """What `write` appends. Raises OSError."""
+        return self.row(outcome)
+
     def make_way(self, items: Sequence[Item]) -> None:
         refuse_existing(self.path, self._replace)
 
     def start(self) -> None:
-        self._file = AppendFile(self.path, anew=True)
-        self._file.append(self.header())
+        self._table = GrowingTable(self._beside if self.path.exists() else self.path)
+        self._table.append(self.header())
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if not self.path.exists():
-            problem = f"{self.path}, which the run wrote, is gone"
+        self._table = GrowingTable(self._left_at(state), state["size"])
+
+    def is_as_left(self, state: Mapping[str, Any], pending: Iterable[tuple[Item, Outcome]]) -> bool:
+        path = self._left_at(state)
+        if not path.exists():
+            problem = f"{path}, which the run wrote, is gone"
             raise BatchError(problem, "bring it back", f"move {self.journal} away")
-        self._file = AppendFile(self.path, anew=False)
-        self._file.truncate(state["size"])
+        rows = (self.rows(item, outcome) for item, outcome in pending)
+        return begins_with(path, state["size"], state.get("digest", ""), chain(rows, [self.ending]))
+
+    def set_aside(self) -> Path:
+        return kept_beside(self.path)
 
     def write(self, item: Item, outcome: Outcome) -> None:
-        self._open.append(self.row(outcome))
+        self._open.append(self.rows(item, outcome))
 
     def state(self) -> Mapping[str, Any]:
-        self._open.sync()
-        return {"size": self._open.size}
+        """As it was before what ends it, where a later run goes on."""
+        state = self._open.state()
+        return state if self._open.path == self.path else {**state, "beside": True}
+
+    def finish(self) -> None:
+        self._open.end(self.ending)
+        if self._open.path != self.path:
+            self._open.become(self.path)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._table is not None:
+            self._table.close()
+
+    def _left_at(self, state: Mapping[str, Any]) -> Path:
+        """The new one that has not replaced an old one yet, or else the table itself."""
+        return self._beside if state.get("beside") and self._beside.exists() else self.path
 
     @property
-    def _open(self) -> AppendFile:
-        assert self._file is not None, "start or restore comes first"
-        return self._file
+    def _open(self) -> GrowingTable:
+        assert self._table is not None, "start or restore comes first"
+        return self._table
 
 
 class CsvSink(TableSink):
@@ -137,6 +165,7 @@ class ParquetSink(Sink):
         self.path = path
         self.columns = columns
         self._replace = replace
+        self._written: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, chosen: Chosen) -> ParquetSink:
@@ -152,14 +181,27 @@ class ParquetSink(Sink):
         parquet.check_package()
         refuse_existing(self.path, self._replace)
 
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._written = dict(state)
+
+    def is_as_left(self, state: Mapping[str, Any], pending: Iterable[tuple[Item, Outcome]]) -> bool:
+        return not state or not self.path.exists() or begins_with(self.path, state["size"], state["digest"], ())
+
+    def set_aside(self) -> Path:
+        return kept_beside(self.path)
+
     def write(self, item: Item, outcome: Outcome) -> None:
         """Once the run is done."""
+
+    def state(self) -> Mapping[str, Any]:
+        return self._written
 
     def finish(self) -> None:
         from . import parquet
 
         found = (row_values(outcome) for outcome in outcomes(self.journal) if outcome.result)
         parquet.write(self.path, found, self.columns)
+        self._written = state_of(self.path)
 
 
 def row_values(outcome: Outcome) -> dict[str, Any]:

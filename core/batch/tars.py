@@ -19,7 +19,6 @@ from .template import Template
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_END = bytes(2 * tarfile.BLOCKSIZE)
 _TEXT = "txt"
 
 
@@ -89,11 +88,11 @@ class TarSink(TableSink):
     summary = "a WebDataset tar file"
     details = "each sample of a WebDataset as it was, and its prompt as txt"
     plans = ("text",)
+    ending = bytes(2 * tarfile.BLOCKSIZE)
 
     def __init__(self, path: Path, replace: bool = False, template: Template | None = None) -> None:
         super().__init__(path, replace)
         self._template = template or Template()
-        self._samples_end: int | None = None
 
     @classmethod
     def of(cls, chosen: Chosen) -> TarSink:
@@ -109,19 +108,11 @@ class TarSink(TableSink):
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         return {"text": self._template.fill(outcome)}
 
-    def write(self, item: Item, outcome: Outcome) -> None:
+    def rows(self, item: Item, outcome: Outcome) -> bytes:
         parts = item.members() if isinstance(item, Sample) else [(item.suffix.lstrip("."), item.read())]
         told = [part for part in parts if part[0] != _TEXT]
         told.append((_TEXT, outcome.plan["text"].encode(errors="surrogateescape")))
-        self._open.append(b"".join(_member(f"{_key(item)}.{ending}", data) for ending, data in told))
-
-    def state(self) -> Mapping[str, Any]:
-        state = super().state()
-        return state if self._samples_end is None else {"size": self._samples_end}
-
-    def finish(self) -> None:
-        self._samples_end = self._open.size  # where a later run goes on
-        self._open.append(_END)
+        return b"".join(_member(f"{_key(item)}.{ending}", data) for ending, data in told)
 
 
 def split_key(name: str) -> tuple[str, str]:

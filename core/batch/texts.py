@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..cures import Choose
-from ..errors import SettingsError
+from ..errors import SettingsError, TextFileError
+from ..texts import UTF_8, Coding, appended, prepended, read_coded
 from .items import Item, Outcome
 from .sinks import EXISTING, Chosen, Existing, FilesSink
 from .template import Template
@@ -47,16 +50,37 @@ class TextSink(FilesSink):
         return text_path(item)
 
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
-        text = self._template.fill(outcome)
-        if self._existing in ("prepend", "append"):
-            path = text_path(item)
-            before = path.read_text(encoding="utf-8-sig", errors="surrogateescape").strip() if path.is_file() else ""
-            parts = [text, before] if self._existing == "prepend" else [before, text]
-            text = ", ".join(part for part in parts if part)
-        return {"text": text}
+        text, path = self._template.fill(outcome), text_path(item)
+        if self._existing not in ("prepend", "append") or not path.exists():
+            _bytes(text, UTF_8, path)
+            return {"text": text}
+        before, coding = read_coded(path)
+        text = appended(before, text) if self._existing == "append" else prepended(before, text)
+        _bytes(text, coding, path)
+        told = {} if coding == UTF_8 else {"coding": coding.label}
+        return {"text": text, **told, "before": _digest(path.read_bytes())}
 
     def write(self, item: Item, outcome: Outcome) -> None:
-        self.put(text_path(item), outcome.plan["text"].encode(errors="surrogateescape"))
+        path, plan = text_path(item), outcome.plan
+        data = _bytes(plan["text"], Coding.labelled(plan.get("coding", UTF_8.label)), path)
+        if self._existing != "overwrite" and path.exists() and (there := path.read_bytes()) != data:
+            if self._existing == "skip":
+                return  # somebody wrote one meanwhile
+            if plan.get("before", "") != _digest(there):
+                raise OSError(errno.EBUSY, "its text has been changed meanwhile")
+        self.put(path, data)
+
+
+def _bytes(text: str, coding: Coding, path: Path) -> bytes:
+    try:
+        return coding.encoded(text)
+    except UnicodeEncodeError as error:
+        problem = f"{path} cannot hold {text[error.start]!a} in its encoding"
+        raise TextFileError(problem, "save it as UTF-8") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def text_path(item: Item) -> Path:

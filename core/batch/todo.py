@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Todo:
     """In a source's order. pending: of the chunk that was begun, with outcomes in the journal. remaining: not looked at
-    yet. failed_before: in earlier chunks, tried once more. skipped: how many need no prompt."""
+    yet. failed_before: in earlier chunks, tried once more. skipped: how many need no prompt. known: by name, those of
+    the source that are in the journal. root: the source's."""
 
     pending: list[Item]
     remaining: list[Item]
     failed_before: list[Item]
     skipped: int
+    known: Mapping[str, Item]
+    root: Path
 
     @property
     def total(self) -> int:
@@ -46,8 +49,8 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
     for item in told_apart(source, sink, past):
         if not shard.holds(item.name):
             continue
-        known[item.name] = item
         if item.name in past.pending or item.name in past.done:
+            known[item.name] = item
             continue
         if item.name in past.failures:
             failed.append(item)
@@ -55,8 +58,8 @@ def todo(source: Source, sink: Sink, shard: Shard, past: Past) -> Todo:
             skipped += 1
         else:
             remaining.append(item)
-    pending = [known.get(name) or _as_noted(past.pending[name], source.root, sink) for name in past.pending]
-    return Todo(pending, remaining, failed, skipped)
+    pending = [known.get(name) or as_noted(past.pending[name], source.root, sink) for name in past.pending]
+    return Todo(pending, remaining, failed, skipped, known, source.root)
 
 
 def told_apart(source: Source, sink: Sink, past: Past) -> Iterator[Item]:
@@ -88,7 +91,7 @@ def _plain(path: Path) -> str:
     return os.path.normpath(path.absolute())
 
 
-def _as_noted(outcome: Outcome, root: Path, sink: Sink) -> Item:
+def as_noted(outcome: Outcome, root: Path, sink: Sink) -> Item:
     """A picture that the source does not list any more, since it was moved, or is gone. Raises BatchError where the
     journal has it elsewhere: nothing is done there that the source does not ask for."""
     moved = outcome.plan.get("moved")

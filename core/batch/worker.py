@@ -41,13 +41,14 @@ class SinkOfShard(Protocol):
 @dataclass(frozen=True)
 class ShardDone:
     """What became of a shard. written: by this run. skipped: since their prompt was there. failures: each with its
-    reason. error: what kept the shard from being finished."""
+    reason. error: what kept the shard from being finished. remarks: as `Batch` has them."""
 
     shard: Shard
     written: int = 0
     skipped: int = 0
     failures: tuple[Outcome, ...] = ()
     error: UnrenderError | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -140,4 +141,5 @@ class Describer:
             pass
         past = read_past(sink.journal)
         failures = tuple(Outcome(name, None, reason) for name, reason in past.failures.items())
-        return ShardDone(work.shard, len(past.done) - work.before, batch.skipped, failures)
+        written = len(past.done) - work.before
+        return ShardDone(work.shard, written, batch.skipped, failures, remarks=tuple(batch.remarks))

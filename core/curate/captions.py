@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..files import refuse_endless
+from ..errors import TextFileError
+from ..texts import read_known
 
 LEAST_CAPTIONS = 20
 """Fewer are no measure of how well a caption could suit."""
 
+_MOST_BYTES = 2**20
 _TOO_MANY = 0.1
 _TIE = 1e-5  # the same words beside many pictures
 _ROWS_AT_ONCE = 1024
@@ -28,11 +30,9 @@ class Mismatch(NamedTuple):
 
 def caption_beside(picture: Path) -> str:
     """The text in PICTURE.txt; "" where there is none that can be read."""
-    path = picture.with_suffix(".txt")
     try:
-        refuse_endless(path)
-        return path.read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError):
+        return read_known(picture.with_suffix(".txt"), _MOST_BYTES).strip()
+    except TextFileError:
         return ""
 
 

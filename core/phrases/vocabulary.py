@@ -8,8 +8,8 @@ from os import PathLike
 from pathlib import Path
 
 from ..cures import Choose
-from ..errors import PhraseError
-from ..files import refuse_endless
+from ..errors import PhraseError, TextFileError
+from ..texts import read_known
 from .category import NEGATIVE, POSITIVE, Category, Vocabulary, artist_phrases
 from .peers import SOURCES
 
@@ -24,7 +24,6 @@ EXTENDED = "extended"
 _READING_ORDER = sorted(POSITIVE, key=lambda name: name != "mediums")
 _ALIASES = {"trending": "sites", "trendings": "sites", "artist": "artists", "negatives": NEGATIVE}
 _FILE_NAME = re.compile(r"(?P<name>.+?)(\.top(?P<top>\d+))?\.txt", re.IGNORECASE)
-_LARGEST_FILE = 64 * 2**20
 
 
 def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUILT_IN_FOLDER) -> Vocabulary:
@@ -33,7 +32,7 @@ def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUIL
     name.
 
     Files are `NAME.txt`, or `NAME.topN.txt` as the webui has them (N phrases of it in a classic prompt), one phrase a
-    line, UTF-8. Artists are written as bare names and become "by NAME" and "inspired by NAME".
+    line, see `core.texts`. Artists are written as bare names and become "by NAME" and "inspired by NAME".
     Raises PhraseError when the folder or a file in it is unusable.
     """
     if source in SOURCES:
@@ -102,13 +101,10 @@ def _is_called(category: str, name: str) -> bool:
 
 def read_phrases(path: Path) -> tuple[str, ...]:
     """The lines of a phrase file, trimmed, none blank, none twice. Raises PhraseError when it is unusable."""
-    if path.stat().st_size > _LARGEST_FILE:
-        raise PhraseError(f"{path} is larger than 64 MiB, so it is no phrase list", "name another")
     try:
-        refuse_endless(path)
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PhraseError(f"{path} cannot be read as UTF-8 text ({error})", "save it as UTF-8") from error
+        text = read_known(path)
+    except TextFileError as error:
+        raise PhraseError(error.problem, *error.cures) from error
     phrases = tuple(dict.fromkeys(line for line in (raw.strip() for raw in text.splitlines()) if line))
     if not phrases:
         raise PhraseError(f"{path} holds no phrase", "write one a line or remove the file")
