@@ -11,11 +11,11 @@ import codecs
 import locale
 import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import TextFileError
+from .files import NotAFileError, refuse_endless
 
 MOST_BYTES = 64 * 2**20
 
@@ -91,11 +91,11 @@ def decoded(data: bytes, name: str | os.PathLike[str]) -> tuple[str, Coding]:
 def read_coded(path: Path, most: int = MOST_BYTES) -> tuple[str, Coding]:
     """Raises TextFileError (absent, too large, no text, no regular file)."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise TextFileError(f"{path} is no regular file", "name another")
+        refuse_endless(path)
+        with path.open("rb") as file:
             data = file.read(most + 1)
+    except NotAFileError as error:
+        raise TextFileError(f"{path} is left alone, because {error}", "name a text file") from error
     except OSError as error:
         raise TextFileError(f"{path} cannot be read ({error.strerror})", "see to it") from error
     if len(data) > most:
