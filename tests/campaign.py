@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from file_readers import READERS, Reader
-from mutations import Files, mutated
+from file_readers import READERS
+from mutations import Files, Reader, mutated
 from watching import CPU_SECONDS, MEMORY, Findings, watched
 
 _PORTION = 20_000
@@ -50,6 +50,7 @@ def _laid_out(files: Files, scratch: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     return folder
 

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from file_seeds import SEEDS, Seed
-from mutations import Files
+from batch_readers import BATCH_READERS
+from mutations import Files, Reader
 from picture_seeds import picture_seeds
-
-
-class Reader(NamedTuple):
-    """read: given the folder with a seed's files. costly: it takes long to read one. only: the files to change."""
-
-    name: str
-    seeds: Callable[[], Sequence[Files]]
-    read: Callable[[Path], object]
-    costly: bool = False
-    only: tuple[str, ...] = ()
 
 
 def _pictures() -> list[Files]:
@@ -47,4 +36,7 @@ def _of_seed(seed: Seed) -> Reader:
     return Reader(seed.name, lambda: [files()], read, seed.dear, seed.changed)
 
 
-READERS = {reader.name: reader for reader in (Reader("pictures", _pictures, _open_picture), *map(_of_seed, SEEDS))}
+READERS = {
+    reader.name: reader
+    for reader in (Reader("pictures", _pictures, _open_picture), *map(_of_seed, SEEDS), *BATCH_READERS)
+}

@@ -12,10 +12,22 @@ import random
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 Files = Mapping[str, bytes]
-"""A file or a folder of some: names with what they hold."""
+"""What a folder holds: names, with slashes, and the bytes."""
+
+
+class Reader(NamedTuple):
+    """read: given the folder with a seed's files. costly: it takes long to read one. only: the files to change."""
+
+    name: str
+    seeds: Callable[[], Sequence[Files]]
+    read: Callable[[Path], object]
+    costly: bool = False
+    only: tuple[str, ...] = ()
+
 
 PNG = b"\x89PNG\r\n\x1a\n"
 _DEEP, _HUGE = "<deep>", "<huge>"
