@@ -16,6 +16,7 @@ from ..devices import pick_device
 from ..errors import ModelError
 from ..hub import Hub
 from ..hub.names import check_names
+from ..pretrained import WHOLE_AGAIN, load_whole
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, transformers_attribute
 
@@ -41,11 +42,8 @@ class Dino:
         folder = Path(name).expanduser()
         if not folder.is_dir():
             folder = (hub or Hub()).fetch(name, _FILES, progress, instead=WITHOUT_DINO)
-        try:
-            with quiet_transformers():
-                model = model_class.from_pretrained(folder, use_safetensors=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(f"{name} cannot be loaded as a DINOv2", Give("dino"), WITHOUT_DINO) from error
+        with quiet_transformers():
+            model = load_whole(model_class, folder, f"{name} cannot be loaded as a DINOv2", Give("dino"), WITHOUT_DINO)
         return cls(name, model.to(pick_device(device)))
 
     @torch.no_grad()
@@ -55,7 +53,10 @@ class Dino:
         for first in range(0, len(images), _BATCH):
             pixels = torch.stack([_prepared(image) for image in images[first : first + _BATCH]])
             parts.append(self._model(pixels.to(self._model.device)).pooler_output.float().cpu())
-        return torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+        features = torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+        if not bool(torch.isfinite(features).all()):
+            raise ModelError(f"{self.name} gives values that are no numbers", WHOLE_AGAIN, WITHOUT_DINO)
+        return features
 
 
 def check_dino(name: str) -> None:
