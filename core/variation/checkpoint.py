@@ -19,15 +19,16 @@ from ..devices import pick_device
 from ..embed.families import FAMILIES, Encoder, Family
 from ..embed.text_side import TextSide, whole_tower
 from ..errors import MissingPackageError, ModelError
-from ..foreign import Unreadable, few, first_line, library_reads, read_header
+from ..foreign import Unreadable, existing, few, first_line, library_reads, read_header, shown
 from ..hub import Hub
+from ..hub.names import is_local_name
 from ..micro import DIFFUSION_FOLDER
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, without_own_code
 from . import DEFAULT_CHECKPOINT, MICRO
 from .download import NOT_NEEDED, fetch_pipeline, fetch_settings
-from .single_file import SUFFIX, family_of_file
+from .single_file import family_of_file
 
 _RENDERED = [family for family in FAMILIES.values() if family.pipeline]
 
@@ -53,13 +54,13 @@ class Checkpoint:
         where, hub = pick_device(device), hub or Hub()
         diffusers = diffusers_module()
         options: dict[str, Any] = {"torch_dtype": torch.float32 if where.type == "cpu" else torch.float16}
-        path = DIFFUSION_FOLDER if name == MICRO else Path(name).expanduser()
-        if path.is_file():
+        path = DIFFUSION_FOLDER if name == MICRO else existing(name)
+        if path is not None and path.is_file():
             family, folder = family_of_file(path), path
             settings = fetch_settings(hub, family.settings, progress)
             read = partial(_from_file, diffusers, path, family, settings, options)
         else:
-            folder, variant = (path, None) if path.exists() else _fetched(hub, name, where.type != "cpu", progress)
+            folder, variant = (path, None) if path else _fetched(hub, name, where.type != "cpu", progress)
             read = partial(_from_folder, diffusers, name, folder, {**options, "variant": variant})
         with progress.task(f"Loading {name}"), _quiet(diffusers):
             pipeline = _read(name, read)
@@ -77,8 +78,10 @@ class Checkpoint:
 
 
 def _fetched(hub: Hub, name: str, half: bool, progress: Progress) -> tuple[Path, str | None]:
-    if name.count("/") != 1 or name.endswith(SUFFIX):
-        raise ModelError(f"There is no file or folder {name}, and a hub id has the form OWNER/NAME", "give either")
+    if name.count("/") != 1 or is_local_name(name):
+        raise ModelError(
+            f"There is no file or folder {shown(name)}, and a hub id has the form OWNER/NAME", "give either"
+        )
     return fetch_pipeline(hub, name, half, progress)
 
 

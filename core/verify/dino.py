@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from ..cures import Choose, Give, Install
 from ..devices import pick_device
 from ..errors import ModelError
+from ..foreign import existing
 from ..hub import Hub
 from ..hub.names import check_names
 from ..pretrained import WHOLE_AGAIN, load_whole
@@ -39,8 +39,8 @@ class Dino:
         """A folder in transformers' format, or a hub id. Raises ModelError, MissingPackageError, or Cancelled."""
         check_dino(name)
         model_class = transformers_attribute("Dinov2Model")
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
+        folder = existing(name)
+        if folder is None:
             folder = (hub or Hub()).fetch(name, _FILES, progress, instead=WITHOUT_DINO)
         with quiet_transformers():
             model = load_whole(model_class, folder, f"{name} cannot be loaded as a DINOv2", Give("dino"), WITHOUT_DINO)
@@ -63,8 +63,11 @@ def check_dino(name: str) -> None:
     """What is known to be wrong of a DINOv2 without a network. Raises ModelError, MissingPackageError."""
     if transformers_attribute("Dinov2Model") is None:
         raise ModelError("This transformers has no DINOv2", Install(("transformers",), "--upgrade"))
-    if not Path(name).expanduser().is_dir():
+    folder = existing(name)
+    if folder is None:
         check_names(name, ())
+    elif not folder.is_dir():
+        raise ModelError(f"{name} is a file", Give("dino", "the folder in transformers' format that holds a DINOv2"))
 
 
 def _prepared(image: Image.Image) -> Tensor:
