@@ -12,6 +12,7 @@ from torch import Tensor
 from ..cures import Choose, Give, Take
 from ..devices import in_portions
 from ..errors import ModelError, SettingsError
+from ..pretrained import WHOLE_AGAIN
 from ..settings import CaptionSettings
 from ..transformers_access import quiet_transformers
 from .fused_attention import fuse_attention
@@ -98,7 +99,14 @@ class CaptionModel:
         }
 
     def _generate(self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int) -> Tensor:
-        return self._model.generate(**inputs, max_new_tokens=length, num_beams=settings.beams, do_sample=False)
+        """Raises ModelError where the model's scores are no numbers, of which any word would be made, or none."""
+        watch = _Watch()
+        options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False}
+        written = self._model.generate(**inputs, **options, logits_processor=[watch])
+        if watch.odd is not None and bool(watch.odd):
+            cures = (Take("use the CPU"),) if self._dtype in (torch.float16, torch.bfloat16) else ()
+            raise ModelError(f"{self._name} gives values that are no numbers", *cures, WHOLE_AGAIN)
+        return written
 
     def _decode(self, tokens: Tensor) -> list[str]:
         return self._processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
@@ -116,6 +124,19 @@ class CaptionModel:
                 control="instruction",
             )
         return min(settings.max_length, room)
+
+
+class _Watch:
+    """Notes whether a score was no number, on the device, which is asked once in the end. Impossible words have minus
+    infinity."""
+
+    def __init__(self) -> None:
+        self.odd: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        odd = torch.isnan(scores).any()
+        self.odd = odd if self.odd is None else self.odd | odd
+        return scores
 
 
 class Blip(CaptionModel):
