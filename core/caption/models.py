@@ -16,6 +16,7 @@ from ..pretrained import WHOLE_AGAIN
 from ..settings import CaptionSettings
 from ..transformers_access import quiet_transformers
 from .fused_attention import fuse_attention
+from .templates import rendered
 
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
 FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
@@ -190,10 +191,19 @@ class Chat(CaptionModel):
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
         return [self._answer(image, settings) for image in images]
 
+    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
+        super().__init__(name, model, processor, dtype)
+        self._prompts: dict[str, str] = {}
+
+    def _prompt(self, instruction: str) -> str:
+        if instruction not in self._prompts:
+            question = {"type": "text", "text": instruction}
+            message = {"role": "user", "content": [{"type": "image"}, question]}
+            self._prompts[instruction] = rendered(self._name, self._processor, message)
+        return self._prompts[instruction]
+
     def _answer(self, image: Image.Image, settings: CaptionSettings) -> str:
-        question = {"type": "text", "text": settings.instruction or CHAT_INSTRUCTION}
-        message = {"role": "user", "content": [{"type": "image"}, question]}
-        prompt = self._processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
+        prompt = self._prompt(settings.instruction or CHAT_INSTRUCTION)
         inputs = self._to_device(self._processor(images=[image], text=[prompt], return_tensors="pt"))
         written = self._generate(inputs, settings, settings.max_length)
         return self._decode(_without_prompt(written, inputs.get("input_ids")))[0]
