@@ -69,6 +69,16 @@ def read_bytes(path: Path, most: int) -> bytes:
         raise error if isinstance(error, Unreadable) else Unreadable("its name is none") from error
 
 
+def existing(name: str) -> Path | None:
+    """The file or folder that a person names; None where there is none, or cannot be one of that name."""
+    try:
+        path = Path(name).expanduser()
+        path.stat()
+    except (OSError, ValueError, RuntimeError):  # a name with NUL, or too long; nobody's home
+        return None
+    return path
+
+
 def _check_tree(value: Any, halves: bool) -> None:
     """Without recursion, which is what is guarded against."""
     level = [value]
@@ -249,10 +259,10 @@ def first_line(error: BaseException) -> str:
     return (lines or [type(error).__name__])[0][:_SHOWN].rstrip(". ")
 
 
-def shown(name: str) -> str:
+def shown(name: str, most: int = 80) -> str:
     """A name of a file's own, cut where it is long, without what cannot be shown."""
     text = " ".join(printable(name).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def few(names: Sequence[str], most: int = 3) -> str:

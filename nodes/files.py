@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from ..core.choices import VOCABULARIES
+from ..core.cures import Control, Give
 from ..core.embed.folder import FOLDER, saved_embeddings
-from ..core.foreign import Unreadable, read_header, read_json
+from ..core.errors import ModelError, PhraseError
+from ..core.foreign import Unreadable, read_header, read_json, shown
+from ..core.hub.names import is_local_name
 from . import host
 
-_CLIP_FOLDERS = ("unrender", "clip_vision", "text_encoders")
+FOLDER_OF_MODELS = "unrender"
+_CLIP_FOLDERS = (FOLDER_OF_MODELS, "clip_vision", "text_encoders")
+_LONGEST_PLACE = 500
 _DOWNLOADS = "models"
 _PHRASES = "phrases"
 
@@ -64,10 +70,33 @@ def embedding_files() -> dict[str, Path]:
     return found
 
 
-def path_of(choice: str, files: Mapping[str, Path]) -> str:
-    """What the engine takes for a choice: the path where it is a file's name, otherwise the choice."""
+def path_of(choice: str, files: Mapping[str, Path], control: Control = "clip") -> str:
+    """What the engine takes for a choice: the path where it is a file's name, otherwise the choice. Raises ModelError
+    for the name of a file that is gone, which no hub is to be asked for."""
     path = files.get(choice)
+    if path is None and (is_local_name(choice) or choice.partition("/")[0] in _CLIP_FOLDERS):
+        place = shown(str(_place_of(choice)), _LONGEST_PLACE)
+        raise ModelError(f"{shown(choice)} is not here any more; it would be {place}", "put it there", Give(control))
     return str(path) if path else choice
+
+
+def vocabulary_of(choice: str) -> Path | str | None:
+    """What Settings take for a choice of phrases. Raises PhraseError for a folder that is gone."""
+    folder = vocabulary_folders().get(choice)
+    if folder is None and choice not in VOCABULARIES:
+        place = shown(str(_place_of(f"{FOLDER_OF_MODELS}/{choice}")), _LONGEST_PLACE)
+        raise PhraseError(
+            f"The vocabulary {shown(choice)} is not here any more; its phrase files would be in {place}",
+            "put them there",
+            Give("phrases"),
+        )
+    return folder or VOCABULARIES[choice]
+
+
+def _place_of(choice: str) -> Path:
+    """Where a file that is gone would be, by the name that it was offered by."""
+    kind, _, name = choice.partition("/")
+    return host.model_folders(kind)[0] / name if kind in _CLIP_FOLDERS and name else Path(choice)
 
 
 def phrase_files(folder: Path | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..core.caption.captioner import KNOWN_CAPTIONERS
@@ -10,7 +9,7 @@ from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.engine import Engine
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
-from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders
+from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders, vocabulary_of
 from .host import io
 from .inputs import InterrogatorType, fit_input
 from .models import Setup, named_captioner, named_setup
@@ -115,7 +114,7 @@ class LoadInterrogator(io.ComfyNode):
     @classmethod
     def execute(cls, clip: str, precision: str, other_clip: str = "", **inputs: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress:
-            name = other_clip.strip() or path_of(clip, clip_files())
+            name = path_of(other_clip.strip() or clip, clip_files())
             settings = _settings(inputs, clip=name, precision=precision)
             Engine(settings).check()
             setup = named_setup(settings)
@@ -168,12 +167,11 @@ class InterrogatorFromGraph(io.ComfyNode):
 
 
 def _settings(inputs: dict[str, Any], **values: Any) -> Settings:
-    folder: Path | None = vocabulary_folders().get(inputs["vocabulary"])
-    captioner = path_of(inputs["captioner"], captioner_folders())
+    captioner = path_of(inputs["captioner"], captioner_folders(), "captioner")
     return Settings(
         captioner=None if captioner == NONE else captioner,
         captioning=CaptionSettings(inputs["instruction"], inputs["caption_length"], inputs["beams"]),
-        phrases=folder or VOCABULARIES[inputs["vocabulary"]],
+        phrases=vocabulary_of(inputs["vocabulary"]),
         search=inputs["search"],
         fit=inputs["fit"],
         cache=host.model_folders()[0],

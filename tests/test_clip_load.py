@@ -304,7 +304,5 @@ def test_loading_leaves_random_numbers_alone_and_tells_of_wrong_shapes(tmp_path,
     Clip.load(str(tmp_path), device="cpu", precision="exact")
     assert torch.equal(torch.rand(1), expected)
     save_file({**state, "ln_final.weight": torch.ones(63)}, tmp_path / "open_clip_model.safetensors")
-    with pytest.raises(
-        ModelError, match=r"does not fit the model it seems to be: it has other shapes of ln_final\.weight"
-    ):
+    with pytest.raises(ModelError, match=r"does not fit .* it has other shapes of ln_final\.weight"):
         Clip.load(str(tmp_path), device="cpu")

@@ -207,6 +207,58 @@ def test_two_processes_may_fetch_the_same(server: FakeHub, hub: Hub, tmp_path: P
     assert len(whole) == 1
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_bytes_that_are_not_those_of_the_hash_are_never_kept(server: FakeHub, hub: Hub, name: str) -> None:
+    """Of a first attempt as of one that was taken up again; and asked for once more before it is given up."""
+    server.small_like_git = True
+    assert hub.fetch(REPO, ["vocab.txt"])
+    data = server.repos[REPO][name]
+    server.swapped = {name: bytes([data[0] ^ 1]) + data[1:]}
+    with pytest.raises(ModelError, match="not those of the file") as error:
+        hub.fetch(REPO, [name])
+    assert is_one_sentence(error)
+    assert not [path.name for path in hub.models.rglob("*") if path.is_file() and path.stat().st_size == len(data)]
+    server.swapped = {}
+    assert (hub.fetch(REPO, [name]) / name).read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "name", ["./x/y", "../y", "/x/y", "~/y", "models/y", "C:\\y", "x\\y", "x/y.safetensors", "x/y.PT"]
+)
+def test_a_name_that_is_a_places_is_never_asked_for_at_a_hub(
+    server: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """At any door of a model's: there a stranger may have taken it."""
+    from unrender.core.caption import Captioner
+    from unrender.core.clip import Clip
+    from unrender.core.variation.checkpoint import Checkpoint
+    from unrender.core.verify.dino import Dino
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    for load in (Clip.load, Captioner.load, Checkpoint.load, Dino.load, lambda name: Hub(tmp_path).fetch(name, [])):
+        with pytest.raises(ModelError) as error:
+            load(name)
+        assert is_one_sentence(error)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" + "x" * 400, "x\0y", "~nobody/x", "\ud800", "a\nb"])
+def test_a_name_that_nothing_can_have_is_a_sentence(name: str) -> None:
+    from unrender.core.caption import Captioner
+    from unrender.core.clip import Clip
+    from unrender.core.errors import UnrenderError
+    from unrender.core.phrases.vocabulary import load_vocabulary
+    from unrender.core.variation.checkpoint import Checkpoint
+    from unrender.core.verify.dino import Dino
+
+    for load in (Clip.load, Captioner.load, Checkpoint.load, Dino.load, load_vocabulary):
+        with pytest.raises(UnrenderError) as error:
+            load(name)
+        assert len(str(error.value)) < 1000
+        str(error.value).encode()
+
+
 # --- the shared cache ---
 
 
@@ -365,7 +417,7 @@ def test_the_weights_of_a_local_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"only as pytorch_model\.bin"):
         check_weights(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-1.safetensors"}}')
-    with pytest.raises(ModelError, match="lacks files"):
+    with pytest.raises(ModelError, match="lacks model-1"):
         check_weights(tmp_path)
     (tmp_path / "model-1.safetensors").write_bytes(b"")
     assert check_weights(tmp_path) == ("model.safetensors.index.json", "model-1.safetensors")

@@ -42,6 +42,59 @@ def test_only_whole_clips_and_folders_are_offered(models, transformers_folder):
     assert files.path_of("blip-large", files.captioner_folders()) == "blip-large"
 
 
+def test_one_odd_file_breaks_no_list(models):
+    """Of safetensors files and configurations in every form that once raised, or might."""
+    from safetensors.torch import save_file
+    from unrender.nodes import files
+
+    folder = models / "unrender"
+    folder.mkdir(exist_ok=True)
+    whole = {"visual.conv1.weight": torch.ones(2), "token_embedding.weight": torch.ones(2)}
+    save_file(whole, str(folder / "whole.safetensors"))
+    odd = [
+        b"",
+        b"{}",
+        b"7",
+        b"null",
+        b"[" * 100_000,
+        b'{"a": 1}',
+        b'["visual.conv1.weight"]',
+        b'{"\\ud800": {}}',
+        b"\xff",
+    ]
+    for number, header in enumerate(odd):
+        data = len(header).to_bytes(8, "little") + header
+        (folder / f"odd{number}.safetensors").write_bytes(data)
+        (folder / f"folder{number}").mkdir()
+        (folder / f"folder{number}" / "config.json").write_bytes(header)
+    (folder / "folder.safetensors").mkdir()
+    (folder / "dangling.safetensors").symlink_to(folder / "nowhere")
+    assert list(files.clip_files()) == ["unrender/whole.safetensors"]
+    assert len(files.captioner_folders()) == len(odd)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "where"),
+    [
+        ({"clip": "unrender/gone.safetensors"}, "unrender/gone.safetensors"),
+        ({"clip": "clip_vision/gone.safetensors"}, "clip_vision/gone.safetensors"),
+        ({"other_clip": "unrender/gone"}, "unrender/gone"),
+        ({"captioner": "unrender/my captioner"}, "unrender/my captioner"),
+        ({"captioner": "unrender/gone"}, "unrender/gone"),
+        ({"vocabulary": "phrases/gone"}, "unrender/phrases/gone"),
+    ],
+)
+def test_what_a_saved_workflow_names_and_is_gone_is_not_looked_for_elsewhere(models, monkeypatch, inputs, where):
+    from unrender.core.errors import UnrenderError
+    from unrender.core.hub import Hub
+    from unrender.nodes.loading import LoadInterrogator
+
+    monkeypatch.setattr(Hub, "_remote", lambda *_: pytest.fail("a hub was asked"))
+    with pytest.raises(UnrenderError, match="not here any more") as error:
+        LoadInterrogator.execute(**{**MICRO, **inputs})
+    assert str(models / where) in str(error.value) and "KeyError" not in str(error.value)
+
+
 def test_a_changed_phrase_file_changes_the_loader(models, photographs, server):
     from unrender.nodes.loading import LoadInterrogator
 

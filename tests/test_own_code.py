@@ -44,7 +44,7 @@ def test_a_known_clip_loads_without_its_code(own_code):
 def test_a_tokenizer_of_a_kind_of_its_own_is_refused(own_code):
     mapped = {"AutoTokenizer": ["own.Own", None]}
     change(own_code, "tokenizer_config.json", tokenizer_class="Own", auto_map=mapped)
-    with pytest.raises(ModelError, match="The tokenizer in .* cannot be read"):
+    with pytest.raises(ModelError, match=r"The tokenizer in .* cannot be read"):
         Clip.load(str(own_code), "cpu")
 
 

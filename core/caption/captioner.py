@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from ..cures import Choose, Give, Install
 from ..errors import MissingPackageError, ModelError
+from ..foreign import existing, shown
 from ..hub import Hub
 from ..hub.cache import MAIN
-from ..hub.names import CONFIG, check_weights
+from ..hub.names import CONFIG, check_weights, is_local_name
 from ..progress import SILENT, Progress
 from ..settings import CaptionSettings
 
@@ -175,10 +175,10 @@ class Captioner:
 def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILENT) -> Path:
     """The folder with the captioner's files, downloaded if need be. Loads nothing; raises as `Captioner.load`."""
     check_captioner(name)
-    path = Path(name).expanduser()
+    path = existing(name)
     if name == "micro":
         return _micro_folder()
-    if path.is_dir():
+    if path is not None and path.is_dir():
         return path
     known = KNOWN_CAPTIONERS.get(name.lower())
     repo, revision = (known.repo, known.revision) if known else (name, MAIN)
@@ -193,18 +193,18 @@ def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILEN
 
 def check_captioner(name: str) -> None:
     """What is known to be wrong of a captioner's name without a network. Raises ModelError, MissingPackageError."""
-    path = Path(name).expanduser()
+    path = existing(name)
     known = KNOWN_CAPTIONERS.get(name.lower())
     if name == "micro":
         return
-    if path.is_dir():
+    if path is not None and path.is_dir():
         from .classes import check_class, read_config
 
         check_weights(path)
         check_class(name, read_config(path))
-    elif path.is_file():
+    elif path is not None:
         raise ModelError(f"{name} is a file", "give the folder in transformers format that holds the captioner")
-    elif known is None and ("/" not in name or name.startswith(("/", "."))):
+    elif known is None and ("/" not in name or is_local_name(name)):
         raise _unknown(name)
     elif known is not None and known.needs > _FLOOR:
         _check_version(known)
@@ -226,9 +226,8 @@ def _micro_folder() -> Path:
 def _unknown(name: str) -> ModelError:
     near = nearest_captioners(name)
     known = f"any of {', '.join([*KNOWN_CAPTIONERS, 'micro'])}, any hub id (owner/name) or any folder"
-    shown = re.sub(r"\s+", " ", name)
     nearest = (Choose("captioner", tuple(near)),) if near else ()
-    return ModelError(f"There is no captioner {shown!r}", *nearest, Give("captioner", known))
+    return ModelError(f"There is no captioner {shown(name)!r}", *nearest, Give("captioner", known))
 
 
 def _check_version(known: KnownCaptioner) -> None:

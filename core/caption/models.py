@@ -12,9 +12,11 @@ from torch import Tensor
 from ..cures import Choose, Give, Take
 from ..devices import in_portions
 from ..errors import ModelError, SettingsError
+from ..pretrained import WHOLE_AGAIN
 from ..settings import CaptionSettings
 from ..transformers_access import quiet_transformers
 from .fused_attention import fuse_attention
+from .templates import rendered
 
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
 FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
@@ -98,7 +100,14 @@ class CaptionModel:
         }
 
     def _generate(self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int) -> Tensor:
-        return self._model.generate(**inputs, max_new_tokens=length, num_beams=settings.beams, do_sample=False)
+        """Raises ModelError where the model's scores are no numbers, of which any word would be made, or none."""
+        watch = _Watch()
+        options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False}
+        written = self._model.generate(**inputs, **options, logits_processor=[watch])
+        if watch.odd is not None and bool(watch.odd):
+            cures = (Take("use the CPU"),) if self._dtype in (torch.float16, torch.bfloat16) else ()
+            raise ModelError(f"{self._name} gives values that are no numbers", *cures, WHOLE_AGAIN)
+        return written
 
     def _decode(self, tokens: Tensor) -> list[str]:
         return self._processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
@@ -116,6 +125,19 @@ class CaptionModel:
                 control="instruction",
             )
         return min(settings.max_length, room)
+
+
+class _Watch:
+    """Notes whether a score was no number, on the device, which is asked once in the end. Impossible words have minus
+    infinity."""
+
+    def __init__(self) -> None:
+        self.odd: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        odd = torch.isnan(scores).any()
+        self.odd = odd if self.odd is None else self.odd | odd
+        return scores
 
 
 class Blip(CaptionModel):
@@ -169,10 +191,19 @@ class Chat(CaptionModel):
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
         return [self._answer(image, settings) for image in images]
 
+    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
+        super().__init__(name, model, processor, dtype)
+        self._prompts: dict[str, str] = {}
+
+    def _prompt(self, instruction: str) -> str:
+        if instruction not in self._prompts:
+            question = {"type": "text", "text": instruction}
+            message = {"role": "user", "content": [{"type": "image"}, question]}
+            self._prompts[instruction] = rendered(self._name, self._processor, message)
+        return self._prompts[instruction]
+
     def _answer(self, image: Image.Image, settings: CaptionSettings) -> str:
-        question = {"type": "text", "text": settings.instruction or CHAT_INSTRUCTION}
-        message = {"role": "user", "content": [{"type": "image"}, question]}
-        prompt = self._processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
+        prompt = self._prompt(settings.instruction or CHAT_INSTRUCTION)
         inputs = self._to_device(self._processor(images=[image], text=[prompt], return_tensors="pt"))
         written = self._generate(inputs, settings, settings.max_length)
         return self._decode(_without_prompt(written, inputs.get("input_ids")))[0]

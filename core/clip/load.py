@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..cures import Give, Install
 from ..devices import pick_arithmetic
 from ..errors import MissingPackageError, ModelError, NotOnHubError
-from ..foreign import Stored, Unreadable, few, first_line, library_reads, read_header, read_json, read_tensors
+from ..foreign import Stored, Unreadable, existing, few, first_line, library_reads, read_header, read_json, read_tensors
 from ..hub import Hub
 from ..hub.names import CONFIG
 from ..pretrained import WHOLE_AGAIN, check_config, check_texts, load_whole
@@ -40,11 +40,9 @@ def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, 
         from ..micro import CLIP_FOLDER
 
         return loader.from_transformers_folder(CLIP_FOLDER)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return loader.from_folder(path)
-    if path.is_file():
-        return loader.from_file(path)
+    path = existing(name)
+    if path is not None:
+        return loader.from_folder(path) if path.is_dir() else loader.from_file(path)
     known = find_known(name)
     if known is not None:
         return loader.from_known(known)

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..cures import Give
+from ..cures import Choose, Cure, Give
 from ..devices import in_portions, pick_device
 from ..errors import ModelError
+from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
 from .patches import PatchEncoder
 from .preprocess import Preprocess, Region, centre_square
@@ -128,7 +129,7 @@ class Clip:
             pixels = torch.stack([self._preprocess(image) for image in images[start : start + _IMAGES_AT_ONCE]])
             features += in_portions(self._features, pixels)
         joined = torch.cat(features)
-        return joined / joined.norm(dim=-1, keepdim=True)
+        return self._checked(joined / joined.norm(dim=-1, keepdim=True), "pictures")
 
     def _features(self, pixels: Tensor) -> Tensor:
         return self._vision.encode(pixels.to(self.device, self.dtype)).float()
@@ -147,7 +148,7 @@ class Clip:
             )
         pixels = self._preprocess(image)[None].to(self.device, self.dtype)
         features = self._vision.encode_patches(pixels)[0].float()
-        return features / features.norm(dim=-1, keepdim=True)
+        return self._checked(features / features.norm(dim=-1, keepdim=True), "pictures")
 
     def seen_region(self, size: tuple[int, int]) -> Region:
         """The part of a picture of this (width, height) that the model sees, in its pixels; beyond it where padded.
@@ -158,7 +159,19 @@ class Clip:
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> [n, width]; cut to the context length as the library does."""
-        return self.text.encode(texts)
+        return self._checked(self.text.encode(texts), "texts")
+
+    def _checked(self, features: Tensor, what: str) -> Tensor:
+        """All of a call's at once, since a device is waited for. Raises ModelError."""
+        if bool(torch.isfinite(features).all()):
+            return features
+        raise self.no_numbers(what)
+
+    def no_numbers(self, what: str) -> ModelError:
+        """For features with NaN or infinity, which any picture would seem to be equally like."""
+        half = self.dtype in (torch.float16, torch.bfloat16)
+        cures: tuple[Cure, ...] = (Choose("precision", ("exact",)),) if half else ()
+        return ModelError(f"{self.name} gives values that are no numbers for {what}", *cures, WHOLE_AGAIN)
 
     @property
     def nbytes(self) -> int:

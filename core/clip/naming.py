@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ..cures import Choose, Give, Take
 from ..errors import ModelError
+from ..foreign import existing, shown
+from ..hub.names import is_local_name
 from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, find_known, is_well_known, nearest_names
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -14,12 +16,14 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 def check_clip(name: str) -> None:
     """Raises ModelError for what no CLIP can be loaded by."""
-    path = Path(name).expanduser()
-    if name == "micro" or (is_well_known(name) and not path.exists()):
+    path = existing(name)
+    if name == "micro" or (is_well_known(name) and path is None):
         return
-    if path.is_dir():
+    if path is not None and path.is_dir():
         is_transformers_folder(path)
-    elif path.is_file():
+    elif path is not None:
+        if not path.is_file():
+            raise ModelError(f"{path} is neither a file nor a folder", Give("clip"))
         if path.suffix != ".safetensors":
             raise ModelError(f"{path} is not a safetensors file, and no other format is opened", "convert it first")
     elif (known := find_known(name)) is not None:
@@ -52,13 +56,13 @@ def holds_weights(folder: Path, name: str) -> bool:
 
 def _looks_like_a_hub_id(name: str) -> bool:
     """organisation/repo, unless the part before the slash is one of open_clip's architectures."""
-    if not _HUB_ID.fullmatch(name):
+    if not _HUB_ID.fullmatch(name) or is_local_name(name):
         return False
     organisation = name.partition("/")[0].casefold()
     return not organisation.startswith(("vit-", "rn50", "rn101", "convnext", "coca", "eva0", "mobileclip", "xlm-"))
 
 
 def _unknown(name: str) -> ModelError:
-    near = nearest_names(name)
+    near = [] if is_local_name(name) else nearest_names(name)
     cure = Choose("clip", tuple(near)) if near else Take("list models")
-    return ModelError(f"There is no CLIP model, folder or file {name!r}", cure)
+    return ModelError(f"There is no CLIP model, folder or file {shown(name)!r}", cure)

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import ModelError, NotOnHubError
-from ..foreign import few
+from ..foreign import few, shown
 from .cache import MAIN, SINGLE_WEIGHTS, WEIGHTS_INDEX, complete_weights, indexed_weights
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
 WEIGHT_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".onnx", ".gguf"})
 CONFIG = "config.json"
+_LONGEST = 200
+"""A repository's name; a hub has 96 for the owner and as many for the rest."""
 PROCESSOR_FILES = (
     "preprocessor_config.json",
     "processor_config.json",
@@ -56,10 +58,24 @@ def check_weights(folder: Path) -> tuple[str, ...]:
     raise ModelError(f"{folder} holds no {SINGLE_WEIGHTS}", "give a folder in transformers format")
 
 
+def is_local_name(name: str) -> bool:
+    """Whether a name that is no file or folder was surely meant for one. It is never asked for at a hub, where a
+    stranger may have taken it."""
+    path_like = name.startswith((".", "/", "~", "models/")) or "\\" in name or re.match(r"[A-Za-z]:", name)
+    return bool(path_like) or PurePosixPath(name).suffix.lower() in {".safetensors", *WEIGHT_SUFFIXES}
+
+
 def check_names(repo: str, files: Iterable[str], revision: str = MAIN) -> None:
     """Refuses what is no repository name or revision, and files that are not on the list of what may be taken."""
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", repo, re.ASCII) or ".." in repo or "--" in repo:
-        raise ModelError(f"{repo!r} is not the name of a hub repository, which looks like owner/name")
+    if is_local_name(repo):
+        raise ModelError(f"There is no file or folder {shown(repo)}, and no hub is asked for such a name")
+    if (
+        not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", repo, re.ASCII)
+        or ".." in repo
+        or "--" in repo
+        or len(repo) > _LONGEST
+    ):
+        raise ModelError(f"{shown(repo)!r} is not the name of a hub repository, which looks like owner/name")
     if not re.fullmatch(r"\w[\w./-]*", revision, re.ASCII) or ".." in revision:
         raise ModelError(f"{revision!r} is no branch, tag or commit that {repo} can have")
     for name in files:

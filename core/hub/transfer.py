@@ -134,7 +134,7 @@ class Remote:
             headers.pop("authorization", None)  # a signed address elsewhere; the token is for the hub alone
         etag = found.etag or f"{commit}-{name}"
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", etag):
-            etag = hashlib.sha256(etag.encode()).hexdigest()[:40]
+            etag = "named-" + hashlib.sha256(etag.encode()).hexdigest()[:40]  # no hash of the file's own
         return Located(location, headers, etag, found.size)
 
     def run(self, work: Callable[[threading.Event], T], meter: Meter | None = None, forever: bool = False) -> T:
@@ -230,7 +230,7 @@ class _Job:
                     self._located = self._locate()  # signed addresses expire
                     continue
             else:
-                if not before or _is_intact(self._part, self._located.etag):
+                if _is_intact(self._part, self._located.etag):
                     self._part.replace(self._blob)
                     return
             self._part.unlink()
@@ -339,11 +339,15 @@ def _size(path: Path) -> int:
 
 
 def _is_intact(path: Path, etag: str) -> bool:
-    """Large files carry their SHA-256 as etag; others cannot be checked, and arrive in one piece anyway."""
-    if not re.fullmatch(r"[0-9a-f]{64}", etag):
+    """Large files carry their SHA-256 as etag, small ones git's SHA-1 of a blob, or from some mirrors of the bytes."""
+    if re.fullmatch(r"[0-9a-f]{64}", etag):
+        digests = [hashlib.sha256()]
+    elif re.fullmatch(r"[0-9a-f]{40}", etag):
+        digests = [hashlib.sha1(b"blob %d\0" % _size(path), usedforsecurity=False), hashlib.sha1(usedforsecurity=False)]
+    else:
         return True
-    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest() == etag
+            for digest in digests:
+                digest.update(block)
+    return etag in [digest.hexdigest() for digest in digests]

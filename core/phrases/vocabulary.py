@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..cures import Choose
 from ..errors import PhraseError, TextFileError
+from ..foreign import existing, shown
 from ..texts import read_known
 from .category import NEGATIVE, POSITIVE, Category, Vocabulary, artist_phrases
 from .peers import SOURCES
@@ -42,14 +43,16 @@ def load_vocabulary(source: str | PathLike[str] | None = None, base: Path = BUIL
         return _vocabulary(EXTENDED, {**categories, **read_folder(FURTHER_FOLDER)})
     if source is None:
         return _vocabulary(base.parent.name if base != BUILT_IN_FOLDER else "unrender", categories)
-    folder = Path(source).expanduser()
+    folder = existing(str(source))
+    if folder is None:
+        raise _no_folder(shown(str(source)))
     return _vocabulary(folder.name, {**categories, **read_folder(folder)})
 
 
 def read_folder(folder: Path) -> dict[str, Category]:
     """Every phrase file of a folder as a category; PhraseError when there is none."""
     if not folder.is_dir():
-        raise PhraseError(f"{folder} is no folder of phrase files", "give a folder that holds NAME.txt files")
+        raise _no_folder(str(folder))
     categories = {}
     for path in sorted(folder.iterdir()):
         match = _FILE_NAME.fullmatch(path.name)
@@ -59,6 +62,10 @@ def read_folder(folder: Path) -> dict[str, Category]:
     if not categories:
         raise PhraseError(f"{folder} holds no NAME.txt file", "put one phrase a line into files such as flavors.txt")
     return categories
+
+
+def _no_folder(name: str) -> PhraseError:
+    return PhraseError(f"{name} is no folder of phrase files", "give a folder that holds NAME.txt files")
 
 
 def category_name(name: str) -> str:

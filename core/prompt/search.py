@@ -67,7 +67,7 @@ class Scorer:
         self.screening = Screening()
 
     def similarities(self, texts: Sequence[str]) -> np.ndarray:
-        return (self._clip.encode_texts(texts) @ self._features).cpu().numpy()
+        return self._checked((self._clip.text.encode(texts) @ self._features).cpu().numpy())
 
     def similarity(self, text: str) -> float:
         return float(self.similarities([text])[0])
@@ -75,7 +75,16 @@ class Scorer:
     def continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> np.ndarray:
         """Of f"{prompt}, {phrase}" for every phrase."""
         features = self._clip.text.encode_continuations(prompt, phrases, rough)
-        return (features @ self._features).cpu().numpy()
+        similarities = (features @ self._features).cpu().numpy()
+        if rough and not np.isfinite(similarities).all():  # past what half precision holds
+            return self.continuations(prompt, phrases)
+        return self._checked(similarities)
+
+    def _checked(self, similarities: np.ndarray) -> np.ndarray:
+        """Here rather than where texts are encoded, as here nothing has to wait for the device. Raises ModelError."""
+        if np.isfinite(similarities).all():
+            return similarities
+        raise self._clip.no_numbers("texts")
 
     def best_continuation(self, prompt: str, phrases: Sequence[str], sign: float) -> Round:
         """The phrase with the highest sign * similarity, the first of equal ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +19,16 @@ from ..devices import pick_device
 from ..embed.families import FAMILIES, Encoder, Family
 from ..embed.text_side import TextSide, whole_tower
 from ..errors import MissingPackageError, ModelError
+from ..foreign import Unreadable, existing, few, first_line, library_reads, read_header, shown
 from ..hub import Hub
+from ..hub.names import is_local_name
 from ..micro import DIFFUSION_FOLDER
+from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
-from ..transformers_access import quiet_transformers
+from ..transformers_access import quiet_transformers, without_own_code
 from . import DEFAULT_CHECKPOINT, MICRO
 from .download import NOT_NEEDED, fetch_pipeline, fetch_settings
-from .single_file import SUFFIX, family_of_file
+from .single_file import family_of_file
 
 _RENDERED = [family for family in FAMILIES.values() if family.pipeline]
 
@@ -51,16 +54,17 @@ class Checkpoint:
         where, hub = pick_device(device), hub or Hub()
         diffusers = diffusers_module()
         options: dict[str, Any] = {"torch_dtype": torch.float32 if where.type == "cpu" else torch.float16}
-        path = DIFFUSION_FOLDER if name == MICRO else Path(name).expanduser()
-        if path.is_file():
-            family = family_of_file(path)
+        path = DIFFUSION_FOLDER if name == MICRO else existing(name)
+        if path is not None and path.is_file():
+            family, folder = family_of_file(path), path
             settings = fetch_settings(hub, family.settings, progress)
             read = partial(_from_file, diffusers, path, family, settings, options)
         else:
-            folder, variant = (path, None) if path.exists() else _fetched(hub, name, where.type != "cpu", progress)
+            folder, variant = (path, None) if path else _fetched(hub, name, where.type != "cpu", progress)
             read = partial(_from_folder, diffusers, name, folder, {**options, "variant": variant})
         with progress.task(f"Loading {name}"), _quiet(diffusers):
             pipeline = _read(name, read)
+            _check_whole(name, folder, pipeline)
         return cls.of(pipeline.to(where), name)
 
     @classmethod
@@ -74,20 +78,51 @@ class Checkpoint:
 
 
 def _fetched(hub: Hub, name: str, half: bool, progress: Progress) -> tuple[Path, str | None]:
-    if name.count("/") != 1 or name.endswith(SUFFIX):
-        raise ModelError(f"There is no file or folder {name}, and a hub id has the form OWNER/NAME", "give either")
+    if name.count("/") != 1 or is_local_name(name):
+        raise ModelError(
+            f"There is no file or folder {shown(name)}, and a hub id has the form OWNER/NAME", "give either"
+        )
     return fetch_pipeline(hub, name, half, progress)
 
 
 def _read(name: str, read: Callable[[], Any]) -> Any:
+    problem = f"The checkpoint {name} cannot be loaded"
     try:
-        return read()
-    except (OSError, ValueError, KeyError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
-        raise ModelError(
-            f"The checkpoint {name} cannot be loaded ({first})",
-            "give a hub id, a folder in diffusers' format or a safetensors file",
+        with (
+            without_own_code(),
+            library_reads(problem, "give a hub id, a folder in diffusers' format or a safetensors file"),
+        ):
+            return read()
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{problem}, since a package is lacking ({first_line(error)})", "install it"
         ) from error
+
+
+def _check_whole(name: str, place: Path, pipeline: Any) -> None:
+    """Refuses a checkpoint without all its weights, which the libraries would leave empty or random. Names differ from
+    format to format, so values are counted: in a folder those of each part, in a file all."""
+    parts = {part: model for part, model in pipeline.components.items() if isinstance(model, torch.nn.Module)}
+    empty = [f"{part}.{key}" for part, model in parts.items() for key, each in model.named_parameters() if each.is_meta]
+    if empty:
+        raise ModelError(f"The checkpoint {name} lacks {few(empty)}", WHOLE_AGAIN)
+    if place.is_file():
+        _check_count(name, place.name, [place], list(parts.values()))
+        return
+    for part, model in parts.items():
+        _check_count(name, part, sorted((place / part).glob("*.safetensors")), [model])
+
+
+def _check_count(name: str, part: str, files: Sequence[Path], models: Sequence[torch.nn.Module]) -> None:
+    wanted = sum(each.numel() for model in models for each in model.parameters())
+    try:
+        stored = sum(each.numel for file in files for each in read_header(file).tensors.values())
+    except Unreadable as error:
+        raise ModelError(f"The checkpoint {name} cannot be read ({error})", WHOLE_AGAIN) from error
+    if stored < wanted:
+        raise ModelError(
+            f"The checkpoint {name} lacks weights: {part} holds {stored:,} values of {wanted:,}", WHOLE_AGAIN
+        )
 
 
 def _from_folder(diffusers: Any, name: str, folder: Path, options: Mapping[str, Any]) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from ..cures import Give
 from ..errors import ModelError
+from ..foreign import Unreadable, read_json
 from ..hub import Hub
 from ..progress import SILENT, Progress
 
@@ -53,10 +53,10 @@ def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
 def _parts(repo: str, folder: Path) -> dict[str, bool]:
     """The folders of a pipeline's parts; whether each has weights."""
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        named = {name: value for name, value in index.items() if isinstance(value, list) and value[-1]}
-    except (OSError, ValueError, AttributeError, IndexError) as error:
-        raise ModelError(f"{repo} has a {INDEX} that cannot be read", Give("checkpoint")) from error
+        index = read_json(folder / INDEX)
+    except Unreadable as error:
+        raise ModelError(f"{repo} has a {INDEX} that cannot be read ({error})", Give("checkpoint")) from error
+    named = {name: value for name, value in index.items() if isinstance(value, list) and value and value[-1]}
     return {
         name: not any(word in str(value[-1]) for word in ("Tokenizer", "Scheduler"))
         for name, value in named.items()

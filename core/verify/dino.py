@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,10 @@ from torch import Tensor
 from ..cures import Choose, Give, Install
 from ..devices import pick_device
 from ..errors import ModelError
+from ..foreign import existing
 from ..hub import Hub
 from ..hub.names import check_names
+from ..pretrained import WHOLE_AGAIN, load_whole
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, transformers_attribute
 
@@ -38,14 +39,11 @@ class Dino:
         """A folder in transformers' format, or a hub id. Raises ModelError, MissingPackageError, or Cancelled."""
         check_dino(name)
         model_class = transformers_attribute("Dinov2Model")
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
+        folder = existing(name)
+        if folder is None:
             folder = (hub or Hub()).fetch(name, _FILES, progress, instead=WITHOUT_DINO)
-        try:
-            with quiet_transformers():
-                model = model_class.from_pretrained(folder, use_safetensors=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(f"{name} cannot be loaded as a DINOv2", Give("dino"), WITHOUT_DINO) from error
+        with quiet_transformers():
+            model = load_whole(model_class, folder, f"{name} cannot be loaded as a DINOv2", Give("dino"), WITHOUT_DINO)
         return cls(name, model.to(pick_device(device)))
 
     @torch.no_grad()
@@ -55,15 +53,21 @@ class Dino:
         for first in range(0, len(images), _BATCH):
             pixels = torch.stack([_prepared(image) for image in images[first : first + _BATCH]])
             parts.append(self._model(pixels.to(self._model.device)).pooler_output.float().cpu())
-        return torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+        features = torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+        if not bool(torch.isfinite(features).all()):
+            raise ModelError(f"{self.name} gives values that are no numbers", WHOLE_AGAIN, WITHOUT_DINO)
+        return features
 
 
 def check_dino(name: str) -> None:
     """What is known to be wrong of a DINOv2 without a network. Raises ModelError, MissingPackageError."""
     if transformers_attribute("Dinov2Model") is None:
         raise ModelError("This transformers has no DINOv2", Install(("transformers",), "--upgrade"))
-    if not Path(name).expanduser().is_dir():
+    folder = existing(name)
+    if folder is None:
         check_names(name, ())
+    elif not folder.is_dir():
+        raise ModelError(f"{name} is a file", Give("dino", "the folder in transformers' format that holds a DINOv2"))
 
 
 def _prepared(image: Image.Image) -> Tensor:
