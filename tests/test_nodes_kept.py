@@ -60,7 +60,7 @@ def interrogated(run_in, graph, pictures, key="60"):
 def test_a_prompt_that_was_found_is_read_again(models, server, photographs, run_in, key):
     graph = graph_with("UnrenderInterrogate", key)
     before = saved(graph)
-    assert before.prompt == "" and "does not hold it" in before.notes[0]
+    assert before.prompt == "" and "which the file does not hold" in before.notes[0]
     prompt = interrogated(run_in, graph, photographs[:1], key)[0]
     found = saved(graph)
     assert found.prompt == prompt

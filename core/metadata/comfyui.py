@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from .generation import Generation, seed_text
 from .graph import Graph, Node, graph_of
 from .graph_roles import NEGATIVE, POSITIVE, TEXT, VALUES
-from .graph_walk import NOTHING, Found, Walk
+from .graph_walk import MISSING, NOTHING, Found, Walk
 from .graph_ways import Ways
 from .workflow import graph_of_workflow
 
@@ -67,14 +67,14 @@ def _agreed(bases: Sequence[_Account], later: Sequence[_Account]) -> Generation:
     values = {role: _same(each.said(role) for each in bases) for role in VALUES}
     prompt = _same(each.prompt.text for each in bases)
     negative = _same(each.negative.text for each in bases)
-    notes = [f"prompt: {note}" for each in bases for note in each.prompt.notes]
-    notes += [f"negative prompt: {note}" for each in bases for note in each.negative.notes]
+    notes = [f"prompt: {_of(each.prompt)}{note}" for each in bases for note in each.prompt.notes]
+    notes += [f"negative prompt: {_of(each.negative)}{note}" for each in bases for note in each.negative.notes]
     notes += [f"{role}: {note}" for role in ("seed", "model") for each in bases for note in each.values[role].notes]
     seed = seed_text(values["seed"] or "")
     if seed.startswith("-"):
         notes.append(f"seed: {seed} stands for one that was drawn when the graph ran")
         seed = ""
-    if None in (prompt, negative) or values["seed"] is None:
+    if None in (prompt, negative, values["seed"], values["model"]):
         told = "; ".join(each.told for each in bases)
         notes.append(f"the graph made several pictures, and the file does not say which is this one: {told}")
     base = (prompt, negative)
@@ -91,6 +91,11 @@ def _agreed(bases: Sequence[_Account], later: Sequence[_Account]) -> Generation:
         tuple((name, text) for name, text in shown.items() if text),
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _of(found: Found) -> str:
+    """What comes before a note where a text is known in part."""
+    return "a part is missing here: " if found.parts and any(note.endswith(MISSING) for note in found.notes) else ""
 
 
 def _same(texts: Iterable[str]) -> str | None:

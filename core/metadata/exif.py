@@ -21,6 +21,9 @@ _WANTED = {
 _GRAPH_IN_EXIF = re.compile(r"(prompt|workflow)\s*:\s*(\{.*)", re.DOTALL | re.IGNORECASE)
 """How ComfyUI keeps its graph in the EXIF tags of a WebP."""
 
+_USUAL = re.compile(r"[ -~\xa0-\u024f\u0370-\u06ff\u0e00-\u0e7f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]")
+"""Letters of the languages that most people write in. Bytes in the wrong order are letters of all and any."""
+
 _CODES = (b"ASCII\0\0\0", b"UNICODE\0", b"JIS\0\0\0\0\0", bytes(8))
 """The eight bytes before a user comment that name its encoding."""
 
@@ -93,13 +96,13 @@ def _unicode(text: bytes) -> str:
         return decoded(text)
     if b"\0" not in text.rstrip(b"\0") and _is_utf8(text.rstrip(b"\0")):
         return text.decode("utf-8").rstrip("\0")
-    # letters of most prompts have a zero for their upper half; where none has, the order with more letters in it
+    # letters of most prompts have a zero for their upper half; where none has, the order with more usual letters
     ending = text[: len(text) - len(text) % 2]
     readings = [ending.decode(name, "replace") for name in ("utf-16-be", "utf-16-le")]
     upper, lower = text[::2].count(0), text[1::2].count(0)
     if upper != lower:
         return readings[lower > upper].rstrip("\0")
-    return max(readings, key=lambda reading: sum(letter.isalnum() for letter in reading[:4096])).rstrip("\0")
+    return max(readings, key=lambda reading: len(_USUAL.findall(reading[:4096]))).rstrip("\0")
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .graph import Node
+
 POSITIVE, NEGATIVE, TEXT = "positive", "negative", "text"
 SIDES = (POSITIVE, NEGATIVE)
 
@@ -45,8 +47,8 @@ VALUES = {
 }
 """What a sampler was given, by the name it is shown under."""
 
-ANY_VALUE = ("value", "int", "float", "number", "int_value", "Number", "Value", "a", "INT", "x")
-"""Inputs of nodes that hold a single value."""
+ANY_VALUE = ("value", "int", "float", "number", "int_value", "boolean", "Number", "Value", "INT", "string", "text")
+"""Inputs of nodes that hold a single value, and nothing else that would change it."""
 
 MERGED = frozenset({"model1", "model2", "model_a", "model_b"})
 
@@ -122,6 +124,15 @@ NO_TEXT = frozenset(
     }
 )
 """Their output is conditioned on no text, whatever text went into them."""
+
+
+def unused(node: Node) -> tuple[str, ...]:
+    """The inputs that change nothing at the strength they were given."""
+    strength = node.inputs.get("conditioning_to_strength") if node.kind == "ConditioningAverage" else None
+    if not isinstance(strength, (int, float)) or strength not in (0, 1):
+        return ()
+    return ("conditioning_from",) if strength else ("conditioning_to",)
+
 
 PICTURE = re.compile(r"(images?|pixels|samples|latents?|latent_image|init_image|input_image)(_?\d+|_[a-d])?", re.I)
 """Inputs on the way from a saved picture back to its sampler."""

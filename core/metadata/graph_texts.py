@@ -34,9 +34,9 @@ JOINS = {
     "ttN text7BOX_concat": _joining(r"text\d", "delimiter", ", "),
     "easy promptConcat": _joining(r"prompt\d", "separator"),
     "easy stringJoinLines": _joining(r"string\d?", "", "\n"),
-    "AddTextPrefix": _joining(r"prefix|text"),
     "SomethingToString": _joining(r"prefix|input|suffix"),
 }
+_TIDY, _PLAIN = _joining(r"text_[a-c]", "", ", ", cleans=True), _joining(r"text_[a-c]")
 _JOINS_BY_NAME = re.compile(r"concat|join|combine|append", re.IGNORECASE)
 _PARTS_BY_NAME = re.compile(r"((?:text|string|str|prompt|input|value|any|line)s?_?([a-z]|\d+)?)", re.IGNORECASE)
 _DELIMITERS = ("delimiter", "separator", "sep", "delim", "joiner", "seperator")
@@ -44,6 +44,8 @@ _DELIMITERS = ("delimiter", "separator", "sep", "delim", "joiner", "seperator")
 
 def joining(kind: str, inputs: Mapping[str, Any]) -> tuple[Joining, bool] | None:
     """How a node joins texts, and whether that is known; None for nodes that are no such ones."""
+    if kind == "StringFunction|pysssss" and inputs.get("action") == "append":
+        return (_TIDY if inputs.get("tidy_tags") == "yes" else _PLAIN), True
     if kind in JOINS:
         return JOINS[kind], True
     if not _JOINS_BY_NAME.search(kind) or sum(bool(_PARTS_BY_NAME.fullmatch(name)) for name in inputs) < 2:

@@ -34,11 +34,13 @@ from .graph_roles import (
     SIDES,
     TEXT,
     VALUES,
+    unused,
 )
 
 MOST_LETTERS = 20_000
 _MOST_LETTERS_MADE = 2**24
 _MOST_PARTS, _MOST_NOTES = 64, 8
+MISSING = ", which the file does not hold"
 _BUNDLE = -1
 """In the place of an output's number: a bundle, in which all its node has is carried together."""
 
@@ -157,13 +159,16 @@ class Walk:
         own = _side_inputs(node, side)
         if not own and (side == POSITIVE or (slot != _BUNDLE and not _side_inputs(node, POSITIVE))):
             own = self._encoded(node)
+        if not own and not bundled and slot == 0 and node.kind not in OUTPUT_SIDES:
+            own = [name for each in SIDES for name in _side_inputs(node, each)]  # all that its only output can be
         if not own and not bundled:
             if slot == _BUNDLE or any(_side_inputs(node, each) for each in SIDES):
                 return NOTHING
             return (yield from self._neither(side, node, slot))
         several = []
         for name in own:
-            several.append((yield from self._encoding(side, node, name)))
+            if name not in unused(node):
+                several.append((yield from self._encoding(side, node, name)))
         if bundled and (node.kind in ADDS_TO_BUNDLE or not any(each.parts or each.notes for each in several)):
             inherited = []
             for name in bundled:
@@ -229,9 +234,12 @@ class Walk:
         if texts.COMPUTES.search(node.kind) or texts.COMPUTE_FROM & node.inputs.keys() or (not holds and others):
             return _computed(node)
         linked = [name for name in holds if self._graph.link(node.inputs[name])]
-        name = next(iter(linked or holds), None)
-        if name is None:
+        held = linked or holds
+        if not held:
             return NOTHING
+        if len(held) > 1:
+            return Found(notes=(f"{node.called} made its text of several, in a way that is not known here",))
+        name = held[0]
         found = yield from self._input(TEXT, node, name)
         if found.notes and not found.parts and node.shown.strip():
             return _as_shown(node)
@@ -258,7 +266,10 @@ class Walk:
 
     def _made(self, text: str, notes: Iterable[str]) -> Found:
         """A text put together here. A graph made to be slow doubles one at each of its nodes."""
-        text = text[: min(MOST_LETTERS, self._letters)]
+        most = min(MOST_LETTERS, self._letters)
+        if len(text) > most:
+            notes = ("it is too long to be put together here, and cut", *notes)
+            text = text[:most]
         self._letters -= len(text)
         return Found((text,) if text.strip() else (), tuple(dict.fromkeys(notes))[:_MOST_NOTES])
 
@@ -295,28 +306,28 @@ class Walk:
         several = []
         for name in (*dict.fromkeys(leading), *(name for name in linked if BUNDLES.fullmatch(name))):
             found = yield from self._input(role, node, name)
+            if found == NOTHING and role == "seed" and name in value.names:
+                source = self._graph.nodes[str(node.inputs[name][0])]
+                found = Found(notes=(f"{source.called} computed it when it ran",))
             if found != NOTHING:
                 several.append(found)
                 if name not in MERGED:
                     break
         if several:
-            return Found(
-                (" + ".join(dict.fromkeys(part for each in several for part in each.parts)),), several[0].notes
-            )
+            found = together(several)
+            return Found((" + ".join(found.parts),) if found.parts else (), found.notes)
         return (yield from self._lone_value(role, node))
 
     def _lone_value(self, role: str, node: Node) -> Steps:
-        if role == "sampler" and node.kind.startswith("Sampler"):
+        if role == "sampler" and node.kind.startswith("Sampler") and "Custom" not in node.kind:
             return Found((node.kind,))
         schedule = SCHEDULES.match(node.kind) if role == "scheduler" else None
         if schedule is not None:
             return Found((schedule[1],))
         linked = [name for name, _ in self._graph.links(node)]
-        for name in ANY_VALUE:
-            if name in node.inputs:
-                return (yield from self._input(role, node, name))
-        if len(linked) == 1 and len(node.inputs) == 1:
-            return (yield from self._input(role, node, linked[0]))
+        held = [name for name in ANY_VALUE if name in node.inputs] or linked
+        if len(held) == 1 and len(node.inputs) <= 2 and not texts.COMPUTES.search(node.kind):
+            return (yield from self._input(role, node, held[0]))
         return NOTHING
 
 
@@ -343,7 +354,7 @@ def _as_shown(node: Node) -> Found:
 def _computed(node: Node) -> Found:
     if node.kind.startswith("Unrender") and node.shown.strip():
         return Found((node.shown.strip(),), (f"the text is what {node.called} had found when the workflow was saved",))
-    return Found(notes=(f"{node.called} computed a text when it ran; the file does not hold it",))
+    return Found(notes=(f"{node.called} computed a text when it ran{MISSING}",))
 
 
 def _literal(role: str, value: Any) -> Found:

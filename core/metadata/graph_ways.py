@@ -15,7 +15,9 @@ from .graph_walk import Walk
 MOST_SAMPLERS = 12
 _MOST_LINKS_PASSED = 4
 _TEMPORARY = "ComfyUI_temp_"
-_NO_SAMPLERS = re.compile(r"select|provider|hook|preview|config|info|scheduler|sigmas|guider|presampl|pipe$", re.I)
+_NO_SAMPLERS = re.compile(
+    r"select|provider|hook|preview|config|info|scheduler|sigmas|guider|presampl|^(to|from|edit)\w*pipe", re.I
+)
 _DRAWS = ("steps", "seed", "noise_seed", "sampler_name", "sigmas", "noise")
 _PROMPTED = ("prompt", "positive", "positive_prompt", "text_prompt")
 
@@ -87,7 +89,7 @@ class Ways:
             names = self._handed_on(node)
             return [link[0] for name, link in links if name in names]
         pictures = [link[0] for name, link in links if PICTURE.fullmatch(name)]
-        if pictures or self._is_sampler(node):
+        if pictures or node.key in self._samplers:
             return pictures
         return [link[0] for _, link in links] if len(links) <= _MOST_LINKS_PASSED else []
 
@@ -140,4 +142,4 @@ def _gives_name(node: Node, file_name: str) -> bool:
         return False
     last = re.split(r"[/\\]", prefix)[-1]
     known = [re.escape(part) for part in re.split(r"%[^%/\\]*%", last)[:8]]
-    return re.fullmatch(r".*?".join(known) + r"_?\d{1,8}_?(\.\w+)?", PurePath(file_name).name) is not None
+    return re.fullmatch(r".*?".join(known) + r"_?\d{1,8}_?( ?\(\d+\))?(\.\w+)?", PurePath(file_name).name) is not None
