@@ -66,9 +66,7 @@ def test_without_the_token_nothing_is_taken_in(guarded):
     before = resident(guarded.process.pid)
     body = b'{"image": "' + b"A" * (63 * MIB) + b'"}'
     found: list[Answer] = []
-    clients = [
-        threading.Thread(target=lambda: found.append(ask(guarded.port, ROUTE, JSON, body))) for _ in range(12)
-    ]
+    clients = [threading.Thread(target=lambda: found.append(ask(guarded.port, ROUTE, JSON, body))) for _ in range(12)]
     for client in clients:
         client.start()
     for client in clients:
