@@ -23,7 +23,6 @@ from unrender.core.settings import Settings
 from unrender.server import api, line, patience
 from unrender.server.bodies import Bodies
 from unrender.server.gate import Gate
-from unrender.server.guards import bearer_guard
 from unrender.server.host import Host, alone
 from unrender.server.line import Line
 from unrender.server.origins import Names

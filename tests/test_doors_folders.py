@@ -1,4 +1,4 @@
-"""What a visitor of the page may name: files and folders where the program was started, or allowed, and none besides."""
+"""What a visitor of the page may name: files and folders where the program was started, or that were allowed."""
 
 from __future__ import annotations
 
