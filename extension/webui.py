@@ -13,6 +13,7 @@ from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
 from ..core.settings import MODES, Settings
 from ..server.choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, vocabularies
+from ..server.folders import Folders
 from ..server.host import Host
 from ..server.models import Models
 from ..server.service import Service
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..server.pages import PromptPage
 
 _logger = logging.getLogger(__name__)
+_ALLOW = "name one that is, or start the webui with --gradio-allowed-path and that folder"
 _PROMPT_OF_TAB = {"txt2img": "txt2img", "img2img": "img2img", "inpaint": "img2img", "extras": ""}
 """The tabs that a prompt or a picture can be sent to, and in which one the prompt field is, if any."""
 
@@ -108,7 +110,15 @@ def _host(models: Models) -> Host:
     def room(needed: int) -> AbstractContextManager[None]:
         return webui_host.room(webui_host.device(), needed)
 
-    return Host(models, settings, webui_host.preferences, webui_host.turn, room, webui_host.interrupted)
+    return Host(
+        models,
+        settings,
+        webui_host.preferences,
+        webui_host.turn,
+        room,
+        webui_host.interrupted,
+        folders=Folders(webui_host.folders(), _ALLOW),
+    )
 
 
 def _add_api(host: Host, _: Any, app: Any) -> None:

@@ -82,6 +82,15 @@ def logins() -> str:
     return ",".join([*of_page, *(Path(file).read_text(encoding="utf-8").splitlines() if file else ())])
 
 
+def folders() -> tuple[Path, ...] | None:
+    """Those that visitors may name places in: any, as in the webui's own batch, unless it hides its folders from them;
+    then those that it gives out files of."""
+    options = shared.cmd_opts
+    if not getattr(options, "hide_ui_dir_config", False):
+        return None
+    return tuple(Path(folder).resolve() for folder in getattr(options, "gradio_allowed_path", None) or ())
+
+
 # --- taking turns
 
 

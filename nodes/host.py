@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import comfy.model_management as memory
@@ -23,7 +23,7 @@ from comfy_execution.graph import ExecutionBlocker
 from server import PromptServer
 
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
-from ..core.errors import Cancelled, UnrenderError
+from ..core.errors import Cancelled, SettingsError, UnrenderError
 from ..core.metadata import KEPT
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
@@ -68,12 +68,19 @@ def input_pictures() -> list[str]:
 
 
 def input_file(name: str) -> Path:
-    """The file of a name as ComfyUI's upload widgets write it, such as "picture.png" or "picture.png [output]"."""
+    """The file of a name as ComfyUI's upload widgets write it, such as "picture.png" or "picture.png [output]". Raises
+    SettingsError for a name that leads out of ComfyUI's folders, since workflows come from strangers."""
+    inside = PurePath(name)
+    if inside.is_absolute() or ".." in inside.parts:
+        raise SettingsError(f"{name} is in none of ComfyUI's folders", "choose a picture of the list")
     return Path(folder_paths.get_annotated_filepath(name))
 
 
 def input_file_exists(name: str) -> bool:
-    return folder_paths.exists_annotated_filepath(name)
+    try:
+        return input_file(name).is_file()
+    except (OSError, ValueError, SettingsError):
+        return False
 
 
 def folder_named(path: str) -> Path:

@@ -33,11 +33,12 @@ class Folders:
         try:
             path = Path(text.strip()).expanduser()
             real = path.resolve()
+            special = _is_special(real)
         except (OSError, RuntimeError, ValueError):
             raise SettingsError(f"{shown!r} is no place", "name a folder or a file") from None
         if not self._hold(real):
             raise SettingsError(f"{shown} is in no folder that this page may use", self.cure)
-        if _is_special(real):
+        if special:
             raise SettingsError(f"{shown} is neither a file nor a folder", "name one")
         return path
 
@@ -45,9 +46,9 @@ class Folders:
         """Whether a path, with its links followed, is one that `checked` takes."""
         try:
             real = path.resolve()
-        except (OSError, RuntimeError):
+            return self._hold(real) and not _is_special(real)
+        except (OSError, RuntimeError, ValueError):
             return False
-        return self._hold(real) and not _is_special(real)
 
     def check_model(self, name: str) -> None:
         """Whether a visitor may name a model so: by a name, or by a place in the folders. Raises SettingsError."""
@@ -78,7 +79,7 @@ def _is_below(path: Path, root: Path) -> bool:
 def _is_special(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
-    except OSError:
+    except FileNotFoundError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 

@@ -304,37 +304,6 @@ def test_a_stop_ends_what_is_being_done(image):
     assert (answer.status_code, answer.json()) == (503, {"detail": "Stopped."})
 
 
-# --- schemathesis
-
-
-def test_nothing_a_client_can_send_fails_the_server(image):
-    """Drawn from the OpenAPI schema, half of it with real pictures in the place of drawn texts."""
-    schemathesis = pytest.importorskip("schemathesis", reason="pip install schemathesis")
-    app = FastAPI()
-    app.include_router(router(host(preferences=lambda: Preferences(keeping="on the GPU"))))
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    from hypothesis import HealthCheck, given, settings, strategies
-
-    tried = set()
-    for operation in schema.get_all_operations():
-        one = operation.ok()
-
-        @given(case=one.as_strategy(), real=strategies.booleans())
-        @settings(
-            max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-        )
-        def send(case, real):
-            if real and isinstance(case.body, dict) and case.body:
-                known = {"image": image, "images": [image], "family": "micro"}
-                case.body.update({name: known[name] for name in case.body if name in known})
-            answer = case.call(timeout=120)
-            assert answer.status_code < 500, answer.text
-            tried.add((case.method, case.path, answer.status_code))
-
-        send()
-    assert {path for _, path, _ in tried} == {path for _, path in routes()}
-
-
 # --- alone
 
 

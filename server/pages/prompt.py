@@ -81,4 +81,4 @@ def _controls(service: Service) -> list[Any]:
 def _request(
     picture: Any, mode: Any, clip: Any, captioner: Any, vocabulary: Any, categories: Any, exclude: Any
 ) -> Request:
-    return Request(picture, mode, clip or "", captioner or "", vocabulary, categories, exclude)
+    return Request(picture, mode, clip or "", captioner or "", vocabulary, categories, exclude or "")
