@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
     run_here_or_there = _run_on_ray if options.engine == "ray" else _run_here
     batch = run_here_or_there(options, source, sink_of)
     _sum_up(batch, time.perf_counter() - started)
-    return 1 if batch.failed else 0
+    return 1 if batch.failed or batch.errors is not None else 0
 
 
 def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard) -> Batch:
@@ -207,7 +207,8 @@ def _sum_up(batch: Batch | RayBatch, seconds: float) -> None:
     if batch.skipped:
         facts.append(f"{batch.skipped:,} skipped because their prompt is there")
     if batch.errors is not None:
-        facts.append(f"{batch.failed:,} failed, see {batch.errors}")
+        failed = f"{batch.failed:,} failed" if batch.failed else "others failed before"
+        facts.append(f"{failed}, see {batch.errors}")
     complain("; ".join(facts) + ".")
 
 

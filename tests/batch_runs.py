@@ -9,12 +9,23 @@ from typing import Any
 
 from PIL import Image
 from unrender.core.batch import Batch, Sink, Source, sink_named, source_named
+from unrender.core.batch.outputs import OUTPUTS
 from unrender.core.batch.renaming import UNDO_NAME
 from unrender.core.progress import SILENT, Progress
 from unrender.core.results import Interrogation, PhraseGain
 from unrender.core.settings import Mode, Settings
 
-IN_FOLDERS = ("copy", "xmp")
+IN_FOLDERS = tuple(name for name, kind in OUTPUTS.items() if kind.where == "folder")
+
+KINDS: dict[str, dict[str, Any]] = {
+    name: options
+    for output, kind in OUTPUTS.items()
+    for name, options in (
+        *(() if kind.usual else ((output, {}),)),
+        *((f"{output}-{way}", {"existing": way}) for way in kind.ways),
+    )
+}
+"""Every output, and every way it has with what is there, by a name that begins with the output's."""
 
 
 class QuickEngine:
@@ -65,6 +76,14 @@ def batch(engine: QuickEngine, folder: Path, output: str = "txt", mode: Mode = "
     options = {name: more.pop(name) for name in ("existing", "template") if name in more}
     sink: Sink = sink_named(output, source.root, place, **options)  # pyright: ignore[reportArgumentType]
     return Batch(engine, source, sink, mode, **more)  # pyright: ignore[reportArgumentType]
+
+
+def run_kind(kind: str, folder: Path, engine: QuickEngine | None = None, **more: Any) -> Batch:
+    """A whole run of one of `KINDS`."""
+    made = batch(engine or QuickEngine(), folder, kind.split("-")[0], **{**KINDS[kind], **more})
+    for _ in made:
+        pass
+    return made
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import shutil
@@ -46,6 +47,42 @@ def test_a_failure_that_is_mended_leaves_the_list(folder):
     again, _ = run(folder, "csv", resume=True)
     assert again.errors is None and not (folder / "errors.csv").exists()
     assert "broken0.png" in (folder / "desc.csv").read_text()
+
+
+def failed(folder):
+    """The list's rows: which picture, in which run."""
+    with (folder / "errors.csv").open(newline="") as file:
+        return [(row["image"], row["output"]) for row in csv.DictReader(file)]
+
+
+TITLES = b"image,error,output\n"
+
+
+@pytest.mark.parametrize(
+    "left", [b"", TITLES[:8], TITLES, TITLES + b'broken0.png,"no pic', b"image,error\nold.png,x\n"]
+)
+def test_what_a_kill_or_a_full_disk_leaves_of_the_list_keeps_no_run_from_going_on(folder, left):
+    run(folder, "csv")
+    whole = (folder / "errors.csv").read_bytes()
+    (folder / "errors.csv").write_bytes(left)
+    run(folder, "csv", resume=True)
+    assert (folder / "errors.csv").read_bytes() == whole
+    (folder / "errors.csv").write_bytes(left)
+    run(folder, "jsonl")
+    assert failed(folder) == [("broken0.png", "desc.jsonl")]
+
+
+def test_each_run_has_its_own_rows_in_the_list(folder):
+    run(folder, "csv")
+    run(folder, "jsonl")
+    assert failed(folder) == [("broken0.png", "desc.csv"), ("broken0.png", "desc.jsonl")]
+    shutil.copy(folder / "0001.png", folder / "broken0.png")
+    again, _ = run(folder, "jsonl", resume=True)
+    assert again.errors is None and failed(folder) == [("broken0.png", "desc.csv")]
+    run(folder, "txt")
+    assert failed(folder) == [("broken0.png", "desc.csv")]
+    run(folder, "csv", resume=True)
+    assert not (folder / "errors.csv").exists()
 
 
 def test_what_ended_before_its_first_mark_is_begun_anew_without_a_word(folder):
