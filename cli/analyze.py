@@ -17,7 +17,7 @@ from . import engine_options
 from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
 from .streams import quiet_libraries
-from .tables import write_csv, write_heading, write_remark, write_rows
+from .tables import add_formulas_to, write_csv, write_heading, write_remark, write_rows
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,6 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per picture, and no progress bars")
     form.add_argument("--csv", action="store_true", help="a table for a spreadsheet, and no progress bars")
+    add_formulas_to(output)
     output.add_argument(
         "--plot",
         metavar="FILE",
@@ -151,7 +152,7 @@ def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> 
         label = {"images": names} if options.together else {"image": names[0]}
         sys.stdout.write(json.dumps({**label, **analysis.to_dict()}) + "\n")
     elif options.csv:
-        write_csv([" + ".join(names), *row.values()] for row in analysis.rows())
+        write_csv(([" + ".join(names), *row.values()] for row in analysis.rows()), options.formulas)
     else:
         write_heading(" + ".join(names))
         for found in analysis.categories:
@@ -166,7 +167,7 @@ def _with_csv_names(analyses: Iterable[Labelled]) -> Iterator[Labelled]:
     """Prints the line of names once the first analysis is there, so that a failure prints nothing."""
     for number, analysis in enumerate(analyses):
         if number == 0:
-            write_csv([("image", "category", "rank", "phrase", "similarity", "likelihood")])
+            write_csv([("image", "category", "rank", "phrase", "similarity", "likelihood")], formulas=True)
         yield analysis
 
 

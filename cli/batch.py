@@ -19,6 +19,7 @@ from ..core.errors import Cancelled, SettingsError
 from ..core.settings import MODES
 from . import engine_options
 from .streams import complain, quiet_libraries
+from .tables import add_formulas_to
 
 _EPILOG = """\
 output
@@ -88,6 +89,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         metavar="A,B",
         help=f"more in {_with_columns()}: analysis (as the command analyze has it), embedding (what the CLIP sees)",
     )
+    add_formulas_to(group)
     group.add_argument("--resume", action="store_true", help="go on with a run that was ended, or got new pictures")
     group.add_argument("--dry-run", action="store_true", help="find the prompts and show what would be written")
     group.add_argument("--undo", type=Path, metavar="FILE", help="give renamed pictures their names back, nothing else")
@@ -127,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
         options.existing,
         template,
         columns=options.columns,
+        formulas=options.formulas,
     )
     started = time.perf_counter()
     run_here_or_there = _run_on_ray if options.engine == "ray" else _run_here

@@ -11,6 +11,7 @@ from ..core.errors import UnrenderError
 from . import engine_options
 from .search import settings_of
 from .streams import complain, quiet_libraries
+from .tables import add_formulas_to
 
 if TYPE_CHECKING:
     from ..core.curate import Report
@@ -49,6 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DIR",
         help="where curation.csv and curation.html go (default: here)",
     )
+    add_formulas_to(parser)
     engine_options.add_clip_to(parser)
 
 
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         report = curate(engine, options.index)
     for reason in report.failures.values():
         complain(reason)
-    page = _write(report, options.output)
+    page = _write(report, options.output, options.formulas)
     counts = ", ".join(f"{kind} {len(report.of(kind))}" for kind in KINDS)
     sys.stdout.write(f"{page}\t{report.pictures} pictures: {counts}\n")
     for remark in report.remarks:
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     return int(bool(report.failures))
 
 
-def _write(report: Report, folder: Path) -> Path:
+def _write(report: Report, folder: Path, formulas: bool) -> Path:
     from ..core.batch.csv_lines import csv_lines
     from ..core.curate import write_page
     from ..core.files import write_whole
@@ -84,7 +86,7 @@ def _write(report: Report, folder: Path) -> Path:
     page = folder / _PAGE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / _TABLE, csv_lines(report.rows()))
+        write_whole(folder / _TABLE, csv_lines(report.rows(), formulas))
         write_page(report, page)
     except OSError as error:
         raise UnrenderError(

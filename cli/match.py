@@ -8,6 +8,7 @@ import json
 import os.path
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ..core.errors import ImageError, SettingsError
 from . import engine_options
 from .pictures import PICTURE_SUFFIXES, STANDARD_INPUT, expand, read_picture
 from .streams import quiet_libraries
-from .tables import write_csv, write_heading, write_rows
+from .tables import add_formulas_to, write_csv, write_heading, write_rows
 
 if TYPE_CHECKING:
     from ..core.study.match import Match
@@ -70,6 +71,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object, and no progress bars")
     form.add_argument("--csv", action="store_true", help="a table for a spreadsheet, and no progress bars")
+    add_formulas_to(output)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -96,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps({"images": names, **found.to_dict()}) + "\n")
     elif options.csv:
-        _write_csv(names, found)
+        _write_csv(names, found, options.formulas)
     else:
         _write_lists(names, found, options.top)
     return 0
@@ -140,11 +142,12 @@ def _write_lists(names: Sequence[str], found: Match, top: int) -> None:
         sys.stdout.write("\n")
 
 
-def _write_csv(names: Sequence[str], found: Match) -> None:
+def _write_csv(names: Sequence[str], found: Match, formulas: bool) -> None:
     tables = (found.similarities, found.phrase_likelihoods, found.image_likelihoods)
-    write_csv([("image", "phrase", "similarity", "phrase_likelihood", "image_likelihood")])
-    write_csv(
+    rows = (
         (name, phrase, *(table[image][number] for table in tables))
         for image, name in enumerate(names)
         for number, phrase in enumerate(found.phrases)
     )
+    heading = ("image", "phrase", "similarity", "phrase_likelihood", "image_likelihood")
+    write_csv(chain([heading], rows), formulas)

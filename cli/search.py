@@ -16,7 +16,7 @@ from . import engine_options
 from .match import pictures_and_phrases
 from .pictures import read_picture
 from .streams import quiet_libraries
-from .tables import write_csv
+from .tables import add_formulas_to, write_csv
 
 if TYPE_CHECKING:
     from ..core.index import Found, PictureIndex
@@ -54,6 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="an object a line, and no progress bars")
     form.add_argument("--csv", action="store_true", help="a table for a spreadsheet, and no progress bars")
+    add_formulas_to(output)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -98,7 +99,7 @@ def settings_of(index: PictureIndex, options: argparse.Namespace) -> Settings:
 def _show(found: Sequence[Found], options: argparse.Namespace) -> None:
     rows = [(str(each.path), round(each.similarity, 4)) for each in found]
     if options.csv:
-        write_csv([("image", "similarity"), *rows])
+        write_csv([("image", "similarity"), *rows], options.formulas)
         return
     for path, similarity in rows:
         if options.json:

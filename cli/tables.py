@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import csv
+import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from ..core.cells import csv_text
 
 Row = tuple[float, float, str]
 """likelihood 0..1, similarity, text"""
@@ -42,8 +44,18 @@ def write_rows(rows: Iterable[Row]) -> None:
             console.print(line, markup=False, soft_wrap=True)
 
 
-def write_csv(rows: Iterable[Sequence[Any]]) -> None:
-    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+def add_formulas_to(parser: argparse._ActionsContainer) -> None:
+    """The option of commands that write CSV."""
+    parser.add_argument(
+        "--formulas",
+        action="store_true",
+        help="in CSV, leave cells that begin with = + - @ as they are (default: a ' before them, since spreadsheets "
+        "compute them)",
+    )
+
+
+def write_csv(rows: Iterable[Sequence[Any]], formulas: bool) -> None:
+    sys.stdout.write(csv_text(rows, formulas))
     sys.stdout.flush()
 
 

@@ -8,16 +8,20 @@ written.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import locale
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import TextFileError
 from .files import NotAFileError, refuse_endless
 
 MOST_BYTES = 64 * 2**20
+_AT_ONCE = 2**20
 
 _MARKS = (  # those of UTF-32 first, since UTF-16's begins one of them
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -90,14 +94,8 @@ def decoded(data: bytes, name: str | os.PathLike[str]) -> tuple[str, Coding]:
 
 def read_coded(path: Path, most: int = MOST_BYTES) -> tuple[str, Coding]:
     """Raises TextFileError (absent, too large, no text, no regular file)."""
-    try:
-        refuse_endless(path)
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except NotAFileError as error:
-        raise TextFileError(f"{path} is left alone, because {error}", "name a text file") from error
-    except OSError as error:
-        raise TextFileError(f"{path} cannot be read ({error.strerror})", "see to it") from error
+    with _opened(path) as file:
+        data = file.read(most + 1)
     if len(data) > most:
         raise TextFileError(f"{path} is larger than {most // 2**20} MiB, so it is no such text", "name another")
     return decoded(data, path)
@@ -109,6 +107,43 @@ def read_known(path: Path, most: int = MOST_BYTES) -> str:
     if not coding.codec:
         raise TextFileError(f"The encoding of {path} cannot be told", "save it as UTF-8")
     return text
+
+
+def coding_of_file(path: Path) -> Coding:
+    """Of a file of any size; without a codec where it is no Unicode. Raises TextFileError."""
+    utf_8 = codecs.getincrementaldecoder("utf-8")()
+    with _opened(path) as file:
+        part = file.read(_AT_ONCE)
+        for mark, codec in _MARKS:
+            if part.startswith(mark):
+                return Coding(codec, True)
+        while True:
+            if b"\0" in part:
+                head = part[: 2**16]
+                coding = _wide(head) or _wide(head[:-2])  # which might end within a letter
+                if coding is None:
+                    raise TextFileError(f"{path} is no text", "name another file")
+                return coding
+            try:
+                utf_8.decode(part, final=not part)
+            except UnicodeDecodeError:
+                return Coding("")
+            if not part:
+                return UTF_8
+            part = file.read(_AT_ONCE)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A pipe or a device could be waited for for ever. Raises TextFileError."""
+    try:
+        refuse_endless(path)
+        with path.open("rb") as file:
+            yield file
+    except NotAFileError as error:
+        raise TextFileError(f"{path} is left alone, because {error}", "name a text file") from error
+    except OSError as error:
+        raise TextFileError(f"{path} cannot be read ({error.strerror})", "see to it") from error
 
 
 def appended(before: str, text: str) -> str:

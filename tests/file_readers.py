@@ -6,8 +6,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from file_seeds import SEEDS, Seed
 from batch_readers import BATCH_READERS
+from file_seeds import SEEDS, Seed
 from mutations import Files, Reader
 from picture_seeds import picture_seeds
 

@@ -44,12 +44,14 @@ def sink_named(
     template: Template | None = None,
     shard: Shard = WHOLE,
     columns: Sequence[Column] = (),
+    formulas: bool = False,
 ) -> Sink:
     """The sink for a kind of output, one of `OUTPUTS`.
 
     root: the source's. place: the file for a sink that writes one, "desc" and the output's name as suffix in `root`
     when absent; the folder for one that fills a new one. existing: what to do with what is there, None for what is
-    usual; see `docs/batch.md`. columns: further ones, of sinks that take them.
+    usual; see `docs/batch.md`. columns: further ones, of sinks that take them. formulas: leaves cells of a CSV file
+    as they are that a spreadsheet would compute.
     Raises SettingsError for what does not go together.
     """
     kind = OUTPUTS.get(output)
@@ -57,7 +59,7 @@ def sink_named(
         raise SettingsError(f"There is no output {output!r}", Choose("output", tuple(OUTPUTS)))
     _check(kind, place, existing, columns)
     where = _table_path(kind, root, place, shard) if kind.where == "file" else place or root
-    return kind.of(Chosen(where, existing or kind.usual, template or Template(), columns))
+    return kind.of(Chosen(where, existing or kind.usual, template or Template(), columns, formulas))
 
 
 def _check(kind: type[Sink], place: Path | None, existing: Existing | None, columns: Sequence[Column]) -> None:

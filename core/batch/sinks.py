@@ -25,12 +25,14 @@ class Chosen:
 
     place: the file or folder that is written, or the source's folder where the sink writes beside the pictures.
     existing: what to do with what is there, the sink's usual way where none was asked for. columns: further ones.
+    formulas: whether cells stay as they are that a spreadsheet would compute.
     """
 
     place: Path
     existing: Existing | None
     template: Template
     columns: Sequence[Column] = ()
+    formulas: bool = False
 
 
 class Sink:

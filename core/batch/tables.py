@@ -97,29 +97,32 @@ class TableSink(Sink):
 
 
 class CsvSink(TableSink):
-    """The columns image and prompt, or what a template makes of it."""
+    """The columns image and prompt, or what a template makes of it. formulas: see `csv_text`."""
 
     output = "csv"
     summary = "one CSV file"
     details = "a row for each picture, with image and prompt"
 
-    def __init__(self, path: Path, replace: bool = False, template: Template | None = None) -> None:
+    def __init__(
+        self, path: Path, replace: bool = False, template: Template | None = None, formulas: bool = False
+    ) -> None:
         super().__init__(path, replace)
         self._template = template or Template()
+        self._formulas = formulas
 
     @classmethod
     def of(cls, chosen: Chosen) -> CsvSink:
-        return cls(chosen.place, chosen.existing == "overwrite", chosen.template)
+        return cls(chosen.place, chosen.existing == "overwrite", chosen.template, chosen.formulas)
 
     @property
     def asked(self) -> Mapping[str, Any]:
-        return {"template": self._template.text}
+        return {"template": self._template.text, **({"formulas": True} if self._formulas else {})}
 
     def header(self) -> bytes:
         return csv_lines([("image", "prompt")])
 
     def row(self, outcome: Outcome) -> bytes:
-        return csv_lines([(outcome.name, self._template.fill(outcome))])
+        return csv_lines([(outcome.name, self._template.fill(outcome))], self._formulas)
 
 
 class JsonLinesSink(TableSink):

@@ -80,7 +80,7 @@ class DescribedCopySink(FilesSink):
 def with_description(data: bytes, text: str) -> bytes | None:
     """The file with a description in it; None where its kind has no place for one, or holds an XMP packet already."""
     if data.startswith(_PNG) and _PNG_XMP not in data:
-        texts = _png_text(b"Description", text.encode()) + _png_text(_PNG_XMP, xmp_packet(text))
+        texts = _png_text(b"Description", printable(text).encode()) + _png_text(_PNG_XMP, xmp_packet(text))
         return data[:_PNG_HEADER_END] + texts + data[_PNG_HEADER_END:]
     if data.startswith(_JPEG) and _JPEG_XMP not in data:
         packet = _JPEG_XMP + xmp_packet(text)
