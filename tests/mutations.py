@@ -12,6 +12,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,7 +153,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _odd_chunk(chance: random.Random) -> tuple[bytes, bytes]:
-    flood = zlib.compress(bytes(chance.choice((1_000, 2_000_000, 60_000_000))), 1)
+    flood = _flood(chance.choice((1_000, 2_000_000, 60_000_000)))
     return chance.choice(
         (
             (b"zTXt", b"parameters\0\0" + flood),
@@ -168,6 +169,11 @@ def _odd_chunk(chance: random.Random) -> tuple[bytes, bytes]:
             (b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 6, 0, 0, 0)),
         )
     )
+
+
+@cache
+def _flood(size: int) -> bytes:
+    return zlib.compress(bytes(size))
 
 
 def _inflated(body: bytes) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..files import is_inside
 from ..metadata.xmp import xmp_packet
+from ..printable import printable
 from .items import Item, Outcome
 from .sinks import Chosen, Existing, FilesSink
 from .template import Template
