@@ -94,6 +94,8 @@ def main(arguments: list[str]) -> int:
         with tempfile.TemporaryDirectory(dir=_memory_disk()) as scratch:
             for first in range(numbers.start, numbers.stop, _PORTION):
                 found.merge(campaign(reader, range(first, min(first + _PORTION, numbers.stop)), Path(scratch)))
+                if first + _PORTION < numbers.stop:
+                    print(f"{name}: {found.count:,} so far, {found.wrong or 'none wrong'}", file=sys.stderr, flush=True)
         print(_row(name, found, time.monotonic() - started), flush=True)
         for what, which in sorted(found.wrong.items()):
             print(f"    {what}: {len(which)}, such as {which[:5]}", flush=True)
