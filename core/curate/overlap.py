@@ -30,7 +30,7 @@ _BLOCK = 4
 _DETAILS_ALIKE = 0.8
 _ODD, _ODD_BY_COMPRESSION = 0.45, 150.0
 _FLAT, _BY_EDGES = 4.0, 0.5
-_ROUNDING = 80.0  # of 64 pixels three quarters are 55 by 55, which are .739, and measuring errs there most
+_ROUNDING = 5000.0  # of 64 pixels three quarters are 55 by 55, which are .739, and measuring errs there most
 
 
 class Overlap(NamedTuple):
@@ -67,7 +67,7 @@ def _overlap(part: Look, whole: Look, place: Place, difference: float) -> Overla
     common = max(0.0, min(right, 1) - max(place.left, 0)) * max(0.0, min(bottom, 1) - max(place.top, 0))
     share = common / (1 + place.width * place.height - common)
     longer = min(max(part.size), max(whole.size))
-    if share < SHARE - _ROUNDING / longer**2:
+    if share < SHARE - _ROUNDING / longer**3:
         return None
     alike, odd = _compared(part.sharp, whole.sharp, place)
     if alike < _DETAILS_ALIKE:
