@@ -1,7 +1,8 @@
-"""What search and curation find of what was planted in a folder of micro's pictures.
+"""What search and curation find of what was planted in a folder of micro's pictures, and in one of crops.
 
 `python benchmarks/curation.py` uses validation pictures, with which everything was chosen that can be; `--split test`
-shows what comes of it on the others. Needs the packages that the tests need, for photographs as outliers.
+shows what comes of it on the others. `--crops N` has crops of photographs instead, and frames as a camera takes them
+one after another (`curation_crops.py`). Needs the packages that the tests need, for photographs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from curation_crops import measure_crops
 from PIL import Image
 from unrender.core.curate import Report, curate
 from unrender.core.curate.turned import turned_pictures
@@ -34,8 +36,12 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--copies", type=int, default=20, help="of each kind (default: 20)")
+    parser.add_argument("--crops", type=int, metavar="N", help="curate N crops of photographs instead")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.crops:
+        measure_crops(options.crops, options.split)
+        return
     pictures = render(options.split, options.pictures)
     with tempfile.TemporaryDirectory() as place, Engine(Settings(clip="micro", device="cpu", captioner=None)) as engine:
         folder, rng = Path(place), random.Random(0)

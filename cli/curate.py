@@ -14,18 +14,20 @@ from .streams import complain, quiet_libraries
 from .tables import add_formulas_to
 
 if TYPE_CHECKING:
-    from ..core.curate import Report
+    from ..core.curate import Kind, Report
 
 _TABLE, _PAGE = "curation.csv", "curation.html"
 _EPILOG = """\
 what is looked for
-  duplicates    copies of one picture: the same bytes, other sizes, crops to two thirds and more, other compression
+  duplicates    copies of one picture: the same bytes, other sizes, crops to three quarters and more, other compression;
+                the picture they are listed beside shows all that they show
+  near          pictures that share three quarters and more but are no copies: bursts, frames of a video
   turned        pictures on their side or upside down, by what upright looks like in this folder (100 pictures or more)
   outliers      pictures that are like no others here
   captions      PICTURE.txt beside a picture, where many other pictures' captions suit it better
 
 what is written
-  DIR/curation.csv    kind, image, other, left, score, note
+  DIR/curation.csv    kind, image, other, left, score, note, overlap (what image and other share, 0 to 1)
   DIR/curation.html   one page with small copies of the pictures
   Nothing is deleted, moved or turned. Run `unrender index` first when the folder has changed.
 """
@@ -71,11 +73,17 @@ def run(options: argparse.Namespace) -> int:
     for reason in report.failures.values():
         complain(reason)
     page = _write(report, options.output, options.formulas)
-    counts = ", ".join(f"{kind} {len(report.of(kind))}" for kind in KINDS)
+    counts = ", ".join(_count(report, kind) for kind in KINDS)
     sys.stdout.write(f"{page}\t{report.pictures} pictures: {counts}\n")
     for remark in report.remarks:
         complain(remark)
     return int(bool(report.failures))
+
+
+def _count(report: Report, kind: Kind) -> str:
+    least = report.least_overlap(kind)
+    shared = "" if least is None else f" (sharing {least:.0%} or more)"
+    return f"{kind} {len(report.of(kind))}{shared}"
 
 
 def _write(report: Report, folder: Path, formulas: bool) -> Path:

@@ -19,7 +19,6 @@ from unrender.cli import main
 from unrender.core.curate import curate, write_page
 from unrender.core.curate.alignment import Look, difference
 from unrender.core.curate.captions import mismatches
-from unrender.core.curate.duplicates import Pair, groups
 from unrender.core.curate.neighbours import neighbours
 from unrender.core.curate.outliers import outliers
 from unrender.core.curate.turned import LEAST_PICTURES, turned_pictures
@@ -173,7 +172,7 @@ def test_the_page_needs_nothing_else_and_escapes_names(report, tmp_path, planted
     write_page(report, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     page = _Page(text)
-    assert page.open == [] and "p & <b>" in page.text
+    assert page.open == [] and "p & <b>" in page.text and "57 x 57 beside 64 x 64; 79% shared" in page.text
     assert not re.search(r"https?:|@import|<script|<link", text)
     for source in page.sources:
         kind, data = re.fullmatch(r"data:image/(png|jpeg);base64,(.+)", source).groups()
@@ -189,11 +188,16 @@ def test_the_command_writes_a_table_and_a_page_and_leaves_the_pictures(capsys, r
     status = main(["curate", str(planted[0]), "-o", str(tmp_path / "out"), "--device", "cpu"])
     out, error = capsys.readouterr()
     assert status == 0 and error == ""
-    counts = ", ".join(f"{kind} {len(report.of(kind))}" for kind in ("duplicate", "turned", "outlier", "caption"))
+    least = {kind: min((each.overlap for each in report.of(kind)), default=None) for kind in ("duplicate", "near")}
+    shared = {kind: f" (sharing {share:.0%} or more)" for kind, share in least.items() if share is not None}
+    kinds = ("duplicate", "near", "turned", "outlier", "caption")
+    counts = ", ".join(f"{kind} {len(report.of(kind))}{shared.get(kind, '')}" for kind in kinds)
     assert out == f"{tmp_path / 'out' / 'curation.html'}\t{COUNT + 6} pictures: {counts}\n"
     with (tmp_path / "out" / "curation.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["kind"], row["image"]) for row in rows] == [(each.kind, each.name) for each in report.findings]
+    shares = {row["image"]: row["overlap"] for row in rows if row["kind"] == "duplicate"}
+    assert float(shares["copy of 003.png"]) == pytest.approx(57**2 / 64**2, abs=0.005)
     assert {path: path.read_bytes() for path in planted[0].iterdir() if path.is_file()} == before
 
 
@@ -240,11 +244,6 @@ def test_flat_and_thin_pictures_can_be_compared():
     red, blue = (Look.at(Image.new("RGB", (64, 64), colour)) for colour in ("red", "blue"))
     thin = Look.at(Image.new("RGB", (3000, 2), "red"))
     assert difference(red, blue) > 16 and difference(red, thin) > 16
-
-
-def test_groups_join_what_is_joined_by_others():
-    assert groups([Pair(0, 1, 0), Pair(4, 5, 1), Pair(1, 3, 2), Pair(2, 3, 0)]) == [[0, 1, 2, 3], [4, 5]]
-    assert groups([]) == []
 
 
 def test_neighbours_are_those_of_a_sorted_table(monkeypatch):

@@ -12,29 +12,34 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-_FINE, _COARSE = 64, 32  # longer sides of the copies that are compared
+_SHARP, _FINE, _COARSE = 96, 64, 32  # longer sides of the copies that are compared
 _SIZES = tuple(1 - 0.04 * step for step in range(9))
 """Of the part in the whole, along the side that fills it most: down to about two thirds, nearly half the area."""
 
 _ALIKE = 0.45
 _BLOCK, _WORST_BLOCKS = 4, 3
 _HOPELESS = 90.0
+_SURELY = 8.0  # the other way round is not tried
 _STARTS = 3  # from the best place alone the moves end, now and then, where no small one leads further
 _ROUNDS, _MOST_STEPS = 4, 6
 
 
 class Look(NamedTuple):
-    """A picture as it is compared. fine, small: RGB copies. grey: [height, width] float32 of the small one."""
+    """A picture as it is compared. size: the picture's own. sharp, fine, small: RGB copies; the sharp one is no larger
+    than the picture. grey: [height, width] float32 of the small one."""
 
+    size: tuple[int, int]
+    sharp: Image.Image
     fine: Image.Image
     small: Image.Image
     grey: np.ndarray
 
     @classmethod
     def at(cls, picture: Image.Image) -> Look:
-        fine = _shrunk(picture, _FINE)
+        sharp = _shrunk(picture, min(_SHARP, max(picture.size)))
+        fine = _shrunk(sharp, _FINE)
         small = _shrunk(fine, _COARSE)
-        return cls(fine, small, np.asarray(small.convert("L"), np.float32))
+        return cls(picture.size, sharp, fine, small, np.asarray(small.convert("L"), np.float32))
 
 
 class Place(NamedTuple):
@@ -46,21 +51,38 @@ class Place(NamedTuple):
     height: float
 
 
+class Placed(NamedTuple):
+    """difference: how much the most different spots of two pictures differ where they show the same, or all that one
+    shows is in the other: 0 to 255 a channel, `inf` where nothing suggests that. place: of the one in the other, or
+    turned round; None where nothing suggests one."""
+
+    difference: float
+    place: Place | None = None
+    turned_round: bool = False
+
+
+def placed(one: Look, other: Look) -> Placed:
+    found = _placed(one, other)
+    if found.difference <= _SURELY:
+        return found
+    return min(found, _placed(other, one)._replace(turned_round=True), key=lambda each: each.difference)
+
+
 def difference(one: Look, other: Look) -> float:
-    """How much the most different spots of two pictures differ where they show the same, or all that one shows is in
-    the other: 0 to 255 a channel, `inf` where nothing suggests that."""
-    return min(_difference(one, other), _difference(other, one))
+    """See `Placed`."""
+    return placed(one, other).difference
 
 
-def _difference(part: Look, whole: Look) -> float:
+def _placed(part: Look, whole: Look) -> Placed:
     likely = _likely_places(part, whole)
     if not likely:
-        return float("inf")
+        return Placed(float("inf"))
     starts = sorted(likely, key=lambda each: _mean_square(part, whole, each))[:_STARTS]
     if _worst(_deviation(part, whole, starts[0])) > _HOPELESS:
-        return float("inf")
+        return Placed(float("inf"))
     settled = [_settled(part, whole, place) for place in starts]
-    return _worst(_deviation(part, whole, min(settled, key=lambda each: _mean_square(part, whole, each))))
+    place = min(settled, key=lambda each: _mean_square(part, whole, each))
+    return Placed(_worst(_deviation(part, whole, place)), place)
 
 
 def _likely_places(part: Look, whole: Look) -> list[Place]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-Kind = Literal["duplicate", "turned", "outlier", "caption"]
+Kind = Literal["duplicate", "near", "turned", "outlier", "caption"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -14,10 +14,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Finding:
     """name: the picture's, below the folder. said: what was found, as a sentence's end.
 
-    other: of a duplicate the group's first picture. left: degrees that a turned picture has to be turned to the left.
-    score: of a duplicate the greatest difference of colours, 0..255; of a turned one how many times likelier that is;
-    of an outlier how many standard deviations it is farther than usual; of a caption the share of others that suit
-    better."""
+    other: of a duplicate or nearly one the group's first picture. overlap: what both of them show, of all that the two
+    show, 0..1; of a duplicate the first shows all. left: degrees that a turned picture has to be turned to the left.
+    score: of a duplicate, or nearly one, the greatest difference of colours, 0..255; of a turned one how many times
+    likelier that is; of an outlier how many standard deviations it is farther than usual; of a caption the share of
+    others that suit better."""
 
     kind: Kind
     name: str
@@ -25,12 +26,13 @@ class Finding:
     said: str
     other: str = ""
     left: int = 0
+    overlap: float | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """root: the folder. pictures: how many its index has. findings: by kind, the surest first, duplicates by group.
-    remarks: what was not looked for, and why. failures: why pictures could not be read, by name."""
+    """root: the folder. pictures: how many its index has. findings: by kind, the surest first, duplicates and near
+    ones by group. remarks: what was not looked for, and why. failures: why pictures could not be read, by name."""
 
     root: Path
     model: str
@@ -42,13 +44,14 @@ class Report:
     def of(self, kind: Kind) -> tuple[Finding, ...]:
         return tuple(each for each in self.findings if each.kind == kind)
 
+    def least_overlap(self, kind: Kind) -> float | None:
+        return min((each.overlap for each in self.of(kind) if each.overlap is not None), default=None)
+
     def rows(self) -> list[tuple[str, ...]]:
         """A table with a heading, for CSV."""
-        heading = ("kind", "image", "other", "left", "score", "note")
-        return [
-            heading,
-            *(
-                (each.kind, each.name, each.other, str(each.left or ""), f"{each.score:.4g}", each.said)
-                for each in self.findings
-            ),
-        ]
+        return [("kind", "image", "other", "left", "score", "note", "overlap"), *map(_row, self.findings)]
+
+
+def _row(each: Finding) -> tuple[str, ...]:
+    overlap = "" if each.overlap is None else f"{each.overlap:.3f}"
+    return each.kind, each.name, each.other, str(each.left or ""), f"{each.score:.4g}", each.said, overlap

@@ -22,7 +22,12 @@ from .findings import Finding, Kind, Report
 _THUMBNAIL = 192
 _MOST_SHOWN = 500
 _SECTIONS: tuple[tuple[Kind, str, str], ...] = (
-    ("duplicate", "Duplicates", "Each frame holds pictures that show the same, the largest first."),
+    ("duplicate", "Duplicates", "Each frame holds a picture and copies of it; the first shows all that they show."),
+    (
+        "near",
+        "Nearly the same",
+        "Each frame holds a picture and others that differ from it: bursts, video frames.",
+    ),
     ("turned", "Turned", "As the picture lies, and as it would be upright; the surest first."),
     ("outlier", "Unlike the others", "Farthest from what the folder usually shows first."),
     ("caption", "Captions that may be wrong", "Where most other captions suit the picture better, first."),
@@ -83,7 +88,7 @@ def _sections(report: Report, page: Path) -> Iterator[str]:
         yield f'<h2 id="{kind}">{heading}</h2>\n<p>{explanation}</p>'
         shown = found[:_MOST_SHOWN]
         yield '<div class="cards">'
-        if kind == "duplicate":
+        if kind in ("duplicate", "near"):
             for first, copies in groupby(shown, key=lambda each: each.other):
                 yield _group(report.root, page, first, list(copies))
         else:
@@ -103,6 +108,8 @@ def _said(finding: Finding) -> str:
     if finding.kind == "turned":
         turn = {90: "a quarter to the left", 180: "by half", 270: "a quarter to the right"}[finding.left]
         return f"{finding.said}; turn it {turn}"
+    if finding.overlap is not None:
+        return f"{finding.said}; {finding.overlap:.0%} shared"
     return finding.said
 
 
