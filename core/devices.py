@@ -79,7 +79,7 @@ def free_memory(device: torch.device) -> int | None:
     return torch.cuda.mem_get_info(device)[0] + unused
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device, or the CPU's allocator, has no memory left."""
     text = str(error).casefold()
     return "out of memory" in text or "can't allocate memory" in text

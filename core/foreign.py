@@ -243,14 +243,9 @@ def library_reads(problem: str, *cures: Cure) -> Iterator[None]:
     except (UnrenderError, MemoryError, ImportError):
         raise
     except Exception as error:  # the tokenizers library raises just that, and pydantic-like ones their own
-        if is_out_of_memory(error):
+        if type(error).__name__ == "OutOfMemoryError":  # a device's, of torch, which is not imported here
             raise
         raise ModelError(f"{problem} ({first_line(error)})", *cures) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device has no memory left."""
-    return type(error).__name__ == "OutOfMemoryError"
 
 
 def first_line(error: BaseException) -> str:

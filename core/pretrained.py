@@ -17,7 +17,8 @@ from .transformers_access import LOCAL_WITHOUT_CODE, transformers_attribute, tra
 
 WHOLE_AGAIN = "get the whole model again"
 _ADAPTER = "adapter_config.json"
-_ATTENTIONS = {None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"}
+_ATTENTION = "attn_implementation"
+_ATTENTIONS = {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"}
 _COUNTS = re.compile(r"layers|depths?$|blocks")
 _SIZES = re.compile(r"(size|dim|width|embeddings|positions)$")
 _FEWEST_TENSORS, _LARGEST_SIZE, _MOST_LABELS, _SLACK = 64, 1 << 24, 100_000, 1 << 24
@@ -69,7 +70,7 @@ def check_config(folder: Path, tensors: Mapping[str, Stored]) -> None:
         limit = _MOST_LABELS if key == "num_labels" else limit
         if limit is not None and isinstance(value, int | float) and value > limit:
             raise ModelError(f"{folder / CONFIG} says that {key} is {value}, and the weights are none of such a model")
-        if key.endswith("attn_implementation") and not (isinstance(value, str) and value in _ATTENTIONS):
+        if key.endswith(_ATTENTION) and not (isinstance(value, str) and value in _ATTENTIONS):
             raise ModelError(f"{folder / CONFIG} asks for program code by {key}, which is never fetched")
 
 
@@ -77,7 +78,7 @@ def _settings(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """All values with the keys they stand under. What was read is not nested deeply."""
     if isinstance(tree, dict):
         for name, value in tree.items():
-            yield from _settings(value, name)
+            yield from _settings(value, key if key.endswith(_ATTENTION) else name)
     elif isinstance(tree, list):
         for value in tree:
             yield from _settings(value, key)

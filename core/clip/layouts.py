@@ -126,7 +126,8 @@ def open_clip_tokenizer(architecture: str, config: Mapping[str, Any]) -> Any:
     if text.get("hf_tokenizer_name"):
         from open_clip.tokenizer import HFTokenizer
 
-        options = {"trust_remote_code": False} if "kwargs" in inspect.signature(HFTokenizer).parameters else {}
+        takes = inspect.signature(HFTokenizer).parameters
+        options: dict[str, Any] = {"trust_remote_code": False} if "kwargs" in takes else {}
         return HFTokenizer(text["hf_tokenizer_name"], context_length=text.get("context_length", 77), **options)
     return open_clip.get_tokenizer("ViT-B-32")
 

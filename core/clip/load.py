@@ -206,13 +206,21 @@ class _Loader:
         """described: the file that the configuration comes from, where it is not open_clip's own."""
         quick_gelu = bool(config.pop("quick_gelu", False)) or quick_gelu
         source = described or Path(self._name)
-        with without_own_code(), library_reads(f"{source} describes no model that open_clip can build"):
+        with (
+            _packages_for(self._name),
+            without_own_code(),
+            library_reads(f"{source} describes no model that open_clip can build"),
+        ):
             model = layouts.build_open_clip(config, quick_gelu)
         self._fill(model, layouts.fit_open_clip_state(model, state), Path(self._name))
         state.clear()
         with _of_file(source):
             preprocess = Preprocess.from_open_clip({**settings, "size": model.visual.image_size})
-        with without_own_code(), library_reads(f"The tokenizer of {self._name} cannot be had"):
+        with (
+            _packages_for(self._name),
+            without_own_code(),
+            library_reads(f"The tokenizer of {self._name} cannot be had"),
+        ):
             tokenizer = layouts.open_clip_tokenizer(architecture, config)
         return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
 

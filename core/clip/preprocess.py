@@ -144,7 +144,7 @@ def _pair(size: Any) -> tuple[int, int]:
     """(height, width) from what any library writes. Raises Unreadable."""
     if isinstance(size, Mapping):
         size = [size.get("shortest_edge")] if "shortest_edge" in size else [size.get("height"), size.get("width")]
-    sides = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size]
+    sides: list[Any] = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size]
     if not 1 <= len(sides) <= 2 or not all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in sides):
         raise Unreadable(f"a model's pictures are not of the size {shown(str(size))}")
     return sides[0], sides[-1]

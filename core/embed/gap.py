@@ -54,7 +54,8 @@ class GapCorrection:
         """Reads what `save` wrote. Raises ModelError for anything else."""
         try:
             header = read_header(path)
-            header.shape("centre", "F32", ndim=1), header.shape("spread", "F64", ndim=1)
+            for name, dtype in (("centre", "F32"), ("spread", "F64")):
+                header.shape(name, dtype, ndim=1)
             pictures = header.metadata.get("pictures", "")
             if not pictures.isascii() or not pictures.isdigit():
                 raise Unreadable("it does not say of how many pictures it is")
