@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import LeaveOut
-from ..errors import ImageError, SettingsError
+from ..errors import SettingsError
 from ..settings import Mode, Settings
-from .ahead import CHUNK, chunked, opened, usual_jobs
+from .ahead import CHUNK, LookedAt, chunked, opened, readable, usual_jobs, with_first
 from .append import CONCERNS_ALL, writing
 from .columns import described
 from .failures import FailureList
@@ -138,7 +138,7 @@ class Batch:
             if outcome.result is not None and (again := self._put(item, outcome, journal)).result is None:
                 yield again
 
-    def _chunks(self, work: Todo) -> Iterator[list[Opened]]:
+    def _chunks(self, work: Todo) -> Iterator[Iterator[Opened]]:
         """A chunk that was begun holds the same pictures again: what a model makes of one depends, in the last bits, on
         those beside it."""
         begun = [*work.pending, *islice(work.remaining, max(0, CHUNK - len(work.pending)))] if work.pending else []
@@ -157,18 +157,21 @@ class Batch:
                     yield self._put(item, outcome, journal)
             journal.mark(self._sink.state())
 
-    def _planned(self, chunk: Sequence[Opened], known: Iterable[str] = ()) -> Iterator[tuple[Item, Outcome]]:
+    def _planned(self, chunk: Iterable[Opened], known: Iterable[str] = ()) -> Iterator[tuple[Item, Outcome]]:
         for item, outcome in self._found(chunk):
             if item.name in known:
                 continue
             yield item, outcome if outcome.result is None else replace(outcome, plan=self._sink.plan(item, outcome))
 
-    def _found(self, chunk: Sequence[Opened]) -> Iterator[tuple[Item, Outcome]]:
-        pictures = [picture for _, picture in chunk if not isinstance(picture, ImageError)]
-        found = described(self._engine, pictures, self._mode, self._sink.columns) if pictures else iter(())
-        for item, picture in chunk:
-            if isinstance(picture, ImageError):
-                yield item, Outcome(item.name, None, str(picture))
+    def _found(self, chunk: Iterable[Opened]) -> Iterator[tuple[Item, Outcome]]:
+        """The models take each picture as it comes, so that none is held for those after it."""
+        looked_at: list[LookedAt] = []
+        pictures = readable(chunk, looked_at)
+        found = iter(()) if pictures is None else described(self._engine, pictures, self._mode, self._sink.columns)
+        found = with_first(found) or iter(())  # by then all have been looked at
+        for item, error in looked_at:
+            if error is not None:
+                yield item, Outcome(item.name, None, str(error))
             else:
                 result, columns = next(found)
                 yield item, Outcome(item.name, result, columns=columns)
