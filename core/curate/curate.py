@@ -51,7 +51,7 @@ def curate(engine: Engine, place: str | os.PathLike[str]) -> Report:
 
 
 def _duplicates(engine: Engine, index: PictureIndex, near: Neighbours, failures: dict[str, str]) -> Iterator[Finding]:
-    from ..images import open_image
+    from ..images import open_image, original_size
 
     sizes: dict[int, tuple[int, int]] = {}
 
@@ -61,7 +61,7 @@ def _duplicates(engine: Engine, index: PictureIndex, near: Neighbours, failures:
         except ImageError as error:
             failures[index.entries[row].name] = str(error)
             return None
-        sizes[row] = picture.size
+        sizes[row] = original_size(picture)
         return Look.at(picture)
 
     digests = [each.digest for each in index.entries]

@@ -7,40 +7,33 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+
+from ..errors import ImageError
 
 MOST_PIXELS = 64_000_000
 """As many as two or three photographs have; beside them eight bytes a pixel while they are decoded, half a gigabyte."""
 
+_SECONDS_BETWEEN_LOOKS = 0.2
+
 
 class PixelBudget:
-    """Hands out pixels to those who ask, in the order of their tickets: who waits for a picture waits for none that
-    comes after it. One that is larger than all of it is let in alone."""
+    """Pixels for those who hold a ticket. Who has the oldest never waits, so that nobody waits for ever: neither for
+    pictures that come later, nor for more than there is."""
 
     def __init__(self, most: int = MOST_PIXELS) -> None:
         self._most = most
         self._changed = threading.Condition()
-        self._asking: dict[Ticket, None] = {}
-        self._held: dict[Ticket, int] = {}
+        self._held: dict[Ticket, int] = {}  # the oldest first
         self._closed = False
 
-    def ticket(self) -> Ticket:
-        """To be taken from any thread, once, and released, taken or not."""
-        ticket = Ticket(self)
+    def ticket(self, most: int | None = None) -> Ticket:
+        """To be used in any thread, and released, whatever it took. most: beyond which it is refused."""
+        ticket = Ticket(self, most)
         with self._changed:
-            self._asking[ticket] = None
+            self._held[ticket] = 0
         return ticket
-
-    @contextlib.contextmanager
-    def holding(self, pixels: int) -> Iterator[None]:
-        """Waits until so many are free and holds them."""
-        ticket = self.ticket()
-        try:
-            ticket.take(pixels)
-            yield
-        finally:
-            ticket.release()
 
     def close(self) -> None:
         """Lets all in who wait: what they decode is thrown away."""
@@ -48,38 +41,43 @@ class PixelBudget:
             self._closed = True
             self._changed.notify_all()
 
-    def _take(self, ticket: Ticket, pixels: int) -> None:
+    def _take(self, ticket: Ticket, pixels: int, check: Callable[[], None]) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._has_room(ticket, pixels))
-            self._asking.pop(ticket, None)
-            self._held[ticket] = pixels
-            self._changed.notify_all()
+            while not self._has_room(ticket, pixels):
+                self._changed.wait(_SECONDS_BETWEEN_LOOKS)
+                check()
+            self._held[ticket] = self._held.get(ticket, 0) + pixels
 
     def _has_room(self, ticket: Ticket, pixels: int) -> bool:
-        if next(iter(self._asking), ticket) is not ticket:
-            return False
-        held = sum(self._held.values())
-        return held == 0 or held + pixels <= self._most
+        oldest = next(iter(self._held), ticket)
+        return self._closed or oldest is ticket or sum(self._held.values()) + pixels <= self._most
 
     def _release(self, ticket: Ticket) -> None:
         with self._changed:
-            self._asking.pop(ticket, None)
             self._held.pop(ticket, None)
             self._changed.notify_all()
 
 
 class Ticket:
-    """One picture's place in the order of a budget."""
+    """What one picture, or one request for several, holds of a budget.
 
-    def __init__(self, budget: PixelBudget) -> None:
+    check: is called while it waits, and may raise."""
+
+    def __init__(self, budget: PixelBudget, most: int | None) -> None:
         self._budget = budget
+        self._left = most
+        self.check: Callable[[], None] = lambda: None
 
     def take(self, pixels: int) -> None:
-        """Waits until it is this picture's turn and there is room for it."""
-        self._budget._take(self, pixels)
+        """Waits until there is room for so many more. Raises ImageError where they are too many for one."""
+        if self._left is not None:
+            self._left -= pixels
+            if self._left < 0:
+                raise ImageError("The pictures have too many pixels together", "give fewer or smaller ones")
+        self._budget._take(self, pixels, self.check)
 
     def release(self) -> None:
-        """The picture is there no more, or never was."""
+        """What it held is there no more."""
         self._budget._release(self)
 
     @contextlib.contextmanager
