@@ -138,7 +138,7 @@ def pictures(folder: Path, count: int) -> Path:
 
 STAGES: dict[str, tuple[type, str]] = {
     "captions": (Captioner, "caption"),
-    "vision": (Clip, "encode_images"),
+    "vision": (Clip, "encode_views"),
     "words": (Interrogator, "run"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -109,30 +109,34 @@ class Engine:
 
     def interrogate_each(
         self,
-        images: Sequence[Picture],
+        images: Sequence[Picture] | Iterator[Image],
         mode: Mode = "best",
         captions: Sequence[str] | None = None,
         features: Tensor | None = None,
+        seen: Callable[[Tensor], None] | None = None,
     ) -> Iterator[Interrogation]:
         """A prompt for each of several pictures, in their order, each given when it is found. All captions come first,
         then all the CLIP sees, so that no model waits for another.
 
+        images: opened ones from an iterator are let go of as soon as they have been prepared for the models.
         captions: one for each picture in the captioner's place, "" for none. features: what `picture_features` gave of
-        them, so that they need not be seen twice. Raises what `interrogate` does.
+        them, so that they need not be seen twice. seen: is told what `picture_features` gives before the first prompt.
+        Raises what `interrogate` does.
         """
-        from .images import open_images
+        from .images import open_each
 
-        pictures = open_images(images)
+        pictures = open_each(images)
         for name, given in (("captions", captions), ("features", features)):
-            if given is not None and len(given) != len(pictures):
+            if isinstance(pictures, list) and given is not None and len(given) != len(pictures):
                 raise SettingsError(f"There are {len(given)} {name} for {len(pictures)} pictures", "give one for each")
         with self._lock:
-            clip = self._prepare(mode, captions)
+            self._prepare(mode, captions)
             started = time.perf_counter()
-            texts = self._models.captions(pictures, mode) if captions is None else captions
-            features = self._encode(clip, pictures) if features is None else features.to(clip.device)
+            texts, features = self._models.looked_at(pictures, mode, captions, features)
+            if seen is not None:
+                seen(features.cpu())
             subjects = self._models.interrogator().subjects(mode, features, texts)
-            share = (time.perf_counter() - started) / len(pictures)
+            share = (time.perf_counter() - started) / max(1, len(texts))
         for subject in subjects:
             with self._lock:  # not while the caller has the prompt
                 found = self._in_words(mode, subject, time.perf_counter() - share)
@@ -272,13 +276,14 @@ class Engine:
             self._models.check_embedding(family)
             return self._models.embedder(family, None, encoders, None).text(text)
 
-    def picture_features(self, images: Picture | Sequence[Picture]) -> Tensor:
+    def picture_features(self, images: Picture | Sequence[Picture] | Iterator[Image]) -> Tensor:
         """What the CLIP sees in each picture: [pictures, joint width], float32, normalised, in main memory.
 
-        images: as for `analyze`. Raises ImageError, ModelError, SettingsError, or Cancelled."""
-        from .images import open_images
+        images: as for `analyze`; opened ones from an iterator are let go of one by one. Raises ImageError, ModelError,
+        SettingsError, or Cancelled."""
+        from .images import open_each
 
-        pictures = open_images(images)
+        pictures = open_each(images)
         with self._lock:
             return self._encode(self._models.clip(), pictures).cpu()
 
@@ -355,10 +360,10 @@ class Engine:
             analyzer = self._models.analyzer()
             return analyse(analyzer, self._encode(clip, pictures), chosen, top, together, weights)
 
-    def _encode(self, clip: Clip, pictures: Sequence[Image]) -> Tensor:
+    def _encode(self, clip: Clip, pictures: Iterable[Image]) -> Tensor:
         from .images import fit_image
 
-        return clip.encode_images([fit_image(picture, self.settings.fit) for picture in pictures])
+        return clip.encode_images(fit_image(picture, self.settings.fit) for picture in pictures)
 
     def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image], tuple[str, ...]]:
         """What gives a CLIP's view of pictures, those that are at hand, opened before a CLIP is loaded, and a hash of

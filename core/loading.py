@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,14 +169,37 @@ class EngineModels:
         micro = self._given_clip is None and self._settings.clip == "micro"
         return load_vocabulary(self._settings.phrases, PHRASES_FOLDER if micro else BUILT_IN_FOLDER)
 
-    def captions(self, pictures: Sequence[Image], mode: Mode) -> list[str]:
-        """Leaves the device to the search again, whose memory is the dearer one."""
+    def looked_at(
+        self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None, features: Tensor | None
+    ) -> tuple[Sequence[str], Tensor]:
+        """Captions and features, as given or as the models make them, going once over the pictures, of which none is
+        held for the others."""
+        from .images import fit_image
+
+        clip, fit = self.clip(), self._settings.fit
+        views: list[Tensor] = []
+
+        def viewed() -> Iterator[Image]:
+            for picture in pictures:
+                if features is None:
+                    views.append(clip.view(fit_image(picture, fit)))
+                yield picture
+                del picture
+
+        shown = viewed()
+        texts = self.captions(shown, mode) if captions is None else captions
+        for _ in shown:
+            pass
+        return texts, clip.encode_views(views) if features is None else features.to(clip.device)
+
+    def captions(self, pictures: Iterable[Image], mode: Mode) -> list[str]:
+        """Goes once over the pictures. Leaves the device to the search again, whose memory is the dearer one."""
         from .devices import pick_device
 
         wanted = mode not in UNCAPTIONED and self._settings.captioner is not None
         captioner = self._load_captioner() if wanted else None
         if captioner is None:
-            return [""] * len(pictures)
+            return [""] * sum(1 for _ in pictures)
         device, budget = pick_device(self._settings.device), self._settings.memory
         held = 0 if self.loaded_clip is None else self.loaded_clip.nbytes
         if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):

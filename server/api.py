@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from .api_route import Guard, api_route
 from .bodies import Bodies
 from .choices import bytes_of, captioners, vocabulary_folders
 from .host import Host
+from .pixels import held
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -90,15 +92,17 @@ class _PeerRoutes:
 
     def prompt(self, asked: models.PeerPromptRequest) -> Any:
         """A prompt for a picture."""
-        picture = _picture(asked.image)
-        settings = _settings(self._host, asked.clip_model_name)
-        with self._host.engine(settings, asked.mode not in UNCAPTIONED) as engine:
-            return {"prompt": engine.interrogate(picture, asked.mode).prompt}
+        with _picture(self._host, asked.image) as picture:
+            settings = _settings(self._host, asked.clip_model_name)
+            with self._host.engine(settings, asked.mode not in UNCAPTIONED) as engine:
+                return {"prompt": engine.interrogate(picture, asked.mode).prompt}
 
     def analyze(self, asked: models.PeerAnalyzeRequest) -> Any:
         """What a picture is made of."""
-        picture = _picture(asked.image)
-        with self._host.engine(_settings(self._host, asked.clip_model_name), False) as engine:
+        with (
+            _picture(self._host, asked.image) as picture,
+            self._host.engine(_settings(self._host, asked.clip_model_name), False) as engine,
+        ):
             found = engine.analyze(picture, top=_PEER_LABELS)[0]
         labels = {each.category: {label.phrase: label.similarity for label in each.top} for each in found.categories}
         return {name: labels.get(category, {}) for name, category in _PEER_CATEGORIES.items()}
@@ -110,17 +114,19 @@ class _OwnRoutes:
 
     def interrogate(self, asked: models.InterrogateRequest) -> Any:
         """A prompt for a picture, and where it comes from."""
-        picture = _picture(asked.image)
-        settings = _settings(self._host, asked.clip, asked.captioner, asked.vocabulary)
-        limits, exclude = {**settings.limits, **asked.limits}, (*settings.exclude, *asked.exclude)
-        captions = asked.caption is None and asked.mode not in UNCAPTIONED
-        with self._host.engine(replace(settings, limits=limits, exclude=exclude), captions) as engine:
-            return engine.interrogate(picture, asked.mode, asked.caption).to_dict()
+        with _picture(self._host, asked.image) as picture:
+            settings = _settings(self._host, asked.clip, asked.captioner, asked.vocabulary)
+            limits, exclude = {**settings.limits, **asked.limits}, (*settings.exclude, *asked.exclude)
+            captions = asked.caption is None and asked.mode not in UNCAPTIONED
+            with self._host.engine(replace(settings, limits=limits, exclude=exclude), captions) as engine:
+                return engine.interrogate(picture, asked.mode, asked.caption).to_dict()
 
     def analyze(self, asked: models.AnalyzeRequest) -> Any:
         """Per category, the phrases most like a picture and how likely each is among the others."""
-        picture = _picture(asked.image)
-        with self._host.engine(_settings(self._host, asked.clip, None, asked.vocabulary), False) as engine:
+        with (
+            _picture(self._host, asked.image) as picture,
+            self._host.engine(_settings(self._host, asked.clip, None, asked.vocabulary), False) as engine,
+        ):
             return engine.analyze(picture, asked.categories, asked.top)[0].to_dict()
 
     def match(self, asked: models.MatchRequest) -> Any:
@@ -128,8 +134,10 @@ class _OwnRoutes:
         from ..core.study.match import check_question
 
         check_question(asked.phrases, asked.templates)
-        pictures = _pictures(asked.images)
-        with self._host.engine(_settings(self._host, asked.clip), False) as engine:
+        with (
+            _pictures(self._host, asked.images) as pictures,
+            self._host.engine(_settings(self._host, asked.clip), False) as engine,
+        ):
             return engine.match(pictures, asked.phrases, asked.templates).to_dict()
 
     def embed(self, asked: models.EmbedRequest, request: Request) -> Any:
@@ -140,12 +148,12 @@ class _OwnRoutes:
         family = family_named(asked.family)
         checked_choice(family, asked.projection)
         blend = Blend(asked.weights, asked.mix, asked.text, asked.alpha, asked.strength, asked.anchor)
-        pictures = _pictures(asked.images)
-        settings = _settings(self._host, asked.clip)
-        if asked.clip is None:
-            settings = replace(settings, clip=self._host.seeing(family))
-        with self._host.engine(replace(settings, captioner=None), False) as engine:
-            made = engine.embed(pictures, family.name, asked.projection, blend)
+        with _pictures(self._host, asked.images) as pictures:
+            settings = _settings(self._host, asked.clip)
+            if asked.clip is None:
+                settings = replace(settings, clip=self._host.seeing(family))
+            with self._host.engine(replace(settings, captioner=None), False) as engine:
+                made = engine.embed(pictures, family.name, asked.projection, blend)
         if _FILE in request.headers.get("Accept", ""):
             return Response(made.to_bytes(), media_type=_FILE)
         embedding = base64.b64encode(made.to_bytes()).decode()
@@ -208,11 +216,14 @@ def _folder(settings: Settings) -> Path:
     return Path(Hub(settings.cache).folder)
 
 
-def _picture(text: str, name: str = "image") -> Image:
-    from ..core.images import open_image
+@contextmanager
+def _pictures(host: Host, texts: Sequence[str], name: str = "images {}") -> Iterator[list[Image]]:
+    """Opened, and held within what all requests together may hold. Raises ImageError, Cancelled."""
+    with held(host.job()) as opening:
+        yield [opening(bytes_of(text), name.format(number)) for number, text in enumerate(texts, 1)]
 
-    return open_image(bytes_of(text), name)
 
-
-def _pictures(texts: Sequence[str]) -> list[Image]:
-    return [_picture(text, f"images {number}") for number, text in enumerate(texts, 1)]
+@contextmanager
+def _picture(host: Host, text: str) -> Iterator[Image]:
+    with _pictures(host, [text], "image") as pictures:
+        yield pictures[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,9 @@ class QuickEngine:
         """Nothing is wrong with what it is asked."""
 
     def interrogate_each(
-        self, images: Sequence[Any], mode: Mode = "best", captions: Sequence[str] | None = None
+        self, images: Iterable[Any], mode: Mode = "best", captions: Sequence[str] | None = None
     ) -> Iterator[Interrogation]:
+        images = list(images)
         self.seen.append(len(images))
         for image in images:
             time.sleep(self._delay)

@@ -14,8 +14,7 @@ from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture
 from PIL import Image
 from tiny_captioners import ALL, direct, sentence, words
 from unrender.core.caption import Captioner
-from unrender.core.caption import captioner as caption_module
-from unrender.core.caption.models import CHAT_INSTRUCTION
+from unrender.core.caption.models import CHAT_INSTRUCTION, CaptionModel
 from unrender.core.errors import Cancelled, ModelError, SettingsError
 from unrender.core.progress import Progress
 from unrender.core.settings import CaptionSettings
@@ -114,7 +113,7 @@ def test_chat_models_answer(folders: dict[str, Path], images: list[Image.Image],
 @pytest.mark.parametrize("name", ALL)
 def test_many_at_once_equals_one_by_one(folders: dict[str, Path], images: list[Image.Image], name: str) -> None:
     captioner = Captioner.load(str(folders[name]))
-    many = (images * 5)[: caption_module.BATCH + 2]
+    many = (images * 5)[: CaptionModel.at_once + 2]
     for instruction in ("", "<CAPTION>" if name == "florence" else "a drawing of"):
         settings = CaptionSettings(instruction=instruction, max_length=5)
         assert captioner.caption(many, settings) == [captioner.caption([image], settings)[0] for image in many]

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -44,9 +45,10 @@ class Watched(Engine):
     looked_at = 0
 
     def picture_features(self, images):
-        if isinstance(images, list):
-            self.looked_at += len(images)
-        return super().picture_features(images)
+        features = super().picture_features(images)
+        if isinstance(images, Iterator):
+            self.looked_at += len(features)
+        return features
 
 
 @pytest.fixture

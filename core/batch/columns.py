@@ -10,6 +10,7 @@ from ..settings import Mode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
     from ..engine import Engine
 
@@ -18,9 +19,10 @@ COLUMNS: tuple[Column, ...] = get_args(Column)
 
 
 def described(
-    engine: Engine, pictures: Sequence[Image], mode: Mode, columns: Sequence[Column]
+    engine: Engine, pictures: Iterator[Image], mode: Mode, columns: Sequence[Column]
 ) -> Iterator[tuple[Interrogation, Mapping[str, Any]]]:
-    """What is found of each picture, with the columns asked for, in JSON's types.
+    """What is found of each picture, with the columns asked for, in JSON's types. All pictures are taken
+    before the first is told of, each let go of before the next.
 
     analysis: `Analysis.rows` of it. embedding: what the CLIP sees, float32 and normalised, a number for each dimension.
     Raises what `Engine.interrogate_each` does.
@@ -28,13 +30,15 @@ def described(
     if not columns:
         yield from ((result, {}) for result in engine.interrogate_each(pictures, mode))
         return
-    features = engine.picture_features(pictures)
     values: dict[str, list[Any]] = {}
-    if "analysis" in columns:
-        values["analysis"] = [analysis.rows() for analysis in engine.analyze_features(features)]
-    if "embedding" in columns:
-        values["embedding"] = [[_shortest(value) for value in row] for row in features.tolist()]
-    for row, result in enumerate(engine.interrogate_each(pictures, mode, features=features)):
+
+    def seen(features: Tensor) -> None:
+        if "analysis" in columns:
+            values["analysis"] = [analysis.rows() for analysis in engine.analyze_features(features)]
+        if "embedding" in columns:
+            values["embedding"] = [[_shortest(value) for value in row] for row in features.tolist()]
+
+    for row, result in enumerate(engine.interrogate_each(pictures, mode, seen=seen)):
         yield result, {name: column[row] for name, column in values.items()}
 
 

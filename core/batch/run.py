@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import LeaveOut
-from ..errors import ImageError, SettingsError, TextFileError
+from ..errors import SettingsError, TextFileError
 from ..settings import Mode, Settings
 from .again import results_before, set_aside
-from .ahead import CHUNK, chunked, opened, usual_jobs
+from .ahead import CHUNK, LookedAt, chunked, opened, readable, usual_jobs, with_first
 from .append import CONCERNS_ALL, writing
 from .columns import described
 from .failures import FailureList
@@ -167,7 +167,7 @@ class Batch:
             raise strange(journal.path, f"The last mark in {journal.path}") from error
         return True
 
-    def _chunks(self, work: Todo) -> Iterator[list[Opened]]:
+    def _chunks(self, work: Todo) -> Iterator[Iterator[Opened]]:
         """A chunk that was begun holds the same pictures again: what a model makes of one depends, in the last bits, on
         those beside it."""
         begun = [*work.pending, *islice(work.remaining, max(0, CHUNK - len(work.pending)))] if work.pending else []
@@ -194,7 +194,7 @@ class Batch:
             for item, outcome in portion:
                 yield self._put(item, outcome, journal)
 
-    def _planned(self, chunk: Sequence[Opened], known: Iterable[str] = ()) -> Iterator[tuple[Item, Outcome]]:
+    def _planned(self, chunk: Iterable[Opened], known: Iterable[str] = ()) -> Iterator[tuple[Item, Outcome]]:
         for item, outcome in self._found(chunk):
             if item.name in known:
                 continue
@@ -206,12 +206,15 @@ class Batch:
         except TextFileError as error:
             return Outcome(item.name, None, str(error))
 
-    def _found(self, chunk: Sequence[Opened]) -> Iterator[tuple[Item, Outcome]]:
-        pictures = [picture for _, picture in chunk if not isinstance(picture, ImageError)]
-        found = described(self._engine, pictures, self._mode, self._sink.columns) if pictures else iter(())
-        for item, picture in chunk:
-            if isinstance(picture, ImageError):
-                yield item, Outcome(item.name, None, str(picture))
+    def _found(self, chunk: Iterable[Opened]) -> Iterator[tuple[Item, Outcome]]:
+        """The models take each picture as it comes, so that none is held for those after it."""
+        looked_at: list[LookedAt] = []
+        pictures = readable(chunk, looked_at)
+        found = iter(()) if pictures is None else described(self._engine, pictures, self._mode, self._sink.columns)
+        found = with_first(found) or iter(())  # by then all have been looked at
+        for item, error in looked_at:
+            if error is not None:
+                yield item, Outcome(item.name, None, str(error))
             else:
                 result, columns = next(found)
                 yield item, Outcome(item.name, result, columns=columns)

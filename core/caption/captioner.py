@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from .models import CaptionModel
 
-BATCH = 16
 _FLOOR = (4, 30)
 """The oldest transformers that this program runs with."""
 INSTEAD = Choose("captioner", ("micro", "none"))
@@ -138,7 +138,7 @@ class Captioner:
         return cls(name, model)
 
     def caption(
-        self, images: Sequence[Image.Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
+        self, images: Iterable[Image.Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[str]:
         """One line of text for each RGB picture.
 
@@ -150,9 +150,11 @@ class Captioner:
         """
         settings = settings or CaptionSettings()
         captions: list[str] = []
-        for start in range(0, len(images), BATCH):
+        rest = map(self._model.seen, images)  # one by one, so that an iterator's are not held
+        while some := list(itertools.islice(rest, self._model.at_once)):
             progress.check()
-            captions += self._model.describe(list(images[start : start + BATCH]), settings)
+            captions += self._model.describe(some, settings)
+            del some
         return [" ".join(caption.split()) for caption in captions]
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -24,12 +27,18 @@ _INSTRUCTED = frozenset({"instructblip"})
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
+_MOST_HELD = 8_400_000
+"""Pixels of a picture that waits for those it is described with, and which its processor will make much smaller."""
+
+
 class CaptionModel:
     """A model that takes pictures and, if it likes, a text, and writes a text.
 
     This base asks as most of them want it: the processor joins pictures and text, the model writes, and what it
     repeats of the text is cut off.
     """
+
+    at_once = 16
 
     def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
         self._name = name
@@ -53,14 +62,24 @@ class CaptionModel:
         if device.type != "cpu" and self._dtype is not self._wanted_dtype:
             self._use(self._wanted_dtype)
 
+    def seen(self, image: Image.Image) -> Any:
+        """What is kept of a picture until it is described, together with others: no more than is needed."""
+        factor = math.ceil(math.sqrt(image.width * image.height / _MOST_HELD))
+        return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
+
     @torch.inference_mode()
-    def describe(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        """A text for each picture, with whatever white space the model wrote."""
+    def describe(self, images: list[Any], settings: CaptionSettings) -> list[str]:
+        """A text for each picture that was `seen`, with whatever white space the model wrote."""
         if self._device.type == "cpu" and self._dtype is torch.float16:
             self._use(torch.float32)  # few CPU kernels calculate in float16
+        with self._asked():
+            return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
         try:
             with quiet_transformers():
-                return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
+                yield
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
                 f"{self._name} runs out of memory on {self._device}",
@@ -140,15 +159,21 @@ class _Watch:
         return scores
 
 
-class Blip(CaptionModel):
-    """Continues a text; the caption contains it."""
+class Continuing(CaptionModel):
+    """Continues a text; the caption contains it. Its pictures are made ready one by one."""
 
+    def seen(self, image: Image.Image) -> Any:
+        with self._asked():
+            return self._processor.image_processor([image], return_tensors="pt")
+
+
+class Blip(Continuing):
     def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
         super().__init__(name, model, processor, dtype)
         fuse_attention(model)
 
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(self._processor.image_processor(images, return_tensors="pt"))
+    def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
+        inputs = self._to_device(_together(images))
         tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids
         if not settings.instruction:
             tokens = tokens[:, :1]
@@ -161,11 +186,11 @@ class Blip(CaptionModel):
         return self._decode(written[:, 1:])
 
 
-class Git(CaptionModel):
-    """Continues a text; the caption contains it. It starts with BERT's first token and ends with its last."""
+class Git(Continuing):
+    """It starts with BERT's first token and ends with its last."""
 
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(self._processor.image_processor(images, return_tensors="pt"))
+    def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
+        inputs = self._to_device(_together(images))
         tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids[:, :-1]
         inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
         written = self._generate(inputs, settings, self._length_after(tokens, settings))
@@ -186,7 +211,13 @@ class Florence(CaptionModel):
 
 
 class Chat(CaptionModel):
-    """Answers. One picture after the other: how many tokens a picture takes differs from picture to picture."""
+    """Answers. One picture after the other: how many tokens a picture takes differs from picture to picture, and with
+    its size."""
+
+    at_once = 1
+
+    def seen(self, image: Image.Image) -> Any:
+        return image
 
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
         return [self._answer(image, settings) for image in images]
@@ -217,6 +248,12 @@ def model_for(name: str, model: Any, processor: Any, dtype: torch.dtype) -> Capt
         has_template = bool(getattr(processor, "chat_template", None))
         kind = Chat if has_template and hasattr(processor, "apply_chat_template") else CaptionModel
     return kind(name, model, processor, dtype)
+
+
+def _together(seen: list[Any]) -> dict[str, Tensor]:
+    """Pictures made ready one by one, as if it had been done with all."""
+    names = [name for name, value in seen[0].items() if isinstance(value, Tensor)]
+    return {name: torch.cat([each[name] for each in seen]) for name in names}
 
 
 def _without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -122,12 +122,20 @@ class Clip:
         return self._text() if callable(self._text) else self._text
 
     @torch.no_grad()
-    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
+    def encode_images(self, images: Iterable[Image.Image]) -> Tensor:
         """RGB pictures -> [n, width]."""
-        features = []
-        for start in range(0, len(images), _IMAGES_AT_ONCE):
-            pixels = torch.stack([self._preprocess(image) for image in images[start : start + _IMAGES_AT_ONCE]])
-            features += in_portions(self._features, pixels)
+        return self.encode_views(map(self.view, images))
+
+    def view(self, image: Image.Image) -> Tensor:
+        """RGB picture -> the little that this model looks at."""
+        return self._preprocess(image)
+
+    @torch.no_grad()
+    def encode_views(self, views: Iterable[Tensor]) -> Tensor:
+        """What `view` made of pictures -> [n, width]."""
+        rest, features = iter(views), []
+        while some := list(itertools.islice(rest, _IMAGES_AT_ONCE)):
+            features += in_portions(self._features, torch.stack(some))
         joined = torch.cat(features)
         return self._checked(joined / joined.norm(dim=-1, keepdim=True), "pictures")
 

@@ -51,7 +51,7 @@ class Preprocess:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """RGB picture -> float32 [3, height, width]."""
-        pixels = np.asarray(self._fit(image.convert("RGB")), dtype=np.uint8)
+        pixels = np.asarray(self._fit(image if image.mode == "RGB" else image.convert("RGB")), dtype=np.uint8)
         unit = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div(255)
         mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
         return unit.sub_(mean).div_(std)

@@ -44,7 +44,7 @@ class _Known:
         self.sizes: dict[int, Size] = {}
 
     def look(self, number: int) -> Look | None:
-        from ..images import open_image
+        from ..images import open_image, original_size
 
         row = self.rows[number]
         try:
@@ -52,7 +52,7 @@ class _Known:
         except ImageError as error:
             self._failures[self._index.entries[row].name] = str(error)
             return None
-        self.sizes[number] = picture.size
+        self.sizes[number] = original_size(picture)
         return Look.at(picture)
 
     def rank(self, number: int) -> tuple[int, int, int]:

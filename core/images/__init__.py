@@ -2,7 +2,7 @@
 
 from .limits import MAX_PIXELS
 from .picture import Picture
-from .reading import PAD_COLOR, fit_image, image_key, open_image, open_images
+from .reading import PAD_COLOR, fit_image, image_key, open_each, open_image, open_images
 from .strips import original_size
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Picture",
     "fit_image",
     "image_key",
+    "open_each",
     "open_image",
     "open_images",
     "original_size",

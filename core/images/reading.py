@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import ImageError, SettingsError
 from ..settings import Fit
 from . import formats, strips
+from .budget import ask_for
 from .limits import MOST_BYTES, check_cost, check_scans, check_size, reduce_early
 from .pixels import array_to_image, tensor_to_array
 from .sieve import sifted
@@ -54,6 +55,14 @@ def open_images(sources: Any) -> list[Image.Image]:
     if not several:
         raise SettingsError("There is no picture", "give one or more")
     return [open_image(source) for source in several]
+
+
+def open_each(sources: Any) -> list[Image.Image] | Iterator[Image.Image]:
+    """The same, but that pictures which come from an iterator are opened already, and stay one by one. A file, which is
+    an iterator of its lines, is a picture."""
+    if isinstance(sources, Iterator) and not hasattr(sources, "read"):
+        return sources
+    return open_images(sources)
 
 
 def open_image(source: Any, name: str | None = None) -> Image.Image:
@@ -214,6 +223,7 @@ def _decode(stream: BinaryIO, label: str) -> Image.Image:
             check_scans(image, stream, label)
             original = image.size
             reduce_early(image)
+            ask_for(image.width * image.height)
             return _finish(image, label, original)
     except UnidentifiedImageError as error:
         raise ImageError(f"{label} {formats.describe(head)}") from error

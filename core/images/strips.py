@@ -41,12 +41,13 @@ def upright_rgb(
 ) -> Image.Image:
     """A new picture in mode RGB without metadata.
 
-    turn: what brings it upright. original: its size before a decoder reduced it. Raises what `in_rgb` does."""
+    turn: what brings it upright. original: of one that was decoded for this and has no other use, its size before the
+    decoder reduced it. Raises what `in_rgb` does."""
     width, height = size = image.size
     convert = in_rgb(image, label)
     factor = reduction(size)
     if image.mode == "RGB" and factor == 1 and "transparency" not in image.info:
-        result = image.copy() if turn is None else image.transpose(turn)
+        result = image.transpose(turn) if turn is not None else image.copy() if original is None else _apart(image)
     else:
         factors = min(factor, width), min(factor, height)
         reduced = -(-width // factors[0]), -(-height // factors[1])
@@ -62,6 +63,11 @@ def upright_rgb(
     if (original := original or size) != image.size or factor > 1:
         result.info[_ORIGINAL_SIZE] = _turned(original, turn)
     return result
+
+
+def _apart(image: Image.Image) -> Image.Image:
+    """The pixels without the file they came from: no copy where they are not the file's own memory."""
+    return image.copy() if image.readonly else image._new(image.im)
 
 
 def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..batch.ahead import chunked, opened, usual_jobs
+from ..batch.ahead import LookedAt, chunked, opened, readable, usual_jobs
 from ..batch.items import Item
-from ..errors import ImageError
 from .file import PictureIndex, write_index
 
 if TYPE_CHECKING:
@@ -39,15 +38,16 @@ def with_turns(engine: Engine, index: PictureIndex, path: Path) -> tuple[Picture
     try:
         with engine.progress.task("Turning pictures", len(items), "pictures") as task:
             for chunk in opened(chunked(items), usual_jobs()):
-                failures |= {item.name: str(each) for item, each in chunk if isinstance(each, ImageError)}
-                seen = [(rows[item.name], each) for item, each in chunk if not isinstance(each, ImageError)]
-                if seen:
-                    features = engine.picture_features([each.transpose(turn) for _, each in seen for turn in LEFT])
-                    turned[[row for row, _ in seen]] = features.numpy().reshape(len(seen), len(LEFT), -1)
+                looked_at: list[LookedAt] = []
+                if (pictures := readable(chunk, looked_at)) is not None:
+                    features = engine.picture_features(each.transpose(turn) for each in pictures for turn in LEFT)
+                    seen = [rows[item.name] for item, error in looked_at if error is None]
+                    turned[seen] = features.numpy().reshape(len(seen), len(LEFT), -1)
+                failures |= {item.name: str(error) for item, error in looked_at if error is not None}
                 if time.monotonic() - saved > _KEPT_EVERY_SECONDS:
                     write_index(path, full)
                     saved = time.monotonic()
-                task.advance(len(chunk))
+                task.advance(len(looked_at))
     finally:  # what was seen until a stop is kept
         write_index(path, full)
     return full, failures

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..batch import FolderSource
-from ..batch.ahead import chunked, opened, usual_jobs
+from ..batch.ahead import LookedAt, chunked, opened, readable, usual_jobs
 from ..batch.items import Item
-from ..errors import ImageError, IndexFileError
+from ..errors import IndexFileError
 from .file import Entry, PictureIndex, changing, index_file, probe_of, read_index, write_index
 
 if TYPE_CHECKING:
@@ -105,20 +105,18 @@ class _Draft:
         not_turned = np.zeros((3, len(self._probe)), np.float16)
         with self._engine.progress.task("Looking at pictures", len(items), "pictures") as task:
             for chunk in opened(chunked(map(self._noted, items)), usual_jobs()):
-                readable = []
-                for item, picture in chunk:
-                    if isinstance(picture, ImageError):
-                        self.failures[item.name] = str(picture)
-                    elif item.name in self._fresh:
-                        readable.append((item.name, picture))
-                if readable:
-                    features = self._engine.picture_features([picture for _, picture in readable]).numpy()
-                    for (name, _), row in zip(readable, features, strict=True):
-                        self._rows[name] = (self._fresh[name], row, not_turned)
+                looked_at: list[LookedAt] = []
+                if (pictures := readable(chunk, looked_at)) is not None:
+                    features = self._engine.picture_features(pictures).numpy()
+                    seen = [item.name for item, error in looked_at if error is None]
+                    for name, row in zip(seen, features, strict=True):
+                        if name in self._fresh:
+                            self._rows[name] = (self._fresh[name], row, not_turned)
+                self.failures |= {item.name: str(error) for item, error in looked_at if error is not None}
                 if time.monotonic() - saved > _KEPT_EVERY_SECONDS:
                     self.save()
                     saved = time.monotonic()
-                task.advance(len(chunk))
+                task.advance(len(looked_at))
 
     def _noted(self, item: Item) -> Item:
         """What the file is before it is decoded: one that changes meanwhile is looked at again next time."""
