@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..metadata.xmp import xmp_packet
 from .items import Item, Outcome
 from .sinks import Chosen, Existing, FilesSink
 from .template import Template
@@ -63,6 +62,8 @@ class DescribedCopySink(FilesSink):
         target = self.target(item)
         target.parent.mkdir(parents=True, exist_ok=True)
         data = item.read()
+        from ..metadata.xmp import xmp_packet  # which brings Pillow
+
         described = with_description(data, outcome.plan["text"])
         if described is None:
             self.put(target.with_name(f"{target.name}.xmp"), xmp_packet(outcome.plan["text"]))
@@ -71,6 +72,8 @@ class DescribedCopySink(FilesSink):
 
 def with_description(data: bytes, text: str) -> bytes | None:
     """The file with a description in it; None where its kind has no place for one, or holds an XMP packet already."""
+    from ..metadata.xmp import xmp_packet
+
     if data.startswith(_PNG) and _PNG_XMP not in data:
         texts = _png_text(b"Description", text.encode()) + _png_text(_PNG_XMP, xmp_packet(text))
         return data[:_PNG_HEADER_END] + texts + data[_PNG_HEADER_END:]

@@ -72,7 +72,7 @@ def _beside(source: Any) -> Iterator[tuple[str, str]]:
 
 
 def _limited(pairs: Iterator[tuple[str, str]]) -> dict[str, str]:
-    """The first text of each name, as far as the limits go."""
+    """The first text of each name, as far as the limits go. What has come before is counted too: it was unpacked."""
     texts: dict[str, str] = {}
     left = MOST_BYTES
     for key, text in pairs:
@@ -80,13 +80,14 @@ def _limited(pairs: Iterator[tuple[str, str]]) -> dict[str, str]:
             break
         if text and key not in texts:
             texts[key] = text[: min(MOST_BYTES_OF_ONE, left)]
-            left -= len(text)
+        left -= len(text)
     return texts
 
 
 def _png_texts(stream: BinaryIO) -> Iterator[tuple[str, str]]:
     """Pillow reads these too, but stops at the picture's data, and refuses the file where one text is too large."""
     stream.seek(len(_PNG))
+    once = {b"eXIf", _XMP}
     for _ in range(MOST_CHUNKS):
         header = stream.read(_HEADER.size)
         if len(header) < _HEADER.size:
@@ -100,10 +101,12 @@ def _png_texts(stream: BinaryIO) -> Iterator[tuple[str, str]]:
         data = stream.read(min(length, MOST_BYTES_OF_ONE))
         stream.seek(length - len(data) + 4, 1)
         if kind == b"eXIf":
-            yield from exif_texts(exif_of(data))
+            yield from exif_texts(exif_of(data)) if kind in once else ()
+            once.discard(kind)
             continue
         key, text = _png_text(kind, data)
-        yield from _xmp(text.encode("utf-8", "replace")) if key == _XMP else ((key, text),)
+        yield from _xmp(text.encode("utf-8", "replace")) if key in once else ((key, text),)
+        once.discard(key)
 
 
 def _png_text(kind: bytes, data: bytes) -> tuple[str, str]:
