@@ -39,7 +39,11 @@ class ReadImagePrompt(io.ComfyNode):
                 io.String.Output("negative_prompt", display_name="negative prompt", tooltip="As it was written."),
                 io.Int.Output("seed", display_name="seed", tooltip="0 where the file names none."),
                 io.String.Output("model", display_name="model", tooltip="The checkpoint's name or hash."),
-                io.String.Output("json", display_name="JSON", tooltip="All that was found, and what is not known, for other programs."),
+                io.String.Output(
+                    "json",
+                    display_name="JSON",
+                    tooltip="All that was found, and what is not known, for other programs.",
+                ),
             ],
         )
 
