@@ -22,7 +22,7 @@ class ReadImagePrompt(io.ComfyNode):
             category="unrender",
             search_aliases=["png info", "image metadata", "read metadata", "generation data", "exif", "prompt reader"],
             description="Reads the prompt and settings that a generator wrote into a picture's file: ComfyUI, "
-            "AUTOMATIC1111, Forge, InvokeAI, NovelAI, Fooocus. No model is needed; nothing of it is checked.",
+            "AUTOMATIC1111, Forge, InvokeAI, NovelAI, SwarmUI, Fooocus. No model is needed; nothing of it is checked.",
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
@@ -39,7 +39,11 @@ class ReadImagePrompt(io.ComfyNode):
                 io.String.Output("negative_prompt", display_name="negative prompt", tooltip="As it was written."),
                 io.Int.Output("seed", display_name="seed", tooltip="0 where the file names none."),
                 io.String.Output("model", display_name="model", tooltip="The checkpoint's name or hash."),
-                io.String.Output("json", display_name="JSON", tooltip="All that was found, for other programs."),
+                io.String.Output(
+                    "json",
+                    display_name="JSON",
+                    tooltip="All that was found, and what is not known, for other programs.",
+                ),
             ],
         )
 

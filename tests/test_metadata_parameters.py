@@ -130,6 +130,7 @@ LINE = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 77, Size: 512x512, Mode
         (f"a castle Negative prompt: fog {LINE}", "a castle", "fog"),
         (f"a castle, Negative prompt: fog, {LINE}", "a castle", "fog"),
         (f"a castle. {LINE}", "a castle", ""),
+        (f"a castle\\nNegative prompt: fog\\n{LINE}", "a castle", "fog"),
         (f'says "Negative prompt: no" here. Negative prompt: fog. {LINE}', 'says "Negative prompt: no" here', "fog"),
         (f'[{{"a": "b, c"}}]\nNegative prompt: {{}}\n{LINE}', '[{"a": "b, c"}]', "{}"),
     ],

@@ -7,16 +7,17 @@ import io
 import json
 import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
 from metadata_files import chunk, exif_block, png, png_with, with_exif
 from PIL import Image, features
-from unrender.core.batch.xmp import with_description, xmp_packet
+from unrender.core.batch.xmp import with_description
 from unrender.core.metadata import read_metadata
 from unrender.core.metadata.exif import user_comment
 from unrender.core.metadata.file_texts import read_texts
-from unrender.core.metadata.xmp import xmp_texts
+from unrender.core.metadata.xmp import xmp_packet, xmp_texts
 
 TEXT = "a castle at dawn\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 77, Size: 512x512, Model: dream"
 JAPANESE = "城の絵, 朝焼け"
@@ -296,6 +297,40 @@ def test_a_chunk_after_another_is_no_matter():
     started = time.process_time()
     assert len(read_texts(png_with(many))) == 200
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
+def test_a_flood_of_one_text_is_unpacked_no_further_than_the_limit(kind):
+    bomb = zlib.compress(bytes(4 * 2**20), 9)
+    flags = b"\0\0" if kind == b"zTXt" else b"\0\1\0\0\0"
+    for names in (["same"] * 2000, ["XML:com.adobe.xmp"] * 2000):
+        data = png_with(b"".join(chunk(kind, name.encode() + flags + bomb) for name in names))
+        started = time.process_time()
+        read_texts(data)
+        assert time.process_time() - started < 3
+
+
+def test_a_flood_of_blocks_of_exif():
+    block = chunk(b"eXIf", exif_block({0x010E: TEXT})[6:])
+    started = time.process_time()
+    assert read_texts(png_with(block * 20_000)) == {"ImageDescription": TEXT}
+    assert time.process_time() - started < 3
+
+
+def test_parameters_beside_a_graph_that_says_the_same_are_enough():
+    graph = {
+        "3": {
+            "class_type": "KSampler",
+            "inputs": {"seed": 77, "positive": ["6", 0], "negative": ["7", 0], "latent_image": 0},
+        },
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a castle at dawn", "clip": 0}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": 0}},
+    }
+    found = read_metadata(png(parameters=TEXT, prompt=json.dumps(graph), workflow="{}"))
+    assert (found.generator, found.prompt, found.texts) == ("AUTOMATIC1111", "a castle at dawn", ())
+    graph["6"]["inputs"]["text"] = "another"
+    found = read_metadata(png(parameters=TEXT, prompt=json.dumps(graph), workflow="{}"))
+    assert found.prompt == "a castle at dawn" and "another" in dict(found.texts)["prompt"]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..files import is_inside
-from ..metadata.xmp import xmp_packet
 from ..printable import printable
 from .items import Item, Outcome
 from .sinks import Chosen, Existing, FilesSink
@@ -72,6 +71,8 @@ class DescribedCopySink(FilesSink):
             target.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(target.parent)
         data = item.read()
+        from ..metadata.xmp import xmp_packet  # which brings Pillow
+
         described = with_description(data, outcome.plan["text"])
         if described is None:
             self.put(target.with_name(f"{target.name}.xmp"), xmp_packet(outcome.plan["text"]))
@@ -80,6 +81,8 @@ class DescribedCopySink(FilesSink):
 
 def with_description(data: bytes, text: str) -> bytes | None:
     """The file with a description in it; None where its kind has no place for one, or holds an XMP packet already."""
+    from ..metadata.xmp import xmp_packet
+
     if data.startswith(_PNG) and _PNG_XMP not in data:
         texts = _png_text(b"Description", printable(text).encode()) + _png_text(_PNG_XMP, xmp_packet(text))
         return data[:_PNG_HEADER_END] + texts + data[_PNG_HEADER_END:]

@@ -72,7 +72,7 @@ def _beside(source: Any) -> Iterator[tuple[str, str]]:
 
 
 def _limited(pairs: Iterator[tuple[str, str]]) -> dict[str, str]:
-    """The first text of each name, as far as the limits go."""
+    """The first text of each name, as far as the limits go. What has come before is counted too: it was unpacked."""
     texts: dict[str, str] = {}
     left = MOST_BYTES
     for key, text in pairs:
@@ -80,13 +80,15 @@ def _limited(pairs: Iterator[tuple[str, str]]) -> dict[str, str]:
             break
         if text and key not in texts:
             texts[key] = text[: min(MOST_BYTES_OF_ONE, left)]
-            left -= len(text)
+        left -= len(text)
     return texts
 
 
 def _png_texts(stream: BinaryIO) -> Iterator[tuple[str, str]]:
     """Pillow reads these too, but stops at the picture's data, and refuses the file where one text is too large."""
     stream.seek(len(_PNG))
+    once = {b"eXIf", _XMP}
+    left = 2 * MOST_BYTES
     for _ in range(MOST_CHUNKS):
         header = stream.read(_HEADER.size)
         if len(header) < _HEADER.size:
@@ -94,28 +96,33 @@ def _png_texts(stream: BinaryIO) -> Iterator[tuple[str, str]]:
         length, kind = _HEADER.unpack(header)
         if kind == b"IEND":
             return
-        if kind not in _TEXTS:
+        if kind not in _TEXTS or left <= 0:
             stream.seek(length + 4, 1)
             continue
         data = stream.read(min(length, MOST_BYTES_OF_ONE))
         stream.seek(length - len(data) + 4, 1)
         if kind == b"eXIf":
-            yield from exif_texts(exif_of(data))
+            yield from exif_texts(exif_of(data)) if kind in once else ()
+            once.discard(kind)
             continue
-        key, text = _png_text(kind, data)
-        yield from _xmp(text.encode("utf-8", "replace")) if key == _XMP else ((key, text),)
+        key, unpacked = _png_text(kind, data)
+        # what turned out to be damaged was unpacked up to there
+        left -= len(unpacked) or (MOST_BYTES_OF_ONE if kind == b"zTXt" else 0)
+        text = decoded(unpacked)
+        yield from _xmp(text.encode("utf-8", "replace")) if key in once else ((key, text),)
+        once.discard(key)
 
 
-def _png_text(kind: bytes, data: bytes) -> tuple[str, str]:
+def _png_text(kind: bytes, data: bytes) -> tuple[str, bytes]:
     keyword, _, rest = data.partition(b"\0")
     key = keyword[:79].decode("latin-1")
     if kind == b"zTXt":
-        return key, decoded(_inflate(rest[1:]))
+        return key, _inflate(rest[1:])
     if kind == b"iTXt":
         compressed = rest[:1] == b"\1"
         text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
-        return key, decoded(_inflate(text) if compressed else text)
-    return key, decoded(rest)
+        return key, _inflate(text) if compressed else text
+    return key, rest
 
 
 def _inflate(data: bytes) -> bytes:

@@ -65,17 +65,17 @@ REPLACES = {
 
 
 def _cased(text: str, inputs: Mapping[str, Any]) -> str | None:
-    ways: dict[Any, Callable[[str], str]] = {
+    ways: dict[str, Callable[[str], str]] = {
         **{"UPPERCASE": str.upper, "lowercase": str.lower},
         **{"Capitalize": str.capitalize, "Title Case": str.title},
     }
-    way = ways.get(inputs.get("mode"))
+    way = ways.get(str(inputs.get("mode")))
     return None if way is None else way(text)
 
 
 def _trimmed(text: str, inputs: Mapping[str, Any]) -> str | None:
-    ways: dict[Any, Callable[[str], str]] = {"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}
-    way = ways.get(inputs.get("mode"))
+    ways: dict[str, Callable[[str], str]] = {"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}
+    way = ways.get(str(inputs.get("mode")))
     return None if way is None else way(text)
 
 

@@ -37,7 +37,14 @@ def interpret(texts: Mapping[str, str], file_name: str = "") -> Generation | Non
     """
     found = [generation for generation in _readings(texts, file_name) if generation.says_something]
     whole = next((generation for generation in found if generation.prompt or generation.negative_prompt), None)
-    return whole or (found[0] if found else None)
+    if whole is None:
+        return found[0] if found else None
+    alike = [each.read for each in found if not each.notes and _prompts(each) == _prompts(whole)]
+    return replace(whole, read=whole.read.union(*alike))
+
+
+def _prompts(generation: Generation) -> tuple[str, str]:
+    return generation.prompt, generation.negative_prompt
 
 
 def _readings(texts: Mapping[str, str], file_name: str) -> Iterator[Generation]:

@@ -50,6 +50,8 @@ def read_parameters(text: str) -> Generation | None:
     if len(text) > MOST_LETTERS or ":" not in text:
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\n" not in text and "\\nSteps:" in text:  # some programs leave the breaks escaped
+        text = text.replace("\\n", "\n")
     start, one_line = _settings_start(text)
     if start is None:
         return None
