@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from typing import NoReturn
 
 SECONDS_TO_END = 4.0
 
@@ -26,10 +27,13 @@ def end_soon(status: int, seconds: float = SECONDS_TO_END) -> None:
     """Ends this process by then, whatever its threads still compute. For servers, which write nothing that could be
     left half written."""
 
-    def end() -> None:
-        sys.stderr.flush()
-        os._exit(status)
-
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(seconds, end, (status,))
     timer.daemon = True
     timer.start()
+
+
+def end(status: int) -> NoReturn:
+    """Ends this process without waiting for its threads, nor for libraries to tidy up."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

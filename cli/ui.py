@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import time
 from dataclasses import replace
 
@@ -11,6 +12,9 @@ from ..core.errors import MissingPackageError, UnrenderError
 from ..server.folders import allowed
 from . import engine_options, interruption, network
 from .streams import complain, quiet_libraries
+
+_SECONDS_TO_STOP = 2.0
+"""For what is being done."""
 
 _EPILOG = f"""\
 {network.WHO_MAY_USE_IT}; the page asks for it as
@@ -66,15 +70,17 @@ def run(options: argparse.Namespace) -> int:
     try:
         from ..server.pages.alone import launch
 
-        url = launch(settings, address.names, address.port, address.token, not address.for_strangers, folders)
+        page = launch(settings, address.names, address.port, address.token, not address.for_strangers, folders)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]
         raise MissingPackageError(f"The page needs {name}", 'run `pip install ".[ui]"` in this folder') from error
     except OSError as error:
         raise UnrenderError(f"Port {address.port} of {address.host} cannot be had", "give another --port") from error
-    complain(f"{url} has the page; Ctrl-C stops.")
+    complain(f"{page.url} has the page; Ctrl-C stops.")
     try:
         while True:
             time.sleep(3600)
-    finally:
-        interruption.end_soon(130)
+    except KeyboardInterrupt:
+        page.stop(_SECONDS_TO_STOP)
+        complain("stopped.")
+        interruption.end(128 + signal.SIGINT)

@@ -115,6 +115,10 @@ class Jobs:
             self._running.pop(key, None)
 
     @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    @property
     def lines(self) -> list[str]:
         """What the running ones report."""
         return [job.text for job in list(self._running.values()) if job.text]

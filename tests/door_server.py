@@ -89,12 +89,12 @@ class Command:
     """`unrender serve` or `unrender ui`, as a process of its own."""
 
     def __init__(self, name: str, base: Path, *options: str, token: str | None = None, launcher: str = "") -> None:
-        self.port, self._log = free_port(), base / f"{name}.log"
+        self.port, self._log, self.uploads = free_port(), base / f"{name}.log", base / "uploads"
         asked = [name, "--clip", "micro", "--port", str(self.port), "--cache", str(base / "cache"), *options]
         environment = {name: value for name, value in os.environ.items() if name != "UNRENDER_TOKEN"}
         if token:
             environment["UNRENDER_TOKEN"] = token
-        environment |= {"BROWSER": "true", "GRADIO_TEMP_DIR": str(base / "uploads"), "OMP_NUM_THREADS": "1"}
+        environment |= {"BROWSER": "true", "GRADIO_TEMP_DIR": str(self.uploads), "OMP_NUM_THREADS": "1"}
         start = ["-c", f"{launcher}\nfrom unrender.cli import main; raise SystemExit(main())"]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -152,10 +152,10 @@ def page(tmp_path_factory):
         yield command.port, base
 
 
-def pressed(port: int, button: str, **values: Any) -> str:
+def pressed(port: int, button: str, cookie: str = "", **values: Any) -> str:
     """All that the page's queue answers when a button is pressed with these values of the inputs before it."""
-    url = f"http://127.0.0.1:{port}"
-    with urllib.request.urlopen(f"{url}/config", timeout=30) as answer:
+    url, known = f"http://127.0.0.1:{port}", {"Content-Type": "application/json", "Cookie": cookie}
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/config", headers=known), timeout=30) as answer:
         config = json.load(answer)
     names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
     chosen = next(
@@ -165,11 +165,10 @@ def pressed(port: int, button: str, **values: Any) -> str:
     data = [values.get(names[number], usual[number]) for number in chosen["inputs"]]
     session = f"s{time.monotonic_ns()}"
     asked = {"data": data, "fn_index": chosen["id"], "session_hash": session, "trigger_id": None, "event_data": None}
-    request = urllib.request.Request(
-        f"{url}/gradio_api/queue/join", json.dumps(asked).encode(), {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(f"{url}/gradio_api/queue/join", json.dumps(asked).encode(), known)
     urllib.request.urlopen(request, timeout=30).close()
-    with urllib.request.urlopen(f"{url}/gradio_api/queue/data?session_hash={session}", timeout=60) as told:
+    listening = urllib.request.Request(f"{url}/gradio_api/queue/data?session_hash={session}", headers=known)
+    with urllib.request.urlopen(listening, timeout=60) as told:
         return told.read().decode()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -27,16 +29,33 @@ _ALL_BODIES = 600 * MIB
 USER = "unrender"
 
 
+class Page:
+    """What is served. url: where."""
+
+    def __init__(self, folders: Folders, settings: Settings) -> None:
+        self.url = ""
+        self._stopped = threading.Event()
+        self.host = alone(settings, self._stopped.is_set, folders)
+
+    def stop(self, seconds: float) -> None:
+        """Ends what is being done at its next step, and waits so long for that."""
+        self._stopped.set()
+        end = time.monotonic() + seconds
+        while self.host.jobs.busy and time.monotonic() < end:
+            time.sleep(0.05)
+
+
 def launch(
     settings: Settings, names: Names, port: int, password: str | None, open_browser: bool, folders: Folders
-) -> str:
-    """Serves the pages in a thread of its own and returns where; settings.cache has to be a folder.
+) -> Page:
+    """Serves the pages in a thread of its own; settings.cache has to be a folder.
 
     password: what the page asks for, with the name `USER`; None for nothing. folders: where visitors may name files.
     Raises OSError where the port is taken.
     """
     assert settings.cache is not None
-    service = Service(alone(settings, folders=folders), str, captioners(), vocabularies(Path(settings.cache)))
+    page = Page(folders, settings)
+    service = Service(page.host, str, captioners(), vocabularies(Path(settings.cache)))
     app = Alone("Unrender", _STYLE.read_text(encoding="utf-8"))
     with app.blocks:
         build(service)
@@ -46,7 +65,8 @@ def launch(
         rules = (_Files(uploads_folder(gradio)), *([] if login is None else [_Login(gradio)]))
         return Gate(inner, names, rules, Bodies(_ALL_BODIES), _most)
 
-    return app.launch(names.bound, port, login, open_browser, _MOST_UPLOADED, guarded)
+    page.url = app.launch(names.bound, port, login, open_browser, _MOST_UPLOADED, guarded)
+    return page
 
 
 def _most(scope: Scope) -> int:
