@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
-from ..files import replace_whole
+from ..files import refuse_endless, replace_whole
 from .families import FAMILIES, Family
 
 CONTEXT = 77
@@ -91,6 +91,7 @@ class PromptEmbedding:
 
         path = Path(path).expanduser()
         try:
+            refuse_endless(path)
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
                 names = set(file.keys()) & {"states", "pooled"} if metadata.get("format") == _FORMAT else set()

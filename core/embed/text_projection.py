@@ -19,6 +19,7 @@ from torch import Tensor
 from ..clip.names import TRANSFORMERS_WEIGHTS, KnownClip, find_known
 from ..clip.weights import TowerWeights
 from ..errors import ModelError
+from ..files import refuse_endless
 from ..hub import Hub
 from ..hub.client import OTHER_CACHE
 from ..progress import SILENT, Progress
@@ -124,6 +125,7 @@ def read_projection(path: Path | str, fingerprint: str | None = None, source: st
     path = Path(path).expanduser()
     source = source or str(path)
     try:
+        refuse_endless(path)
         with safe_open(str(path), framework="pt") as file:
             names = set(file.keys())
             own = next((name for name in _TRANSFORMERS_KEYS if name in names), None)
