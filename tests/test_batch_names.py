@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
 import unicodedata
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unrender.core.batch.folder_names import FolderNames
+from unrender.core.batch.items import Item, Outcome
 from unrender.core.batch.names import NAME_BYTES, numbered, safe_stem, same_name
+from unrender.core.batch.renaming import CopySink, RenameSink
+from unrender.core.results import Interrogation
 
 WINDOWS_DEVICES = ["CON", "PRN", "AUX", "NUL", "COM1", "COM¹", "LPT9", "lpt³", "con.tar", "nul .txt", "Aux..."]
 TEXTS = st.text(max_size=400) | st.text(alphabet=' .,/\\:*?"<>|\n\t\u202eaé漢👩\u200d🎨e\u0301', max_size=400)
@@ -89,3 +97,84 @@ def test_no_two_names_are_one_to_any_file_system(texts):
 def test_equal_prompts_are_numbered():
     taken = {"a cat.png", "a cat (2).png"}
     assert numbered("a cat", ".png", taken.__contains__) == "a cat (3).png"
+
+
+MANY = 4000
+SECONDS = 12
+"""Of this process's work for so many; to look for each number from 1 on takes more than a minute."""
+
+
+def described(name, prompt):
+    return Outcome(name, Interrogation(prompt, 0.5, "fast", "", (), "quick", 0.0))
+
+
+@pytest.mark.parametrize("sink_of", [RenameSink, CopySink])
+@pytest.mark.parametrize("endings", ["{}.png", "img.{}.png"])
+@pytest.mark.parametrize("prompt", ["a red cat on a mat", "夜の港, " * 40], ids=["short", "cut"])
+def test_thousands_of_equal_prompts_are_named_in_little_time(tmp_path, sink_of, endings, prompt):
+    names = [endings.format(number) for number in range(MANY)]
+    for name in names:
+        (tmp_path / name).touch()
+    sink, started = sink_of(tmp_path), time.process_time()
+    outcomes = [(Item(name, tmp_path / name), described(name, prompt)) for name in names]
+    planned = [sink.shown(replace(outcome, plan=sink.plan(item, outcome))) for item, outcome in outcomes]
+    assert time.process_time() - started < SECONDS
+    assert len({same_name(name) for name in planned}) == MANY and f" ({MANY}).png" in planned[-1]
+
+
+def test_named_again_thousands_of_equal_prompts_keep_their_names(tmp_path):
+    names = ["cat.png", *(f"cat ({number}).png" for number in range(2, MANY))]
+    for name in names:
+        (tmp_path / name).touch()
+    sink, started = RenameSink(tmp_path), time.process_time()
+    for name in sorted(names):
+        assert sink.plan(Item(name, tmp_path / name), described(name, "cat"))["moved"] == name
+    assert time.process_time() - started < SECONDS
+
+
+class Counting:
+    """A folder's names, where every search begins at 1."""
+
+    def __init__(self, names):
+        self._held = {same_name(name) for name in names}
+
+    def free_stem(self, text, endings, own=()):
+        longest = max(endings, key=lambda ending: len(os.fsencode(ending)))
+        kept = {same_name(name) for name in own}
+
+        def is_taken(name):
+            all_of_it = {same_name(name.removesuffix(longest) + ending) for ending in endings}
+            return bool(all_of_it & self._held - kept)
+
+        return numbered(text, longest, is_taken).removesuffix(longest)
+
+    def take(self, moves):
+        for old, new in moves:
+            self._held.discard(same_name(old))
+            self._held.add(same_name(new))
+
+
+STEMS = ["cat", "Cat", "cat (2)", "cat (10)", "dog", f"{'x' * 150}, a", f"{'x' * 150}, b", "e\u0301", "é"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_lowest_free_number_is_taken(tmp_path, seed):
+    """Also one that becomes free, and the own one of a picture that is named again."""
+    chance = random.Random(seed)
+    for _ in range(60):
+        stem = safe_stem(chance.choice(STEMS), 120)
+        number = chance.choice(["", "", *(f" ({each})" for each in range(2, 14))])
+        (tmp_path / f"{stem}{number}{chance.choice(['.png', '.jpg', '.txt', '.png.json'])}").touch()
+    there = sorted(path.name for path in tmp_path.iterdir())
+    quick, slow = FolderNames(tmp_path), Counting(there)
+    for name in there:
+        if name.endswith((".png", ".jpg")):
+            stem, endings, text = Path(name).stem, quick.endings(name), chance.choice(STEMS)
+            own = [stem + ending for ending in endings]
+            found = quick.free_stem(text, endings, own)
+            assert found == slow.free_stem(text, endings, own)
+            moves = [(stem + ending, found + ending) for ending in endings]
+            copied = quick.free_stem(text, [".png"])
+            assert copied == slow.free_stem(text, [".png"])
+            for names in (quick, slow):
+                names.take(moves)

@@ -16,7 +16,9 @@ from unrender.core import files
 from unrender.core.batch import source_named, undo
 from unrender.core.batch.outputs import OUTPUTS
 from unrender.core.curate.captions import caption_beside
-from unrender.core.errors import BatchError, IndexFileError, PhraseError, SettingsError
+from unrender.core.embed import PromptEmbedding
+from unrender.core.embed.text_projection import read_projection
+from unrender.core.errors import BatchError, EmbeddingError, IndexFileError, ModelError, PhraseError, SettingsError
 from unrender.core.index.file import changing, index_file
 from unrender.core.phrases import read_phrases
 from unrender.core.places import check_file, check_folder
@@ -201,6 +203,14 @@ def test_phrases_are_read_from_no_named_pipe_but_from_what_a_shell_gives(tmp_pat
 def test_a_caption_that_is_a_pipe_is_none(tmp_path):
     os.mkfifo(tmp_path / "a.txt")
     assert caption_beside(tmp_path / "a.png") == ""
+
+
+def test_an_embedding_or_a_projection_is_read_from_no_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(EmbeddingError, match="it is a pipe"):
+        PromptEmbedding.load(tmp_path / "pipe.safetensors")
+    with pytest.raises(ModelError, match="pipe"):
+        read_projection(tmp_path / "pipe.safetensors")
 
 
 @pytest.mark.parametrize("odd", ODD)

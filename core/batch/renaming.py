@@ -72,7 +72,8 @@ class RenameSink(FilesSink):
 
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         path = item.file
-        folder = self._folders.setdefault(path.parent, FolderNames(path.parent))
+        if (folder := self._folders.get(path.parent)) is None:
+            folder = self._folders[path.parent] = FolderNames(path.parent)
         endings = folder.endings(path.name)
         stem = folder.free_stem(self._template.fill(outcome), endings, [path.stem + ending for ending in endings])
         folder.take([(path.stem + ending, stem + ending) for ending in endings])
