@@ -61,7 +61,7 @@ class Interrogate(ModelNode):
             found = interrogate(setup, settings, pictures_in(image), values["mode"], captions, progress)
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
         similarities = [result.similarity for result in found]
-        return io.NodeOutput(prompts, similarities, [result.caption for result in found], ui={"text": prompts})
+        return io.NodeOutput(prompts, similarities, [result.caption for result in found], ui=host.shown(*prompts))
 
 
 def _inputs() -> list[Any]:

@@ -63,7 +63,7 @@ class ReadImagePrompt(io.ComfyNode):
             seed_number(found.seed),
             found.model,
             text,
-            ui={"text": [description(found)]},
+            ui=host.shown(description(found)),
         )
 
 

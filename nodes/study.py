@@ -64,7 +64,7 @@ class Analyze(ModelNode):
                 analyses = engine.analyze(pictures, phrases_in(categories) or None, top)
         tables = [analysis_table(analysis) for analysis in analyses]
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui={"text": numbered(tables)})
+        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui=host.shown(*numbered(tables)))
 
 
 def numbered(texts: Sequence[str]) -> list[str]:
@@ -156,7 +156,7 @@ class MatchPhrases(ModelNode):
             rankings,
             [match.phrases[entry.index] for entry in best],
             [entry.likelihood for entry in best],
-            ui={"text": numbered(rankings)},
+            ui=host.shown(*numbered(rankings)),
         )
 
 

@@ -57,7 +57,7 @@ class TextSink(FilesSink):
         text = appended(before, text) if self._existing == "append" else prepended(before, text)
         _bytes(text, coding, path)
         told = {} if coding == UTF_8 else {"coding": coding.label}
-        return {"text": text, **told, "before": _digest(path.read_bytes())}
+        return {"text": text, **told, "before": _digest(coding.encoded(before))}
 
     def write(self, item: Item, outcome: Outcome) -> None:
         path, plan = text_path(item), outcome.plan

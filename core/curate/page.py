@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from ..index.turns import LEFT
-from ..printable import printable
+from ..printable import visible
 from .findings import Finding, Kind, Report
 
 _THUMBNAIL = 192
@@ -146,4 +146,4 @@ def _link(path: Path, page: Path) -> str:
 
 
 def _shown(text: str) -> str:
-    return escape(printable(text))
+    return escape(visible(text, "\n"))
