@@ -61,7 +61,7 @@ class TextSink(FilesSink):
 
     def write(self, item: Item, outcome: Outcome) -> None:
         path, plan = text_path(item), outcome.plan
-        data = _bytes(plan["text"], Coding.labelled(plan.get("coding", UTF_8.label)), path)
+        data = _bytes(plan["text"], Coding.labelled(str(plan.get("coding", UTF_8.label))), path)
         if self._existing != "overwrite" and path.exists() and (there := path.read_bytes()) != data:
             if self._existing == "skip":
                 return  # somebody wrote one meanwhile
@@ -76,6 +76,8 @@ def _bytes(text: str, coding: Coding, path: Path) -> bytes:
     except UnicodeEncodeError as error:
         problem = f"{path} cannot hold {text[error.start]!a} in its encoding"
         raise TextFileError(problem, "save it as UTF-8") from error
+    except LookupError as error:  # of a journal that no run wrote
+        raise TextFileError(f"{path} is planned in an encoding that there is not", "begin anew") from error
 
 
 def _digest(data: bytes) -> str:
