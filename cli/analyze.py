@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -16,7 +14,7 @@ from ..core.phrases import FURTHER_CATEGORIES
 from . import engine_options
 from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
-from .streams import quiet_libraries
+from .streams import quiet_libraries, write_json, write_line
 from .tables import add_formulas_to, write_csv, write_heading, write_remark, write_rows
 
 if TYPE_CHECKING:
@@ -150,7 +148,7 @@ def _categories(options: argparse.Namespace) -> list[str] | None:
 def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> None:
     if options.json:
         label = {"images": names} if options.together else {"image": names[0]}
-        sys.stdout.write(json.dumps({**label, **analysis.to_dict()}) + "\n")
+        write_json({**label, **analysis.to_dict()})
     elif options.csv:
         write_csv(([" + ".join(names), *row.values()] for row in analysis.rows()), options.formulas)
     else:
@@ -160,7 +158,7 @@ def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> 
             write_rows((entry.likelihood, entry.similarity, entry.phrase) for entry in found.top)
             if found.note:
                 write_remark(found.note)
-        sys.stdout.write("\n")
+        write_line()
 
 
 def _with_csv_names(analyses: Iterable[Labelled]) -> Iterator[Labelled]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from ..core.batch.outputs import OUTPUTS
 from ..core.batch.sinks import EXISTING, Sink
 from ..core.batch.worker import SinkOfShard
 from ..core.errors import Cancelled, SettingsError
+from ..core.printable import visible
 from ..core.settings import MODES
 from . import engine_options
-from .streams import complain, quiet_libraries
+from .streams import complain, quiet_libraries, write_line
 from .tables import add_formulas_to
 
 _EPILOG = """\
@@ -161,8 +161,7 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
                 if outcome.result is None:
                     complain(outcome.error)
                 elif options.dry_run:
-                    sys.stdout.write(f"{outcome.name}\t{sink.shown(outcome)}\n")
-                    sys.stdout.flush()
+                    write_line(f"{visible(outcome.name)}\t{sink.shown(outcome)}")
     _tell(batch.remarks)
     return batch
 

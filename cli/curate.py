@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
+from ..core.printable import visible
 from . import engine_options
 from .search import settings_of
-from .streams import complain, quiet_libraries
+from .streams import complain, quiet_libraries, write_line
 from .tables import add_formulas_to
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         complain(reason)
     page = _write(report, options.output, options.formulas)
     counts = ", ".join(_count(report, kind) for kind in KINDS)
-    sys.stdout.write(f"{page}\t{report.pictures} pictures: {counts}\n")
+    write_line(f"{visible(str(page))}\t{report.pictures} pictures: {counts}")
     for remark in report.remarks:
         complain(remark)
     return int(bool(report.failures))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import MissingPackageError, UnrenderError
 from ..core.files import save_picture
 from ..core.settings import MODES, Settings
-from .streams import command_name, complain, quiet_libraries
+from .streams import command_name, complain, quiet_libraries, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -196,5 +195,4 @@ def _positive(text: str) -> int:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    write_line(text, kept="\n\t")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from ..core.embed.families import FAMILIES, OFFERED
 from ..core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES
 from ..core.errors import SettingsError
+from ..core.printable import visible
 from . import engine_options
 from .pictures import expand, is_picture_file, read_picture
-from .streams import complain, quiet_libraries
+from .streams import complain, quiet_libraries, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -118,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
             raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed", "leave the pictures out")
         if options.list:
             for name, each in zip(names, files, strict=True):
-                sys.stdout.write(f"{name}\t{each.description}\n")
+                write_line(f"{visible(name)}\t{each.description}")
             return 0
         _check_output(options)
         made = mixed(files, options.weights, options.mix)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from ..core.printable import visible
 from . import engine_options
-from .streams import complain, quiet_libraries
+from .streams import complain, quiet_libraries, write_line
 
 _EPILOG = """\
 what happens
@@ -50,5 +50,5 @@ def run(options: argparse.Namespace) -> int:
     for reason in updated.failures.values():
         complain(reason)
     counts = f"{updated.added} looked at, {updated.kept} known, {updated.removed} gone"
-    sys.stdout.write(f"{updated.path}\t{len(updated.index)} pictures: {counts}\n")
+    write_line(f"{visible(str(updated.path))}\t{len(updated.index)} pictures: {counts}")
     return int(bool(updated.failures))

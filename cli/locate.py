@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import SettingsError
 from . import engine_options
 from .pictures import STANDARD_INPUT
-from .streams import complain, quiet_libraries
+from .streams import complain, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,11 +78,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(name: str, location: Location, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps({"image": name, **location.to_dict()}) + "\n")
+        write_json({"image": name, **location.to_dict()})
         return
     for box in location.boxes:
         edges = f"{box.left} {box.top} {box.right} {box.bottom}"
-        sys.stdout.write(f"{' '.join(location.phrase.split())}\t{edges}\t{box.score:.3f}\n")
+        write_line(f"{' '.join(location.phrase.split())}\t{edges}\t{box.score:.3f}")
     if not location.boxes:
         complain(f"no part of {name} speaks for {location.phrase!r}.")
 

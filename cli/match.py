@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import glob
-import json
 import os.path
-import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import ImageError, SettingsError
 from . import engine_options
 from .pictures import PICTURE_SUFFIXES, STANDARD_INPUT, expand, read_picture
-from .streams import quiet_libraries
+from .streams import quiet_libraries, write_json, write_line
 from .tables import add_formulas_to, write_csv, write_heading, write_rows
 
 if TYPE_CHECKING:
@@ -96,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     with Engine(settings, progress=progress) as engine, progress.task(f"Matching {len(names)} pictures"):
         found = engine.match([read_picture(name) for name in names], phrases, options.template)
     if options.json:
-        sys.stdout.write(json.dumps({"images": names, **found.to_dict()}) + "\n")
+        write_json({"images": names, **found.to_dict()})
     elif options.csv:
         _write_csv(names, found, options.formulas)
     else:
@@ -132,14 +130,14 @@ def _write_lists(names: Sequence[str], found: Match, top: int) -> None:
         write_heading(name)
         ranked = found.ranked_phrases(image)[:top]
         write_rows((entry.likelihood, entry.similarity, found.phrases[entry.index]) for entry in ranked)
-        sys.stdout.write("\n")
+        write_line()
     if len(names) == 1:
         return
     for phrase, text in enumerate(found.phrases):
         write_heading(" ".join(text.split()))
         ranked = found.ranked_images(phrase)[:top]
         write_rows((entry.likelihood, entry.similarity, names[entry.index]) for entry in ranked)
-        sys.stdout.write("\n")
+        write_line()
 
 
 def _write_csv(names: Sequence[str], found: Match, formulas: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError
+from ..core.printable import visible
 from .pictures import STANDARD_INPUT, expand
-from .streams import complain, quiet_libraries
+from .streams import complain, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.metadata import FileMetadata
@@ -59,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
             failures += 1
             continue
         if options.json:
-            sys.stdout.write(json.dumps({"image": name, **metadata.to_dict()}) + "\n")
+            write_json({"image": name, **metadata.to_dict()})
         else:
-            sys.stdout.write(f"{name}\n{_described(metadata)}\n")
+            write_line(f"{visible(name)}\n{_described(metadata)}", kept="\n\t")
     return 1 if failures else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
-from .streams import quiet_libraries
+from ..core.printable import visible
+from .streams import quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.catalogue import Named
@@ -58,7 +58,7 @@ def run_list(options: argparse.Namespace) -> int:
             ],
             "tables_bytes": tables,
         }
-        sys.stdout.write(json.dumps(values) + "\n")
+        write_json(values)
         return 0
     names = {repo: model.name for model in (*clips, *captioners) for repo in model.repos}
     _write_section(
@@ -79,19 +79,19 @@ def run_download(options: argparse.Namespace) -> int:
     from .progress import terminal_progress
 
     if options.name.casefold() == MICRO:
-        sys.stdout.write("micro is part of the package: there is nothing to download.\n")
+        write_line("micro is part of the package: there is nothing to download.")
         return 0
     hub, clips, captioners = _survey(options)
     chosen = wanted(options.name, [*clips, *captioners], hub)
     missing = chosen.missing(hub)
     if not missing:
-        sys.stdout.write(f"{options.name} is on this disk already.\n")
+        write_line(f"{options.name} is on this disk already.")
         return 0
     total = _size(sum(missing.values()))
     if not _agreed(f"Download {total} of {chosen.repo} to {hub.folder}?", options.yes):
         return 1
     folder = chosen.fetch(hub, terminal_progress())
-    sys.stdout.write(f"{options.name} is in {folder} ({total}).\n")
+    write_line(f"{options.name} is in {folder} ({total}).")
     return 0
 
 
@@ -111,7 +111,7 @@ def run_remove(options: argparse.Namespace) -> int:
         if not _agreed(f"Remove {one.repo} ({_size(one.bytes)}) from {one.folder}?", options.yes):
             return 1
         freed = hub.remove(one.repo)
-        sys.stdout.write(f"{one.repo} is removed, {_size(freed)} are free again.\n")
+        write_line(f"{one.repo} is removed, {_size(freed)} are free again.")
     return 0
 
 
@@ -133,7 +133,7 @@ def _agreed(question: str, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UnrenderError(f'Nobody is here to be asked "{question}"', "add --yes to do it without being asked")
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{visible(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
@@ -150,11 +150,11 @@ def _write_section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
     rows = list(rows)
     columns = max(map(len, rows))
     widths = [max((len(row[column]) for row in rows if column < len(row)), default=0) for column in range(columns)]
-    sys.stdout.write(f"{title}\n")
+    write_line(f"{title}")
     for row in rows:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
-        sys.stdout.write(f"  {line}".rstrip() + "\n")
-    sys.stdout.write("\n")
+        write_line(f"  {line}".rstrip() + "")
+    write_line()
 
 
 def _size(count: int) -> str:

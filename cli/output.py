@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from ..core.printable import visible
+from .streams import write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.metadata import FileMetadata
@@ -25,24 +27,24 @@ def printer(as_json: bool, host: str, several: bool) -> Printer:
         values = {"image": name, **result.to_dict(), "file": None if file is None else file.to_dict()}
         if host != "plain":
             values["escaped"] = escape(result.prompt, host)
-        _write_line(json.dumps(values))
+        write_json(values)
 
     def print_line(name: str, result: Interrogation, file: FileMetadata | None) -> None:
         prompt = " ".join(escape(result.prompt, host).split())
-        _write_line(f"{name}\t{prompt}" if several else prompt)
+        write_line(f"{visible(name)}\t{prompt}" if several else prompt)
 
     def print_block(name: str, result: Interrogation, file: FileMetadata | None) -> None:
         from rich.console import Console
 
         console = Console(highlight=False)
-        console.print(name, style="bold", markup=False, soft_wrap=True)
+        console.print(visible(name), style="bold", markup=False, soft_wrap=True)
         # Left to the terminal to wrap, so that it is copied without line breaks.
-        console.print(escape(result.prompt, host), markup=False, soft_wrap=True)
+        console.print(visible(escape(result.prompt, host), "\n"), markup=False, soft_wrap=True)
         facts = f"similarity {result.similarity:.3f} · {result.mode} · {result.model} · {result.seconds:.1f} s\n"
-        console.print(facts, style="dim", markup=False, soft_wrap=True)
+        console.print(visible(facts, "\n"), style="dim", markup=False, soft_wrap=True)
         for label, text in () if file is None else _own_words(file):
             console.print(f"{label}: ", style="dim", markup=False, end="")
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(visible(text, "\n"), markup=False, soft_wrap=True)
 
     if as_json:
         return print_json
@@ -62,8 +64,3 @@ def _own_words(file: FileMetadata) -> list[tuple[str, str]]:
     ]
     lines = [(label, " ".join(text.split())) for label, text in said if text]
     return [*lines[:-1], (lines[-1][0], f"{lines[-1][1]}\n")] if lines else []
-
-
-def _write_line(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

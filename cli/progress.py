@@ -13,6 +13,7 @@ from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
+from ..core.printable import visible
 from ..core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class TerminalProgress(Progress):
             self._bars.start()
         bars = self._bars
         self._open += 1
-        identity = bars.add_task(label, total=total, unit=unit)
+        identity = bars.add_task(visible(label), total=total, unit=unit)
         try:
             yield _Bar(bars, identity)
         finally:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
@@ -12,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
+from ..core.printable import visible
 from . import engine_options
 from .match import pictures_and_phrases
 from .pictures import read_picture
-from .streams import quiet_libraries
+from .streams import quiet_libraries, write_json, write_line
 from .tables import add_formulas_to, write_csv
 
 if TYPE_CHECKING:
@@ -103,9 +102,9 @@ def _show(found: Sequence[Found], options: argparse.Namespace) -> None:
         return
     for path, similarity in rows:
         if options.json:
-            sys.stdout.write(json.dumps({"image": path, "similarity": similarity}) + "\n")
+            write_json({"image": path, "similarity": similarity})
         else:
-            sys.stdout.write(f"{similarity:.3f}\t{path}\n")
+            write_line(f"{similarity:.3f}\t{visible(path)}")
 
 
 def _draw(query: str, found: Sequence[Found], path: Path) -> None:

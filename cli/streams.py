@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import sys
 import warnings
+from typing import Any
 
 from ..core.errors import UnrenderError
+from ..core.printable import visible
 from .wording import WORDS
 
 BROKEN_PIPE_STATUS = 141  # what shells report for a program whose reader left
@@ -41,8 +44,20 @@ def quiet_libraries() -> None:
 def complain(message: object) -> None:
     """Writes one line to standard error; an error is told in the command line's words."""
     text = message.said(WORDS) if isinstance(message, UnrenderError) else str(message)
-    sys.stderr.write(f"unrender: {' '.join(text.split())}\n")
+    sys.stderr.write(f"unrender: {visible(' '.join(text.split()))}\n")
     sys.stderr.flush()
+
+
+def write_line(line: str = "", kept: str = "\t") -> None:
+    """Writes one line to standard output, where nothing in it steers the terminal. kept: see `visible`."""
+    sys.stdout.write(visible(line, kept) + "\n")
+    sys.stdout.flush()
+
+
+def write_json(values: Any) -> None:
+    """One line of JSON, in ASCII; all that steers a terminal is escaped as JSON has it."""
+    sys.stdout.write(json.dumps(values).replace("\x7f", "\\u007f") + "\n")
+    sys.stdout.flush()
 
 
 def reader_left(error: OSError) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core.cells import csv_text
+from ..core.printable import visible
+from .streams import write_line
 
 Row = tuple[float, float, str]
 """likelihood 0..1, similarity, text"""
@@ -17,9 +19,9 @@ def write_heading(text: str, remark: str = "") -> None:
     """A line that stands out on a terminal."""
     console = _console()
     if console is None:
-        _write_line(f"{text}  {remark}".rstrip())
+        write_line(f"{text}  {remark}".rstrip())
         return
-    console.print(text, style="bold", markup=False, soft_wrap=True, end="  " if remark else "\n")
+    console.print(visible(text), style="bold", markup=False, soft_wrap=True, end="  " if remark else "\n")
     if remark:
         write_remark(remark)
 
@@ -28,9 +30,9 @@ def write_remark(text: str) -> None:
     """A line of less weight."""
     console = _console()
     if console is None:
-        _write_line(text)
+        write_line(text)
     else:
-        console.print(text, style="dim", markup=False, soft_wrap=True)
+        console.print(visible(text), style="dim", markup=False, soft_wrap=True)
 
 
 def write_rows(rows: Iterable[Row]) -> None:
@@ -39,9 +41,9 @@ def write_rows(rows: Iterable[Row]) -> None:
     for likelihood, similarity, text in rows:
         line = f"{likelihood:8.1%}  {similarity:6.3f}  {' '.join(text.split())}"
         if console is None:
-            _write_line(line)
+            write_line(line)
         else:
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(visible(line), markup=False, soft_wrap=True)
 
 
 def add_formulas_to(parser: argparse._ActionsContainer) -> None:
@@ -55,7 +57,8 @@ def add_formulas_to(parser: argparse._ActionsContainer) -> None:
 
 
 def write_csv(rows: Iterable[Sequence[Any]], formulas: bool) -> None:
-    sys.stdout.write(csv_text(rows, formulas))
+    text = csv_text(rows, formulas)
+    sys.stdout.write(visible(text, "\n\t") if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -65,8 +68,3 @@ def _console() -> Any:
     from rich.console import Console
 
     return Console(highlight=False)
-
-
-def _write_line(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

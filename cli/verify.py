@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
 from ..core.files import save_picture, write_whole
 from . import engine_options
-from .streams import complain, quiet_libraries
+from .streams import complain, quiet_libraries, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
             fidelity = measure_fidelity(engine, checkpoint, judges, shown, gap, sampling, seeds)
             recommend(Path(hub.folder) / "embed", fidelity.fingerprint, fidelity.recommended)
     for line in report.as_lines(findings, fidelity):
-        sys.stdout.write(f"{line}\n")
+        write_line(line)
     if options.output is not None:
         values = report.as_values(findings, fidelity)
         _write(options.output, values, None if fidelity is None else draw_fidelity(shown, fidelity))

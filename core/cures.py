@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from .printable import visible
+
 Control = Literal[
     "clip",
     "captioner",
@@ -166,7 +168,7 @@ class Words:
         """One sentence. control: what the problem is said of, put before it and not named again."""
         subject = "" if control is None else f"{self.controls[control]} "
         advice = ", or ".join(_of_subject(cure, control) or self.cure(cure) for cure in cures)
-        return f"{subject}{problem.rstrip('.')}{'; ' if advice else ''}{advice}."
+        return visible(f"{subject}{problem.rstrip('.')}{'; ' if advice else ''}{advice}.")
 
 
 def _of_subject(cure: Cure, control: Control | None) -> str:

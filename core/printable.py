@@ -7,6 +7,9 @@ import unicodedata
 _DIRECTION = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 """They change the order in which what follows is shown, and so what it seems to say."""
 
+_UNSEEN = {*"\u00ad\u034f\u180e\u200b\u2060\ufeff"}
+"""They make two names look alike."""
+
 _KEPT = "\n\t"
 
 
@@ -19,3 +22,25 @@ def printable(text: str) -> str:
         for letter in text
         if letter in _KEPT or (letter not in _DIRECTION and unicodedata.category(letter) not in ("Cc", "Cs"))
     ).strip()
+
+
+def visible(text: str, kept: str = "") -> str:
+    """`text` with what cannot be seen, steers a terminal or turns a text's direction written as in Python: a name may
+    hold it, and is told from others by it. kept: of line ends and tabs those that stay. Bytes that are no UTF-8 stay,
+    those excepted that steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter in kept or not _is_hidden(letter) else _escaped(letter) for letter in text)
+
+
+def _is_hidden(letter: str) -> bool:
+    if letter in _DIRECTION or letter in _UNSEEN:
+        return True
+    kind = unicodedata.category(letter)
+    return kind in ("Cc", "Zl", "Zp") or (kind == "Cs" and not "\udca0" <= letter <= "\udcff")
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()

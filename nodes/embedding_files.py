@@ -78,7 +78,7 @@ class SavePromptEmbedding(io.ComfyNode):
     def execute(cls, embedding: PromptEmbedding, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             path = save_as(embedding, host.model_folders()[0] / FOLDER, name)
-        return io.NodeOutput(str(path), ui={"text": [str(path)]})
+        return io.NodeOutput(str(path), ui=host.shown(str(path)))
 
 
 class LoadPromptEmbedding(io.ComfyNode):

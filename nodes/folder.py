@@ -84,7 +84,7 @@ class CaptionFolder(ModelNode):
         with host.reporting(cls.hidden.unique_id) as progress, setup.engine(settings, progress) as engine:
             done = caption_folder(engine, _folder(folder), mode, existing, recursive)
         report = described(done)
-        return io.NodeOutput(done.written, done.failed, report, ui={"text": [report]})
+        return io.NodeOutput(done.written, done.failed, report, ui=host.shown(report))
 
 
 def _folder(name: str) -> Any:

@@ -25,6 +25,7 @@ from server import PromptServer
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, SettingsError, UnrenderError
 from ..core.metadata import KEPT
+from ..core.printable import visible
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
 from .wording import WORDS
@@ -86,6 +87,11 @@ def input_file_exists(name: str) -> bool:
 def folder_named(path: str) -> Path:
     """A folder anywhere on this machine, or by its name in ComfyUI's input folder."""
     return Path(folder_paths.get_input_directory()) / Path(path.strip()).expanduser()
+
+
+def shown(*texts: str) -> dict[str, Any]:
+    """What a node shows of texts, some of which may be names of files: nothing in them turns what is read."""
+    return {"text": [visible(text, "\n\t") for text in texts]}
 
 
 def stop_here(message: str) -> ExecutionBlocker:
@@ -282,7 +288,7 @@ class NodeProgress(Progress):
 class _Bar:
     def __init__(self, progress: NodeProgress, label: str, total: int | None, unit: str, node_id: str | None) -> None:
         self._progress = progress
-        self._label = label
+        self._label = visible(label)
         self._total = total
         self._unit = unit
         self._done = 0

@@ -63,7 +63,7 @@ class Interrogate(ModelNode):
         captions = [result.caption for result in found]
         host.keep(cls.hidden, {0: prompts, 2: captions})
         similarities = [result.similarity for result in found]
-        return io.NodeOutput(prompts, similarities, captions, ui={"text": prompts})
+        return io.NodeOutput(prompts, similarities, captions, ui=host.shown(*prompts))
 
 
 def _inputs() -> list[Any]:

@@ -70,7 +70,7 @@ class ReadImagePrompt(io.ComfyNode):
             seed,
             found.model,
             text,
-            ui={"text": [description(found)]},
+            ui=host.shown(description(found)),
         )
 
 

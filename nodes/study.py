@@ -65,7 +65,7 @@ class Analyze(ModelNode):
         tables = [analysis_table(analysis) for analysis in analyses]
         host.keep(cls.hidden, {0: tables})
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui={"text": numbered(tables)})
+        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui=host.shown(*numbered(tables)))
 
 
 def numbered(texts: Sequence[str]) -> list[str]:
@@ -159,7 +159,7 @@ class MatchPhrases(ModelNode):
             rankings,
             phrases_found,
             [entry.likelihood for entry in best],
-            ui={"text": numbered(rankings)},
+            ui=host.shown(*numbered(rankings)),
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..core.printable import visible
+
 if TYPE_CHECKING:
     from ..core.study.analyze import Analysis
     from ..core.study.match import Match
@@ -31,7 +33,7 @@ def match_bars(match: Match) -> str:
 
 def _bars(rows: Iterable[tuple[str, float, float]], heading: str = "", beside_heading: str = "", note: str = "") -> str:
     """rows: phrase, cosine similarity, likelihood from 0 to 1."""
-    title = f"<h4>{escape(heading)} <small>{escape(beside_heading)}</small></h4>" if heading else ""
+    title = f"<h4>{escape(visible(heading))} <small>{escape(beside_heading)}</small></h4>" if heading else ""
     remark = f"<p><small>{escape(note)}</small></p>" if note else ""
     return f'<section class="unrender-bars">{title}<ol>{"".join(_bar(*row) for row in rows)}</ol>{remark}</section>'
 
@@ -39,7 +41,7 @@ def _bars(rows: Iterable[tuple[str, float, float]], heading: str = "", beside_he
 def _bar(phrase: str, similarity: float, likelihood: float) -> str:
     share = f"{likelihood:.1%}" if likelihood >= 0.0005 else "< 0.1%"
     return (
-        f'<li title="cosine similarity {similarity:.4f}"><span class="unrender-phrase">{escape(phrase)}</span>'
+        f'<li title="cosine similarity {similarity:.4f}"><span class="unrender-phrase">{escape(visible(phrase))}</span>'
         f'<span class="unrender-share">{escape(share)}</span>'
         f'<span class="unrender-bar"><span style="width: {100 * likelihood:.2f}%"></span></span></li>'
     )

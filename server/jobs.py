@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Generic, TypeVar
 
 from ..core.errors import Cancelled
+from ..core.printable import visible
 from ..core.progress import Progress, how_far
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Job(Progress):
 class _Line:
     def __init__(self, job: Job, label: str, total: int | None, unit: str) -> None:
         self._job = job
-        self._label = label
+        self._label = visible(label)
         self._total = total
         self._unit = unit
         self._done = 0

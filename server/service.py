@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..core.errors import Cancelled
+from ..core.printable import visible
 from ..core.results import Interrogation
 from .choices import NO_PICTURE, Preferences, Request
 from .host import Host
@@ -52,7 +53,9 @@ class Report(Generic[T]):
 
     @property
     def line(self) -> str:
-        return f'<p class="unrender-{self.kind}" role="status">{html.escape(self.text)}</p>' if self.text else ""
+        return (
+            f'<p class="unrender-{self.kind}" role="status">{html.escape(visible(self.text))}</p>' if self.text else ""
+        )
 
 
 def run(service: Service, request: Request) -> Generator[Report[Interrogation], None, None]:

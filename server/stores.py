@@ -7,6 +7,7 @@ from html import escape
 
 from ..core.catalogue import MICRO, survey, wanted
 from ..core.hub import Hub
+from ..core.printable import visible
 from .choices import vocabulary_folders
 from .host import Host
 from .jobs import Job
@@ -65,7 +66,7 @@ def _hub(host: Host) -> Hub:
 
 
 def _table(heading: str, rows: Iterable[tuple[str, ...]], empty: str, note: str) -> str:
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(visible(cell))}</td>' for cell in row)}</tr>" for row in rows)
     body = f"<table>{lines}</table>" if lines else f"<p>{escape(empty)}</p>"
     remark = f"<p><small>{escape(note)}</small></p>" if note else ""
     return f'<section class="unrender-table"><h4>{escape(heading)}</h4>{body}{remark}</section>'

@@ -58,11 +58,11 @@ class TextSink(FilesSink):
         text = appended(before, text) if self._existing == "append" else prepended(before, text)
         _bytes(text, coding, path)
         told = {} if coding == UTF_8 else {"coding": coding.label}
-        return {"text": text, **told, "before": _digest(path.read_bytes())}
+        return {"text": text, **told, "before": _digest(coding.encoded(before))}
 
     def write(self, item: Item, outcome: Outcome) -> None:
         path, plan = text_path(item), outcome.plan
-        data = _bytes(plan["text"], Coding.labelled(plan.get("coding", UTF_8.label)), path)
+        data = _bytes(plan["text"], Coding.labelled(str(plan.get("coding", UTF_8.label))), path)
         if self._existing != "overwrite" and path.exists() and (there := path.read_bytes()) != data:
             if self._existing == "skip":
                 return  # somebody wrote one meanwhile
@@ -77,6 +77,8 @@ def _bytes(text: str, coding: Coding, path: Path) -> bytes:
     except UnicodeEncodeError as error:
         problem = f"{path} cannot hold {text[error.start]!a} in its encoding"
         raise TextFileError(problem, "save it as UTF-8") from error
+    except LookupError as error:  # of a journal that no run wrote
+        raise TextFileError(f"{path} is planned in an encoding that there is not", "begin anew") from error
 
 
 def _digest(data: bytes) -> str:

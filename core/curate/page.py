@@ -16,7 +16,7 @@ from PIL import Image
 from ..errors import ImageError
 from ..files import write_whole
 from ..index.turns import LEFT
-from ..printable import printable
+from ..printable import visible
 from .findings import Finding, Kind, Report
 
 _THUMBNAIL = 192
@@ -154,4 +154,4 @@ def _link(path: Path, page: Path) -> str:
 
 
 def _shown(text: str) -> str:
-    return escape(printable(text))
+    return escape(visible(text, "\n"))
