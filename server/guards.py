@@ -1,6 +1,7 @@
-"""Who may use the API's routes."""
+"""Who may use the API's routes.
 
-from __future__ import annotations
+Annotations are no texts here: the FastAPI that the webuis pin cannot look up those of a dependency that is an object.
+"""
 
 import base64
 import binascii
