@@ -52,6 +52,7 @@ from unrender import (
     Source,
     Task,
     Template,
+    TextFileError,
     UnrenderError,
     Updated,
     curate,
@@ -160,7 +161,7 @@ def main() -> None:
             print(on_a_cluster("photos"))
     except (ImageError, NotOnHubError, ModelError, PhraseError, SettingsError) as error:
         print(error)
-    except (BatchError, EmbeddingError, IndexFileError, MissingPackageError, Cancelled) as error:
+    except (BatchError, EmbeddingError, IndexFileError, MissingPackageError, TextFileError, Cancelled) as error:
         print(error)
     except UnrenderError as error:
         print(error)
