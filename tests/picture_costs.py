@@ -5,6 +5,7 @@ Each is opened in a process of its own, forked from one that has imported what i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -37,6 +38,17 @@ def costs_of(files: Iterable[Path]) -> list[Cost]:
     return [Cost(seconds, mega, size and tuple(size), said) for seconds, mega, size, said in values]
 
 
+def peak() -> float:
+    """Megabytes that this process has held at most. Its `ru_maxrss` would be that of the process it was started from,
+    where that had more."""
+    import resource
+
+    with contextlib.suppress(OSError):
+        said = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(said.partition("VmHWM:")[2].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _opened(path: str) -> tuple[tuple[int, int] | None, str]:
     from unrender.core.errors import ImageError
     from unrender.core.images import open_image
@@ -54,10 +66,9 @@ def _measured(path: str) -> None:
 
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before, began = peak(), time.process_time()
     size, said = _opened(path)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    _tell([time.process_time() - began, grown / 1024, size, said])
+    _tell([time.process_time() - began, peak() - before, size, said])
 
 
 def _tell(values: list[Any]) -> None:

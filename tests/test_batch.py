@@ -20,6 +20,7 @@ from unrender.core.batch import (
 )
 from unrender.core.batch.ahead import CHUNK
 from unrender.core.batch.renaming import UNDO_NAME
+from unrender.core.cells import true_text
 from unrender.core.errors import Cancelled, SettingsError
 
 
@@ -47,7 +48,7 @@ def test_hostile_names_come_through(tmp_path):
         found, _ = run(folder, output, QuickEngine(words="x" * 300 + "\u202e{}"))
         assert (found.written, found.failed) == (count, 0), output
     rows = list(csv.reader(io.StringIO((folder / "desc.csv").read_text(errors="surrogateescape"), newline="")))
-    assert {row[0] for row in rows[1:]} == {path.name for path in folder.glob("*.png")}
+    assert {true_text(row[0]) for row in rows[1:]} == {path.name for path in folder.glob("*.png")}
     before = contents(folder)
     run(folder, "rename", QuickEngine(words="CON"))
     assert "_CON.png" in contents(folder)

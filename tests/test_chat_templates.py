@@ -54,10 +54,11 @@ def test_it_gives_what_transformers_gives() -> None:
     ],
 )
 def test_what_is_none_is_a_sentence_within_limits(template: object) -> None:
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime, time.monotonic()
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with pytest.raises(ModelError, match="chat template of someone/captioner cannot be rendered") as error:
         asked(template)
     assert "\x1b" not in str(error.value) and "\n" not in str(error.value)
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 4
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before.ru_utime < 4
     assert time.monotonic() - started < 30
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of this one, or of one before it
+    assert largest < 1 << 20 or largest == before.ru_maxrss

@@ -221,7 +221,7 @@ def test_a_folder_that_holds_no_dino_is_one_sentence(tmp_path):
     from unrender.core.errors import ModelError
     from unrender.core.verify.dino import Dino
 
-    with pytest.raises(ModelError, match="cannot be loaded as a DINOv2"):
+    with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
         Dino.load(str(tmp_path), "cpu")
 
 

@@ -159,7 +159,7 @@ def main() -> None:
             print(prompts(engine, ["a.jpg", b"", open_image("b.jpg")], "fast"), shown(engine, Path("a.jpg")))
             print(embedded(engine, ["a.jpg"]), *batch(engine, Path("photos")), looked_through(engine, Path("photos")))
             print(on_a_cluster("photos"))
-    except (ImageError, NotOnHubError, ModelError, PhraseError, SettingsError) as error:
+    except (ImageError, NotOnHubError, ModelError, PhraseError, SettingsError, TextFileError) as error:
         print(error)
     except (BatchError, EmbeddingError, IndexFileError, MissingPackageError, TextFileError, Cancelled) as error:
         print(error)

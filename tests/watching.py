@@ -135,7 +135,8 @@ def _line(read: Callable[[int], object], number: int, limit: int) -> str:
     try:
         read(number)
     except UnrenderError as error:
-        verdict, detail = "refused", type(error).__name__
+        said = str(error)
+        verdict, detail = ("refused" if said.strip() and "\n" not in said else "no sentence"), type(error).__name__
     except MemoryError:
         verdict = "over memory"
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
