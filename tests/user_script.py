@@ -161,7 +161,7 @@ def main() -> None:
             print(on_a_cluster("photos"))
     except (ImageError, NotOnHubError, ModelError, PhraseError, SettingsError, TextFileError) as error:
         print(error)
-    except (BatchError, EmbeddingError, IndexFileError, MissingPackageError, TextFileError, Cancelled) as error:
+    except (BatchError, EmbeddingError, IndexFileError, MissingPackageError, Cancelled) as error:
         print(error)
     except UnrenderError as error:
         print(error)
