@@ -132,6 +132,14 @@ def test_named_again_thousands_of_equal_prompts_keep_their_names(tmp_path):
     assert time.process_time() - started < SECONDS
 
 
+def test_ten_times_as_many_equal_prompts_take_ten_times_as_long(tmp_path):
+    names, started = FolderNames(tmp_path), time.process_time()
+    for number in range(30_000):
+        stem = names.free_stem("a red cat", [".png"], [f"{number}.png"])
+        names.take([(f"{number}.png", f"{stem}.png")])
+    assert stem == "a red cat (30000)" and time.process_time() - started < SECONDS
+
+
 class Counting:
     """A folder's names, where every search begins at 1."""
 

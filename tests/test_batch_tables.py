@@ -80,6 +80,29 @@ def test_an_old_table_is_there_until_the_new_one_is_whole(tmp_path, output):
     assert contents(folder.parent) == contents(twin.parent) and again.written < 22 and not again.remarks
 
 
+@pytest.mark.parametrize("emptied", [True, False])
+@pytest.mark.parametrize("output", TABLES)
+def test_an_old_table_outlives_a_run_that_came_to_no_result(tmp_path, output, emptied):
+    _need(output)
+    folder = draw(tmp_path / "pictures", 0 if emptied else 3)
+    mended = [path for path in folder.rglob("*") if path.is_file()]
+    good = [path.read_bytes() for path in mended]
+    for path in mended:
+        path.write_bytes(b"no picture")
+    table = folder / f"desc.{output}"
+    table.write_bytes(b"what took a week")
+    found, _ = run(folder, output, existing="overwrite")
+    assert table.read_bytes() == b"what took a week" and found.written == 0
+    assert found.remarks == [f"{table} is left as it was, because nothing was found that could replace it."]
+    again, _ = run(folder, output, existing="overwrite", resume=True)
+    assert table.read_bytes() == b"what took a week" and again.remarks == found.remarks
+    for path, data in zip(mended, good, strict=True):
+        path.write_bytes(data)
+    if mended:
+        again, _ = run(folder, output, existing="overwrite", resume=True)
+        assert b"week" not in table.read_bytes() and again.written == 3 and not again.remarks
+
+
 def _rows(data):
     return list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
 

@@ -11,7 +11,23 @@ from unrender.core.hub import Hub
 
 
 @pytest.mark.parametrize(
-    "name", ["./x/y", "../y", "/x/y", "~/y", "models/y", "C:\\y", "x\\y", "x/y.safetensors", "x/y.PT"]
+    "name",
+    [
+        *(
+            "./x/y",
+            "../y",
+            "/x/y",
+            "~/y",
+            "models/y",
+            "C:\\y",
+            "x\\y",
+            "x/y.safetensors",
+            "x/y.PT",
+            "x/y.sft",
+            "x/y.json",
+        ),
+        *("there/y", "there/y/z.safetensors", "there/y/"),
+    ],
 )
 def test_a_name_that_is_a_places_is_never_asked_for_at_a_hub(
     server: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
@@ -23,6 +39,7 @@ def test_a_name_that_is_a_places_is_never_asked_for_at_a_hub(
     from unrender.core.verify.dino import Dino
 
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     for load in (Clip.load, Captioner.load, Checkpoint.load, Dino.load, lambda name: Hub(tmp_path).fetch(name, [])):
         with pytest.raises(ModelError) as error:

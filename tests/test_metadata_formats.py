@@ -42,6 +42,7 @@ SD_METADATA = {
     "image": {"prompt": [{"prompt": "a fox [photo]", "weight": 1}], "seed": 7, "steps": 30, "sampler": "k_euler"},
 }
 SOURCE = {"Description": "a fox", "Software": "NovelAI", "Source": "NovelAI Diffusion V4 37442FCA"}
+V4_SAID = ("NovelAI", "NovelAI Diffusion V4")
 
 
 def commented(values):
@@ -81,6 +82,10 @@ FILES = {
     "Fooocus, older": (png(parameters=json.dumps(OLD_FOOOCUS), fooocus_scheme="fooocus"), "Fooocus", "jugger"),
     "NovelAI": (png(**SOURCE, Comment=json.dumps(NOVELAI)), "NovelAI", "NovelAI Diffusion V4"),
     "NovelAI, V4": (png(**SOURCE, Comment=json.dumps(V4)), "NovelAI", "NovelAI Diffusion V4"),
+    "NovelAI, V4 alone": (
+        png(**SOURCE | {"Description": " "}, Comment=json.dumps(V4 | {"prompt": "", "uc": ""})),
+        *V4_SAID,
+    ),
     "Easy Diffusion": (png(**texts(EASY)), "Easy Diffusion", "sd"),
     "Easy Diffusion, older": (png(**OLD_EASY), "Easy Diffusion", "sd"),
     "Easy Diffusion, JPEG": (commented(EASY), "Easy Diffusion", "sd"),

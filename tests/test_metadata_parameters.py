@@ -130,6 +130,7 @@ LINE = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 77, Size: 512x512, Mode
         (f"a castle Negative prompt: fog {LINE}", "a castle", "fog"),
         (f"a castle, Negative prompt: fog, {LINE}", "a castle", "fog"),
         (f"a castle. {LINE}", "a castle", ""),
+        (f"a castle\nnegative Prompt: fog\n{LINE}", "a castle", "fog"),
         (f"a castle\\nNegative prompt: fog\\n{LINE}", "a castle", "fog"),
         (f'says "Negative prompt: no" here. Negative prompt: fog. {LINE}', 'says "Negative prompt: no" here', "fog"),
         (f'[{{"a": "b, c"}}]\nNegative prompt: {{}}\n{LINE}', '[{"a": "b, c"}]', "{}"),
@@ -159,6 +160,27 @@ def test_what_extensions_and_sites_add(more, name, value):
     assert found is not None
     assert (found.prompt, found.negative_prompt, found.seed, found.model) == ("a castle", "fog", "77", "dream")
     assert dict(found.settings)[name] == value
+
+
+START = "Steps: 20, Sampler: Euler a, CFG scale: 7"
+END = "Seed: 77, Size: 512x512, Model: dream"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Cutoff targets", "[red, Seed: 3, Model: other]"),
+        ("Regions", "{'one': {'Seed': 3, Model: other}}"),
+        ("Wildcards", "'a fox, Seed: 3, Model: other'"),
+        ("Extension", '"a fox\nNegative prompt: hare\nSteps: 3, Sampler: Heun, Seed: 3, Size: 1x1, Model: other"'),
+    ],
+)
+@pytest.mark.parametrize("order", [(START, END), (f"{START}, {END}",)])
+def test_what_stands_within_a_value_is_no_setting(name, value, order):
+    found = read_parameters(f"a castle\nNegative prompt: fog\n{f', {name}: {value}, '.join((*order, '')[:2])}")
+    assert found is not None
+    assert (found.prompt, found.negative_prompt, found.seed, found.model) == ("a castle", "fog", "77", "dream")
+    assert dict(found.settings)["steps"] == "20" and dict(found.settings)[name] == value.strip("\"'")
 
 
 def test_settings_that_begin_with_something_else():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path, PurePath
 
 from .folders import is_picture
@@ -59,7 +60,7 @@ class FolderNames:
         group = (same_name(numbers.stem), numbers.first, endings)
         reached = self._reached.setdefault(group, numbers.first)
         kept = [self._passed[name][group] for name in own if group in self._passed.get(name, {})]
-        for number in (*sorted(each for each in kept if each < reached), *range(reached, numbers.last + 1)):
+        for number in chain(sorted(each for each in kept if each < reached), range(reached, numbers.last + 1)):
             stem = numbers.name(number)
             holders = [name for name in (same_name(stem + ending) for ending in endings) if name in self._held]
             if all(name in own for name in holders):

@@ -132,7 +132,7 @@ class Batch:
                 self.errors = failures.path if len(failures) else None
                 yield outcome
             failures.tidy()
-            self._sink.finish()
+            self.remarks += filter(None, [self._sink.finish()])
             journal.mark(self._sink.state(), finished=True)
         self.errors = failures.path if len(failures) else None
 

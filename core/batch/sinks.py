@@ -140,8 +140,9 @@ class Sink:
         """What `restore` needs, with all that was written on the disk. Raises BatchError."""
         return {}
 
-    def finish(self) -> None:
-        """After the last picture. Raises BatchError."""
+    def finish(self) -> str:
+        """After the last picture; returns what is to be told. Raises BatchError."""
+        return ""
 
     def close(self) -> None:
         """However the run ends."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cures import Choose, Give, Take
 from ..errors import BatchError
+from .ahead import with_first
 from .append import HIDDEN
 from .columns import Column
 from .csv_lines import csv_lines
@@ -77,10 +78,14 @@ class TableSink(Sink):
         state = self._open.state()
         return state if self._open.path == self.path else {**state, "beside": True}
 
-    def finish(self) -> None:
+    def finish(self) -> str:
+        beside = self._open.path != self.path
+        if beside and self._open.state()["size"] <= len(self.header()):
+            return left_alone(self.path)
         self._open.end(self.ending)
-        if self._open.path != self.path:
+        if beside:
             self._open.become(self.path)
+        return ""
 
     def close(self) -> None:
         if self._table is not None:
@@ -199,12 +204,15 @@ class ParquetSink(Sink):
     def state(self) -> Mapping[str, Any]:
         return self._written
 
-    def finish(self) -> None:
+    def finish(self) -> str:
         from . import parquet
 
-        found = (row_values(outcome) for outcome in outcomes(self.journal) if outcome.result)
-        parquet.write(self.path, found, self.columns)
+        found = with_first(row_values(outcome) for outcome in outcomes(self.journal) if outcome.result)
+        if found is None and self.path.exists():
+            return left_alone(self.path)
+        parquet.write(self.path, found or (), self.columns)
         self._written = state_of(self.path)
+        return ""
 
 
 def row_values(outcome: Outcome) -> dict[str, Any]:
@@ -214,6 +222,11 @@ def row_values(outcome: Outcome) -> dict[str, Any]:
 
 def _asked(columns: Sequence[Column]) -> Mapping[str, Any]:
     return {"columns": list(columns)} if columns else {}
+
+
+def left_alone(path: Path) -> str:
+    """What is told of a table that was to be replaced, by a run that came to no result."""
+    return f"{path} is left as it was, because nothing was found that could replace it."
 
 
 def refuse_existing(path: Path, replace: bool) -> None:

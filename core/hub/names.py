@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ from .cache import MAIN, SINGLE_WEIGHTS, WEIGHTS_INDEX, complete_weights, indexe
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
 WEIGHT_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".onnx", ".gguf"})
+_SUFFIXES_OF_FILES = SAFE_SUFFIXES | WEIGHT_SUFFIXES | {".sft", ".yaml", ".zip"}
 CONFIG = "config.json"
 _LONGEST = 200
 """A repository's name; a hub has 96 for the owner and as many for the rest."""
@@ -59,10 +61,13 @@ def check_weights(folder: Path) -> tuple[str, ...]:
 
 
 def is_local_name(name: str) -> bool:
-    """Whether a name that is no file or folder was surely meant for one. It is never asked for at a hub, where a
-    stranger may have taken it."""
+    """Whether a name that is no file or folder was surely meant for one, as one is in a folder that is there. It is
+    never asked for at a hub, where a stranger may have taken it."""
     path_like = name.startswith((".", "/", "~", "models/")) or "\\" in name or re.match(r"[A-Za-z]:", name)
-    return bool(path_like) or PurePosixPath(name).suffix.lower() in {".safetensors", *WEIGHT_SUFFIXES}
+    if path_like or PurePosixPath(name).suffix.lower() in _SUFFIXES_OF_FILES:
+        return True
+    owner, slash, _ = name.partition("/")
+    return bool(slash) and os.path.isdir(owner)  # noqa: PTH112  unlike pathlib's, no error for what can be no name
 
 
 def check_names(repo: str, files: Iterable[str], revision: str = MAIN) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from .generation import Generation, seed_text
 from .graph import Graph, Node, graph_of
-from .graph_roles import NEGATIVE, POSITIVE, TEXT, VALUES
+from .graph_roles import NEGATIVE, POSITIVE, TEXT, VALUES, VARIES
 from .graph_walk import MISSING, NOTHING, Found, Walk
 from .graph_ways import Ways
 from .workflow import graph_of_workflow
@@ -50,7 +50,7 @@ class _Account:
     @property
     def told(self) -> str:
         seed = f", seed {self.said('seed')}" if self.said("seed") else ""
-        return f'{self.sampler.called}: "{self.prompt.text[:400]}"{seed}'
+        return f'{self.sampler.called}: "{self.prompt.words[:400]}"{seed}'
 
 
 def _read(graph: Graph, file_name: str) -> Generation:
@@ -59,14 +59,21 @@ def _read(graph: Graph, file_name: str) -> Generation:
     bases, later = ways.samplers(ways.outputs(file_name))
     if not bases:
         return Generation("ComfyUI", notes=("no node of the graph is known here to have made the picture",))
-    return _agreed([_account(walk, node) for node in bases], [_account(walk, node) for node in later])
+    found = _agreed([_account(walk, node) for node in bases], [_account(walk, node) for node in later])
+    varying = next(
+        (node for node in graph.nodes.values() if VARIES.search(node.kind) and node.key in graph.users), None
+    )
+    if varying is None:
+        return found
+    note = f"{varying.called} gave other values in the place of some, and the file does not say which pictures had them"
+    return replace(found, notes=(*found.notes, note))
 
 
 def _agreed(bases: Sequence[_Account], later: Sequence[_Account]) -> Generation:
     """What all samplers that may have made the picture were given; what they differ in is no fact but a note."""
     values = {role: _same(each.said(role) for each in bases) for role in VALUES}
-    prompt = _same(each.prompt.text for each in bases)
-    negative = _same(each.negative.text for each in bases)
+    prompt = _same(each.prompt.words for each in bases)
+    negative = _same(each.negative.words for each in bases)
     notes = [f"prompt: {_of(each.prompt)}{note}" for each in bases for note in each.prompt.notes]
     notes += [f"negative prompt: {_of(each.negative)}{note}" for each in bases for note in each.negative.notes]
     notes += [f"{role}: {note}" for role in ("seed", "model") for each in bases for note in each.values[role].notes]
@@ -79,7 +86,7 @@ def _agreed(bases: Sequence[_Account], later: Sequence[_Account]) -> Generation:
         notes.append(f"the graph made several pictures, and the file does not say which is this one: {told}")
     base = (prompt, negative)
     for each in later:
-        if each.prompt.text and (each.prompt.text, each.negative.text) != base:
+        if each.prompt.words and (each.prompt.words, each.negative.words) != base:
             notes.append(f"the picture was worked on afterwards by {each.told}")
     shown = {role: values[role] or "" for role in _SETTINGS}
     return Generation(

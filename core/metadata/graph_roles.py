@@ -22,7 +22,8 @@ class Value(NamedTuple):
 
 
 BUNDLES = re.compile(
-    r"(optional_)?(\w+_)?(pipe|pipe_?line|ctx|context|bus|sdxl_tuple|loader|guider|text_embeds)(_opt|_\d+)?",
+    r"(optional_)?(\w+_)?(pipe|pipe_?line|ctx|context|bus|sdxl_tuple|loader|guider|"
+    r"(text|hyvid|kolors)_embeds|(base|advanced)_sampler|regional_prompts)(_opt|_?\d+)?",
     re.IGNORECASE,
 )
 """Inputs that carry several things at once, such as the model, both prompts, the seed."""
@@ -36,10 +37,10 @@ VALUES = {
         ),
         (
             *("model", "model1", "model2", "model_a", "model_b", "optional_model", "model_override", "base_model"),
-            *("MODEL", "guider", "unet", "diffusion_model", "hi_model", "model_opt"),
+            *("MODEL", "guider", "unet", "diffusion_model", "hi_model", "model_opt", "kolors_model"),
         ),
     ),
-    "steps": Value(("steps", "base_steps"), ("sigmas",)),
+    "steps": Value(("steps", "base_steps", "steps_total"), ("sigmas",)),
     "cfg_scale": Value(("cfg", "cfg_scale", "cfg_conds"), ("guider",)),
     "sampler": Value(("sampler_name", "sampler"), ("sampler",)),
     "scheduler": Value(("scheduler", "scheduler_name"), ("sigmas",)),
@@ -134,7 +135,12 @@ def unused(node: Node) -> tuple[str, ...]:
     return ("conditioning_from",) if strength else ("conditioning_to",)
 
 
-PICTURE = re.compile(r"(images?|pixels|samples|latents?|latent_image|init_image|input_image)(_?\d+|_[a-d])?", re.I)
+STAGES = ("StableCascade_StageB_Conditioning",)
+"""What a sampler after them makes larger came to it beside its prompts."""
+
+PICTURE = re.compile(
+    r"(images?|pixels|samples|latents?|latent_image|init_image|input_image|stage_c)(_?\d+|_[a-d])?", re.I
+)
 """Inputs on the way from a saved picture back to its sampler."""
 
 ADDS_TO_BUNDLE = frozenset({"ttN pipeEncodeConcat"})
@@ -142,5 +148,8 @@ ADDS_TO_BUNDLE = frozenset({"ttN pipeEncodeConcat"})
 
 SAVES = re.compile(r"save|image ?saver|export|output", re.IGNORECASE)
 SHOWS = re.compile(r"preview|show|display|compar", re.IGNORECASE)
-SAMPLES = re.compile(r"k_?sampler|sampler ?custom|^sampler|detailer|ultimatesdupscale|videosampler", re.IGNORECASE)
+SAMPLES = re.compile(r"k_?sampler|sampler ?custom|^sampler|detailer|ultimatesdupscale|\w{3,}sampler\b", re.IGNORECASE)
+VARIES = re.compile(r"xyz? ?plot|xyz? ?grid", re.IGNORECASE)
+"""Kinds that have a sampler make a picture for each of several values."""
+
 SCHEDULES = re.compile(r"(\w+?)Scheduler", re.IGNORECASE)

@@ -38,7 +38,7 @@ def options(inputs: Mapping[str, Any]) -> list[str]:
         option = _OPTION.fullmatch(name)
         if option is not None:
             by_stem.setdefault(option[1], []).append(name)
-    return max(by_stem.values(), key=len, default=[])
+    return sorted(max(by_stem.values(), key=len, default=[]), key=lambda name: (len(name), name))
 
 
 def chosen(inputs: Mapping[str, Any], choice: Any) -> str | None:

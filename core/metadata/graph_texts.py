@@ -8,13 +8,25 @@ from typing import Any, NamedTuple
 
 
 class Joining(NamedTuple):
-    """parts: the inputs that are joined, in their order in the node, by a pattern of their names. delimiter: the input
-    that holds what comes between them; without one, or left out, `usual`."""
+    """parts: the inputs that are joined, by a pattern of their names. delimiter: the input that holds what comes
+    between them; without one, or left out, `usual`."""
 
     parts: re.Pattern[str]
     delimiter: str = ""
     usual: str = ""
     cleans: bool = False
+
+    def names(self, inputs: Mapping[str, Any]) -> list[str]:
+        """In the order in which they are joined: that of the pattern's alternatives, then of their numbers or letters.
+        In a graph what is linked stands behind what is typed in, wherever it is on the node."""
+        found = [part for part in map(self.parts.fullmatch, inputs) if part is not None and part[0] != self.delimiter]
+        return [part[0] for part in sorted(found, key=lambda part: (part.lastindex or 0, in_order(part[0])))]
+
+
+def in_order(name: str) -> tuple[str, int, str]:
+    """A key by which names that end in numbers or letters are sorted."""
+    stem, digits, letters = _NAME_PARTS.fullmatch(name[:80]).groups()  # type: ignore[union-attr]  it matches any
+    return stem, int(digits or 0), letters
 
 
 def _joining(parts: str, delimiter: str = "", usual: str = "", cleans: bool = False) -> Joining:
@@ -28,17 +40,19 @@ JOINS = {
     "JoinStringMulti": _joining(r"string_\d+", "delimiter", " "),
     "ConcatStringSingle": _joining(r"string\d"),
     "Text Concatenate (JPS)": _joining(r"text\d", "delimiter"),
+    "CR Combine Prompt": _joining(r"part\d", "separator"),
     "CR Text Concatenate": _joining(r"text\d", "separator"),
     "ttN concat": _joining(r"text\d", "delimiter", ", "),
     "ttN text3BOX_3WAYconcat": _joining(r"text\d", "delimiter", ", "),
     "ttN text7BOX_concat": _joining(r"text\d", "delimiter", ", "),
     "easy promptConcat": _joining(r"prompt\d", "separator"),
     "easy stringJoinLines": _joining(r"string\d?", "", "\n"),
-    "SomethingToString": _joining(r"prefix|input|suffix"),
+    "SomethingToString": _joining(r"(prefix)|(input)|(suffix)"),
 }
 _TIDY, _PLAIN = _joining(r"text_[a-c]", "", ", ", cleans=True), _joining(r"text_[a-c]")
 _JOINS_BY_NAME = re.compile(r"concat|join|combine|append", re.IGNORECASE)
 _PARTS_BY_NAME = re.compile(r"((?:text|string|str|prompt|input|value|any|line)s?_?([a-z]|\d+)?)", re.IGNORECASE)
+_NAME_PARTS = re.compile(r"(.*?)(\d*)([a-z]?)", re.DOTALL)
 _DELIMITERS = ("delimiter", "separator", "sep", "delim", "joiner", "seperator")
 
 
@@ -84,10 +98,21 @@ def _cut(text: str, inputs: Mapping[str, Any]) -> str | None:
     return text[start:end] if isinstance(start, int) and isinstance(end, int) else None
 
 
+def _without_notes(text: str, inputs: Mapping[str, Any]) -> str | None:
+    """What this node leaves of its lines; it knows places for the time, the machine and the like."""
+    if _OF_THE_RUN.search(text):
+        return None
+    return "\n".join(line for line in text.split("\n") if not line.strip().startswith("#"))
+
+
+_OF_THE_RUN = re.compile(r"\[(?:time|hostname|user|cuda_\w+)(?:\(|\])")
+
 CHANGES: dict[str, tuple[str, Callable[[str, Mapping[str, Any]], str | None]]] = {
     "CaseConverter": ("string", _cased),
     "StringTrim": ("string", _trimmed),
     "StringSubstring": ("string", _cut),
+    "Text Multiline": ("text", _without_notes),
+    "Text Parse Tokens": ("text", lambda text, inputs: None if "[" in text else text),
 }
 """The input that is changed, and how; None where that hangs on what only the run knows."""
 
@@ -102,13 +127,43 @@ COMPUTES = re.compile(
     r"interrogat|caption|tagger|wd14|blip|florence|joy|llava|llm|gpt|gemini|claude|ollama|qwen.*(vl|llm|chat)|vqa|vlm|"
     r"describe|analy[sz]e|random|wildcard|dynamic|dprandom|dpcombin|shuffle|cycle|translat|enhanc|refine.*prompt|"
     r"prompt.*(generat|refin|expan|upsampl)|generat.*(prompt|text)|chat|infer|regex|eval|script|python|puter|nsp|"
-    r"noodle|load.*(line|file|text)|line.*file|style|math|datetime|date|unrender|superprompt",
+    r"noodle|(prompt|text|string)[ _]?(line|list)s?\b|"
+    r"load.*(line|file|text)|line.*file|style|math|datetime|date|unrender|superprompt",
     re.IGNORECASE,
 )
 """Kinds whose text comes into being when they run."""
 
-EXPANDS = re.compile(r"nsp|noodle|wildcard|dynamic|random", re.IGNORECASE)
+EXPANDS = re.compile(r"nsp|noodle|wildcard|dynamic|random|schedule", re.IGNORECASE)
 """Kinds that encode a text after they have put other words in some places of it."""
+
+_ADDS = re.compile(
+    r"(pre|app|post)_?(fix|text)?|suffix|prepend|append|before|after|subject|action|clothes|environment|background|nsfw|"
+    r"\w*(text|string|prompt)s?_(in|opt)\w*|(opt\w*_)(text|string|prompt)s?",
+    re.IGNORECASE,
+)
+
+
+_SHOWS = re.compile(r"show|display|preview", re.IGNORECASE)
+_EDITS = re.compile(
+    r"truncat|compare|split|slice|sort|extract|filter|remove|clean(?!gpu)|strip|escape|trim|edit|modif|format|parse|"
+    r"process|weight|operation|combin",
+    re.IGNORECASE,
+)
+
+
+def adds(inputs: Mapping[str, Any]) -> bool:
+    """Whether a node that has a text has more words, from inputs that only such nodes have that put texts together."""
+    return any(value not in (None, "", "None", "none") and _ADDS.fullmatch(name) for name, value in inputs.items())
+
+
+def passes(kind: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether a node is known to hand on a text as it is."""
+    parts = [name for name, value in inputs.items() if _PARTS_BY_NAME.fullmatch(name) and value not in (None, "")]
+    several = len(parts) > 1 and not _SHOWS.search(kind)  # one that shows a text has what it showed before
+    return bool(PASSES.search(kind)) and not _EDITS.search(kind) and not several and not adds(inputs)
+
+
+EXPANDED = " may have put other words into the text when it ran"
 
 COMPUTE_FROM = frozenset(
     {

@@ -56,6 +56,11 @@ class Found:
     def text(self) -> str:
         return "\n".join(self.parts)[:MOST_LETTERS]
 
+    @property
+    def words(self) -> str:
+        """The text without the blanks around its parts."""
+        return "\n".join(part.strip() for part in self.parts)[:MOST_LETTERS]
+
 
 NOTHING = Found()
 Question = tuple[str, str, int]
@@ -126,11 +131,17 @@ class Walk:
         value = node.inputs.get(name)
         link = self._graph.link(value)
         if link is None:
+            if role in (TEXT, *SIDES) and isinstance(value, list) and len(value) == 2:
+                return Found(notes=(f"what came into {node.called} is not in the graph",))
             return _literal(role, value)
         return (yield (role, *self._through(name, link)))
 
+    def _is_given(self, value: Any) -> bool:
+        """Not where what was connected has been taken out of the graph, as a muted node is."""
+        return value not in (None, "") and (not isinstance(value, list) or self._graph.link(value) is not None)
+
     def _switch(self, role: str, node: Node) -> Steps:
-        names = [name for name in switches.options(node.inputs) if node.inputs[name] not in (None, "")]
+        names = [name for name in switches.options(node.inputs) if self._is_given(node.inputs[name])]
         if switches.takes_first(node.kind):
             return (yield from self._input(role, node, names[0])) if names else NOTHING
         name = switches.chooser(node.inputs)
@@ -178,6 +189,8 @@ class Walk:
 
     def _neither(self, side: str, node: Node, slot: int) -> Steps:
         """Through a node that has no input of a prompt's: a text, or one that hands on all that comes in."""
+        if "clip" in node.inputs and any(node.inputs.get(name) == "" for name in ENCODED):
+            return NOTHING  # it encoded no words, whatever else went in
         links = [link for _, link in self._graph.links(node)]
         if len(links) == 1 and len(node.inputs) == 1 and not texts.COMPUTES.search(node.kind):
             return (yield (side, *links[0]))
@@ -199,9 +212,11 @@ class Walk:
     def _encoding(self, side: str, node: Node, name: str) -> Steps:
         """A text where one comes in as it is, or what is encoded in it."""
         found = yield from self._input(TEXT if name in ENCODED else side, node, name)
-        if name == "populated_text" or not isinstance(node.inputs[name], str) or not texts.EXPANDS.search(node.kind):
+        if name == "populated_text" or not isinstance(node.inputs[name], str):
             return found
-        return Found(found.parts, (*found.notes, f"{node.called} may have put other words into the text when it ran"))
+        if not texts.EXPANDS.search(node.kind) and not texts.adds(node.inputs):
+            return found
+        return Found(found.parts, (*found.notes, f"{node.called}{texts.EXPANDED}"))
 
     def _side_of(self, node: Node, slot: int, asked: str) -> str:
         if slot == _BUNDLE:
@@ -236,21 +251,20 @@ class Walk:
         linked = [name for name in holds if self._graph.link(node.inputs[name])]
         held = linked or holds
         if not held:
-            return NOTHING
+            return NOTHING if any(name in node.inputs for name in texts.TEXTS) else _computed(node)
         if len(held) > 1:
             return Found(notes=(f"{node.called} made its text of several, in a way that is not known here",))
         name = held[0]
         found = yield from self._input(TEXT, node, name)
         if found.notes and not found.parts and node.shown.strip():
             return _as_shown(node)
-        if texts.PASSES.search(node.kind):
+        if node.kind == "Text String" or texts.passes(node.kind, node.inputs):
             return found
         return Found(found.parts, (*found.notes, f"{node.called} is not known here and may have changed the text"))
 
     def _joined(self, node: Node, join: texts.Joining, known: bool) -> Steps:
-        names = [name for name in node.inputs if join.parts.fullmatch(name) and name != join.delimiter]
         several = []
-        for name in names:
+        for name in join.names(node.inputs):
             several.append((yield from self._input(TEXT, node, name)))
         delimiter = yield from self._input("delimiter", node, join.delimiter) if join.delimiter else _nothing()
         between = delimiter.text if delimiter.parts else join.usual
@@ -299,7 +313,7 @@ class Walk:
         value = VALUES[role]
         names = [name for name in value.names if name in node.inputs and not self._graph.link(node.inputs[name])]
         texts_here = [found for found in (_literal(role, node.inputs[name]) for name in names) if found != NOTHING]
-        if texts_here:
+        if texts_here and role != "model":
             return texts_here[0]
         linked = [name for name, _ in self._graph.links(node)]
         leading = [name for name in (*value.names, *value.via) if name in linked]
@@ -316,6 +330,8 @@ class Walk:
         if several:
             found = together(several)
             return Found((" + ".join(found.parts),) if found.parts else (), found.notes)
+        if texts_here:  # of a node that a model comes into, it would be what was added to that
+            return texts_here[0]
         return (yield from self._lone_value(role, node))
 
     def _lone_value(self, role: str, node: Node) -> Steps:
@@ -359,8 +375,10 @@ def _computed(node: Node) -> Found:
 
 def _literal(role: str, value: Any) -> Found:
     """A value that stands in an input itself."""
-    if role == "delimiter" and isinstance(value, str):
-        return Found((value,))
+    if isinstance(value, str) and (role == "delimiter" or (role == TEXT and value.strip())):
+        return Found((value[:MOST_LETTERS],))  # with its blanks, which count where it is joined to others
+    if role == "model" and isinstance(value, dict):
+        value = value.get("content")  # beside which a picker keeps a picture
     text = value.strip()[:MOST_LETTERS] if isinstance(value, str) else plain(value)
     if role in VALUES and role != "model" and isinstance(value, (list, dict)):
         return NOTHING

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from . import graph_switches as switches
 from .graph import Graph, Node
-from .graph_roles import BUNDLES, PICTURE, POSITIVE, SAMPLES, SAVES, SHOWS, SIDE_INPUTS
+from .graph_roles import BUNDLES, PICTURE, POSITIVE, SAMPLES, SAVES, SHOWS, SIDE_INPUTS, STAGES
 from .graph_walk import Walk
 
 MOST_SAMPLERS = 12
@@ -89,9 +89,14 @@ class Ways:
             names = self._handed_on(node)
             return [link[0] for name, link in links if name in names]
         pictures = [link[0] for name, link in links if PICTURE.fullmatch(name)]
-        if pictures or node.key in self._samplers:
+        if node.key in self._samplers:
+            return [*self._stages(node), *pictures]
+        if pictures:
             return pictures
         return [link[0] for _, link in links] if len(links) <= _MOST_LINKS_PASSED else []
+
+    def _stages(self, sampler: Node) -> list[str]:
+        return [key for _, (key, _) in self._graph.links(sampler) if self._graph.nodes[key].kind in STAGES]
 
     def _all_before(self, node: Node) -> Sequence[str]:
         return [link[0] for _, link in self._graph.links(node)]
@@ -109,7 +114,7 @@ class Ways:
         if _NO_SAMPLERS.search(node.kind):
             return False
         linked = [name for name, _ in self._graph.links(node)]
-        conditioned = any(SIDE_INPUTS[POSITIVE].fullmatch(name) for name in linked)
+        conditioned = any(SIDE_INPUTS[POSITIVE].fullmatch(name) or name == "conditioning" for name in linked)
         bundled = any(BUNDLES.fullmatch(name) for name in linked)
         draws = any(name in node.inputs for name in _DRAWS)
         starts = any(PICTURE.fullmatch(name) for name in node.inputs)
@@ -122,7 +127,7 @@ class Ways:
         inputs = node.inputs
         if inputs.get("add_noise") in ("disable", False) or inputs.get("start_at_step") not in (None, 0):
             return False
-        if any(name in inputs for name in ("image", "images", "segs")):
+        if any(name in inputs for name in ("image", "images", "segs")) or self._stages(node):
             return False
         for name, (key, slot) in self._graph.links(node):
             kind = self._graph.nodes[key].kind

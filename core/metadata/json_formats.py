@@ -148,12 +148,18 @@ def novelai(values: Mapping[str, Any], description: str, source: str) -> Generat
     settings = {**characters, **dict(found.settings)}
     return Generation(
         "NovelAI",
-        found.prompt or prompt_text(description),
-        found.negative_prompt,
+        found.prompt or prompt_text(description) or _base(values.get("v4_prompt")),
+        found.negative_prompt or _base(values.get("v4_negative_prompt")),
         found.seed,
         found.model or (model.strip() if is_digest else source.strip()),
         tuple(settings.items()),
     )
+
+
+def _base(value: Any) -> str:
+    """What newer models are told beside the figures, where older fields are empty."""
+    caption = value.get("caption") if isinstance(value, dict) else None
+    return prompt_text(caption.get("base_caption")) if isinstance(caption, dict) else ""
 
 
 def _characters(value: Any) -> list[str]:

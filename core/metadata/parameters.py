@@ -21,13 +21,17 @@ MOST_LETTERS = 2**18
 _NEGATIVE = "Negative prompt:"
 _MOST_PAIRS = 500
 _MOST_BARE_JSON = 50
+_MOST_BRACKETS = 1000
 
 _SETTINGS_LINE = re.compile(r"^[ \t]*Steps: *\d", re.MULTILINE)
 _SETTINGS_INSIDE = re.compile(r"(?:^|[\s.,;|])(Steps: *\d+ *, *[A-Z][\w ]{0,30}:)")
-_NEGATIVE_LINE = re.compile(rf"^[ \t]*{_NEGATIVE}", re.MULTILINE)
+_NEGATIVE_LINE = re.compile(rf"^[ \t]*{_NEGATIVE}", re.MULTILINE | re.IGNORECASE)
 _NEGATIVE_ANYWHERE = re.compile(_NEGATIVE)
-_NEGATIVE_AGAIN = re.compile(rf"^[ \t]*{_NEGATIVE}[ \t]*", re.MULTILINE)
+_NEGATIVE_AGAIN = re.compile(rf"^[ \t]*{_NEGATIVE}[ \t]*", re.MULTILINE | re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(?:,|$))', re.DOTALL | re.MULTILINE)
+_QUOTE = re.compile(r'(?<!\\)"')
+_QUOTED_OTHERWISE = re.compile(r"'(?:[^'\\\n]|\\.)*'(?=\s*(?:,|$))", re.MULTILINE)
+_BRACKETS = re.compile(r"[\[\]{}\n]")
 _KEY = re.compile(r'\s*([^\W_][^:,"{}\[\]\n]{0,80}?) *: *')
 _SEGMENT = re.compile(r"[^,\n]*")
 _LINE = re.compile(r"[^\n]*")
@@ -73,9 +77,11 @@ def read_parameters(text: str) -> Generation | None:
 
 def _settings_start(text: str) -> tuple[int | None, bool]:
     """Where the settings begin, and whether they stand on one line with the prompt."""
-    for line in reversed(list(_SETTINGS_LINE.finditer(text))[-20:]):
-        if _is_settings(text[line.start() :]):
-            return line.start(), False
+    starts = [line.start() for line in list(_SETTINGS_LINE.finditer(text))[-20:]]
+    starts = [start for start in starts if _is_settings(text[start:])]
+    if starts:
+        quoting = (start for start in starts if _is_quoted_in(text, start, starts[-1]))
+        return next(quoting, starts[-1]), False
     last = text.rstrip().rfind("\n") + 1
     if next((name.lower() in _KNOWN for name, _ in pairs(text[last:])), False) and _is_settings(text[last:], least=3):
         return last, False
@@ -83,6 +89,17 @@ def _settings_start(text: str) -> tuple[int | None, bool]:
         if not _within_quotes(text, found.start(1)) and _is_settings(text[found.start(1) :]):
             return found.start(1), True
     return None, False
+
+
+def _is_quoted_in(text: str, start: int, place: int) -> bool:
+    """Whether a place is in a quoted value of settings that start before it, as a prompt is that an extension wrote
+    down with its line breaks."""
+    opened = list(_QUOTE.finditer(text, start, place))
+    return (
+        len(opened) % 2 == 1
+        and ": " in text[opened[-1].start() - 2 : opened[-1].start()]
+        and (_QUOTED.match(text, opened[-1].start()) is not None)
+    )
 
 
 def _is_settings(text: str, least: int = 2) -> bool:
@@ -132,15 +149,32 @@ def _value(text: str, place: int, may_be_json: bool) -> tuple[str, int, bool]:
     if quoted is not None:
         whole = loads(quoted[0])
         return (whole if isinstance(whole, str) else quoted[0][1:-1]), _past(text, quoted.end()), False
+    quoted = _QUOTED_OTHERWISE.match(text, place)
+    if quoted is not None:
+        return quoted[0][1:-1], _past(text, quoted.end()), False
     is_json = may_be_json and text[place : place + 1] in ("{", "[")
     if is_json:
         try:
             _, end = json.JSONDecoder(parse_int=str).raw_decode(text, place)
         except (ValueError, RecursionError):
-            pass
-        else:
+            end = _closed(text, place)
+        if end:
             return text[place:end], _past(text, end), True
     return _taken(_SEGMENT, text, place).strip(), _past(text, place), is_json
+
+
+def _closed(text: str, place: int) -> int:
+    """Where a bracket that opens there is closed on its line, behind which a comma or the line's end is; 0 where it is
+    not."""
+    depth = 0
+    for bracket in itertools.islice(_BRACKETS.finditer(text, place), _MOST_BRACKETS):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
+        if bracket[0] == "\n":
+            return 0
+        if not depth:
+            end = bracket.end()
+            return end if text[end : end + 1] in (",", "\n", "") else 0
+    return 0
 
 
 def _prompts(text: str) -> tuple[str, str]:
