@@ -26,7 +26,7 @@ from unrender.core.hub import Hub
             "x/y.sft",
             "x/y.json",
         ),
-        *("there/y", "there/y/z.safetensors", "there/y/"),
+        *("there/y/z.safetensors", "there/y/"),
     ],
 )
 def test_a_name_that_is_a_places_is_never_asked_for_at_a_hub(

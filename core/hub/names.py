@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -61,13 +60,10 @@ def check_weights(folder: Path) -> tuple[str, ...]:
 
 
 def is_local_name(name: str) -> bool:
-    """Whether a name that is no file or folder was surely meant for one, as one is in a folder that is there. It is
-    never asked for at a hub, where a stranger may have taken it."""
+    """Whether a name that is no file or folder was surely meant for one. It is never asked for at a hub, where a
+    stranger may have taken it. A folder with an owner's name says nothing: many are called timm or openai."""
     path_like = name.startswith((".", "/", "~", "models/")) or "\\" in name or re.match(r"[A-Za-z]:", name)
-    if path_like or PurePosixPath(name).suffix.lower() in _SUFFIXES_OF_FILES:
-        return True
-    owner, slash, _ = name.partition("/")
-    return bool(slash) and os.path.isdir(owner)  # noqa: PTH112  unlike pathlib's, no error for what can be no name
+    return bool(path_like) or PurePosixPath(name).suffix.lower() in _SUFFIXES_OF_FILES
 
 
 def check_names(repo: str, files: Iterable[str], revision: str = MAIN) -> None:
