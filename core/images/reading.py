@@ -12,7 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Union
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -25,12 +25,6 @@ from .limits import MOST_BYTES, check_cost, check_scans, check_size, reduce_earl
 from .pixels import array_to_image, tensor_to_array
 from .sieve import sifted
 from .tags import overstated, sound_tags
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Picture = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray, "Tensor"]
-"""What is taken as a picture, see `open_image`."""
 
 PAD_COLOR = (123, 117, 104)
 """The mean colour of CLIP's training pictures. The model's normalisation turns it into about zero, so bars of
@@ -252,6 +246,8 @@ def _identify(stream: BinaryIO, head: bytes) -> Image.Image:
 
 def _finish(image: Image.Image, label: str, original: tuple[int, int] | None = None) -> Image.Image:
     check_size(image.size, label)
+    if original is None:  # nothing was asked for yet
+        ask_for(image.width * image.height)
     image.load()
     return strips.upright_rgb(image, label, _ORIENTATIONS.get(_orientation(image)), original)
 
