@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import ImageError, SettingsError
+from ..errors import Cancelled, ImageError, SettingsError
 from ..settings import Fit
 from . import formats, strips
 from .budget import ask_for
@@ -76,12 +76,13 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
     else from their lowest to their highest value. What has more than `strips.MOST_KEPT` pixels is reduced to fewer
     as it is read; `original_size` says from what.
 
-    `name` is what error messages call the picture. Raises ImageError and nothing else.
+    `name` is what error messages call the picture. Raises ImageError and nothing else,
+    but what whoever waits for room for pixels is told (`budget.Ticket`): Cancelled.
     """
     label = _label(source, name)
     try:
         return _read(source, label)
-    except ImageError:
+    except (ImageError, Cancelled):
         raise
     except MemoryError as error:
         raise ImageError(f"{label} takes more memory than there is", "make it smaller") from error
