@@ -230,6 +230,8 @@ def _check_file(stream: BinaryIO, head: bytes, size: int, label: str) -> None:
         check_size(icon, label)
     if head[:4] in formats.TIFF_BEGINNINGS and not sound_tags(stream, size):
         raise ImageError(f"{label} has tags that claim more than the file holds", "save it again")
+    if not formats.soon_says_its_size(stream, head):
+        raise ImageError(f"{label} has much before its size, which would be read letter by letter", "save it again")
     if size > MOST_BYTES and formats.read_whole(head):
         raise ImageError(f"{label} has {size:,} bytes, which would all have to be read first", "make it smaller")
 
