@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .embed.ridge import RidgeFit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
-    from .images import Picture
+    from .images import Picture, Pictures
     from .phrases import Vocabulary
     from .prompt.interrogate import Subject
     from .study.analyze import Analysis
@@ -156,13 +156,12 @@ class Engine:
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
 
-    def analyze(
-        self, images: Picture | Sequence[Picture], categories: Sequence[str] | None = None, top: int = 5
-    ) -> tuple[Analysis, ...]:
+    def analyze(self, images: Pictures, categories: Sequence[str] | None = None, top: int = 5) -> tuple[Analysis, ...]:
         """Per category, the phrases most like each picture and how likely each is among the others.
 
-        images: a list or tuple of pictures, or one picture. categories: names of the vocabulary's or of
-        `core.phrases.FURTHER`; None for all of the vocabulary but the negative ones. top: phrases of each, 1 or more.
+        images: a list or tuple of pictures, or one picture; opened ones from an iterator are let go of one by one.
+        categories: names of the vocabulary's or of `core.phrases.FURTHER`; None for all of the vocabulary but the
+        negative ones. top: phrases of each, 1 or more.
         Raises ImageError, ModelError, PhraseError (unknown category), SettingsError, or Cancelled.
         """
         return self._analyze(images, categories, top, together=False)
@@ -189,19 +188,17 @@ class Engine:
         with self._lock:
             return analyse(self._models.analyzer(), features.to(self._models.clip().device), chosen, top)
 
-    def match(
-        self, images: Picture | Sequence[Picture], phrases: Sequence[str], templates: Sequence[str] = ()
-    ) -> Match:
+    def match(self, images: Pictures, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
         """Which of the phrases fits which picture, and the other way round.
 
         images: as for `analyze`. templates: texts with {} in the phrase's place; several are averaged.
         Raises ImageError, ModelError, SettingsError (no phrases, a template without {}), or Cancelled.
         """
-        from .images import open_images
+        from .images import open_each
         from .study.match import check_question, match
 
         check_question(phrases, templates)
-        pictures = open_images(images)
+        pictures = open_each(images)
         with self._lock:
             clip = self._models.clip()
             return match(clip, self._encode(clip, pictures), phrases, templates)
@@ -276,11 +273,10 @@ class Engine:
             self._models.check_embedding(family)
             return self._models.embedder(family, None, encoders, None).text(text)
 
-    def picture_features(self, images: Picture | Sequence[Picture] | Iterator[Image]) -> Tensor:
+    def picture_features(self, images: Pictures) -> Tensor:
         """What the CLIP sees in each picture: [pictures, joint width], float32, normalised, in main memory.
 
-        images: as for `analyze`; opened ones from an iterator are let go of one by one. Raises ImageError, ModelError,
-        SettingsError, or Cancelled."""
+        images: as for `analyze`. Raises ImageError, ModelError, SettingsError, or Cancelled."""
         from .images import open_each
 
         pictures = open_each(images)
@@ -340,21 +336,22 @@ class Engine:
 
     def _analyze(
         self,
-        images: Picture | Sequence[Picture],
+        images: Pictures,
         categories: Sequence[str] | None,
         top: int,
         together: bool,
         weights: Sequence[float] | None = None,
     ) -> tuple[Analysis, ...]:
-        from .images import open_images
+        from .images import open_each
         from .phrases.vocabulary import select_categories
         from .prompt.together import check_weights
         from .study.analyze import analyse, check_top
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
-        pictures = open_images(images)
-        check_weights(len(pictures), weights)
+        pictures = open_each(images)
+        if isinstance(pictures, list):
+            check_weights(len(pictures), weights)
         with self._lock:
             clip = self._models.clip()
             analyzer = self._models.analyzer()

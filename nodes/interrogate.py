@@ -158,6 +158,5 @@ def _described(setup: Setup, settings: Settings, images: Sequence[Any], progress
     from ..core.images import open_image
 
     assert setup.captioner is not None
-    pictures = [open_image(image) for image in images]
     with progress.task("Captioning"):
-        return setup.captioner.describe(pictures, settings.captioning, progress)
+        return setup.captioner.describe(map(open_image, images), settings.captioning, progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary, ref
@@ -90,8 +90,8 @@ class NamedCaptioner:
         captioner, resident = self._loaded
         return captioner.follow(resident.bring(*beside))
 
-    def describe(self, pictures: Sequence[Any], settings: CaptionSettings, progress: Progress) -> list[str]:
-        """A caption for each RGB picture."""
+    def describe(self, pictures: Iterable[Any], settings: CaptionSettings, progress: Progress) -> list[str]:
+        """A caption for each RGB picture; an iterator's are let go of one by one."""
         captioner = self.captioner(progress)
         # one by one: in a batch, rounding could give a picture another caption than alone
         return [captioner.caption([picture], settings, progress)[0] for picture in pictures]

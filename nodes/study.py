@@ -17,8 +17,6 @@ from .pictures import as_batch, as_image, as_mask
 from .wording import WORDS
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from ..core.study.analyze import Analysis
     from ..core.study.explain import HeatMap
     from ..core.study.match import Match
@@ -58,14 +56,16 @@ class Analyze(ModelNode):
     @classmethod
     def execute(cls, image: Any, categories: str, top: int, dark: bool, interrogator: Any = None) -> io.NodeOutput:
         setup = interrogator or default_setup()
-        with host.reporting(cls.hidden.unique_id) as progress, progress.task("Analyzing"):
-            pictures = [open_image(picture) for picture in image]
-            with setup.engine(setup.settings, progress) as engine:
-                analyses = engine.analyze(pictures, phrases_in(categories) or None, top)
+        with (
+            host.reporting(cls.hidden.unique_id) as progress,
+            progress.task("Analyzing"),
+            setup.engine(setup.settings, progress) as engine,
+        ):
+            analyses = engine.analyze(map(open_image, image), phrases_in(categories) or None, top)
         tables = [analysis_table(analysis) for analysis in analyses]
         host.keep(cls.hidden, {0: tables})
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, _charts(analyses, pictures, dark), ui=host.shown(*numbered(tables)))
+        return io.NodeOutput(tables, texts, _charts(analyses, image, dark), ui=host.shown(*numbered(tables)))
 
 
 def numbered(texts: Sequence[str]) -> list[str]:
@@ -75,12 +75,13 @@ def numbered(texts: Sequence[str]) -> list[str]:
     return [f"Picture {number + 1} of {len(texts)}\n{text}" for number, text in enumerate(texts)]
 
 
-def _charts(analyses: Sequence[Analysis], pictures: Sequence[Image], dark: bool) -> list[Any]:
+def _charts(analyses: Sequence[Analysis], image: Any, dark: bool) -> list[Any]:
     """Without matplotlib something that stops those nodes alone that want a chart."""
     from ..core.drawing.chart import chart_image
 
     try:
-        return [as_image(chart_image(*pair, dark)) for pair in zip(analyses, pictures, strict=True)]
+        shown = zip(analyses, map(open_image, image), strict=True)
+        return [as_image(chart_image(analysis, picture, dark)) for analysis, picture in shown]
     except MissingPackageError as error:
         return [host.stop_here(error.said(WORDS))] * len(analyses)
 
@@ -150,7 +151,7 @@ class MatchPhrases(ModelNode):
         lines = [line.strip() for line in phrases.splitlines() if line.strip()]
         sentences = [sentence.strip() for sentence in templates.split(";") if sentence.strip()]
         with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
-            match = engine.match(list(image), lines, sentences)
+            match = engine.match(map(open_image, image), lines, sentences)
         rankings = [ranking(match, picture) for picture in range(len(image))]
         best = [match.ranked_phrases(picture)[0] for picture in range(len(image))]
         phrases_found = [match.phrases[entry.index] for entry in best]
@@ -207,7 +208,7 @@ class Locate(ModelNode):
         setup = interrogator or default_setup()
         masks, overlays = [], []
         with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
-            for picture in progress.track([open_image(picture) for picture in image], "Locating", len(image)):
+            for picture in progress.track(map(open_image, image), "Locating", len(image)):
                 location = engine.locate(picture, phrase)
                 masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
                 overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))

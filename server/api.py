@@ -21,7 +21,6 @@ from .api_route import Guard, api_route
 from .bodies import Bodies
 from .choices import bytes_of, captioners, vocabulary_folders
 from .host import Host
-from .pixels import held
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -218,8 +217,8 @@ def _folder(settings: Settings) -> Path:
 
 @contextmanager
 def _pictures(host: Host, texts: Sequence[str], name: str = "images {}") -> Iterator[list[Image]]:
-    """Opened, and held within what all requests together may hold. Raises ImageError, Cancelled."""
-    with held(host.job()) as opening:
+    """Opened, and held within what all requests together may hold. Raises ImageError, LineIsFull, Cancelled."""
+    with host.pixels.held(host.job()) as opening:
         yield [opening(bytes_of(text), name.format(number)) for number, text in enumerate(texts, 1)]
 
 

@@ -12,6 +12,11 @@ from typing import Final
 from .refusals import Message, Receive, Refused, later
 
 MIB: Final = 2**20
+MOST_PARTS: Final = 100_000
+"""Of JSON: a list or an object of a few bytes takes a hundred in memory, and nobody else is heard while such a body is
+taken apart."""
+
+_PARTED_BY = (b",", b"[", b"{")
 _RETRY_SECONDS = 5
 
 
@@ -34,20 +39,24 @@ class Bodies:
         _check_length(headers, most)
         if self._held + _length(headers) > self.together:
             raise self._full()
-        held = 0
+        held = parts = 0
+        uploaded = headers.get("content-type", "").strip().lower().startswith("multipart/")
         end = time.monotonic() + self.longest
         whole = False
 
         async def limited() -> Message:
-            nonlocal held, whole
+            nonlocal held, parts, whole
             if whole:
                 return await receive()  # until the client leaves
             message = await self._next(receive, end)
-            size = len(message.get("body", b""))
-            held += size
-            self._take(size)
+            body = message.get("body", b"")
+            held += len(body)
+            self._take(len(body))
             if held > most:
                 raise _too_long(most)
+            parts += 0 if uploaded else sum(map(body.count, _PARTED_BY))
+            if parts > MOST_PARTS:
+                raise Refused(413, f"The request has more than {MOST_PARTS:,} parts; send fewer words at a time.")
             whole = not message.get("more_body", False)
             return message
 

@@ -12,10 +12,10 @@ from ..core.errors import EmbeddingError, ImageError
 from .choices import NO_PICTURE
 from .host import Host
 from .jobs import Job
-from .work import opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
     from ..core.embed import PromptEmbedding
     from ..core.study.analyze import Analysis
@@ -47,11 +47,12 @@ class EmbeddingRequest:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a page holds on to between two clicks. pictures: none for an embedding that was loaded."""
+    """What a page holds on to between two clicks. shared: what a CLIP saw that the pictures share, [joint width], and
+    its name; none for an embedding that was loaded."""
 
     embedding: PromptEmbedding
-    pictures: tuple[Image, ...] = ()
-    weights: tuple[float, ...] = ()
+    shared: Tensor | None = None
+    clip: str = ""
 
     @property
     def summary(self) -> str:
@@ -70,6 +71,7 @@ def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     """Raises what `Engine.embed` does."""
     from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.families import family_named
+    from ..core.prompt.together import shared_features
 
     family = family_named(asked.family)
     projection = None if asked.projection == USUAL else asked.projection
@@ -79,10 +81,13 @@ def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
         raise ImageError(NO_PICTURE)
     weights = tuple(each.weight for each in counting)
     blend = Blend(weights, text=asked.text.strip(), alpha=asked.alpha, strength=asked.strength)
-    pictures = tuple(opened(each.picture) for each in counting)
     settings = replace(host.settings(), clip=host.seeing(family), captioner=None)
-    with host.lent(job, settings, captions=False) as engine:
-        return Kept(engine.embed(pictures, family.name, projection, blend), pictures, weights)
+    with host.pixels.held(job) as opening:
+        pictures = [opening(each.picture) for each in counting]
+        with host.lent(job, settings, captions=False) as engine:
+            made = engine.embed(pictures, family.name, projection, blend)
+            shared = shared_features(engine.picture_features(pictures), weights)
+            return Kept(made, shared, settings.clip)
 
 
 def save(host: Host, kept: Kept | None, name: str) -> Path:
@@ -131,20 +136,21 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
     """What a checkpoint renders of it, or without a checkpoint the phrases nearest to its pictures.
 
     checkpoint: a hub id, a folder or a file, or nothing.
-    Raises what `Checkpoint.load`, `render` and `Engine.analyze` do.
+    Raises what `Checkpoint.load`, `render` and `Engine.analyze_features` do.
     """
     from ..core.embed.families import family_named
 
     if kept is None:
         raise EmbeddingError("There is no embedding yet", "make or load one first")
-    settings = replace(host.settings(), clip=host.seeing(family_named(kept.embedding.family)), captioner=None)
+    clip = kept.clip or host.seeing(family_named(kept.embedding.family))
+    settings = replace(host.settings(), clip=clip, captioner=None)
     if checkpoint.strip():
         host.folders.check_model(checkpoint)
         return Preview(_rendered(host, kept.embedding, checkpoint.strip(), settings, job), None)
-    if not kept.pictures:
+    if kept.shared is None:
         raise EmbeddingError("An embedding that was loaded can only be rendered", "name a checkpoint")
     with host.lent(job, settings, captions=False) as engine:
-        return Preview(None, engine.analyze_together(kept.pictures, None, _NEAREST, kept.weights))
+        return Preview(None, engine.analyze_features(kept.shared[None], None, _NEAREST)[0])
 
 
 def _rendered(host: Host, embedding: PromptEmbedding, name: str, settings: Any, job: Job) -> Image:

@@ -18,9 +18,11 @@ _LONGEST_QUEUE = 16
 """Of those that wait for one kind of work."""
 
 
-def image_input(**options: Any) -> Any:
-    """A picture to be dropped in, given to handlers as PIL's, read by the engine, which bounds what it costs; what
-    cannot be decoded is given as it is, since the engine says in a sentence what is wrong with it."""
+def image_input(decoded: bool = True, **options: Any) -> Any:
+    """A picture to be dropped in, given to handlers as PIL's where a host wants it so, read by the engine, which bounds
+    what it costs; what cannot be decoded is given as it is, since the engine says in a sentence what is wrong with it.
+
+    decoded: whether it is; if not, handlers are given what its file holds, to be opened when there is room."""
     from ..core.images import open_image
 
     source: dict[str, Any] = {"source": "upload"} if _MAJOR < 4 else {"sources": ["upload", "clipboard"]}
@@ -29,7 +31,7 @@ def image_input(**options: Any) -> Any:
     def preprocess(payload: Any) -> Any:
         data = _uploaded(picture, payload)
         try:
-            return data if data is None else open_image(data)
+            return open_image(data) if decoded and data is not None else data
         except ImageError:
             return data
 

@@ -14,6 +14,7 @@ from .folders import ANYWHERE, Folders
 from .jobs import ASKER_LEFT, Job, Jobs
 from .line import Line
 from .models import MakeRoom, Models
+from .pixels import Pixels
 
 if TYPE_CHECKING:
     from ..core.embed.families import Family
@@ -35,6 +36,7 @@ class Host:
     interrupted: Callable[[], bool]
     jobs: Jobs = field(default_factory=Jobs)
     line: Line = field(default_factory=Line)
+    pixels: Pixels = field(default_factory=Pixels)
     folders: Folders = ANYWHERE
 
     @contextmanager

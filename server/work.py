@@ -5,7 +5,8 @@ All raise UnrenderErrors, before anything is loaded where the picture cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import ImageError, MissingPackageError, SettingsError
@@ -50,22 +51,23 @@ class Located(NamedTuple):
 
 
 def interrogation(host: Host, request: Request, job: Job) -> Interrogation:
-    picture = opened(request.picture)
-    with host.lent(job, request.settings(host.settings()), captions=request.mode not in UNCAPTIONED) as engine:
-        return engine.interrogate(picture, request.mode)
+    with opened(host, request.picture, job) as picture:
+        settings, captions = request.settings(host.settings()), request.mode not in UNCAPTIONED
+        with host.lent(job, settings, captions) as engine:
+            return engine.interrogate(picture, request.mode)
 
 
 def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, job: Job) -> Analysed:
     """categories: none for all of the vocabulary. dark: the chart's ground."""
     from ..core.drawing.chart import chart_image
 
-    picture = opened(study.picture)
-    with host.lent(job, study.settings(host.settings()), captions=False) as engine:
-        found = engine.analyze(picture, categories or None)[0]
-    try:
-        return Analysed(found, chart_image(found, picture, dark))
-    except MissingPackageError as error:
-        return Analysed(found, None, sentence_for(error))
+    with opened(host, study.picture, job) as picture:
+        with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+            found = engine.analyze(picture, categories or None)[0]
+        try:
+            return Analysed(found, chart_image(found, picture, dark))
+        except MissingPackageError as error:
+            return Analysed(found, None, sentence_for(error))
 
 
 def matched(host: Host, study: Study, phrases: str, template: str, job: Job) -> Match:
@@ -75,8 +77,10 @@ def matched(host: Host, study: Study, phrases: str, template: str, job: Job) -> 
     asked = [line.strip() for line in phrases.splitlines() if line.strip()]
     templates = [template.strip()] if template.strip() else []
     check_question(asked, templates)
-    picture = opened(study.picture)
-    with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+    with (
+        opened(host, study.picture, job) as picture,
+        host.lent(job, study.settings(host.settings()), captions=False) as engine,
+    ):
         return engine.match(picture, asked, templates)
 
 
@@ -85,16 +89,16 @@ def location(host: Host, study: Study, phrase: str, job: Job) -> Located:
 
     if not phrase.strip():
         raise SettingsError("There is no phrase to look for", "type one, such as a red boat")
-    picture = opened(study.picture)
-    with host.lent(job, study.settings(host.settings()), captions=False) as engine:
-        found = engine.locate(picture, phrase.strip())
-    return Located(found, draw_overlay(picture, found.heat, found.boxes))
+    with opened(host, study.picture, job) as picture:
+        with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+            found = engine.locate(picture, phrase.strip())
+        return Located(found, draw_overlay(picture, found.heat, found.boxes))
 
 
-def opened(picture: Any) -> Image:
-    """Of what a page's picture gives. Raises ImageError."""
-    from ..core.images import open_image
-
+@contextmanager
+def opened(host: Host, picture: Any, job: Job) -> Iterator[Image]:
+    """What a page's picture gives, held within what all together may hold. Raises ImageError, LineIsFull, Cancelled."""
     if picture is None:
         raise ImageError(NO_PICTURE)
-    return open_image(picture)
+    with host.pixels.held(job) as opening:
+        yield opening(picture)

@@ -232,8 +232,10 @@ def test_a_line_has_an_end_and_the_status_never_waits(busy, image):
 def test_what_a_client_asked_ends_when_it_leaves(busy, image):
     host = alone(MICRO)
     with serving(application(host)) as port:
-        running, waiting = sent(port, asked(image)), sent(port, asked(image))
-        until(lambda: len(host.line._places) == 2 and busy.begun == 1)
+        running = sent(port, asked(image))
+        until(lambda: busy.begun == 1)
+        waiting = sent(port, asked(image))
+        until(lambda: len(host.line._places) == 2)
         waiting.close()
         until(lambda: len(host.line._places) == 1, 5)
         running.close()
@@ -305,3 +307,34 @@ def test_twelve_large_posts_of_friends_are_bounded(guarded):
         client.join(120)
     assert set(found) <= {422, 503} and 422 in found
     assert resident(guarded.process.pid) - before < 1200 * MIB
+
+
+@pytest.mark.parametrize("field", ["x", "categories", "limits"])
+@pytest.mark.parametrize("part", ["[]", "{}", '"a"', "1", '"a":1'])
+def test_a_body_of_many_parts_is_refused_before_it_is_taken_apart(limited_body, image, field, part):
+    many = ",".join([part] * (8 * MIB // (len(part) + 1)))
+    for first, last in ("[]", "{}"):
+        body = f'{{"image": "{image}", "{field}": {first}{many}{last}}}'.encode()
+        started = time.process_time()
+        status, told = limited_body(body)
+        assert (status, "more than 100,000 parts" in told) == (413, True)
+        assert time.process_time() - started < 0.5
+
+
+def test_a_body_of_one_part_too_many_in_a_text_is_as_good(limited_body, image):
+    """Pictures have none of the marks that are counted, and phrases few."""
+    body = json.dumps({"image": image, "exclude": ["a"] * 3, "x": ", " * 99_000}).encode()
+    assert limited_body(body) == (422, '{"detail":"The request does not fit: x: is no field here."}')
+
+
+@pytest.fixture(scope="module")
+def limited_body():
+    from fastapi.testclient import TestClient
+
+    client = TestClient(application(alone(MICRO)), base_url="http://localhost", raise_server_exceptions=False)
+
+    def send(body: bytes) -> tuple[int, str]:
+        answer = client.post("/unrender/v1/interrogate", content=body, headers=JSON)
+        return answer.status_code, answer.text
+
+    return send

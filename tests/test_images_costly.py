@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from picture_costs import Cost, costs_of
 from picture_seeds import picture_seeds, png_chunk, with_png_chunks
 from PIL import Image
+from unrender.core.images import open_image
+from unrender.core.images.sieve import sifted
 
 pytest.importorskip("resource")
 
@@ -103,6 +106,10 @@ REFUSED = {
     + bytes(60),
     "many scans": jpeg_of_many_scans(),
     "many parts": with_png_chunks(picture_seeds()["png"], [(b"zzZz", b"")] * 300_000),
+    "one column": png_of(1, 40_000_000, 1, 0),
+    "comment before the size": b"P6\n#" + b"x" * 12_000_000 + b"\n4 4 255\n" + bytes(48),
+    "blanks before the size": b"P5" + b" " * 12_000_000 + b"4 4 255\n" + bytes(16),
+    "comment before the last number": b"P6 4 4\n#" + b"x" * 12_000_000 + b"\n255\n" + bytes(48),
     "pieces of deflate": b"\x89PNG\r\n\x1a\n"
     + png_chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 16, 6, 0, 0, 0))
     + png_chunk(b"IDAT", zlib.compress(bytes(9999)))
@@ -168,3 +175,21 @@ def test_texts_and_profiles_say_nothing_about_the_pixels():
         assert np.array_equal(np.asarray(open_image(PICTURES[name])), plain)
     turned = np.asarray(open_image(picture_seeds()["png with texts"]))
     assert np.array_equal(turned, plain)  # its EXIF comes before its XMP
+
+
+def test_what_a_jpeg_s_applications_left_is_not_held():
+    seed = picture_seeds()["jpeg grey"]
+    xmp = b"http://ns.adobe.com/xap/1.0/\0" + bytes(65_000)
+    stream = io.BytesIO(seed[:2] + (b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp) * 500 + seed[2:])
+    tracemalloc.start()
+    try:
+        assert len(sifted(stream, seed[:3], "It").read()) < 3 * 65_536 + len(seed)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("beginning", [b"P6 # (\n4 4\n#\n255\n", b"P6\n4 4 255\n", b"P6\r\n# a\r4\t4 255 "])
+def test_usual_comments_in_front_of_a_size_are_read(beginning):
+    assert open_image(beginning + bytes(48)).size == (4, 4)
+    assert open_image(beginning + bytes(48 + 70_000)).size == (4, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import struct
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ READABLE = (
 """Pillow's names of the formats tried, in this order: bitmaps which Pillow decodes by itself. Left out are
 drawings, which it hands to other programs (EPS, WMF), and formats without a recognisable beginning, but for
 TGA, which comes last."""
+
+_PNM_HEAD = 1 << 16
 
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DAMAGED = "but is damaged or cut off; download or save it again"
@@ -108,6 +111,16 @@ def icon_sizes(stream: BinaryIO) -> Iterator[tuple[int, int]]:
         else:
             width, height = struct.unpack("<4xii12x", picture)
             yield abs(width), abs(height) // 2  # the colours and the mask, one above the other
+
+
+def soon_says_its_size(stream: BinaryIO, head: bytes) -> bool:
+    """False for a PNM whose numbers stand behind long comments or blanks, which Pillow reads byte by byte. True for
+    files of other formats."""
+    if not re.match(rb"P[0-9A-Za-z]{1,5}[\s#]", head):
+        return True
+    stream.seek(0)
+    start = re.sub(rb"#[^\r\n]*[\r\n]?", b" ", stream.read(_PNM_HEAD))
+    return len(start.split(None, 4)) >= (3 if head[1:2] in b"14" else 4) or stream.seek(0, io.SEEK_END) <= _PNM_HEAD
 
 
 def read_whole(head: bytes) -> bool:

@@ -16,6 +16,9 @@ MAX_PIXELS = 178_956_970
 """Pictures with more pixels are refused before they are decoded. It is what Pillow refuses by default, held
 here because hosts change Pillow's own limit."""
 
+MOST_ALONG = 1 << 22
+"""Pixels of a side. Pillow holds eight bytes for each row, beside its pixels."""
+
 MOST_BYTES = 1 << 30
 """Of a file that is given as a stream, or whose decoder wants all of it at once."""
 
@@ -66,6 +69,8 @@ def check_size(size: tuple[int, int], label: str) -> None:
     if width * height > MAX_PIXELS:
         limit = f"{MAX_PIXELS // 1_000_000} million pixels"
         raise ImageError(f"{label} is {width} x {height}, more than {limit}", "make it smaller")
+    if max(size) > MOST_ALONG:
+        raise ImageError(f"{label} is {width} x {height}, longer than {MOST_ALONG:,} pixels", "cut it into pieces")
 
 
 def check_cost(image: Image.Image, size: int, label: str) -> None:

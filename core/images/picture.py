@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Union
 
 import numpy as np
@@ -13,3 +14,6 @@ if TYPE_CHECKING:
 
 Picture = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray, "Tensor"]
 """What `open_image` opens: a path, a file's bytes, a binary file object, a PIL image, an array, a tensor."""
+
+Pictures = Picture | Sequence[Picture] | Iterator[Image.Image]
+"""What `open_each` opens: the same, a list or tuple of such, or an iterator of opened ones."""

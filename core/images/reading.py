@@ -12,12 +12,12 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Union
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import ImageError, SettingsError
+from ..errors import Cancelled, ImageError, SettingsError
 from ..settings import Fit
 from . import formats, strips
 from .budget import ask_for
@@ -25,12 +25,6 @@ from .limits import MOST_BYTES, check_cost, check_scans, check_size, reduce_earl
 from .pixels import array_to_image, tensor_to_array
 from .sieve import sifted
 from .tags import overstated, sound_tags
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Picture = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray, "Tensor"]
-"""What is taken as a picture, see `open_image`."""
 
 PAD_COLOR = (123, 117, 104)
 """The mean colour of CLIP's training pictures. The model's normalisation turns it into about zero, so bars of
@@ -82,12 +76,13 @@ def open_image(source: Any, name: str | None = None) -> Image.Image:
     else from their lowest to their highest value. What has more than `strips.MOST_KEPT` pixels is reduced to fewer
     as it is read; `original_size` says from what.
 
-    `name` is what error messages call the picture. Raises ImageError and nothing else.
+    `name` is what error messages call the picture. Raises ImageError and nothing else,
+    but what whoever waits for room for pixels is told (`budget.Ticket`): Cancelled.
     """
     label = _label(source, name)
     try:
         return _read(source, label)
-    except ImageError:
+    except (ImageError, Cancelled):
         raise
     except MemoryError as error:
         raise ImageError(f"{label} takes more memory than there is", "make it smaller") from error
@@ -235,6 +230,8 @@ def _check_file(stream: BinaryIO, head: bytes, size: int, label: str) -> None:
         check_size(icon, label)
     if head[:4] in formats.TIFF_BEGINNINGS and not sound_tags(stream, size):
         raise ImageError(f"{label} has tags that claim more than the file holds", "save it again")
+    if not formats.soon_says_its_size(stream, head):
+        raise ImageError(f"{label} has much before its size, which would be read letter by letter", "save it again")
     if size > MOST_BYTES and formats.read_whole(head):
         raise ImageError(f"{label} has {size:,} bytes, which would all have to be read first", "make it smaller")
 
@@ -252,6 +249,8 @@ def _identify(stream: BinaryIO, head: bytes) -> Image.Image:
 
 def _finish(image: Image.Image, label: str, original: tuple[int, int] | None = None) -> Image.Image:
     check_size(image.size, label)
+    if original is None:  # nothing was asked for yet
+        ask_for(image.width * image.height)
     image.load()
     return strips.upright_rgb(image, label, _ORIENTATIONS.get(_orientation(image)), original)
 

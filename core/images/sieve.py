@@ -193,21 +193,25 @@ def _gif(stream: BinaryIO) -> Iterator[Part]:
 def _jpeg(stream: BinaryIO) -> Iterator[Part]:
     """All, or where much stands before the pixels or its tags overstate themselves: without comments, profiles,
     previews and the rest of what applications leave there."""
-    end, at, segments = _end(stream), 2, []
+    end, at, odd = _end(stream), 2, False
+    segments: list[tuple[int, Part, bool]] = []  # and whether its tags or texts may say how the picture is turned
     while at + 4 <= end and len(segments) <= _MOST_PARTS:
         stream.seek(at)
         mark = stream.read(4)
         if mark[0] != 0xFF or mark[1] == 0xDA:
             break
+        says = False
         if mark[1] in _NO_LENGTH or mark[1] == 0xFF:
-            stop, beginning = at + (1 if mark[1] == 0xFF else 2), b""
+            stop = at + (1 if mark[1] == 0xFF else 2)
         else:
             stop = min(end, at + 2 + struct.unpack(">H", mark[2:])[0])
-            beginning = stream.read(stop - at - 4) if mark[1] == 0xE1 else b""
-        segments.append((mark[1], Part(at, stop), beginning))
+            data = stream.read(max(0, stop - at - 4)) if mark[1] == 0xE1 else b""
+            says = data.startswith((b"Exif\0\0", b"http://ns.adobe.com/xap"))
+            if data.startswith(b"Exif\0\0") and overstated(data[6:]):
+                odd, says = True, False
+        segments.append((mark[1], Part(at, stop), says))
         at = max(stop, at + 1)
     yield Part(0, 2)
-    odd = any(data.startswith(b"Exif\0\0") and overstated(data[6:]) for _, _, data in segments)
     if odd or at > _JPEG_ENOUGH:
         yield from _jpeg_kept(segments)
     else:
@@ -215,11 +219,9 @@ def _jpeg(stream: BinaryIO) -> Iterator[Part]:
     yield Part(at, end)
 
 
-def _jpeg_kept(segments: list[tuple[int, Part, bytes]]) -> Iterator[Part]:
+def _jpeg_kept(segments: list[tuple[int, Part, bool]]) -> Iterator[Part]:
     tags = 0
-    for kind, part, data in segments:
-        exif, xmp = data.startswith(b"Exif\0\0"), data.startswith(b"http://ns.adobe.com/xap")
-        says = xmp or (exif and not overstated(data[6:]))
+    for kind, part, says in segments:
         tags += says
         application = 0xE0 <= kind <= 0xEF or kind == 0xFE
         kept = not application or kind in _JPEG_KEPT or (says and tags <= 2)

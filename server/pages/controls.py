@@ -12,8 +12,8 @@ from ..gradio_versions import image_input
 from ..service import Service
 
 
-def picture_input(elem_id: str) -> Any:
-    return image_input(label="Picture", elem_id=elem_id, height=420)
+def picture_input(elem_id: str, decoded: bool = False) -> Any:
+    return image_input(decoded, label="Picture", elem_id=elem_id, height=420)
 
 
 def preferred(service: Service, name: str) -> Callable[[], str]:

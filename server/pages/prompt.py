@@ -33,7 +33,7 @@ def prompt_page(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
     """Builds the page into the gradio context it is called in."""
     with gr.Row(elem_id="unrender_prompt_page"):
         with gr.Column(variant="panel"):
-            picture = picture_input("unrender_picture")
+            picture = picture_input("unrender_picture", decoded=bool(send_to))
             controls = _controls(service)
         with gr.Column(variant="panel"):
             runner = Runner(service, "unrender", "Find the prompt")
