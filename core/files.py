@@ -51,8 +51,11 @@ def refuse_endless(path: Path) -> None:
 
 
 def is_inside(folder: Path, path: Path) -> bool:
-    """Whether a name is in the folder or below it, once the links that lead there are resolved. It may be a link."""
+    """Whether a name is in the folder or below it, once the links that lead there are resolved. It may be a link. What
+    no file can be called is nowhere."""
     try:
+        if b"\0" in os.fsencode(path):
+            return False
         return path.name != ".." and path.parent.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):  # too long, no name at all, links in a circle
         return False

@@ -16,7 +16,7 @@ from unrender.core.batch.run import Batch
 from unrender.core.errors import BatchError, Cancelled, SettingsError
 
 OUTPUTS = ["txt-append", "csv", "jsonl", "rename", "copy", "xmp", "tar", "parquet"]
-OUTSIDE = ["../outside.png", "{root}/outside.png", "linked/outside.png"]
+OUTSIDE = ["../outside.png", "{root}/outside.png", "linked/outside.png", "half\ud800.png", "nul\0.png"]
 
 
 @pytest.fixture(autouse=True)

@@ -132,7 +132,10 @@ class CopySink(FilesSink):
         return {"copy": name}
 
     def knows(self, plan: Mapping[str, Any]) -> bool:
-        return super().knows(plan) and PurePath(plan["copy"]).name == plan["copy"] != ".."
+        if not super().knows(plan):
+            return False
+        name = plan["copy"]
+        return PurePath(name).name == name and is_inside(self.place, self.place / name)
 
     def shown(self, outcome: Outcome) -> str:
         return outcome.plan["copy"]
