@@ -255,9 +255,10 @@ def first_line(error: BaseException) -> str:
 
 
 def shown(name: str, most: int = 80) -> str:
-    """A name of a file's own, cut where it is long, without what cannot be shown."""
+    """A name of a file's own, with its middle left out where it is long, without what cannot be shown."""
     text = " ".join(printable(name).split())
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
 def few(names: Sequence[str], most: int = 3) -> str:

@@ -116,7 +116,7 @@ def _host(models: Models) -> Host:
         webui_host.preferences,
         webui_host.turn,
         room,
-        webui_host.interrupted,
+        webui_host.interrupted_in_turn,
         folders=Folders(webui_host.folders(), _ALLOW),
     )
 

@@ -17,6 +17,7 @@ from ..server.choices import Preferences, known_mode
 from ..server.jobs import Job
 
 _SECTION = ("unrender", "Unrender")
+_OWN_JOB = "unrender"
 _DEFAULT = Preferences()
 
 Script = scripts.Script
@@ -98,6 +99,11 @@ def interrupted() -> bool:
     return bool(shared.state.interrupted or shared.state.skipped)
 
 
+def interrupted_in_turn() -> bool:
+    """Before one's own turn these are of something else: reloading the webui leaves it interrupted."""
+    return shared.state.job == _OWN_JOB and interrupted()
+
+
 @contextmanager
 def turn(job: Job) -> Iterator[None]:
     """The webui does one thing at a time, and while this one lasts Interrupt and Skip are meant for it."""
@@ -105,7 +111,7 @@ def turn(job: Job) -> Iterator[None]:
     with queue_lock:
         let_checkpoint_load()
         job.text = ""
-        shared.state.begin("unrender")
+        shared.state.begin(_OWN_JOB)
         try:
             job.check()
             yield

@@ -160,6 +160,8 @@ def brute_force(clip, features, phrases, start, least, most):
         scores = [score(f"{prompt}, {phrase}") for phrase in left]
         winner = int(np.argmax(scores))
         longer = f"{prompt}, {left[winner]}"
+        if clip.text.length(longer) > 77:  # where the peer would let the model cut it
+            break
         if scores[winner] > best:
             best, best_prompt = scores[winner], longer
         if scores[winner] <= current and taken >= least:

@@ -5,14 +5,17 @@ from typing import Any
 class State:
     def __init__(self) -> None:
         self.interrupted = self.skipped = False
+        self.job = ""
         self.jobs: list[str] = []
         self.textinfo: str | None = None
 
     def begin(self, job: str) -> None:
         self.interrupted = self.skipped = False
+        self.job = job
         self.jobs.append(job)
 
     def end(self) -> None:
+        self.job = ""
         self.jobs.append("end")
 
 
