@@ -1,4 +1,4 @@
-"""Where results go: looked at before the work that makes them, when nothing is made or touched, and written whole."""
+"""Where results go: looked at before the work that makes them, when nothing is made or touched."""
 
 from __future__ import annotations
 
