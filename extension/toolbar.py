@@ -12,7 +12,7 @@ from ..server.gradio_versions import event
 from ..server.service import FAULT, WAIT, Report, Service, run
 
 _BESIDE = ("deepbooru", "img2img_restore_progress")
-"""The webui's own Interrogate; where it has none any more (Forge Neo and Classic), the end of the row that it was in."""
+"""The webui's own Interrogate; where it has none any more, as Forge Neo and Classic, the end of the row it was in."""
 
 _PROMPT = "img2img_prompt"
 _PICTURES = ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base")

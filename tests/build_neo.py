@@ -2,8 +2,8 @@
 `build_page` does: what the components of the button are beside, and the events.
 
 Read in Neo's own source (modules/ui_toprow.py, modules/ui.py, modules/gradio_extensions.py, forge_canvas/canvas.py):
-there is no Interrogate; all but the last picture are a canvas, a block of HTML whose two pictures are texts that follow;
-and extensions hear of every component that is made, which gradio goes on making, one for each update of another.
+there is no Interrogate; all pictures but the last are a canvas, a block of HTML whose two pictures are texts that
+follow; and extensions hear of every component that is made, which gradio goes on making, one for each update of another.
 """
 
 from __future__ import annotations
