@@ -1,9 +1,9 @@
 """Builds img2img's part of a page as Forge Neo does, with whatever gradio this Python has, and prints it as JSON as
-`build_page` does: what the components of the button are beside, and the events.
+`build_page` does.
 
 Read in Neo's own source (modules/ui_toprow.py, modules/ui.py, modules/gradio_extensions.py, forge_canvas/canvas.py):
 there is no Interrogate; all pictures but the last are a canvas, a block of HTML whose two pictures are texts that
-follow; and extensions hear of every component that is made, which gradio goes on making, one for each update of another.
+follow; and extensions hear of every component that is made, also of one that gradio makes to update another.
 """
 
 from __future__ import annotations
