@@ -19,6 +19,7 @@ from .work import interrogation
 T = TypeVar("T")
 
 WAIT, DONE, FAULT = "wait", "done", "fault"
+_OF_BEFORE = "Of the picture before: "
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def follow(service: Service, work: Callable[[Job], T], said: Callable[[T], str])
         yield Report("Starting …", WAIT, key)
         try:
             found = yield from _relayed(reports(job, work), key)
-            yield Report(said(found), DONE, found=found)
+            yield Report(f"{_OF_BEFORE if job.outdated else ''}{said(found)}", DONE, found=found)
         except Cancelled as error:
             yield Report(str(error), DONE)
         except Exception as error:  # noqa: BLE001  whatever it is, the person is told

@@ -47,6 +47,11 @@ class Runner:
                     report.key,
                 ]
 
+        def forget(key: str) -> Any:
+            return gr.update() if self._service.jobs.outdate(key) else ""
+
         own = [self._status, self._start, self._stop, self._key]
         self._start.click(handle, inputs=list(inputs), outputs=[*outputs, *own], **event(script))
         self._stop.click(self._service.jobs.stop, inputs=[self._key], outputs=[], queue=False, **event())
+        for picture in (each for each in inputs if isinstance(each, gr.Image)):  # no old line beside a new picture
+            picture.change(forget, inputs=[self._key], outputs=[self._status], queue=False, **event())
