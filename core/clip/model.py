@@ -189,6 +189,17 @@ class Clip:
         """
         return self._preprocess.region(size) if isinstance(self._preprocess, Preprocess) else centre_square(size)
 
+    def recognised(self, features: Tensor) -> Tensor:
+        """Pictures' features that were kept, on this model's device. Raises ModelError where they cannot be its own."""
+        width = self.encode_texts([""]).shape[-1]
+        if features.shape[-1] != width:
+            raise ModelError(
+                f"The pictures were seen by another CLIP than {self.name}: in {features.shape[-1]} numbers each, not "
+                f"{width}",
+                Give("clip", "the same"),
+            )
+        return features.to(self.device)
+
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> [n, width]; cut to the context length as the library does."""
         return self._checked(self.text.encode(texts), "texts")
