@@ -127,12 +127,11 @@ class Captioner:
         import torch
 
         from ..devices import pick_device
-        from .loading import load_model
 
         place = pick_device(str(device))
         folder = find_captioner(name, hub, progress)
         progress.check()
-        model = load_model(name, folder, dtype or (torch.float16 if place.type == "cuda" else torch.float32))
+        model = _load(name, folder, dtype or (torch.float16 if place.type == "cuda" else torch.float32))
         if not wait:
             model.to(place)
         return cls(name, model)
@@ -172,6 +171,19 @@ class Captioner:
 
         self._model.to(pick_device(str(device)))
         return self
+
+
+def _load(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+    def from_library() -> CaptionModel:
+        from .loading import load_model
+
+        return load_model(name, folder, dtype)
+
+    if name != "micro":
+        return from_library()
+    from .micro_captioner import load_micro
+
+    return load_micro(name, folder, dtype, from_library)
 
 
 def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILENT) -> Path:
