@@ -125,12 +125,11 @@ class Captioner:
         transformers, or a package), SettingsError (device), Cancelled.
         """
         from ..devices import model_dtype, pick_device
-        from .loading import load_model
 
         place = pick_device(str(device))
         folder = find_captioner(name, hub, progress)
         progress.check()
-        model = load_model(name, folder, dtype or model_dtype(place))
+        model = _load(name, folder, dtype or model_dtype(place))
         captioner = cls(name, model)
         return captioner if wait else captioner.to(place)
 
@@ -187,6 +186,19 @@ def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:
     fitting = [known for known in KNOWN_CAPTIONERS.values() if known.bytes and known.bytes // 2 < most]
     largest = max(fitting, key=lambda known: known.bytes or 0, default=None)
     return Give("captioner", "a smaller one" if largest is None else f"a smaller one such as {largest.name}")
+
+
+def _load(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+    def from_library() -> CaptionModel:
+        from .loading import load_model
+
+        return load_model(name, folder, dtype)
+
+    if name != "micro":
+        return from_library()
+    from .micro_captioner import load_micro
+
+    return load_micro(name, folder, dtype, from_library)
 
 
 def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILENT) -> Path:
