@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
@@ -25,8 +25,11 @@ _SECONDS_BETWEEN_REPORTS = 0.2
 class Job(Progress):
     """The progress of one piece of work, as a line of text.
 
-    interrupted: whether the host was told to stop; asked between steps of the work.
+    interrupted: whether the host was told to stop; asked between steps of the work. agreed: the names of what may be
+    downloaded for it; None where nobody is asked.
     """
+
+    agreed: Collection[str] | None = None
 
     def __init__(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         self.text = ""
