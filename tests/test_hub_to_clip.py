@@ -61,7 +61,7 @@ def test_a_tokenizer_that_open_clip_names_comes_by_our_own_way(server, hub, tran
     assert Clip.load(str(tmp_path), "cpu", hub=hub) and server.requests == []
     hub.remove("roberta-base")
     server.status = {"/": 404}
-    with pytest.raises(ModelError, match="of roberta-base .*answered 404"):
+    with pytest.raises(ModelError, match=r"of roberta-base .*answered 404"):
         Clip.load(str(tmp_path), "cpu", hub=hub)
     for path in tokens:
         shutil.copy(path, tmp_path / path.name)
