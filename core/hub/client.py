@@ -14,6 +14,7 @@ from ..errors import ModelError
 from ..progress import SILENT, Progress
 from .cache import MAIN, WEIGHTS_INDEX, CacheFolder, Snapshot, StoredRepo, complete_weights
 from .failures import Unreachable
+from .listing import Listed, Listing
 from .names import (
     CONFIG,
     PROCESSOR_FILES,
@@ -26,7 +27,7 @@ from .names import (
 )
 from .parts import tensors_alone
 from .patience import Patience
-from .transfer import Listing, Remote
+from .transfer import Remote, part_of, size_of
 
 NO_CLIP = Choose("clip", ("micro",))
 OTHER_CACHE = Give("cache", "another folder")
@@ -244,7 +245,7 @@ class Hub:
         blobs = own.repo_folder(repo) / "blobs"
         locks = self.folder / "locks" / own.repo_folder(repo).name
         try:
-            self._check_space(repo, lacking, listing)
+            self._check_space(repo, [listing.files[name] for name in lacking], blobs)
             own.note_absent(repo, listing.commit, (name for name in optional if name not in listing.sizes))
             with progress.task(f"Downloading {repo}", total, "B") as task:
                 for name in sorted(lacking, key=lambda name: listing.sizes[name] or 0):
@@ -288,9 +289,10 @@ class Hub:
         token = (os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip() or None
         return Remote(endpoint, token, repo, Patience(self._patience, obliging), progress)
 
-    def _check_space(self, repo: str, lacking: Iterable[str], listing: Listing) -> None:
+    def _check_space(self, repo: str, lacking: Iterable[Listed], blobs: Path) -> None:
+        """blobs: where a part of them may lie already."""
         self.models.mkdir(parents=True, exist_ok=True)
-        needed = sum(listing.sizes[name] or 0 for name in lacking)
+        needed = sum(max(0, (file.size or 0) - size_of(part_of(blobs, file.digest or ""))) for file in lacking)
         free = shutil.disk_usage(self.models).free
         if needed > free:
             raise ModelError(
