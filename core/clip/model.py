@@ -17,6 +17,7 @@ from ..devices import in_portions, pick_device
 from ..errors import ModelError
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
+from ..published import VIT_L
 from .patches import PatchEncoder
 from .preprocess import Preprocess, Region, centre_square
 from .text_encoder import TextEncoder, TowerEncoder
@@ -152,7 +153,7 @@ class Clip:
             raise ModelError(
                 f"{self.name} cannot say where in a picture something is, because its picture encoder is no plain "
                 "vision transformer",
-                Give("clip", "another such as ViT-L-14/openai"),
+                Give("clip", f"another such as {VIT_L}"),
             )
         pixels = self._preprocess(image)[None].to(self.device, self.dtype)
         features = self._vision.encode_patches(pixels)[0].float()
