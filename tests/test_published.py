@@ -153,3 +153,10 @@ def test_captioners_known_by_name_are_the_tables() -> None:
     from unrender.core.caption import KNOWN_CAPTIONERS
 
     assert list(KNOWN_CAPTIONERS.values()) == list(CAPTIONERS)
+
+
+def test_the_documentation_has_the_tables_sizes() -> None:
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    for row in CAPTIONERS:
+        size = "shown first" if row.bytes is None else f"{row.bytes / 1e9:.1f} GB"
+        assert re.search(rf"^\| `{re.escape(row.name)}` \| .* \| {size} \|$", page, re.M), row.name
