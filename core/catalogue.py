@@ -109,6 +109,7 @@ def find(name: str, models: Iterable[Named]) -> Named | None:
 def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
     """What a download of a name among the models, or of a repository (owner/name), takes. Raises ModelError."""
     from .clip.names import find_known
+    from .clip.open_clip_names import open_clip_works
 
     known = find(name, models)
     if known is None and not _may_be_a_repo(name, models):
@@ -124,7 +125,9 @@ def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
         return Wanted(repo, tuple(pipeline.files), pipeline.revision)
     clip = find_known(name)
     if clip is not None and clip.repo == repo and clip.file:
-        return Wanted(repo, (clip.file,))
+        if not clip.transformers_repo or open_clip_works():
+            return Wanted(repo, (clip.file,))
+        return Wanted(clip.transformers_repo, None, clip.transformers_revision)
     if known is None and hub.find_model(repo) is None:
         files = hub.list_files(repo)
         if OPEN_CLIP_WEIGHTS in files and not any(file.startswith(TRANSFORMERS_WEIGHTS) for file in files):

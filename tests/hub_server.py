@@ -353,7 +353,7 @@ def hub_fixture(tmp_path: Path, request: pytest.FixtureRequest) -> Hub:
 @pytest.fixture(name="hasty")
 def hasty_fixture(hub: Hub) -> Hub:
     """The same, for what is broken off again and again: it gives up after seconds, not minutes."""
-    return Hub(hub.folder, patience=0.3)
+    return Hub(hub.folder, patience=0.6)
 
 
 class Recorder(Progress):

@@ -15,6 +15,7 @@ from ..published import (
     for_open_clip,
     in_transformers_format,
 )
+from .open_clip_names import pretrained
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,13 @@ class KnownClip:
 def known_models() -> list[KnownClip]:
     """Every model open_clip names, or the best-known ones when open_clip cannot be imported; not `micro`."""
     try:
-        from open_clip.pretrained import get_pretrained_cfg, list_pretrained
+        architectures = pretrained()
     except (ImportError, RuntimeError, OSError):
         # a torchvision that does not fit its torch fails with RuntimeError
         named = dict.fromkeys(each.name for each in (*CLIPS, *CLIPS_FOR_OPEN_CLIP))
         return [_known(name, {}) for name in named]
-    return [_known(f"{model}/{tag}", get_pretrained_cfg(model, tag)) for model, tag in list_pretrained()]
+    tagged = ((model, tag, settings) for model, tags in architectures.items() for tag, settings in tags.items())
+    return [_known(f"{model}/{tag}", settings) for model, tag, settings in tagged]
 
 
 def is_well_known(name: str) -> bool:

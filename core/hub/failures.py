@@ -71,8 +71,7 @@ def of_answer(status: int, headers: Mapping[str, str], url: str, asked: str, tol
         reason = f"{host}, where its files lie, answered {status}"
         return Unreachable(reason, *cures, status=status, told_wait=told_wait, passes=status in {*_PASSING, 401, 403})
     if status in _PASSING:
-        wait = f" and asks to wait for {in_words(told_wait)}" if told_wait else ""
-        return Unreachable(f"the hub answered {status}{wait}", *cures, status=status, told_wait=told_wait, passes=True)
+        return Unreachable(f"the hub answered {status}", *cures, status=status, told_wait=told_wait, passes=True)
     page = re.sub("/(resolve|revision)/.*", "", asked).replace("/api/models/", "/", 1)
     reason, more = _refusal(status, headers, page)
     return Unreachable(reason, *cures, *more, status=status)

@@ -7,6 +7,7 @@ that breaks before that never comes to an end.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -45,7 +46,13 @@ class Answer:
     def pieces(self) -> Iterator[bytes]:
         """The body, unpacked, as it comes in. Raises Unreachable."""
         with _in_words(self.url, self._uses_requests):
-            yield from (self._response.iter_content(PIECE) if self._uses_requests else self._response.iter_bytes())
+            if not self._uses_requests:
+                yield from self._response.iter_bytes()
+            elif self.is_encoded or not hasattr(self._response.raw, "read1"):
+                yield from self._response.iter_content(PIECE)
+            else:  # as iter_content throws away what came of a piece when the connection breaks
+                while piece := self._response.raw.read1(PIECE):
+                    yield piece
 
 
 @contextmanager
@@ -88,6 +95,31 @@ def followed(method: str, url: str, headers: Mapping[str, str], seconds: float) 
                 sent = without_secrets(sent)
             place = answer.next_url
     raise Unreachable("it leads from one address to another without end")
+
+
+def who_asks(token: str | None) -> dict[str, str]:
+    """The headers of a request to the hub. token: None for the one that is saved on this computer.
+
+    `build_hf_headers` of huggingface_hub 2.x is not asked: it looks up at the hub which program started this one.
+    """
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    if token is None and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        token = _saved_token()
+    python = ".".join(map(str, sys.version_info[:3]))
+    sent = {"User-Agent": f"unrender; hf_hub/{huggingface_hub.__version__}; python/{python}"}
+    return {**sent, "Authorization": f"Bearer {token}"} if token else sent
+
+
+def _saved_token() -> str | None:
+    try:
+        from huggingface_hub import get_token
+    except ImportError:  # before 0.20
+        from huggingface_hub import HfFolder  # pyright: ignore[reportAttributeAccessIssue]
+
+        get_token = HfFolder.get_token
+    return (get_token() or "").strip() or None
 
 
 def check(answer: Answer, asked_for: str) -> None:

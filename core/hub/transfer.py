@@ -17,7 +17,7 @@ from ..errors import Cancelled
 from ..foreign import Unreadable, parsed_json
 from ..progress import Progress, Task
 from .failures import Unreachable, broken, in_words
-from .http import Answer, asked, check, followed, origin, without_secrets
+from .http import Answer, asked, check, followed, origin, who_asks, without_secrets
 from .patience import Patience
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class Remote:
         part = blob.with_name(blob.name + ".incomplete")
         meter = Meter(task, lambda: _size(part))
         if not blob.is_file():
-            job = _Job(wanted, self.headers(), self.patience, part, blob, locks)
+            job = _Job(wanted, self.headers, self.patience, part, blob, locks)
             try:
                 self.insist(job.run, meter)
             except Unreachable as error:
@@ -130,9 +130,8 @@ class Remote:
         return f"{self.endpoint}/{self.repo}/resolve/{quote(commit, safe='')}/{quote(name)}"
 
     def headers(self) -> dict[str, str]:
-        from huggingface_hub.utils import build_hf_headers
-
-        return dict(build_hf_headers(token=self._token))
+        """To be asked for where waiting does no harm: a saved token may have to be renewed."""
+        return who_asks(self._token)
 
     def _told_of(self, url: str) -> Listed:
         """What a hub says of a file before it sends it. Where the bytes lie elsewhere, the hub itself says it of them:
@@ -169,6 +168,8 @@ class Remote:
             except Unreachable as error:
                 seconds = self.patience.wait_after(error)
                 if seconds is None:
+                    if error.told_wait:
+                        error.reason += f" and asks to wait for {in_words(error.told_wait)}"
                     if self.patience.stalled_for > self.patience.seconds:
                         error.reason += f", and nothing more came for {in_words(self.patience.stalled_for)}"
                     raise
@@ -228,10 +229,16 @@ class _Job:
     """One file's way to the disk, in the threads that do it one after the other. Raises OSError where the disk does."""
 
     def __init__(
-        self, wanted: Wanted, headers: dict[str, str], patience: Patience, part: Path, blob: Path, locks: Path
+        self,
+        wanted: Wanted,
+        headers: Callable[[], dict[str, str]],
+        patience: Patience,
+        part: Path,
+        blob: Path,
+        locks: Path,
     ) -> None:
         self._wanted = wanted
-        self._headers = {**headers, **IDENTITY}
+        self._headers = headers
         self._patience = patience
         self._part = part
         self._blob = blob
@@ -284,8 +291,8 @@ class _Job:
 
     def _receive(self, stop: threading.Event) -> None:
         have = _size(self._part)
-        asked_for = {**self._headers, "Range": f"bytes={have}-"} if have else self._headers
-        with followed("GET", self._wanted.url, asked_for, self._patience.seconds) as answer:
+        headers = {**self._headers(), **IDENTITY, **({"Range": f"bytes={have}-"} if have else {})}
+        with followed("GET", self._wanted.url, headers, self._patience.seconds) as answer:
             self._patience.touch()
             check_stop(stop)
             goes_on = answer.status == 206 and not answer.is_encoded and _first_byte(answer) == have

@@ -34,8 +34,7 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
     instead = Give("checkpoint", f"{moved}, which is its copy") if moved else _INSTEAD
     folder = hub.fetch(repo, [INDEX], progress, instead=instead)
     parts = _parts(repo, folder)
-    here = [each.relative_to(folder).as_posix() for part in parts for each in (folder / part).glob("*")]
-    files = _chosen(here, parts, half)
+    files = _chosen(_names_in(folder, parts), parts, half)
     if not _has_weights(files, parts):
         files = _chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)
         if not _has_weights(files, parts):
@@ -44,6 +43,15 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
             )
         folder = hub.fetch(repo, [INDEX, *files], progress, instead=_INSTEAD)
     return folder, "fp16" if any(".fp16." in name for name in files) else None
+
+
+def missing_pipeline(hub: Hub, repo: str, half: bool) -> dict[str, int]:
+    """Name and bytes of what `fetch_pipeline` would download now; for showing the size first. Raises ModelError."""
+    folder = hub.fetch(repo, [INDEX], instead=_INSTEAD)
+    parts = _parts(repo, folder)
+    if _has_weights(_chosen(_names_in(folder, parts), parts, half), parts):
+        return {}
+    return hub.missing_files(repo, [INDEX, *_chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)])
 
 
 def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
@@ -100,6 +108,10 @@ def _chosen(names: Iterable[str], parts: Mapping[str, bool], half: bool) -> list
         if weights:
             chosen.append(weights.get(half) or next(iter(weights.values())))
     return chosen
+
+
+def _names_in(folder: Path, parts: Iterable[str]) -> list[str]:
+    return [each.relative_to(folder).as_posix() for part in parts for each in (folder / part).glob("*")]
 
 
 def _has_weights(files: Iterable[str], parts: Mapping[str, bool]) -> bool:
