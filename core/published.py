@@ -25,7 +25,7 @@ OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
 """
 
 VIT_L, VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
-VIT_BIGG = "ViT-bigG-14/laion2b_s39b_b160k"
+VIT_BIGG, VIT_B = "ViT-bigG-14/laion2b_s39b_b160k", "ViT-B-32/laion2b_s34b_b79k"
 
 Kind = Literal["CLIP", "CLIP for open_clip", "captioner", "diffusion", "judge", "for a folder"]
 Sure = Literal["seen", "told", "remembered"]
@@ -131,7 +131,7 @@ CLIPS = (
         "remembered",
         _COUNTED,
     ),
-    _clip("ViT-B-32/laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605_200_000, "remembered", _COUNTED),
+    _clip(VIT_B, "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605_200_000, "remembered", _COUNTED),
     _clip("ViT-B-16/laion2b_s34b_b88k", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", 598_500_000, "remembered", _COUNTED),
 )
 """In transformers' format, under the names that open_clip gives them. ViT-L-14-336/openai is none of these: its
