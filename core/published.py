@@ -57,8 +57,13 @@ class Published:
     lacks: tuple[str, ...] = ()
 
 
+_LAION = "laion/"
+
+
 def _clip(name: str, repo: str, size: int, sure: Sure, seen: str, revision: str = MAIN, use: str = "") -> Published:
     files = {CONFIG: 0, TRANSFORMERS_WEIGHTS: size}
+    if repo.startswith(_LAION):  # which open_clip itself names, so that it takes the file of its own there
+        files[OPEN_CLIP_WEIGHTS] = size
     return Published("CLIP", name, repo, files, sure, seen, revision, size, use=use)
 
 

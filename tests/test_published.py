@@ -161,3 +161,18 @@ def test_the_documentation_has_the_tables_sizes() -> None:
     for row in CAPTIONERS:
         size = "shown first" if row.bytes is None else f"{row.bytes / 1e9:.1f} GB"
         assert re.search(rf"^\| `{re.escape(row.name)}` \| .* \| {size} \|$", page, re.M), row.name
+
+
+def test_every_recommended_model_can_be_downloaded_by_the_name_in_the_list(
+    server: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from unrender.core.catalogue import recommended
+
+    for row in ALL:
+        server.repos.setdefault(row.repo, {}).update(dict.fromkeys(row.files, b"{}"))
+        if row.revision != "main":
+            server.branches[row.revision] = dict.fromkeys(row.files, b"{}")
+    cache = tmp_path / "cache"
+    for model in recommended(Hub(cache)):
+        assert main(["models", "download", model.name, "--yes", "--cache", str(cache)]) == 0, model.name
+    assert all(model.on_disk for model in recommended(Hub(cache)))
