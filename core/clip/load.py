@@ -16,6 +16,7 @@ from ..devices import pick_arithmetic, roomy
 from ..errors import MissingPackageError, ModelError, NotOnHubError
 from ..foreign import Stored, Unreadable, existing, few, first_line, library_reads, read_header, read_json, read_tensors
 from ..hub import Hub
+from ..hub.names import PROCESSOR_FILES
 from ..pretrained import WHOLE_AGAIN, check_config, check_texts, load_whole
 from ..progress import Progress
 from ..published import CONFIG, MAIN, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZER, TRANSFORMERS_WEIGHTS
@@ -221,6 +222,7 @@ class _Loader:
     ) -> Clip:
         """described: the file that the configuration comes from, where it is not open_clip's own."""
         quick_gelu = bool(config.pop("quick_gelu", False)) or quick_gelu
+        config = self._with_files_of_others(config, described)
         source = described or Path(self._name)
         with (
             _packages_for(self._name),
@@ -239,6 +241,20 @@ class _Loader:
         ):
             tokenizer = layouts.open_clip_tokenizer(architecture, config)
         return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self.placement)
+
+    def _with_files_of_others(self, config: dict[str, Any], described: Path | None) -> dict[str, Any]:
+        """The configuration with folders in the place of the repositories that its text side names: open_clip would
+        have transformers ask the hub for them, where nobody sees it, can stop it or hears why it failed."""
+        text = dict(config["text_cfg"])
+        if text.get("hf_model_name"):
+            text["hf_model_name"] = str(self._hub.fetch(text["hf_model_name"], [CONFIG], self._progress))
+        name = text.get("hf_tokenizer_name")
+        if name:
+            beside = described.parent if described and (described.parent / "tokenizer_config.json").is_file() else None
+            folder = beside or self._hub.fetch(name, (), self._progress, (CONFIG, *PROCESSOR_FILES))
+            check_texts(folder)
+            text["hf_tokenizer_name"] = str(folder)
+        return {**config, "text_cfg": text}
 
 
 def _read(path: Path) -> dict[str, Tensor]:

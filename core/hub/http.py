@@ -125,6 +125,9 @@ def _saved_token() -> str | None:
 def check(answer: Answer, asked_for: str) -> None:
     if answer.status >= 400:
         raise of_answer(answer.status, answer.headers, answer.url, asked_for, told_wait(answer.headers))
+    if answer.status == 200 and "html" in (answer.headers.get("Content-Type") or ""):
+        # no file that is ever taken is one; some mirrors tell no hash by which it would be found out
+        raise Unreachable("a page to be read answers there, as where one has to log in to a network", may_pass=True)
 
 
 def origin(url: str) -> tuple[str, str]:
