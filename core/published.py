@@ -291,8 +291,28 @@ ENCODER_ALONE = Published(
     "several programs' manifests; ComfyUI #5222 and ComfyUI-GGUF #69 say what it lacks",
     lacks=(PROJECTION_TENSORS[0],),
 )
+_TEMPLATES = "named by ComfyUI's own templates and examples; the size is remembered"
+FOR_WORKFLOWS = (
+    Published(
+        "for a folder",
+        "v1-5-pruned-emaonly-fp16.safetensors",
+        "Comfy-Org/stable-diffusion-v1-5-archive",
+        {"v1-5-pruned-emaonly-fp16.safetensors": 2_132_700_000},
+        "told",
+        _TEMPLATES,
+    ),
+    Published(
+        "for a folder",
+        "clip_vision_g.safetensors",
+        "comfyanonymous/clip_vision_g",
+        {"clip_vision_g.safetensors": 3_689_900_000},
+        "told",
+        _TEMPLATES,
+    ),
+)
+"""What the workflows that come along name for a download; `workflows/` has their addresses."""
 
-ALL = (*CLIPS, *CLIPS_FOR_OPEN_CLIP, *CAPTIONERS, *PIPELINES, TOKENIZER, DINO, ENCODER_ALONE)
+ALL = (*CLIPS, *CLIPS_FOR_OPEN_CLIP, *CAPTIONERS, *PIPELINES, TOKENIZER, DINO, ENCODER_ALONE, *FOR_WORKFLOWS)
 
 
 def in_transformers_format(name: str) -> Published | None:

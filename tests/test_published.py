@@ -156,6 +156,15 @@ def test_captioners_known_by_name_are_the_tables() -> None:
     assert list(KNOWN_CAPTIONERS.values()) == list(CAPTIONERS)
 
 
+def test_every_address_on_a_hub_that_is_shipped_is_in_the_table() -> None:
+    known = {f"{row.repo}/resolve/{row.revision}/{name}" for row in ALL for name in row.files}
+    address = re.compile(r"huggingface\.co/([\w.-]+/[\w.-]+/[\w./-]+)")
+    pages = [path for folder in ("workflows", "docs", "web", "locales") for path in (ROOT / folder).rglob("*.*")]
+    texts_of = [path.read_text("utf-8") for path in pages if path.suffix in (".json", ".md")]
+    named = {found for text in texts_of for found in address.findall(text)}
+    assert named and named <= known
+
+
 def test_the_documentation_has_the_tables_sizes() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     for row in CAPTIONERS:
