@@ -165,6 +165,14 @@ def test_every_address_on_a_hub_that_is_shipped_is_in_the_table() -> None:
     assert named and named <= known
 
 
+def test_the_documentation_names_repositories_of_the_table_alone() -> None:
+    owners = "|".join(sorted({re.escape(row.repo.partition("/")[0]) for row in ALL}))
+    named = re.compile(rf"(?<![\w./-])(?:{owners})/[\w.-]*\w")
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "web").rglob("*.md")]
+    found = {each for page in pages for each in named.findall(page.read_text("utf-8"))}
+    assert found and found <= {row.repo for row in ALL}
+
+
 def test_the_documentation_has_the_tables_sizes() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     for row in CAPTIONERS:
