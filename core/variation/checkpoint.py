@@ -28,7 +28,7 @@ from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, without_own_code
 from . import DEFAULT_CHECKPOINT, MICRO
 from .download import NOT_NEEDED, check_settings, fetch_pipeline, fetch_settings
-from .single_file import family_of_file
+from .single_file import family_of_file, noise_of_file
 
 _RENDERED = [family for family in FAMILIES.values() if family.pipeline]
 
@@ -160,9 +160,15 @@ def _quiet(diffusers: Any) -> Iterator[None]:
 
 def _from_file(diffusers: Any, path: Path, family: Family, settings: Path, options: Mapping[str, Any]) -> Any:
     made = getattr(diffusers, family.pipeline)
-    return made.from_single_file(
+    pipeline = made.from_single_file(
         str(path), config=str(settings), local_files_only=True, **_without_the_unneeded(made), **options
     )
+    noise, side = noise_of_file(path, family)
+    if noise:
+        pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, **noise)
+    if side:
+        pipeline.unet.register_to_config(sample_size=side)
+    return pipeline
 
 
 def diffusers_module() -> Any:
