@@ -50,7 +50,7 @@ class Generation:
 
     def drawn(self, width=768):
         params = SimpleNamespace(denoiser=SimpleNamespace(p=self, step=0, total_steps=4), total_sampling_steps=4)
-        params.text_cond = torch.zeros(1, 77, width)
+        params.sampling_step, params.text_cond = 0, torch.zeros(1, 77, width)
         steer(params)
         return float(params.text_cond[0, 5, 0])
 
