@@ -182,7 +182,7 @@ class Embeddings:
         projection = asked.chosen(family.projection)
         blend = Blend(text=asked.text, alpha=asked.alpha, anchor=asked.anchor or None)
         device, job = webui_host.device(), webui_host.GenerationJob(webui_host.interrupted)
-        webui_host.let_checkpoint_load()
+        webui_host.let_checkpoint_load(job)
         settings = Settings(clip=clip, captioner=None, device=str(device), cache=webui_host.model_folder())
         try:
             # Forge draws in inference mode, and models that are loaded in it could not be moved outside of it

@@ -123,7 +123,8 @@ def _files(service: Service, kept: Any, summary: Any, tab: Any) -> None:
             return [gr.update(), gr.update(), Report[None](sentence_for(error), FAULT).line]
         return [found, _told(found), Report[None]("Loaded.", DONE).line]
 
-    keep.click(write, inputs=[kept, name, asked], outputs=[line, chosen, keep, asked], queue=False, **event())
+    for asks in (keep.click, name.submit):
+        asks(write, inputs=[kept, name, asked], outputs=[line, chosen, keep, asked], queue=False, **event())
     name.change(lambda: [gr.update(value=_SAVE), ""], inputs=[], outputs=[keep, asked], queue=False, **event())
     take.click(read, inputs=[chosen], outputs=[kept, summary, line], queue=False, **event())
     tab.select(names, inputs=[], outputs=[chosen], queue=False, **event())
@@ -151,7 +152,7 @@ def _preview(service: Service, kept: Any) -> None:
     def said(found: Preview) -> str:
         return "Rendered." if found.nearest is None else f"The nearest phrases, as {found.nearest.model} sees them."
 
-    runner.connect(work, [kept, checkpoint], [image, nearest], shown, said)
+    runner.connect(work, [kept, checkpoint], [image, nearest], shown, said, enter=[checkpoint])
     never_saved(checkpoint)
 
 
