@@ -155,9 +155,7 @@ def named(device: torch.device) -> str:
 def roomy(device: torch.device) -> str:
     """The same with its memory, and what is free of it."""
     memory = memory_of(device)
-    return (
-        named(device) if memory is None else f"{named(device)}, where {size(memory[0])} of {size(memory[1])} are free"
-    )
+    return named(device) if memory is None else f"{named(device)}, where {size(memory[0])} of {size(memory[1])} are free"
 
 
 @dataclass(frozen=True)

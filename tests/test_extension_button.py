@@ -216,9 +216,7 @@ def field_fixture(chromium):
     def put(text):
         page.evaluate("text => window.unrender.put('img2img_prompt', text)", text)
 
-    yield SimpleNamespace(
-        page=page, words=words, put=put, undo=lambda: page.evaluate("unrender.undo('img2img_prompt')")
-    )
+    yield SimpleNamespace(page=page, words=words, put=put, undo=lambda: page.evaluate("unrender.undo('img2img_prompt')"))
     page.close()
 
 

@@ -1,4 +1,4 @@
-"""A generation's further checkpoints, and how pictures become embeddings: the section's advanced part, without a webui."""
+"""A generation's further checkpoints, and how pictures become embeddings there, without a webui."""
 
 from __future__ import annotations
 

@@ -171,9 +171,7 @@ def test_what_is_no_picture_is_refused_in_every_node_before_a_model_is_loaded(mo
         assert f"connected to {name.replace(' ', '_') if name in ('mask', 'gap pictures') else 'image'}" in told, name
 
 
-@pytest.mark.parametrize(
-    "kind", ["uint8", "a picture without a batch", "a video", "opaque", "channels first", "a list"]
-)
+@pytest.mark.parametrize("kind", ["uint8", "a picture without a batch", "a video", "opaque", "channels first", "a list"])
 def test_every_node_runs_on_it(models, server, kind):
     nodes = every_node(micro_setup())
     for name in ("Interrogate", "Analyze", "Match", "Locate"):
@@ -259,9 +257,7 @@ def test_what_was_seen_is_analysed_and_matched_as_the_picture_is(models, server,
 def test_what_another_clip_saw_is_refused(models, server):
     nodes = every_node(micro_setup())
     for name in ("Analyze", "Match"):
-        with pytest.raises(
-            ModelError, match=r"seen by another CLIP than micro.*768 numbers.*clip in Load Interrogator"
-        ):
+        with pytest.raises(ModelError, match=r"seen by another CLIP than micro.*768 numbers.*clip in Load Interrogator"):
             nodes[name](Output(torch.rand(1, 768)))
 
 
