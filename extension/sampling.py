@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Cancelled, UnrenderError
-from ..server.wording import sentence_for, status_of
+from ..server.wording import PAGE, WITHOUT_FIELD, sentence_for, status_of
 
 if TYPE_CHECKING:
     from .conditioning import Steering
+
+SECTION = replace(PAGE, elsewhere=tuple(name for name in WITHOUT_FIELD if name != "gap_pictures"))
+"""The page's words; the section has a field that the page has not."""
 
 Make = Callable[[], "Steering | None"]
 
@@ -25,7 +29,7 @@ class GenerationError(UnrenderError):
 
 def told(error: Exception) -> GenerationError:
     """An error in the terms of a page and of the API."""
-    return GenerationError(sentence_for(error), status_of(error))
+    return GenerationError(sentence_for(error, SECTION), status_of(error))
 
 
 @contextmanager
