@@ -78,7 +78,7 @@ class Toolbar:
         )
         stop = self._make_button(value="⏹️", elem_id="unrender_img2img_stop", tooltip="Unrender: stop", visible=False)
         undo = self._make_button(
-            value="↩️", elem_id="unrender_img2img_undo", tooltip="Unrender: put back the words that were in the field before"
+            value="↩️", elem_id="unrender_img2img_undo", tooltip="Unrender: put back the words that were there before"
         )
         undo.click(**undo_in(_PROMPT))
         status = gr.HTML(elem_id="unrender_img2img_status", visible=False)

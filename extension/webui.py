@@ -19,6 +19,7 @@ from ..server.models import Models
 from ..server.service import Service
 from ..server.wording import sentence_for
 from . import webui_host
+from .each_picture import InterrogateEach, Words
 from .generation import TITLE
 from .image_as_prompt import Embeddings, ImageAsPrompt, add_axes
 from .sampling import steer
@@ -32,9 +33,9 @@ _PROMPT_OF_TAB = {"txt2img": "txt2img", "img2img": "img2img", "inpaint": "img2im
 """The tabs that a prompt or a picture can be sent to, and in which one the prompt field is, if any."""
 
 
-def register() -> type[ImageAsPrompt]:
-    """Tells the webui what to call, and returns the script that it has to find in the module it loads. Nothing optional
-    is imported before a page is built."""
+def register() -> tuple[type[webui_host.Script], ...]:
+    """Tells the webui what to call, and returns the scripts that it has to find in the module it loads. Nothing
+    optional is imported before a page is built."""
     models = Models()
     host = _host(models)
     pages = _Pages(host)
@@ -47,7 +48,10 @@ def register() -> type[ImageAsPrompt]:
         app_started=partial(_add_api, host),
         script_unloaded=models.unload,
     )
-    return type("ImageAsPrompt", (ImageAsPrompt,), {"embeddings": Embeddings(models)})
+    return (
+        type("ImageAsPrompt", (ImageAsPrompt,), {"embeddings": Embeddings(models)}),
+        type("InterrogateEach", (InterrogateEach,), {"words": Words(models)}),
+    )
 
 
 class _Pages:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,28 @@ class GenerationJob(Job):
     @text.setter
     def text(self, text: str) -> None:
         shared.state.textinfo = text or None
+
+
+@contextmanager
+def in_generation() -> Iterator[tuple[Job, Callable[[int], AbstractContextManager[None]]]]:
+    """For work on behalf of the generation that goes on, whose turn it is: what reports of it in the generation's
+    progress bar and hears of Interrupt and Skip, and what makes room on the device. Raises Cancelled."""
+    import torch
+
+    place, job = device(), GenerationJob(interrupted)
+    let_checkpoint_load(job)
+    try:
+        # Forge draws in inference mode, and models that are loaded in it could not be moved outside of it
+        with torch.inference_mode(False), torch.no_grad():
+            yield job, lambda needed: room(place, needed)
+    finally:
+        job.text = ""
+
+
+def number_in_batch() -> str:
+    """Which picture it is now of those in img2img's Batch tab; empty elsewhere."""
+    found = re.fullmatch(r"(\d+) out of (\d+)", shared.state.job or "")
+    return f"Picture {found[1]} of {found[2]}" if found else ""
 
 
 # --- memory

@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,7 +104,8 @@ STOP = """
     sd_models.model_data.lock = threading.Lock()
     lock = {lock}
     lock.acquire()  # the webui draws, or a checkpoint loads
-    host = Host(Models(), Settings, Preferences, webui_host.turn, lambda _: nullcontext(), webui_host.interrupted_in_turn)
+    turn, interrupted = webui_host.turn, webui_host.interrupted_in_turn
+    host = Host(Models(), Settings, Preferences, turn, lambda _: nullcontext(), interrupted)
     service = Service(host, str, [], [])
 
     def work(job):
@@ -216,7 +216,9 @@ def field_fixture(chromium):
     def put(text):
         page.evaluate("text => window.unrender.put('img2img_prompt', text)", text)
 
-    yield SimpleNamespace(page=page, words=words, put=put, undo=lambda: page.evaluate("unrender.undo('img2img_prompt')"))
+    yield SimpleNamespace(
+        page=page, words=words, put=put, undo=lambda: page.evaluate("unrender.undo('img2img_prompt')")
+    )
     page.close()
 
 
