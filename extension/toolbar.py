@@ -1,4 +1,4 @@
-"""The button beside img2img's Interrogate, which puts the prompt of the current picture into the prompt field."""
+"""The button among img2img's small ones, which puts the prompt of the current picture into the prompt field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ..server.gradio_versions import event, uploaded
 from ..server.service import FAULT, WAIT, Report, Service, run
 from .prompt_field import put_into, undo_in
 
-_BESIDE = "deepbooru"
+_BESIDE = ("deepbooru", "img2img_restore_progress")
+"""The webui's own Interrogate; where it has none any more, as Forge Neo and Classic, the end of the row it was in."""
+
 _PROMPT = "img2img_prompt"
 _PICTURES = ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base")
 """The pictures of img2img's tabs, in the order of the tabs; the last tab is for batches."""
@@ -50,10 +52,14 @@ class Toolbar:
         self._prompt: Any = None
         self._pictures: dict[str, Any] = {}
         self._canvas = ""
+        self._connected = False
 
     def after_component(self, component: Any, elem_id: str | None = None, **_: Any) -> None:
-        """Called by the webui for each component it has made."""
-        if elem_id == _BESIDE and not self._parts:
+        """Called by the webui for each component it has made: also for those of the same ids that gradio 4 makes at
+        each update, long after the page was built, when nothing can be connected any more."""
+        if self._connected:
+            return
+        if elem_id in _BESIDE and not self._parts:
             self._parts = self._build()
         elif elem_id == _PROMPT:
             self._prompt = component
@@ -68,6 +74,7 @@ class Toolbar:
         else:
             return
         if self._parts and self._prompt is not None and len(self._pictures) == len(_PICTURES):
+            self._connected = True
             self._connect()
 
     def _build(self) -> list[Any]:

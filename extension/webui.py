@@ -143,7 +143,8 @@ def _add_settings() -> None:
     webui_host.add_setting("clip", "CLIP that judges", open_list, lambda: CLIPS, sd15)
     webui_host.add_setting("captioner", "Captioner", open_list, captioners, "writes the sentence a prompt begins with")
     webui_host.add_setting("vocabulary", "Vocabulary", open_list, lambda: vocabularies(webui_host.model_folder()))
-    webui_host.add_setting("mode", "Mode of the button in img2img", gr.Radio, lambda: MODES)
+    beside = "🔎 is the last of the small buttons beside img2img's prompt, after Interrogate where the webui has that"
+    webui_host.add_setting("mode", "Mode of the button in img2img", gr.Radio, lambda: MODES, beside)
     webui_host.add_setting(
         "insertion", "What the button does with the words in the prompt field", gr.Radio, lambda: INSERTIONS
     )

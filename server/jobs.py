@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
@@ -26,8 +26,11 @@ class Job(Progress):
     """The progress of one piece of work, as a line of text.
 
     interrupted: whether the host was told to stop; asked between steps of the work. outdated: whether what it works on
-    has been replaced meanwhile, where its result will be shown.
+    has been replaced meanwhile, where its result will be shown. agreed: the names of what may be downloaded for it; None
+    where nobody is asked.
     """
+
+    agreed: Collection[str] | None = None
 
     def __init__(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         self.text = ""
