@@ -61,11 +61,14 @@ class _Pages:
         self._host = host
         self._listeners: list[Callable[..., None]] = []
         self._prompts: set[str] = set()
+        self._styles: dict[str, Any] = {}
 
     def after_component(self, component: Any, **options: Any) -> None:
         elem_id = options.get("elem_id")
         if elem_id in ("txt2img_prompt", "img2img_prompt"):
             self._prompts.add(elem_id.partition("_")[0])
+        if elem_id in ("txt2img_styles", "img2img_styles"):
+            self._styles[elem_id] = component
         if not self._listeners:
             self._listeners.append(self._listener())
         self._listeners[0](component, **options)
@@ -92,12 +95,13 @@ class _Pages:
 
     def _build(self) -> None:
         from ..server.pages import build
+        from .styles import style_row
 
         known = webui_host.paste_parameters().paste_fields
         tabs = [
             tab for tab, prompt in _PROMPT_OF_TAB.items() if tab in known and (not prompt or prompt in self._prompts)
         ]
-        page = build(self._service(), tabs)
+        page = build(self._service(), tabs, lambda prompt: style_row(prompt, list(self._styles.values())))
         for tab in tabs:
             _connect_sending(page.send[tab], tab, page, _PROMPT_OF_TAB[tab])
 

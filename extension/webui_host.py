@@ -14,6 +14,7 @@ from typing import Any
 from modules import devices, paths, script_callbacks, scripts, shared
 from modules.call_queue import queue_lock
 
+from ..core.errors import SettingsError
 from ..server.choices import Preferences, known_mode
 from ..server.jobs import Job
 from ..server.waiting import held
@@ -213,6 +214,37 @@ def _send_checkpoint_away(device: Any, needed: int) -> Any:
         return None
     sd_models.send_model_to_cpu(checkpoint)
     return checkpoint
+
+
+# --- styles
+
+
+def style_names() -> list[str]:
+    return list(shared.prompt_styles.styles)
+
+
+def is_heading(name: str) -> bool:
+    """Whether it is a line that the list has above the styles of each file."""
+    known = shared.prompt_styles.styles.get(name)
+    return getattr(known, "path", None) == "do_not_save"
+
+
+def save_style(name: str, prompt: str) -> None:
+    """In the place of the one that has the name, if any. Raises SettingsError."""
+    from modules.styles import PromptStyle
+
+    known = shared.prompt_styles
+    known.reload()  # what was written into its files meanwhile stays
+    before = known.styles.get(name)
+    if before is None:
+        known.styles[name] = PromptStyle(name, prompt, "")
+    else:
+        known.styles[name] = before._replace(prompt=prompt, negative_prompt="")
+    try:
+        known.save_styles()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(f"The webui's styles cannot be written ({reason})", "see to its styles.csv") from error
 
 
 # --- generations

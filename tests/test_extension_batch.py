@@ -229,3 +229,84 @@ def test_a_picture_that_a_script_draws_often_is_looked_at_once(webui, photograph
     assert words.found(one, "best") == "words 4"
     monkeypatch.setattr(webui.shared.opts, "unrender_captioner", "none")
     assert words.found(one, "best") == "words 5"
+
+
+# --- the prompt as a style
+
+
+@pytest.fixture(name="styles")
+def styles_fixture(webui, monkeypatch):
+    from modules.styles import PromptStyle
+    from unrender.extension import styles
+
+    class Known:
+        """As the webuis' own: what is in the files, and what is not written yet."""
+
+        def __init__(self):
+            self.written = {"mine": PromptStyle("mine", "a cat", "blurry", "a.csv")}
+            self.heading = PromptStyle("--- A.CSV ---", None, None, "do_not_save")
+            self.reload()
+
+        def reload(self):
+            self.styles = {self.heading.name: self.heading, **self.written}
+
+        def save_styles(self):
+            self.written = {name: style for name, style in self.styles.items() if style.path != "do_not_save"}
+
+    known = Known()
+    monkeypatch.setattr(webui.shared, "prompt_styles", known, raising=False)
+    return SimpleNamespace(saved=styles.saved, known=known, style=PromptStyle)
+
+
+def test_a_prompt_is_saved_as_a_style_of_a_new_name(styles):
+    told, asked = styles.saved(" a boat \n", "  at  sea ", "")
+    assert (told.text, told.kind, asked) == ("Saved as the style at sea.", "done", "")
+    assert styles.known.written["at sea"] == styles.style("at sea", "a boat", "", None)
+    assert styles.known.written["mine"].prompt == "a cat"
+
+
+def test_a_used_name_is_asked_about_once(styles):
+    told, asked = styles.saved("a boat", "mine", "")
+    assert told.kind == "fault" and "mine already" in told.text and asked == "mine"
+    assert styles.known.written["mine"].prompt == "a cat"
+    told, asked = styles.saved("a boat", "mine", asked)
+    assert told.kind == "done" and asked == ""
+    assert styles.known.written["mine"] == styles.style("mine", "a boat", "", "a.csv")
+    told, asked = styles.saved("a cow", "mine", asked)
+    assert told.kind == "fault" and styles.known.written["mine"].prompt == "a boat"
+
+
+def test_who_was_asked_about_one_name_is_asked_about_another(styles):
+    styles.saved("a boat", "other", "")
+    _, asked = styles.saved("a boat", "mine", "")
+    told, asked = styles.saved("a cow", "other", asked)
+    assert told.kind == "fault" and asked == "other" and styles.known.written["other"].prompt == "a boat"
+
+
+def test_styles_that_were_written_meanwhile_stay(styles):
+    styles.known.written["of another program"] = styles.style("of another program", "x", "", "a.csv")
+    styles.saved("a boat", "new", "")
+    assert set(styles.known.written) == {"mine", "new", "of another program"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name", "said"),
+    [
+        ("", "new", "no prompt"),
+        ("a boat", " ", "no name"),
+        ("a boat", "# mine", "heading"),
+        ("a boat", "--- A.CSV ---", "heading"),
+    ],
+)
+def test_what_the_webui_would_not_read_again_is_refused(styles, prompt, name, said):
+    told, _ = styles.saved(prompt, name, "")
+    assert told.kind == "fault" and said in told.text and set(styles.known.written) == {"mine"}
+
+
+def test_a_file_that_cannot_be_written_is_told_of(styles, monkeypatch):
+    def fail():
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(styles.known, "save_styles", fail)
+    told, _ = styles.saved("a boat", "new", "")
+    assert told.kind == "fault" and "Permission denied" in told.text and "styles.csv" in told.text
