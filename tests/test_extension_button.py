@@ -23,7 +23,7 @@ from unrender.server.waiting import held
 
 ROOT = Path(__file__).parents[1]
 STANDIN = Path(__file__).parent / "webui_standin"
-FIELD = ROOT / "javascript" / "unrender_prompt_field.js"
+FIELD = ROOT / "javascript" / "unrender_button.js"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 FOUND = Interrogation("a boat", 0.3, "best", "", (), "micro", 1.0)
 
@@ -282,6 +282,18 @@ def test_words_reach_a_field_that_is_not_shown_and_no_other(field):
     field.page.evaluate("document.getElementById('img2img_prompt').style.display = ''")
     field.undo()
     assert field.words.input_value() == "before"
+
+
+def test_a_picture_is_another_one_once(field):
+    def is_other(held, name="img2img_image"):
+        return field.page.evaluate("([name, held]) => unrender.isOther(name, held)", [name, held])
+
+    assert not is_other(None) and not is_other("")
+    for each in ("data:a", {"image": "data:b", "mask": "data:m"}, {"path": "/c", "url": "x"}, None):
+        assert is_other(each) and not is_other(each)
+    assert is_other({"image": "data:b", "mask": None}) and not is_other({"image": "data:b", "mask": "data:n"})
+    assert not is_other("data:b"), "it is in the same field, not painted upon"
+    assert is_other("data:b", "inpaint_sketch")
 
 
 def test_words_wait_for_a_field_that_is_about_to_be_shown(field):
