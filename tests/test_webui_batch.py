@@ -27,7 +27,7 @@ def webui(tmp_path_factory):
     write_models(tmp_path_factory.mktemp("clips"))
     with serving() as hub, started(tmp_path_factory.mktemp("webui"), hub.url) as server:
         server.wait_for_checkpoint()
-        server.ask("/sdapi/v1/options", {"sd_model_checkpoint": "tiny15.safetensors"})
+        server.ask("/sdapi/v1/options", {"sd_model_checkpoint": "tiny15.safetensors", "samples_save": True})
         server.set_options(**MICRO)
         yield server
 
@@ -131,7 +131,7 @@ def small(browser) -> None:
 
 
 def wait_for(folder: Path, count: int) -> list[Path]:
-    end = time.monotonic() + 300
+    end = time.monotonic() + 120
     while len(found := sorted(folder.glob("*.png"))) < count and time.monotonic() < end:
         time.sleep(0.3)
     time.sleep(1)  # the last may not be written whole

@@ -79,6 +79,8 @@ def write_known15(webui: Path, backend: str) -> None:
     save_file(tensors, str(webui / "models" / "Stable-diffusion" / "tiny15.safetensors"))
 
 
+_LAST_NORMS = ("final_layer_norm.bias", "ln_final.bias")
+
 _UNET: Mapping[str, Any] = {
     **{"in_channels": 4, "out_channels": 4, "model_channels": 320, "context_dim": 768, "num_heads": 8},
     **{"num_res_blocks": [1, 1], "channel_mult": [1, 1], "use_spatial_transformer": True},
@@ -107,6 +109,20 @@ def _parts_of_ldm() -> tuple[Any, Any]:
     vae = {"double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128}
     vae |= {"ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0}
     return UNetModel(image_size=32, **_UNET), AutoencoderKL(embed_dim=4, ddconfig=vae)
+
+
+def give_a_mean(path: Path) -> None:
+    """Has the text encoders' states differ from zero on the whole, as all trained ones do: webuis divide by their mean
+    where words have weights, and random encoders now and then gave no numbers for a plain prompt."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(str(path))
+    flat = [name for name in tensors if name.endswith(_LAST_NORMS) and not tensors[name].any()]
+    if flat:
+        tensors |= {name: tensors[name] + 0.1 for name in flat}
+        beside = path.with_suffix(".part")
+        save_file(tensors, str(beside))
+        beside.replace(path)
 
 
 def write_clip(folder: Path, joint: int, tokenizer: Path) -> None:
@@ -157,6 +173,8 @@ def main() -> None:
         write_known15(webui, host.backend)
     if not host.backend and not (checkpoints / "wide-xl.safetensors").exists():
         write_wide_xl(webui)
+    for path in checkpoints.glob("*.safetensors"):
+        give_a_mean(path)
 
 
 if __name__ == "__main__":
