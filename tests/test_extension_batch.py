@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from unrender.core.engine import Engine
 from unrender.core.errors import Cancelled, ImageError
 from unrender.core.prompt_syntax import escape
 from unrender.core.settings import Settings
+from unrender.extension.sampling import GenerationError
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,8 @@ class Generation:
     """As the webuis' own in what a script sees and changes of it."""
 
     def __init__(self, picture, prompt="words typed", is_api=False, n_iter=2, **values):
-        self.init_images, self.prompt, self.negative_prompt = [picture], prompt, "blurry"
+        self.prompt: Any = prompt
+        self.init_images, self.negative_prompt = [picture], "blurry"
         self.styles, self.n_iter, self.is_api, self.do_not_save_grid = ", in oil", n_iter, is_api, False
         self.setup_conds = lambda: None
         self.__dict__.update(values)
@@ -74,6 +77,7 @@ def process_batch(shared, p, pictures, script, *args):
             found.images.extend(made.images)
             found.infotexts.extend(made.infotexts)
     shared.state.job = ""
+    assert found is not None, "it has no pictures"
     return found
 
 
@@ -177,13 +181,13 @@ def test_one_picture_that_fails_is_told_of_without_a_number(webui):
 def test_what_has_no_sense_is_refused_in_a_sentence(webui, args, said):
     made = process_images(Generation(picture(0)), script(webui, Told("a boat")), *args)
     assert made.images == [] and said in made.comments and "choose one of" in made.comments
-    with pytest.raises(Exception) as refused:
+    with pytest.raises(GenerationError) as refused:
         process_images(Generation(picture(0), is_api=True), script(webui, Told("a boat")), *args)
     assert refused.value.status_code == 422 and said in refused.value.detail
 
 
 def test_a_request_through_the_api_fails_with_the_sentence(webui):
-    with pytest.raises(Exception) as refused:
+    with pytest.raises(GenerationError) as refused:
         process_images(Generation(picture(0), is_api=True), script(webui, Told(ImageError("It is odd"))), "replace")
     assert (refused.value.status_code, refused.value.detail) == (422, "It is odd.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,9 +46,10 @@ def words(pictures) -> list[str]:
 
 
 def drawn(webui, picture, *args):
-    asked = {"init_images": [base64_png(picture)], "denoising_strength": 0.5}
-    scripts = {"alwayson_scripts": {TITLE: {"args": list(args)}}} if args else {}
-    return draw(webui, route="img2img", **asked, **scripts)
+    asked: dict[str, Any] = {"init_images": [base64_png(picture)], "denoising_strength": 0.5}
+    if args:
+        asked["alwayson_scripts"] = {TITLE: {"args": list(args)}}
+    return draw(webui, route="img2img", **asked)
 
 
 def prompt_of(infotext: str) -> str:
