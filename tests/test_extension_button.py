@@ -185,6 +185,19 @@ def test_a_line_of_what_is_over_may_go_with_its_picture():
     assert not made.jobs.outdate(key)
 
 
+@pytest.mark.parametrize("held", ["data:image/png;base64,bm8gcGljdHVyZQ==", "data:image/avif;base64,!", "data:,x"])
+def test_what_is_no_picture_is_said_to_be_none(held):
+    """Not that there is none."""
+    pytest.importorskip("gradio", reason="pip install gradio")
+    from unrender.extension.toolbar import Toolbar
+
+    bar = Toolbar(service(), lambda **_: None)
+    bar._pictures = {"img2img_image": None}
+    last = list(bar._found(0, held))[-1]
+    assert last.kind == "fault" and "There is no picture" not in last.text and "picture" in last.text.lower()
+    assert "There is no picture" in list(bar._found(0, ""))[-1].text
+
+
 # --- the words in the field
 
 PAGE = """

@@ -104,6 +104,26 @@ def test_webui_button_puts_the_prompt_into_the_field(browser, micro, files, expe
     )
 
 
+def test_webui_has_typed_words_back_and_no_old_line_beside_a_new_picture(browser, micro, files, expected):
+    browser.open_img2img()
+    browser.put("img2img_image", files[0])
+    browser.page.locator("#img2img_prompt textarea").press_sequentially("typed")
+    assert not browser.page.is_visible("#unrender_img2img_undo")
+    browser.press_start()
+    browser.wait_for_text("img2img_prompt", expected(files[0])["prompt"])
+    browser.page.click("#unrender_img2img_undo")
+    browser.wait_for_text("img2img_prompt", "typed")
+    assert not browser.page.is_visible("#unrender_img2img_undo")
+    browser.page.focus("#img2img_prompt textarea")
+    browser.page.keyboard.press("Control+z")
+    browser.wait_for_text("img2img_prompt", expected(files[0])["prompt"])
+    browser.page.keyboard.press("Control+z")
+    browser.wait_for_text("img2img_prompt", "typed")
+    assert browser.status("unrender_img2img_status").endswith("s with micro.")
+    browser.choose_tab("Inpaint", "mode_img2img")
+    browser.wait_for_no_status("unrender_img2img_status")
+
+
 def test_webui_button_continues_the_field_if_set_so(webui, browser, micro, files, expected):
     webui.set_options(insertion="append", mode="fast")
     browser.open_img2img()

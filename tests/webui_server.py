@@ -218,6 +218,10 @@ class Page:
         ends = "given => document.querySelector(given.selector)?.innerText.endsWith(given.ending)"
         self.page.wait_for_function(ends, arg=given)
 
+    def wait_for_no_status(self, elem_id: str) -> None:
+        gone = "selector => !(document.querySelector(selector)?.innerText || '').trim()"
+        self.page.wait_for_function(gone, arg=f"#{elem_id} p", timeout=10_000)
+
     def text(self, elem_id: str) -> str:
         return self.page.input_value(f"#{elem_id} textarea")
 
