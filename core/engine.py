@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -14,6 +13,7 @@ from .loading import EngineModels
 from .progress import SILENT, Progress
 from .results import Interrogation, PhraseGain
 from .settings import CaptionSettings, Mode, Settings
+from .turn import Turn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +63,7 @@ class Engine:
         self.settings = settings or Settings()
         self.progress = progress
         self._models = EngineModels(self.settings, progress, clip, load_clip, load_captioner, closed_forms)
-        self._lock = threading.RLock()
+        self._lock = Turn()
 
     def __enter__(self) -> Engine:
         return self

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..core.caption import Captioner
 from ..core.clip import Clip
 from ..core.clip.movable import MovableClip
-from ..core.devices import pick_arithmetic
+from ..core.devices import model_dtype, pick_arithmetic
 from ..core.embed.projection import ClosedForms
 from ..core.engine import Engine
 from ..core.hub import Hub
@@ -83,7 +83,7 @@ class NamedCaptioner:
     def captioner(self, progress: Progress, *beside: Any) -> Captioner:
         """On the device it computes on. beside: patchers of other models that have to be there too."""
         if self._loaded is None:
-            dtype = torch.float16 if host.compute_device().type == "cuda" else torch.float32
+            dtype = model_dtype(host.compute_device())
             captioner = _PlacedCaptioner.load(self.name, "cpu", dtype, hub(), progress)
             assert isinstance(captioner, _PlacedCaptioner)
             self._loaded = captioner, host.Resident(captioner.module)
