@@ -265,6 +265,13 @@ def test_what_another_clip_saw_is_refused(models, server):
             nodes[name](Output(torch.rand(1, 768)))
 
 
+@pytest.mark.parametrize("width", [8, 1024])
+def test_what_another_familys_vision_model_saw_is_not_embedded(models, server, width):
+    """Which would be a product of the wrong shapes."""
+    with pytest.raises(ModelError, match=r"does not belong to this CLIP.*ViT-L/14 .*Load CLIP Vision"):
+        every_node(micro_setup())["Embedding"](Output(torch.rand(1, width)))
+
+
 def test_the_clip_that_saw_is_used_where_no_other_is_chosen(models):
     from unrender.nodes.looks import setup_for
     from unrender.nodes.models import default_setup
