@@ -60,14 +60,15 @@ def run(options: argparse.Namespace) -> int:
     """Prints how many of each kind were found. Errors are raised."""
     quiet_libraries()
 
-    from ..core.curate import KINDS, curate
-    from ..core.engine import Engine
     from ..core.index import read_index
     from ..core.places import check_folder
     from .progress import terminal_progress
 
     check_folder(options.output, [_TABLE, _PAGE])
     settings = settings_of(read_index(options.index), options)
+    from ..core.curate import KINDS, curate  # and with it torch, which a refusal need not wait for
+    from ..core.engine import Engine
+
     with Engine(settings, progress=terminal_progress()) as engine:
         report = curate(engine, options.index)
     for reason in report.failures.values():

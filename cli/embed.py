@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,11 +109,8 @@ def _projections() -> str:
 def run(options: argparse.Namespace) -> int:
     """Embeds all pictures as one, mixes embeddings, or lists them. Errors are raised."""
     quiet_libraries()
-    from ..core.embed import PromptEmbedding
-    from ..core.embed.composing import mixed
-
     names = expand(options.images)
-    files = [PromptEmbedding.load(name) for name in names if name.casefold().endswith(_ENDING)]
+    files = _loaded(name for name in names if name.casefold().endswith(_ENDING))
     if options.list or (files and len(files) == len(names)):
         if len(files) < len(names):
             raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed", "leave the pictures out")
@@ -122,6 +119,8 @@ def run(options: argparse.Namespace) -> int:
                 write_line(f"{visible(name)}\t{each.description}")
             return 0
         _check_output(options)
+        from ..core.embed.composing import mixed
+
         made = mixed(files, options.weights, options.mix)
     else:
         made = _embedded(options, names, files)
@@ -129,6 +128,12 @@ def run(options: argparse.Namespace) -> int:
     if made.remark:
         complain(made.remark)
     return 0
+
+
+def _loaded(names: Iterable[str]) -> list[PromptEmbedding]:
+    from ..core import embed  # whose class comes with torch, which pictures do not need to be refused
+
+    return [embed.PromptEmbedding.load(name) for name in names]
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -147,18 +152,22 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     if options.family is None or options.output is None:
         raise SettingsError("A picture is embedded for a family of models, into a file", "give --for and -o")
     _check_output(options)
-    from ..core.embed.composing import without
-    from ..core.embed.embedder import Blend, checked_choice
+    from ..core.clip.naming import check_clip
     from ..core.embed.families import family_named
+
+    family = family_named(options.family)
+    options.clip = options.clip or family.clip
+    pictures = [_region(read_picture(name), options) for name in names]
+    check_clip(options.clip)
+
+    from ..core.embed.composing import without  # and with it torch
+    from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.ridge import RidgeFit
     from ..core.engine import Engine
     from .progress import terminal_progress
 
-    family = family_named(options.family)
-    options.clip = options.clip or family.clip
     blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, options.anchor)
     projection = checked_choice(family, options.projection)
-    pictures = [_region(read_picture(name), options) for name in names]
     if projection == "pinv" and (options.gap_pictures or options.prompts is not None):
         raise SettingsError("--gap-pictures and --prompts are for what learns", "choose --projection ridge or another")
     fit = None if options.prompts is None else RidgeFit(options.prompts)

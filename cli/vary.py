@@ -109,7 +109,13 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
 
     from ..core.clip.naming import check_clip
-    from ..core.embed.embedder import Blend, check_swaps, checked_choice
+
+    names, init = expand(options.images), None if options.init is None else read_picture(options.init)
+    pictures = [read_picture(name) for name in names]
+    if options.clip is not None:
+        check_clip(options.clip)
+
+    from ..core.embed.embedder import Blend, check_swaps, checked_choice  # and with it torch
     from ..core.embed.gap import check_variety
     from ..core.engine import Engine
     from ..core.hub import Hub
@@ -123,8 +129,6 @@ def run(options: argparse.Namespace) -> int:
 
     sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
     blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, swaps=dict(options.swap))
-    names, init = expand(options.images), None if options.init is None else read_picture(options.init)
-    pictures = [read_picture(name) for name in names]
     asked = Request(pictures, options.projection, blend, None, options.negative, sampling, options.count, init)
     names += [*expand(options.gap_pictures), *([] if options.init is None else [options.init])]
     places = _places(options.output, options.count, names)
@@ -132,8 +136,6 @@ def run(options: argparse.Namespace) -> int:
     check_swaps(blend.swaps, load_vocabulary(None))  # which has all categories that micro's has, too
     if varied:
         check_variety([image_key(picture) for picture in varied])
-    if options.clip is not None:
-        check_clip(options.clip)
     progress = terminal_progress(quiet=not sys.stderr.isatty())
     checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", Hub(options.cache), progress)
     projection = checked_choice(checkpoint.family, options.projection)

@@ -66,7 +66,7 @@ def transformers_attribute(name: str) -> Any:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keeps progress bars and warnings of transformers off the terminal, where it is in use; nothing imports it here."""
+    """Keeps progress bars and warnings of transformers off the terminal, where it is in use; it is not imported."""
     if "transformers" not in sys.modules:
         yield
         return

@@ -73,7 +73,9 @@ def known_models() -> list[KnownClip]:
     except (ImportError, RuntimeError, OSError):
         # a torchvision that does not fit its torch fails with RuntimeError
         return [_known(name, {}) for name in _TRANSFORMERS_REPOS]
-    return [_known(f"{model}/{tag}", settings) for model, tags in architectures.items() for tag, settings in tags.items()]
+    return [
+        _known(f"{model}/{tag}", settings) for model, tags in architectures.items() for tag, settings in tags.items()
+    ]
 
 
 def is_well_known(name: str) -> bool:
