@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
@@ -15,6 +15,7 @@ from . import (
     curate,
     demo,
     embed,
+    guessed,
     index,
     interrogate,
     interruption,
@@ -37,8 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit status: 0, 1 after a failure, 2 for bad usage, 130 after Ctrl-C."""
     streams.prepare()
     _keep_few_primitives()
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    parser, commands = _parser()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(guessed.with_command(given, commands))
     try:
         status = options.run(options)
         sys.stdout.flush()
@@ -72,18 +74,20 @@ def _stopped() -> int:
     return STOPPED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
+    """And the names of the commands."""
     parser = argparse.ArgumentParser(
         prog=streams.command_name(),
         description="Turns a picture back into the prompt that would have rendered it.",
-        epilog=f"`{streams.command_name()} COMMAND --help` explains a command.",
+        epilog=f"`{streams.command_name()} COMMAND --help` explains a command. A picture without a command is "
+        "interrogated, a folder goes to batch.",
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     describing = (interrogate, batch, analyze, match, locate, embed, vary, metadata)
     for command in (*describing, index, search, curate, models, verify, serve, ui, demo):
         command.add_parser(commands)
-    return parser
+    return parser, commands.choices
 
 
 if __name__ == "__main__":

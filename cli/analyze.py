@@ -14,7 +14,7 @@ from ..core.phrases import FURTHER_CATEGORIES
 from . import engine_options
 from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
-from .streams import quiet_libraries, write_json, write_line
+from .streams import quiet_libraries, tell_written, write_json, write_line
 from .tables import add_formulas_to, write_csv, write_heading, write_remark, write_rows
 
 if TYPE_CHECKING:
@@ -180,7 +180,8 @@ def _explain(
     """Files named after their pictures, numbered from `first` where there are several: these may be of one name."""
     for number, (name, picture) in enumerate(zip(names, pictures, strict=True), first or 1):
         label = _label(name, number, several=first is not None)
-        write_explanation(engine, picture, label, analysis, options.explain, options.dark)
+        files = write_explanation(engine, picture, label, analysis, options.explain, options.dark)
+        tell_written(options.explain, f"{len(files)} heat maps")
 
 
 def _label(name: str, number: int, several: bool) -> str:
@@ -215,5 +216,6 @@ def _plot(analysis: Analysis, pictures: list[Image], path: Path, dark: bool) -> 
     chart = draw_analysis(analysis, side_by_side(pictures), dark=dark, form=path.suffix[1:])
     try:
         write_whole(path, chart)
+        tell_written(path)
     except OSError as error:
         raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

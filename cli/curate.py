@@ -10,7 +10,7 @@ from ..core.errors import UnrenderError
 from ..core.printable import visible
 from . import engine_options
 from .search import settings_of
-from .streams import complain, quiet_libraries, write_line
+from .streams import complain, quiet_libraries, tell_written, write_line
 from .tables import add_formulas_to
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
     for reason in report.failures.values():
         complain(reason)
     page = _write(report, options.output, options.formulas)
+    tell_written(options.output, f"{_TABLE} and {_PAGE}")
     counts = ", ".join(_count(report, kind) for kind in KINDS)
     write_line(f"{visible(str(page))}\t{report.pictures} pictures: {counts}")
     for remark in report.remarks:
@@ -95,7 +96,7 @@ def _write(report: Report, folder: Path, formulas: bool) -> Path:
     page = folder / _PAGE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / _TABLE, csv_lines(report.rows(), formulas))
+        write_whole(folder / _TABLE, csv_lines(report.rows(folder), formulas))
         write_page(report, page)
     except OSError as error:
         raise UnrenderError(

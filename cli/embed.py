@@ -14,7 +14,7 @@ from ..core.errors import SettingsError
 from ..core.printable import visible
 from . import engine_options
 from .pictures import expand, is_picture_file, read_picture
-from .streams import complain, quiet_libraries, write_line
+from .streams import complain, quiet_libraries, tell_written, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -125,6 +125,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         made = _embedded(options, names, files)
     made.save(options.output)
+    tell_written(options.output)
     if made.remark:
         complain(made.remark)
     return 0

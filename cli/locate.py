@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import SettingsError
 from . import engine_options
 from .pictures import STANDARD_INPUT
-from .streams import complain, quiet_libraries, write_json, write_line
+from .streams import complain, quiet_libraries, tell_written, write_json, write_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -94,5 +94,6 @@ def _plot(image: Image.Image, found: list[Location], path: Path, dark: bool) -> 
     strip = draw_strip(image, [location.heat for location in found], dark=dark)
     try:
         save_picture(strip, path)
+        tell_written(path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

@@ -48,6 +48,11 @@ def complain(message: object) -> None:
     sys.stderr.flush()
 
 
+def tell_written(path: object, what: str = "") -> None:
+    """Says on standard error where something is, which standard output does not hold."""
+    complain(f"{what and what + ' '}written to {path}.")
+
+
 def write_line(line: str = "", kept: str = "\t") -> None:
     """Writes one line to standard output, where nothing in it steers the terminal. kept: see `visible`."""
     sys.stdout.write(visible(line, kept) + "\n")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
 from ..core.files import save_picture, write_whole
 from . import engine_options
-from .streams import complain, quiet_libraries, write_line
+from .streams import complain, quiet_libraries, tell_written, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -180,5 +180,6 @@ def _write(folder: Path, values: dict, sheet: Image | None) -> None:
         write_whole(folder / _REPORT, f"{json.dumps(values, indent=1)}\n".encode())
         if sheet is not None:
             save_picture(sheet, folder / _SHEET, optimize=True)
+        tell_written(folder, _REPORT if sheet is None else f"{_REPORT} and {_SHEET}")
     except OSError as error:
         raise UnrenderError(f"The report cannot be written to {folder} ({error.strerror})", "name another") from error

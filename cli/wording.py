@@ -33,6 +33,7 @@ WORDS = Words(
         "resume": "go on with --resume",
         "copy the model": "name a folder or file that holds a copy",
         "list models": "see what `unrender models` lists",
+        "describe a folder": "describe all of it with `unrender batch FOLDER`",
         "index the folder": "make one with `unrender index FOLDER`",
         "use the CPU": "give --device cpu",
     },

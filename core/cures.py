@@ -76,7 +76,7 @@ Control = Literal[
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
 
-Step = Literal["resume", "copy the model", "list models", "index the folder", "use the CPU"]
+Step = Literal["resume", "copy the model", "list models", "index the folder", "describe a folder", "use the CPU"]
 """What a person does at a door in one move."""
 
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -194,6 +194,7 @@ PYTHON = Words(
         "copy the model": "name a folder or file that holds a copy",
         "list models": "choose a model that `core.catalogue` lists",
         "index the folder": "index the folder first",
+        "describe a folder": "describe all of it with a `Batch`",
         "use the CPU": "use the device cpu",
     },
     give="give {what} as {control}",

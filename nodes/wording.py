@@ -30,6 +30,7 @@ WORDS = Words(
         "resume": "run the node again, which goes on with it",
         "copy the model": "put a copy into ComfyUI's models/unrender and choose it in Load Interrogator",
         "list models": "choose one that Load Interrogator lists",
+        "describe a folder": "describe all of it with Caption Folder",
         "index the folder": "index the folder first, with the command line",
         "use the CPU": "start ComfyUI with --cpu",
     },

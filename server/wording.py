@@ -31,6 +31,7 @@ _STEPS: dict[Step, str] = {
     "resume": "go on with the earlier run",
     "copy the model": "name a folder or file that holds a copy",
     "list models": "choose one of the list",
+    "describe a folder": "describe all of it with the command line's batch",
     "index the folder": "index the folder first, with the command line",
     "use the CPU": "start this program on the CPU",
 }

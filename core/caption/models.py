@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -78,7 +79,7 @@ class CaptionModel:
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
         try:
-            with quiet_transformers():
+            with quiet_transformers() if "transformers" in sys.modules else contextlib.nullcontext():
                 yield
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
