@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,7 +173,7 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     fit = None if options.prompts is None else RidgeFit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     unwanted = read_picture(options.minus) if options.minus and is_picture_file(options.minus) else None
-    progress = terminal_progress(quiet=not sys.stderr.isatty())
+    progress = terminal_progress()
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
         engine.check_embedding(len(pictures), family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -142,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
     check_swaps(blend.swaps, load_vocabulary(None))  # which has all categories that micro's has, too
     if varied:
         check_variety([image_key(picture) for picture in varied])
-    progress = terminal_progress(quiet=not sys.stderr.isatty())
+    progress = terminal_progress()
     checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", Hub(options.cache), progress)
     projection = checked_choice(checkpoint.family, options.projection)
     options.clip = options.clip or checkpoint.family.clip

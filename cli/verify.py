@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     shown, others = pictures[: options.count], pictures[options.count :]
     settings = replace(engine_options.clip_settings_from(options), captioner=options.captioner, phrases=options.phrases)
     _check(options, settings, shown)
-    progress, hub, fidelity = terminal_progress(quiet=not sys.stderr.isatty()), Hub(options.cache), None
+    progress, hub, fidelity = terminal_progress(), Hub(options.cache), None
     checkpoint = None
     if options.checkpoint is not None:
         checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", hub, progress)

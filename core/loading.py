@@ -227,9 +227,10 @@ class EngineModels:
 
         settings = self._settings
         check_clip(settings.clip)
-        from .clip import Clip  # and with it torch, which a refusal need not wait for
+        with progress.task(f"Loading the CLIP {settings.clip}"):
+            from .clip import Clip  # and with it torch, which a refusal need not wait for
 
-        return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
+            return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
 
     def _load_captioner(self) -> Captioner | None:
         if self._captioner is None:
@@ -240,7 +241,10 @@ class EngineModels:
         from .caption import Captioner
 
         name, device = self._settings.captioner, self._settings.device
-        return None if name is None else Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
+        if name is None:
+            return None
+        with progress.task(f"Loading the captioner {name}"):
+            return Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
 
     def _hub(self) -> Hub:
         from .hub import Hub
