@@ -30,6 +30,7 @@ from . import (
     vary,
     verify,
 )
+from .wording import words_for
 
 FAILED, BAD_USAGE, STOPPED = 1, 2, 130  # as other programs have it; argparse takes 2 as well
 
@@ -38,20 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit status: 0, 1 after a failure, 2 for bad usage, 130 after Ctrl-C."""
     streams.prepare()
     _keep_few_primitives()
-    parser, commands = _parser()
+    parser = _parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser.parse_args(guessed.with_command(given, commands))
+    options = parser.parse_args(guessed.with_command(given, _commands(parser)))
     try:
         status = options.run(options)
         sys.stdout.flush()
         return status
     except SettingsError as error:
-        streams.complain(error)
+        streams.complain(error, words_for(options.parser))
         return BAD_USAGE
     except UnrenderError as error:
         if isinstance(error, Cancelled) or interruption.is_behind(error):
             return _stopped()
-        streams.complain(error)
+        streams.complain(error, words_for(options.parser))
         return FAILED
     except KeyboardInterrupt:
         return _stopped()
@@ -74,8 +75,7 @@ def _stopped() -> int:
     return STOPPED
 
 
-def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
-    """And the names of the commands."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=streams.command_name(),
         description="Turns a picture back into the prompt that would have rendered it.",
@@ -87,7 +87,12 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
     describing = (interrogate, batch, analyze, match, locate, embed, vary, metadata)
     for command in (*describing, index, search, curate, models, verify, serve, ui, demo):
         command.add_parser(commands)
-    return parser, commands.choices
+    return parser
+
+
+def _commands(parser: argparse.ArgumentParser) -> Collection[str]:
+    """Their names."""
+    return next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
 
 
 if __name__ == "__main__":

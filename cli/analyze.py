@@ -16,6 +16,7 @@ from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
 from .streams import quiet_libraries, tell_written, write_json, write_line
 from .tables import add_formulas_to, write_csv, write_heading, write_remark, write_rows
+from .toys import tell_if_toy
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -114,6 +115,8 @@ def run(options: argparse.Namespace) -> int:
         if options.csv:
             analyses = _with_csv_names(analyses)
         for done, (label, pictures, analysis) in enumerate(analyses, 1):
+            if done == 1:
+                tell_if_toy("analyze", settings, *pictures)
             _show(label, analysis, options)
             if options.plot is not None:
                 _plot(analysis, pictures, _chart_file(names, options, done), options.dark)

@@ -33,6 +33,7 @@ from ..core.settings import MODES
 from . import engine_options
 from .streams import complain, quiet_libraries, write_line
 from .tables import add_formulas_to
+from .toys import tell_if_toy
 
 _MOST_BELOW = 100_000
 _EPILOG = """\
@@ -161,7 +162,9 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
 
     shard = options.shard or Shard()
     sink = sink_of(shard=shard)
-    with Engine(engine_options.settings_from(options), progress=terminal_progress()) as engine:
+    settings = engine_options.settings_from(options)
+    tell_if_toy("batch", settings)
+    with Engine(settings, progress=terminal_progress()) as engine:
         batch = Batch(
             engine,
             source,

@@ -11,6 +11,7 @@ from ..core.errors import SettingsError
 from . import engine_options
 from .pictures import STANDARD_INPUT
 from .streams import complain, quiet_libraries, tell_written, write_json, write_line
+from .toys import tell_if_toy
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     image = open_image(
         sys.stdin.buffer.read() if piped else options.image, name="standard input" if piped else options.image
     )
+    tell_if_toy("locate", settings, image)
     progress = terminal_progress(quiet=options.json)
     with Engine(settings, progress=progress) as engine, progress.task(f"Looking at {options.image}"):
         found = [engine.locate(image, phrase) for phrase in options.phrases]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from ..core.cures import CONTROLS, Control, Words
 
 WITHOUT_INPUT: tuple[Control, ...] = (
@@ -37,5 +35,5 @@ WORDS = Words(
     give="give {what} as {control}",
     choose="choose {values} as {control}",
     leave_out="leave {control} empty",
-    install=f'run `"{sys.executable}" -m {{command}}` and restart ComfyUI',
+    install="run `{command}` and restart ComfyUI",
 )
