@@ -114,7 +114,7 @@ def test_findings_in_a_folder_are_found_from_their_table(place, capsys):
     Image.open("photos/a.png").save("photos/copy.png")
     assert main(["index", "photos", "--clip", "micro", "--device", "cpu"]) == 0
     assert main(["curate", "photos", "-o", "report", "--device", "cpu"]) == 0
-    out, err = capsys.readouterr()
+    err = capsys.readouterr().err
     assert "curation.csv" in err and "report" in err
     with (place / "report" / "curation.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "duplicate"]
