@@ -14,6 +14,7 @@ from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.settings import Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
+from .waiting import held
 
 if TYPE_CHECKING:
     import torch
@@ -94,7 +95,7 @@ class Models:
     ) -> Iterator[tuple[Engine, Callable[[], _Placed]]]:
         """As `engine`, and what puts the models in place."""
         device = _checked(settings, captions)
-        with self._lock:
+        with held(self._lock, progress.check):
             try:
                 with ExitStack() as room:
 
@@ -163,15 +164,21 @@ class Models:
         return self._captioner[1]
 
 
-def _checked(settings: Settings, captions: bool) -> torch.device:
-    """The device, where neither that nor a model's name is known to be wrong. Raises SettingsError, ModelError."""
+def check_names(settings: Settings, captions: bool) -> None:
+    """Whether a model's name is known to be wrong. Raises ModelError."""
     from ..core.caption.captioner import check_captioner
     from ..core.clip.naming import check_clip
-    from ..core.devices import pick_device
 
     check_clip(settings.clip)
     if captions and settings.captioner is not None:
         check_captioner(settings.captioner)
+
+
+def _checked(settings: Settings, captions: bool) -> torch.device:
+    """The device, where neither that nor a model's name is known to be wrong. Raises SettingsError, ModelError."""
+    from ..core.devices import pick_device
+
+    check_names(settings, captions)
     return pick_device(settings.device)
 
 

@@ -23,7 +23,8 @@ LAYERS = (
     ("models", "core.caption core.clip core.hub core.images core.phrases core.pretrained"),
     (
         "values",
-        "core.cells core.choices core.cures core.devices core.errors core.files core.foreign core.installing "
+        "core.cells core.choices core.cures core.devices core.errors core.file_names core.files core.foreign "
+        "core.installing "
         "core.micro core.places core.presets core.printable core.progress core.prompt_syntax core.results "
         "core.settings core.texts core.transformers_access",
     ),

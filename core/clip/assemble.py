@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..devices import Arithmetic, is_out_of_memory, pick_arithmetic, pick_device
+from ..devices import Arithmetic, pick_arithmetic, pick_device
 from ..errors import ModelError
 from ..foreign import first_line, library_reads
+from ..shortage import is_out_of_memory
 from . import weights as tower_weights
 from .model import Clip, VisionTower
 from .patches import open_clip_patches, transformers_patches
@@ -93,7 +94,9 @@ def _assembled(
 ) -> Clip:
     if placement.moves:
         vision.module.to(placement.device, placement.arithmetic.vision)
-    return Clip(name, vision, preprocess, text, _logit_scale(model), placement.device, placement.arithmetic.vision)
+    arithmetic = placement.arithmetic
+    scale = _logit_scale(model)
+    return Clip(name, vision, preprocess, text, scale, placement.device, arithmetic.vision, arithmetic.widens)
 
 
 def _text_side(

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cures import Give, Install
-from ..devices import pick_arithmetic
+from ..cures import Give, Install, Take
+from ..devices import pick_arithmetic, roomy
 from ..errors import MissingPackageError, ModelError, NotOnHubError
 from ..foreign import Stored, Unreadable, existing, few, first_line, library_reads, read_header, read_json, read_tensors
 from ..hub import Hub
 from ..hub.names import CONFIG
 from ..pretrained import WHOLE_AGAIN, check_config, check_texts, load_whole
 from ..progress import Progress
+from ..shortage import SMALLER_CLIP, within_memory
 from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute, without_own_code
 from . import assemble, layouts
 from .assemble import Placement
@@ -36,6 +37,11 @@ _VISION_KEYS = ("visual.", "vision_model.", "visual_projection.")
 def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     """See `Clip.load`. A path that exists wins over a known name, a known name over a hub id."""
     check_clip(name)
+    with within_memory(f"{name} does not fit on {roomy(device)}", *SMALLER_CLIP, Take("use the CPU")):
+        return _loaded(name, device, precision, hub, progress)
+
+
+def _loaded(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     loader = _Loader(name, Placement(device, pick_arithmetic(precision, device), moves=True), hub or Hub(), progress)
     if name == "micro":
         return _micro(loader.placement)

@@ -10,6 +10,7 @@ from ..cures import Give
 from ..errors import ModelError
 from ..foreign import Unreadable, read_json
 from ..hub import Hub
+from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
 
 INDEX = "model_index.json"
@@ -30,8 +31,7 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
     """
     folder = hub.fetch(repo, [INDEX], progress, instead=_INSTEAD)
     parts = _parts(repo, folder)
-    here = [each.relative_to(folder).as_posix() for part in parts for each in (folder / part).glob("*")]
-    files = _chosen(here, parts, half)
+    files = _chosen(_names_in(folder, parts), parts, half)
     if not _has_weights(files, parts):
         files = _chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)
         if not _has_weights(files, parts):
@@ -42,12 +42,31 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
     return folder, "fp16" if any(".fp16." in name for name in files) else None
 
 
+def missing_pipeline(hub: Hub, repo: str, half: bool) -> dict[str, int]:
+    """Name and bytes of what `fetch_pipeline` would download now; for showing the size first. Raises ModelError."""
+    folder = hub.fetch(repo, [INDEX], instead=_INSTEAD)
+    parts = _parts(repo, folder)
+    if _has_weights(_chosen(_names_in(folder, parts), parts, half), parts):
+        return {}
+    return hub.missing_files(repo, [INDEX, *_chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)])
+
+
 def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
     """A local folder with a repository's pipeline, all but its weights. Raises ModelError or Cancelled."""
     parts = _parts(repo, hub.fetch(repo, [INDEX], progress, instead=_INSTEAD))
     files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), 'config.json')}" for part in parts]
     words = [f"{part}/{name}" for part in parts if part.startswith("tokenizer") for name in _WORDS]
     return hub.fetch(repo, [INDEX, *files], progress, words, instead=_INSTEAD)
+
+
+def check_settings(name: str, folder: Path) -> None:
+    """Of a pipeline's parts: what the libraries would ask a hub for, where they cannot read it. Raises ModelError."""
+    for part in ("", *_parts(name, folder)):
+        for path in sorted((folder / part).glob("*.json")):
+            try:
+                read_json(path)
+            except Unreadable as error:
+                raise ModelError(f"{path} cannot be read ({error})", WHOLE_AGAIN) from error
 
 
 def _parts(repo: str, folder: Path) -> dict[str, bool]:
@@ -75,6 +94,10 @@ def _chosen(names: Iterable[str], parts: Mapping[str, bool], half: bool) -> list
         if weights:
             chosen.append(weights.get(half) or next(iter(weights.values())))
     return chosen
+
+
+def _names_in(folder: Path, parts: Iterable[str]) -> list[str]:
+    return [each.relative_to(folder).as_posix() for part in parts for each in (folder / part).glob("*")]
 
 
 def _has_weights(files: Iterable[str], parts: Mapping[str, bool]) -> bool:
