@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ..core.cures import Install
 from ..core.errors import MissingPackageError
 from ..core.settings import Settings
 from . import engine_options, interruption, network
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..server.gate import App
 
 _SECONDS_TO_ANSWER = 3
+_PACKAGES = ("fastapi", "uvicorn")
 """For what is asked when the server is stopped."""
 
 _EPILOG = f"""\
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         server = _server(settings, address)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]
-        raise MissingPackageError(f"Serving needs {name}", 'run `pip install ".[serve]"` in this folder') from error
+        raise MissingPackageError(f"Serving needs {name}", Install(_PACKAGES)) from error
     complain(f"http://{address.host}:{address.port}/docs describes the routes; Ctrl-C stops.")
     server.run()
     return 0 if server.started else 1

@@ -24,8 +24,8 @@ LAYERS = (
     (
         "values",
         "core.cells core.choices core.cures core.devices core.errors core.file_names core.files core.foreign "
-        "core.micro core.places core.presets core.printable core.progress core.prompt_syntax core.published "
-        "core.results core.settings core.texts core.transformers_access",
+        "core.installing core.micro core.places core.presets core.printable core.progress core.prompt_syntax "
+        "core.published core.results core.settings core.texts core.transformers_access",
     ),
 )
 """From top to bottom. A room imports from its own layer, the doors excepted, and from those below."""
