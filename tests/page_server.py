@@ -91,10 +91,14 @@ class Browser:
         self.page.wait_for_selector("#unrender_start", timeout=60_000)
         self.choose_tab(tab)
 
-    def choose_tab(self, name: str) -> None:
-        """In gradio 3 a tab is a button of that class; newer ones have a hidden copy of each."""
-        tabs = self.page.locator(f"button[role=tab]:text-is('{name}'), .tab-nav > button:text-is('{name}')")
-        tabs.first.click()
+    def choose_tab(self, name: str, within: str = "body") -> None:
+        """In gradio 3 a tab is a button of that class; newer ones have a hidden copy of each, and on a narrow screen
+        some of them in a menu."""
+        tabs = f"{within} button[role=tab]:text-is('{name}'):visible, {within} .tab-nav > button:text-is('{name}')"
+        if self.page.locator(tabs).count() == 0:
+            self.page.locator(f"{within} .overflow-menu > button:visible").first.click()
+            tabs = f"{within} .overflow-dropdown button:has-text('{name}'):visible"
+        self.page.locator(tabs).first.click()
 
     def put(self, elem_id: str, file: Path, shown: bool = True) -> None:
         self.page.set_input_files(f"#{elem_id} input[type=file]", str(file))
