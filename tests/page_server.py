@@ -142,3 +142,8 @@ class Browser:
         given = {"selector": f"#{elem_id}", "text": text}
         has = "given => document.querySelector(given.selector)?.innerText.includes(given.text)"
         self.page.wait_for_function(has, arg=given)
+
+    def wait_for_value(self, elem_id: str, value: str) -> None:
+        given = {"selector": f"#{elem_id} textarea, #{elem_id} input", "value": value}
+        has = "given => document.querySelector(given.selector)?.value === given.value"
+        self.page.wait_for_function(has, arg=given)

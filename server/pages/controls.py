@@ -24,7 +24,7 @@ def picture_input(elem_id: str, decoded: bool = False) -> Any:
 def example_button(elem_id: str, picture: Any) -> Any:
     """For who has no picture at hand."""
     button = gr.Button("Example picture", elem_id=elem_id)
-    button.click(example, inputs=[], outputs=[picture], queue=False, **event())
+    button.click(lambda: example(), inputs=[], outputs=[picture], queue=False, **event())  # gradio 4 reads its hints
     return button
 
 
