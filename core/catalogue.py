@@ -87,6 +87,7 @@ def find(name: str, models: Iterable[Named]) -> Named | None:
 def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
     """What a download of a name among the models, or of a repository (owner/name), takes. Raises ModelError."""
     from .clip.names import OPEN_CLIP_WEIGHTS, find_known
+    from .clip.open_clip_names import open_clip_works
 
     known = find(name, models)
     if known is None and not _may_be_a_repo(name, models):
@@ -99,7 +100,9 @@ def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
     repo = known.repos[0] if known else name
     clip = find_known(name)
     if clip is not None and clip.repo == repo and clip.file:
-        return Wanted(repo, (clip.file,))
+        if not clip.transformers_repo or open_clip_works():
+            return Wanted(repo, (clip.file,))
+        repo = clip.transformers_repo
     if known is None and hub.find_model(repo) is None:
         files = hub.list_files(repo)
         if OPEN_CLIP_WEIGHTS in files and not any(file.startswith("model.safetensors") for file in files):

@@ -15,6 +15,7 @@ from typing import Any
 from .cures import Cure
 from .errors import ModelError, UnrenderError
 from .printable import printable
+from .shortage import is_out_of_memory
 
 LARGEST_JSON = 64 * 2**20
 _MOST_OPENINGS = 2_000_000
@@ -243,7 +244,7 @@ def library_reads(problem: str, *cures: Cure) -> Iterator[None]:
     except (UnrenderError, MemoryError, ImportError):
         raise
     except Exception as error:  # the tokenizers library raises just that, and pydantic-like ones their own
-        if type(error).__name__ == "OutOfMemoryError":  # a device's, of torch, which is not imported here
+        if is_out_of_memory(error):
             raise
         raise ModelError(f"{problem} ({first_line(error)})", *cures) from error
 

@@ -202,10 +202,12 @@ class EngineModels:
             return [""] * sum(1 for _ in pictures)
         device, budget = pick_device(self._settings.device), self._settings.memory
         held = 0 if self.loaded_clip is None else self.loaded_clip.nbytes
-        if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):
-            captioner.to(device)
-        texts = captioner.caption(pictures, self._settings.captioning)
-        captioner.to("cpu")
+        try:
+            if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):
+                captioner.to(device)
+            texts = captioner.caption(pictures, self._settings.captioning)
+        finally:
+            captioner.to("cpu")
         if device.type == "cpu" and budget is not None:
             self._captioner = None
         return texts

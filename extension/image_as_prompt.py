@@ -140,8 +140,8 @@ class Embeddings:
 
         from .text_encoders import text_sides
 
-        webui_host.let_checkpoint_load()
         device, job = webui_host.device(), webui_host.GenerationJob(webui_host.interrupted)
+        webui_host.let_checkpoint_load(job)
         settings = Settings(clip=clip, captioner=None, device=str(device), cache=webui_host.model_folder())
         try:
             # Forge draws in inference mode, and models that are loaded in it could not be moved outside of it

@@ -15,6 +15,7 @@ from modules.call_queue import queue_lock
 
 from ..server.choices import Preferences, known_mode
 from ..server.jobs import Job
+from ..server.waiting import held
 
 _SECTION = ("unrender", "Unrender")
 _OWN_JOB = "unrender"
@@ -108,8 +109,8 @@ def interrupted_in_turn() -> bool:
 def turn(job: Job) -> Iterator[None]:
     """The webui does one thing at a time, and while this one lasts Interrupt and Skip are meant for it."""
     job.text = "Waiting for the webui to finish what it does"
-    with queue_lock:
-        let_checkpoint_load()
+    with held(queue_lock, job.check):
+        let_checkpoint_load(job)
         job.text = ""
         shared.state.begin(_OWN_JOB)
         try:
@@ -120,13 +121,13 @@ def turn(job: Job) -> Iterator[None]:
             shared.state.interrupted = shared.state.skipped = False
 
 
-def let_checkpoint_load() -> None:
-    """While one loads, the webui has parts of transformers replaced."""
+def let_checkpoint_load(job: Job) -> None:
+    """While one loads, the webui has parts of transformers replaced. Raises Cancelled."""
     from modules import sd_models
 
     lock = getattr(getattr(sd_models, "model_data", None), "lock", None)
     if lock is not None:
-        with lock:
+        with held(lock, job.check):
             return
 
 

@@ -173,12 +173,12 @@ def picture_of(value: Any) -> Any:
         return next((value[name] for name in ("image", "background", "composite") if value.get(name) is not None), None)
     if not isinstance(value, str):
         return value
-    if not value.startswith("data:image/"):
+    if not value.startswith("data:"):
         return None
     try:
         return io.BytesIO(bytes_of(value))
     except ImageError:
-        return None
+        return io.BytesIO(b"")  # which the engine refuses in a sentence: there is something, and it is no picture
 
 
 def file_of(picture: Any) -> Any:

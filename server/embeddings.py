@@ -100,6 +100,13 @@ def save(host: Host, kept: Kept | None, name: str) -> Path:
     return save_as(kept.embedding, _cache_of(host) / FOLDER, name)
 
 
+def is_taken(host: Host, name: str) -> bool:
+    """Whether one of that name is saved. Raises EmbeddingError for what is no name."""
+    from ..core.embed.folder import FOLDER, path_for
+
+    return path_for(_cache_of(host) / FOLDER, name).exists()
+
+
 def load(host: Host, name: str) -> Kept:
     """Raises EmbeddingError."""
     from ..core.embed import PromptEmbedding

@@ -30,7 +30,7 @@ def image_input(decoded: bool = True, **options: Any) -> Any:
     picture = gr.Image(type="pil", **source, **_buttons(), **options)
 
     def preprocess(payload: Any) -> Any:
-        data = _uploaded(picture, payload)
+        data = uploaded(picture, payload)
         if not decoded or data is None:
             return data
         try:
@@ -44,9 +44,9 @@ def image_input(decoded: bool = True, **options: Any) -> Any:
     return picture
 
 
-def _uploaded(picture: Any, payload: Any) -> Any:
+def uploaded(picture: Any, payload: Any) -> Any:
     """What a browser sent as a picture. Where it names a file, that is one it has uploaded before, whatever gradio
-    makes of the name: some versions read any."""
+    makes of the name: some versions read any. picture: the component."""
     url, path = getattr(payload, "url", None), getattr(payload, "path", None)
     if isinstance(url, str) and url.startswith("data:"):
         payload, path = url, None

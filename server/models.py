@@ -14,6 +14,7 @@ from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.settings import Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
+from .waiting import held
 
 if TYPE_CHECKING:
     import torch
@@ -94,7 +95,7 @@ class Models:
     ) -> Iterator[tuple[Engine, Callable[[], _Placed]]]:
         """As `engine`, and what puts the models in place."""
         device = _checked(settings, captions)
-        with self._lock:
+        with held(self._lock, progress.check):
             try:
                 with ExitStack() as room:
 

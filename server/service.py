@@ -20,6 +20,7 @@ from .work import interrogation
 T = TypeVar("T")
 
 WAIT, DONE, FAULT, ASK = "wait", "done", "fault", "ask"
+_OF_BEFORE = "Of the picture before: "
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def follow(
         yield Report("Starting …", WAIT, key)
         try:
             found = yield from _relayed(reports(job, work), key)
-            yield Report(said(found), DONE, found=found)
+            yield Report(f"{_OF_BEFORE if job.outdated else ''}{said(found)}", DONE, found=found)
         except Cancelled as error:
             yield Report(str(error), DONE)
         except DownloadFirst as first:

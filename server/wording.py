@@ -7,6 +7,7 @@ import sys
 
 from ..core.cures import CONTROLS, Control, Step, Words
 from ..core.errors import Cancelled, UnrenderError
+from ..core.shortage import is_out_of_memory, is_told_of_memory
 from .private import without_places
 
 _logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def sentence_for(error: Exception, words: Words = PAGE) -> str:
             f"{name} cannot be imported ({_one_line(error)}); install it again with "
             f'"{sys.executable}" -m pip install {name}, then restart.'
         )
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "The memory is used up; choose smaller models, or unload the checkpoint first."
     _logger.error("Unrender failed in a way nobody foresaw.", exc_info=error)
     return f"This failed in a way nobody foresaw ({type(error).__name__}: {_one_line(error)}); the console says where."
@@ -91,7 +92,7 @@ def sentence_for(error: Exception, words: Words = PAGE) -> str:
 def sentence_for_strangers(error: Exception) -> str:
     """As `sentence_for`, in the API's words; without paths of this machine, and of what nobody foresaw the kind alone:
     the log has the rest."""
-    if isinstance(error, UnrenderError) or _is_out_of_memory(error):
+    if isinstance(error, UnrenderError) or is_out_of_memory(error):
         return without_places(sentence_for(error, API))
     _logger.error("Unrender failed in a way nobody foresaw.", exc_info=error)
     return f"This failed in a way nobody foresaw ({type(error).__name__}); the console of this program says where."
@@ -99,15 +100,9 @@ def sentence_for_strangers(error: Exception) -> str:
 
 def status_of(error: Exception) -> int:
     """The HTTP status that tells of an error: the request's fault, short memory or a stop, or this program's fault."""
-    if isinstance(error, Cancelled) or _is_out_of_memory(error) or _is_out_of_memory(error.__cause__):
+    if isinstance(error, Cancelled) or is_told_of_memory(error):
         return 503
     return 422 if isinstance(error, UnrenderError) else 500
-
-
-def _is_out_of_memory(error: BaseException | None) -> bool:
-    from ..core.devices import is_out_of_memory
-
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_out_of_memory(error))
 
 
 def _one_line(error: Exception) -> str:

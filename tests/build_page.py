@@ -44,6 +44,12 @@ def build() -> dict[str, Any]:
             bar.after_component(gr.Image(elem_id=name), elem_id=name)
         accordion("txt2img", lambda: ["cat.safetensors"], lambda _, choices, elem_id: gr.Button(elem_id=elem_id))
         pages.build(made, ["txt2img", "img2img"])
+    return described(blocks)
+
+
+def described(blocks: Any) -> dict[str, Any]:
+    import gradio as gr
+
     config = blocks.get_config_file()
     ids = {block["id"]: block["props"].get("elem_id") or block["type"] for block in config["components"]}
     events = [
@@ -62,10 +68,20 @@ def build() -> dict[str, Any]:
     return {
         "gradio": gr.__version__,
         "elements": sorted(ids.values()),
+        "rows": _rows(config["layout"], ids),
         "events": events,
         "values": values,
         "heavy": heavy,
     }
+
+
+def _rows(layout: dict[str, Any], ids: dict[int, str]) -> dict[str, list[str]]:
+    """What each block with an id of its own holds."""
+    children = layout.get("children") or []
+    own = {ids[layout["id"]]: [ids[child["id"]] for child in children]} if layout.get("id") in ids and children else {}
+    for child in children:
+        own |= _rows(child, ids)
+    return own
 
 
 if __name__ == "__main__":

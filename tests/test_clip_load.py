@@ -157,7 +157,7 @@ def test_an_open_clip_name_downloads_safetensors_and_builds_the_model(monkeypatc
 def test_the_same_name_loads_through_transformers_without_open_clip(
     monkeypatch, transformers_folder, reference, photographs
 ):
-    monkeypatch.setattr(load, "_open_clip_works", lambda: False)
+    monkeypatch.setattr(load, "open_clip_works", lambda: False)
     hub = FakeHub()
     hub.repos["openai/clip-vit-large-patch14"] = transformers_folder
     assert_same_model(Clip.load("ViT-L-14/openai", "cpu", hub=hub), reference, photographs[0])
@@ -176,7 +176,7 @@ def test_a_name_without_open_clips_file_loads_from_transformers_repository(trans
 
 
 def test_a_name_only_open_clip_can_build_says_so_without_it(monkeypatch):
-    monkeypatch.setattr(load, "_open_clip_works", lambda: False)
+    monkeypatch.setattr(load, "open_clip_works", lambda: False)
     name = next(known.name for known in known_models() if known.file and not known.transformers_repo)
     with pytest.raises((ModelError, MissingPackageError), match="pip install open_clip_torch"):
         Clip.load(name, "cpu", hub=FakeHub())

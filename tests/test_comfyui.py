@@ -293,7 +293,7 @@ def test_comfyui_offers_the_workflows_and_what_belongs_to_the_nodes(comfyui):
     templates = comfyui.get("/workflow_templates")[FOLDER_NAME]
     assert sorted(templates) == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
     assert b"registerExtension" in comfyui.get("/extensions/unrender/unrender.js")
-    assert comfyui.get("/extensions/unrender/docs/UnrenderInterrogate.md").startswith(b"# Interrogate Picture")
+    assert comfyui.get("/extensions/unrender/docs/UnrenderInterrogate.md").startswith(b"# Interrogate Picture (Image to Text)")
     english = comfyui.get("/i18n")["en"]["nodeDefs"]
     assert english["UnrenderInterrogate"]["inputs"]["max_phrases"]["name"] == "max phrases"
 

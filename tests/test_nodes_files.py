@@ -221,6 +221,6 @@ def test_a_loaded_embeddings_file_can_be_replaced_on_windows(models, server):
 def test_an_embedding_stays_in_its_folder(models, server, name):
     from unrender.nodes.embedding_files import SavePromptEmbedding
 
-    with pytest.raises(EmbeddingError, match="plain"):
+    with pytest.raises(EmbeddingError, match="no name"):
         SavePromptEmbedding.execute(some_embedding(1), name)
     assert not list(models.rglob("*.safetensors"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cures import Choose, Give, Install
+from ..cures import Choose, Give, Install, Take
 from ..errors import MissingPackageError, ModelError
 from ..foreign import existing, shown
 from ..hub import Hub
@@ -120,22 +120,18 @@ class Captioner:
         wait: leaves it in main memory, ready for the device, until `to` brings it there.
 
         name: "micro", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
-        dtype: of its arithmetic; None for float16 on CUDA and float32 elsewhere. Weights are read straight into it.
+        dtype: of its arithmetic; None for float16 on CUDA and XPU, float32 elsewhere. Weights are read straight into it.
         Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
         transformers, or a package), SettingsError (device), Cancelled.
         """
-        import torch
-
-        from ..devices import pick_device
-        from .loading import load_model
+        from ..devices import model_dtype, pick_device
 
         place = pick_device(str(device))
         folder = find_captioner(name, hub, progress)
         progress.check()
-        model = load_model(name, folder, dtype or (torch.float16 if place.type == "cuda" else torch.float32))
-        if not wait:
-            model.to(place)
-        return cls(name, model)
+        model = _load(name, folder, dtype or model_dtype(place))
+        captioner = cls(name, model)
+        return captioner if wait else captioner.to(place)
 
     def caption(
         self, images: Iterable[Image.Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
@@ -167,11 +163,42 @@ class Captioner:
         return self._model.module
 
     def to(self, device: str | torch.device) -> Captioner:
-        """Moves the model, to the CPU to make room on a GPU, say. Returns itself."""
-        from ..devices import pick_device
+        """Moves the model, to the CPU to make room on a GPU, say. Returns itself. Raises ModelError where it does not
+        fit, and is in main memory then."""
+        from ..devices import memory_of, pick_device, roomy
+        from ..shortage import size, within_memory
 
-        self._model.to(pick_device(str(device)))
+        place = pick_device(str(device))
+        problem = f"{self.name} takes {size(self.nbytes)} and does not fit on {roomy(place)}"
+        smaller = _smaller(self.nbytes, memory_of(place))
+        try:
+            with within_memory(problem, smaller, Take("use the CPU"), Choose("captioner", ("none",))):
+                self._model.to(place)
+        except ModelError:
+            self._model.to(pick_device("cpu"))
+            raise
         return self
+
+
+def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:
+    """What takes less, the largest of which all in half precision goes into half of the device's memory."""
+    most = nbytes if memory is None else min(nbytes, memory[1] // 2)
+    fitting = [known for known in KNOWN_CAPTIONERS.values() if known.bytes and known.bytes // 2 < most]
+    largest = max(fitting, key=lambda known: known.bytes or 0, default=None)
+    return Give("captioner", "a smaller one" if largest is None else f"a smaller one such as {largest.name}")
+
+
+def _load(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+    def from_library() -> CaptionModel:
+        from .loading import load_model
+
+        return load_model(name, folder, dtype)
+
+    if name != "micro":
+        return from_library()
+    from .micro_captioner import load_micro
+
+    return load_micro(name, folder, dtype, from_library)
 
 
 def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILENT) -> Path:

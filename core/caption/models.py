@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Iterator
 from itertools import chain
@@ -13,13 +14,16 @@ from PIL import Image
 from torch import Tensor
 
 from ..cures import Choose, Give, Take
-from ..devices import in_portions
+from ..devices import named
 from ..errors import ModelError, SettingsError
 from ..pretrained import WHOLE_AGAIN
 from ..settings import CaptionSettings
+from ..shortage import in_portions, within_memory
 from ..transformers_access import quiet_transformers
 from .fused_attention import fuse_attention
 from .templates import rendered
+
+_log = logging.getLogger(__name__)
 
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
 FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
@@ -29,6 +33,13 @@ _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, Runtim
 
 _MOST_HELD = 8_400_000
 """Pixels of a picture that waits for those it is described with, and which its processor will make much smaller."""
+
+_MOST_AS_IT_IS = 2_100_000
+"""Pixels of a picture that is kept to be made ready with others, which takes less time than each by itself."""
+
+
+class _NoNumbers(ModelError):
+    pass
 
 
 class CaptionModel:
@@ -46,6 +57,8 @@ class CaptionModel:
         self._processor = processor
         self._dtype = self._wanted_dtype = dtype
         self._device = torch.device("cpu")
+        # transformers keeps in float32 what half precision would spoil
+        self._kept = {name for name, tensor in self._tensors() if tensor.dtype is torch.float32 is not dtype}
 
     @property
     def nbytes(self) -> int:
@@ -73,20 +86,30 @@ class CaptionModel:
         if self._device.type == "cpu" and self._dtype is torch.float16:
             self._use(torch.float32)  # few CPU kernels calculate in float16
         with self._asked():
-            return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
+            try:
+                return self._texts(images, settings)
+            except _NoNumbers:
+                if self._dtype not in (torch.float16, torch.bfloat16):
+                    raise
+            self._widen()
+            return self._texts(images, settings)
+
+    def _texts(self, images: list[Any], settings: CaptionSettings) -> list[str]:
+        return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
+
+    def _widen(self) -> None:
+        half = str(self._dtype).removeprefix("torch.")
+        _log.warning("%s gives no numbers in %s on %s: it goes on in float32.", self._name, half, named(self._device))
+        self._wanted_dtype = torch.float32
+        self._use(torch.float32)
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
+        problem = f"{self._name} runs out of memory on {self._device}"
+        cures = (Give("captioner", "a smaller one"), Take("use the CPU"), Choose("captioner", ("none",)))
         try:
-            with quiet_transformers():
+            with within_memory(problem, *cures), quiet_transformers():
                 yield
-        except torch.cuda.OutOfMemoryError as error:
-            raise ModelError(
-                f"{self._name} runs out of memory on {self._device}",
-                Give("captioner", "a smaller one"),
-                Take("use the CPU"),
-                Choose("captioner", ("none",)),
-            ) from error
         except _REFUSALS as error:
             line = " ".join(str(error).split())[:200].rstrip(".")
             raise ModelError(
@@ -108,8 +131,13 @@ class CaptionModel:
         return "" if getattr(self._processor, "image_token", None) and kind != "blip-2" else None
 
     def _use(self, dtype: torch.dtype) -> None:
-        self._model.to(dtype)
+        for name, tensor in self._tensors():
+            if tensor.is_floating_point() and name not in self._kept:
+                tensor.data = tensor.data.to(dtype)
         self._dtype = dtype
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        return chain(self._model.named_parameters(), self._model.named_buffers())
 
     def _to_device(self, inputs: Any) -> dict[str, Tensor]:
         return {
@@ -124,8 +152,7 @@ class CaptionModel:
         options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False}
         written = self._model.generate(**inputs, **options, logits_processor=[watch])
         if watch.odd is not None and bool(watch.odd):
-            cures = (Take("use the CPU"),) if self._dtype in (torch.float16, torch.bfloat16) else ()
-            raise ModelError(f"{self._name} gives values that are no numbers", *cures, WHOLE_AGAIN)
+            raise _NoNumbers(f"{self._name} gives values that are no numbers", WHOLE_AGAIN)
         return written
 
     def _decode(self, tokens: Tensor) -> list[str]:
@@ -160,11 +187,28 @@ class _Watch:
 
 
 class Continuing(CaptionModel):
-    """Continues a text; the caption contains it. Its pictures are made ready one by one."""
+    """Continues a text; the caption contains it."""
 
     def seen(self, image: Image.Image) -> Any:
+        if image.width * image.height <= _MOST_AS_IT_IS:
+            return image
         with self._asked():
-            return self._processor.image_processor([image], return_tensors="pt")
+            return self._made_ready([image])
+
+    def _together(self, seen: list[Any]) -> dict[str, Tensor]:
+        """What the model takes of pictures, some of which have been made ready: as if it had been done with all."""
+        kept = [each for each in seen if isinstance(each, Image.Image)]
+        rows = iter(self._rows_of(kept))
+        parts = [next(rows) if isinstance(each, Image.Image) else each for each in seen]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _rows_of(self, images: list[Image.Image]) -> list[dict[str, Tensor]]:
+        made = self._made_ready(images) if images else {}
+        return [{name: value[row : row + 1] for name, value in made.items()} for row in range(len(images))]
+
+    def _made_ready(self, images: list[Image.Image]) -> dict[str, Tensor]:
+        made = self._processor.image_processor(images, return_tensors="pt")
+        return {name: value for name, value in made.items() if isinstance(value, Tensor)}
 
 
 class Blip(Continuing):
@@ -173,7 +217,7 @@ class Blip(Continuing):
         fuse_attention(model)
 
     def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(_together(images))
+        inputs = self._to_device(self._together(images))
         tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids
         if not settings.instruction:
             tokens = tokens[:, :1]
@@ -190,7 +234,7 @@ class Git(Continuing):
     """It starts with BERT's first token and ends with its last."""
 
     def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(_together(images))
+        inputs = self._to_device(self._together(images))
         tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids[:, :-1]
         inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
         written = self._generate(inputs, settings, self._length_after(tokens, settings))
@@ -248,12 +292,6 @@ def model_for(name: str, model: Any, processor: Any, dtype: torch.dtype) -> Capt
         has_template = bool(getattr(processor, "chat_template", None))
         kind = Chat if has_template and hasattr(processor, "apply_chat_template") else CaptionModel
     return kind(name, model, processor, dtype)
-
-
-def _together(seen: list[Any]) -> dict[str, Tensor]:
-    """Pictures made ready one by one, as if it had been done with all."""
-    names = [name for name, value in seen[0].items() if isinstance(value, Tensor)]
-    return {name: torch.cat([each[name] for each in seen]) for name in names}
 
 
 def _without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:

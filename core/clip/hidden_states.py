@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..devices import in_portions
+from ..shortage import in_portions
+from ..undisturbed import undisturbed
 from .layers import LAST, Layer, Padding
 from .text_tower import activated, normalise
 from .weights import Block, TowerWeights, map_tensors
@@ -37,6 +38,7 @@ def padded_ids(weights: TowerWeights, texts: Sequence[Sequence[int]], padding: P
 
 
 @torch.no_grad()
+@undisturbed()
 def hidden_states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = (LAST,)) -> tuple[Tensor, ...]:
     """For each layer asked for the states [texts, positions, width], of token ids [texts, positions]. All is computed
     in float32, whatever the weights are stored in.

@@ -11,20 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cures import Give, Install
-from ..devices import pick_arithmetic
+from ..cures import Give, Install, Take
+from ..devices import pick_arithmetic, roomy
 from ..errors import MissingPackageError, ModelError, NotOnHubError
 from ..foreign import Stored, Unreadable, existing, few, first_line, library_reads, read_header, read_json, read_tensors
 from ..hub import Hub
 from ..hub.names import CONFIG
 from ..pretrained import WHOLE_AGAIN, check_config, check_texts, load_whole
 from ..progress import Progress
+from ..shortage import SMALLER_CLIP, within_memory
 from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute, without_own_code
 from . import assemble, layouts
 from .assemble import Placement
 from .model import Clip
 from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known
 from .naming import check_clip, is_transformers_folder
+from .open_clip_names import open_clip_works
 from .preprocess import Preprocess
 from .tokenizers import check_tokens
 
@@ -35,11 +37,14 @@ _VISION_KEYS = ("visual.", "vision_model.", "visual_projection.")
 def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     """See `Clip.load`. A path that exists wins over a known name, a known name over a hub id."""
     check_clip(name)
+    with within_memory(f"{name} does not fit on {roomy(device)}", *SMALLER_CLIP, Take("use the CPU")):
+        return _loaded(name, device, precision, hub, progress)
+
+
+def _loaded(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     loader = _Loader(name, Placement(device, pick_arithmetic(precision, device), moves=True), hub or Hub(), progress)
     if name == "micro":
-        from ..micro import CLIP_FOLDER
-
-        return loader.from_transformers_folder(CLIP_FOLDER)
+        return _micro(loader.placement)
     path = existing(name)
     if path is not None:
         return loader.from_folder(path) if path.is_dir() else loader.from_file(path)
@@ -49,15 +54,27 @@ def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, 
     return loader.from_hub(name)
 
 
+def _micro(placement: Placement) -> Clip:
+    from ..micro import CLIP_FOLDER
+    from ..micro.clip import MicroClip
+    from ..micro.modules import filled
+    from ..micro.tokens import ClipTokens
+
+    config = read_json(CLIP_FOLDER / CONFIG)
+    tokens = ClipTokens.of(CLIP_FOLDER, config["text_config"])
+    preprocess = Preprocess.from_transformers(read_json(CLIP_FOLDER / "preprocessor_config.json"))
+    return assemble.from_micro(filled(MicroClip, config, CLIP_FOLDER, torch.float32), tokens, preprocess, placement)
+
+
 class _Loader:
     def __init__(self, name: str, placement: Placement, hub: Hub, progress: Progress) -> None:
         self._name = name
-        self._placement = placement
+        self.placement = placement
         self._hub = hub
         self._progress = progress
 
     def from_known(self, known: KnownClip) -> Clip:
-        if known.file and _open_clip_works():
+        if known.file and open_clip_works():
             try:
                 folder = self._hub.fetch(known.repo, [known.file], self._progress)
             except NotOnHubError:
@@ -160,7 +177,7 @@ class _Loader:
         check_tokens(tokenizer, getattr(model.config.text_config, "vocab_size", None), self._name)
         for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
             tensor.data = tensor.data.to(self._dtype_of(name, tensor))
-        return assemble.from_transformers(model, tokenizer, preprocess, self._name, self._placement)
+        return assemble.from_transformers(model, tokenizer, preprocess, self._name, self.placement)
 
     def _fill(self, model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
         """Gives the model copies of the weights, the picture side's in its final dtype: when the caller lets go of the
@@ -185,7 +202,7 @@ class _Loader:
         """The text side stays in float32 until it is compared with the library's."""
         if not tensor.is_floating_point():
             return tensor.dtype
-        return self._placement.arithmetic.vision if name.startswith(_VISION_KEYS) else torch.float32
+        return self.placement.arithmetic.vision if name.startswith(_VISION_KEYS) else torch.float32
 
     def _from_open_clip_folder(self, folder: Path, weights: Path) -> Clip:
         file = folder / "open_clip_config.json"
@@ -222,7 +239,7 @@ class _Loader:
             library_reads(f"The tokenizer of {self._name} cannot be had"),
         ):
             tokenizer = layouts.open_clip_tokenizer(architecture, config)
-        return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
+        return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self.placement)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -255,11 +272,3 @@ def _check_side(preprocess: Preprocess, config: Any) -> None:
     if isinstance(side, int) and preprocess.size != (side, side):
         rows, columns = preprocess.size
         raise Unreadable(f"it makes pictures of {columns} x {rows}, and the model takes {side} x {side}")
-
-
-def _open_clip_works() -> bool:
-    try:
-        import open_clip  # noqa: F401
-    except (ImportError, RuntimeError, OSError):
-        return False
-    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +14,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..cures import Choose, Cure, Give
-from ..devices import in_portions, pick_device
+from ..devices import named, pick_device
 from ..errors import ModelError
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
+from ..shortage import in_portions
+from ..undisturbed import undisturbed
 from .patches import PatchEncoder
 from .preprocess import Preprocess, Region, centre_square
 from .text_encoder import TextEncoder, TowerEncoder
@@ -24,7 +27,10 @@ from .text_encoder import TextEncoder, TowerEncoder
 if TYPE_CHECKING:
     from ..hub import Hub
 
+_log = logging.getLogger(__name__)
+
 _IMAGES_AT_ONCE = 16
+_HALVES = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class Clip:
     """A CLIP model's two encoders. Features are float32, normalised, on the model's device.
 
     Make one with `Clip.load`, `Clip.from_open_clip` or `Clip.from_transformers`.
-    text: or what makes it when it is first needed, where that takes time.
+    text: or what makes it when it is first needed, where that takes time. widens: whether the picture encoder goes on
+    in float32 where half precision gives no numbers, as it does on some graphics cards.
     """
 
     def __init__(
@@ -54,11 +61,13 @@ class Clip:
         logit_scale: float,
         device: torch.device,
         dtype: torch.dtype,
+        widens: bool = False,
     ) -> None:
         self.name = name
         self.logit_scale = logit_scale
         self.device = device
         self.dtype = dtype
+        self._widens = widens
         self._text = text
         self._vision = vision
         self._preprocess = preprocess
@@ -131,6 +140,7 @@ class Clip:
         return self._preprocess(image)
 
     @torch.no_grad()
+    @undisturbed()
     def encode_views(self, views: Iterable[Tensor]) -> Tensor:
         """What `view` made of pictures -> [n, width]."""
         rest, features = iter(views), []
@@ -140,9 +150,24 @@ class Clip:
         return self._checked(joined / joined.norm(dim=-1, keepdim=True), "pictures")
 
     def _features(self, pixels: Tensor) -> Tensor:
-        return self._vision.encode(pixels.to(self.device, self.dtype)).float()
+        return self._seen(self._vision.encode, pixels)
+
+    def _seen(self, encode: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+        features = encode(pixels.to(self.device, self.dtype)).float()
+        if not self._widens or self.dtype not in _HALVES or bool(torch.isfinite(features).all()):
+            return features
+        half, self.dtype = self.dtype, torch.float32
+        self._vision.module.to(self.dtype)
+        _log.warning(
+            "%s gives no numbers in %s on %s: its picture encoder goes on in float32, with twice the memory.",
+            self.name,
+            str(half).removeprefix("torch."),
+            named(self.device),
+        )
+        return self._seen(encode, pixels)
 
     @torch.no_grad()
+    @undisturbed()
     def encode_patches(self, image: Image.Image) -> Tensor:
         """RGB picture -> [rows, columns, width]: what each patch shows, comparable to texts (see `core.clip.patches`).
 
@@ -154,8 +179,7 @@ class Clip:
                 "vision transformer",
                 Give("clip", "another such as ViT-L-14/openai"),
             )
-        pixels = self._preprocess(image)[None].to(self.device, self.dtype)
-        features = self._vision.encode_patches(pixels)[0].float()
+        features = self._seen(self._vision.encode_patches, self._preprocess(image)[None])[0]
         return self._checked(features / features.norm(dim=-1, keepdim=True), "pictures")
 
     def seen_region(self, size: tuple[int, int]) -> Region:
@@ -164,6 +188,17 @@ class Clip:
         A preprocessing that is not the project's own is taken for CLIP's: the square in the middle.
         """
         return self._preprocess.region(size) if isinstance(self._preprocess, Preprocess) else centre_square(size)
+
+    def recognised(self, features: Tensor) -> Tensor:
+        """Pictures' features that were kept, on this model's device. Raises ModelError where they cannot be its own."""
+        width = self.encode_texts([""]).shape[-1]
+        if features.shape[-1] != width:
+            raise ModelError(
+                f"The pictures were seen by another CLIP than {self.name}: in {features.shape[-1]} numbers each, not "
+                f"{width}",
+                Give("clip", "the same"),
+            )
+        return features.to(self.device)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> [n, width]; cut to the context length as the library does."""
@@ -177,8 +212,7 @@ class Clip:
 
     def no_numbers(self, what: str) -> ModelError:
         """For features with NaN or infinity, which any picture would seem to be equally like."""
-        half = self.dtype in (torch.float16, torch.bfloat16)
-        cures: tuple[Cure, ...] = (Choose("precision", ("exact",)),) if half else ()
+        cures: tuple[Cure, ...] = (Choose("precision", ("exact",)),) if self.dtype in _HALVES else ()
         return ModelError(f"{self.name} gives values that are no numbers for {what}", *cures, WHOLE_AGAIN)
 
     @property

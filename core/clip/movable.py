@@ -34,7 +34,8 @@ class MovableClip(nn.Module):
     def clip(self, device: torch.device) -> Clip:
         """The Clip that computes on `device`, where all the weights are now; valid until they are moved again."""
         text = self.text.encoder(device)
-        clip = Clip(self.name, *self._source, text, self.logit_scale, device, self._arithmetic.vision)
+        vision = next(self.vision.parameters()).dtype  # which an earlier one may have widened
+        clip = Clip(self.name, *self._source, text, self.logit_scale, device, vision, self._arithmetic.widens)
         # the same weights, and reading them all again takes its time
         clip.fingerprint = self.fingerprint
         return clip

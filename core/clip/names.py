@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .open_clip_names import pretrained
+
 OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
 TRANSFORMERS_WEIGHTS = "model.safetensors"
 
@@ -67,11 +69,11 @@ class KnownClip:
 def known_models() -> list[KnownClip]:
     """Every model open_clip names, or the best-known ones when open_clip cannot be imported; not `micro`."""
     try:
-        from open_clip.pretrained import get_pretrained_cfg, list_pretrained
+        architectures = pretrained()
     except (ImportError, RuntimeError, OSError):
         # a torchvision that does not fit its torch fails with RuntimeError
         return [_known(name, {}) for name in _TRANSFORMERS_REPOS]
-    return [_known(f"{model}/{tag}", get_pretrained_cfg(model, tag)) for model, tag in list_pretrained()]
+    return [_known(f"{model}/{tag}", settings) for model, tags in architectures.items() for tag, settings in tags.items()]
 
 
 def is_well_known(name: str) -> bool:

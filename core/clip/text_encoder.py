@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..undisturbed import undisturbed
 from .evaluator import Continuations, Evaluator
 from .text_tower import FEWEST_NODES, MOST_NODES, TextTower
 from .tokenizers import Tokenizer
@@ -146,6 +147,7 @@ class TowerEncoder:
     def length(self, text: str) -> int:
         return len(self._ids_by_parts(text)) + 2
 
+    @undisturbed()
     def encode(self, texts: Sequence[str]) -> Tensor:
         if len(texts) == 1:
             return self._exact.text(self._ids_by_parts(texts[0]))
@@ -168,6 +170,7 @@ class TowerEncoder:
                 self._known_ids[part] = known
         return known
 
+    @undisturbed()
     def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         if not prompt:
             return self.encode(phrases)
@@ -245,6 +248,7 @@ class LibraryEncoder:
         return count if count < self.context_length else count + 1  # cut by the tokenizer, so far as can be known
 
     @torch.no_grad()
+    @undisturbed()
     def encode(self, texts: Sequence[str]) -> Tensor:
         batches = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
         features = [self._encode_batch(self._tokenizer.batch(batch).to(self._device)).float() for batch in batches]

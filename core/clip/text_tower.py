@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..devices import free_memory, is_out_of_memory
+from ..devices import free_memory
+from ..shortage import is_out_of_memory
 from .attention import attend
 from .trie import Trie
 from .weights import Block, Norm, TowerWeights

@@ -41,7 +41,7 @@ class Family:
 
     encoders: whose states are joined along the width, in this order; empty where only a pooled vector is changed.
     clip: the CLIP in whose joint space pictures are seen. pooled_width: 0 for a family without a pooled vector.
-    projection: what is used unless another is asked for: pinv where published evidence is for it.
+    projection: what is used unless another is asked for: pinv where the closed form reaches what the family takes.
     model: what its checkpoints are; families of one model differ in the layer they take, the usual one first.
     pooled_by: the encoder whose projected end of a text the pooled vector is.
     pipeline: diffusers' class that renders it, "" where none does here.
@@ -79,8 +79,9 @@ class Family:
         return self.encoders[0].layer.skipped
 
     def is_served_by(self, projection: Projection) -> bool:
-        """pinv gives the last layer's states of one encoder and no others; the rest learn whatever the family takes."""
-        return projection != "pinv" or [encoder.layer for encoder in self.encoders] == [LAST]
+        """pinv reaches the last layer's states of one encoder, and near it the layer before; the rest learn whatever
+        the family takes."""
+        return projection != "pinv" or self.projection == "pinv"
 
 
 CLIP_L, CLIP_H, CLIP_G, MICRO = "clip_l", "clip_h", "clip_g", "micro"
@@ -110,7 +111,6 @@ SD1_CLIP_SKIP = replace(
     name="sd15-skip2",
     title="Stable Diffusion 1 with clip skip 2",
     encoders=(_clip_l(SECOND_TO_LAST_NORMED),),
-    projection="ridge",
 )
 SD2 = Family(
     "sd2",

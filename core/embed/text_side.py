@@ -81,9 +81,9 @@ class TextSide:
         text = clip.text
         return isinstance(text, TowerEncoder) and text.weights is self.weights and text.weights.projection is not None
 
-    def start_state(self) -> Tensor:
-        """[width], float32: the state of start-of-text in the last layer, which is the same whatever follows."""
-        (states,) = hidden_states(self.weights, torch.tensor([[self.weights.start_of_text]]))
+    def start_state(self, layer: Layer = LAST) -> Tensor:
+        """[width], float32: the state of start-of-text, which is the same whatever follows."""
+        (states,) = hidden_states(self.weights, torch.tensor([[self.weights.start_of_text]]), (layer,))
         return states[0, 0]
 
     def long_states(self, text: str, layer: Layer = LAST) -> tuple[Tensor, Tensor]:

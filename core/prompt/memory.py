@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from ..cures import Choose, Give
 from ..errors import SettingsError
+from ..shortage import size
 
 if TYPE_CHECKING:
     from ..clip import Clip
-
-GIGABYTE = 10**9
 
 WORKING_MEMORY = 1536 * 2**20
 """Bytes that a search takes beside the weights: the phrases' embeddings and one chunk of candidates."""
@@ -24,16 +23,12 @@ def room_for_table(budget: int, clip: Clip) -> int:
     least = clip.nbytes + clip.text.fewest_working_bytes
     if budget < least:
         raise SettingsError(
-            f"{clip.name} takes {_size(least)} at this precision, more than the {_size(budget)} of memory it is given",
+            f"{clip.name} takes {size(least)} at this precision, more than the {size(budget)} of memory it is given",
             Give("memory", "more"),
             Choose("precision", ("float16", "bfloat16")),
             Give("clip", "a smaller one"),
         )
     return budget - clip.nbytes - clip.text.best_working_bytes
-
-
-def _size(nbytes: int) -> str:
-    return f"{nbytes / GIGABYTE:.1f} GB" if nbytes >= GIGABYTE else f"{nbytes / 10**6:,.2f} MB"
 
 
 def divide(budget: int, clip: Clip, table_bytes: int) -> None:

@@ -10,6 +10,7 @@ from ..cures import Give
 from ..errors import ModelError
 from ..foreign import Unreadable, read_json
 from ..hub import Hub
+from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
 
 INDEX = "model_index.json"
@@ -56,6 +57,16 @@ def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
     files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), 'config.json')}" for part in parts]
     words = [f"{part}/{name}" for part in parts if part.startswith("tokenizer") for name in _WORDS]
     return hub.fetch(repo, [INDEX, *files], progress, words, instead=_INSTEAD)
+
+
+def check_settings(name: str, folder: Path) -> None:
+    """Of a pipeline's parts: what the libraries would ask a hub for, where they cannot read it. Raises ModelError."""
+    for part in ("", *_parts(name, folder)):
+        for path in sorted((folder / part).glob("*.json")):
+            try:
+                read_json(path)
+            except Unreadable as error:
+                raise ModelError(f"{path} cannot be read ({error})", WHOLE_AGAIN) from error
 
 
 def _parts(repo: str, folder: Path) -> dict[str, bool]:

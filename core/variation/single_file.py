@@ -11,6 +11,8 @@ from ..foreign import Unreadable, read_header
 SUFFIX = ".safetensors"
 _FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
 _LATENT_CHANNELS = 4
+_AUTOENCODER = "first_stage_model."
+_OLD_TEXT_ENCODER = "cond_stage_model.transformer.embeddings."
 
 
 def family_of_file(path: Path) -> Family:
@@ -31,6 +33,13 @@ def family_of_file(path: Path) -> Family:
             f"{path} holds no whole Stable Diffusion 1, 2 or XL, with its text encoders, under the names that webuis "
             "use",
             "give such a checkpoint",
+        )
+    if not any(name.startswith(_AUTOENCODER) for name in names):
+        raise ModelError(f"{path} has no VAE in it ({_AUTOENCODER}...)", "give a checkpoint that comes with its VAE")
+    if any(name.startswith(_OLD_TEXT_ENCODER) for name in names):
+        raise ModelError(
+            f"{path} names its text encoder's weights in an old way ({_OLD_TEXT_ENCODER}...)",
+            "save it again with a webui's checkpoint merger",
         )
     if channels != _LATENT_CHANNELS:
         raise ModelError(f"{path} is made for inpainting or the like", "give a checkpoint that renders from text alone")
