@@ -1,9 +1,8 @@
 """Makes the pictures of the page in docs/webui.md: `python docs/screenshots.py`, from a checkout with what its tests
-need. They are of micro and of drawings of its world."""
+need. They are of micro and of the page's own example."""
 
 from __future__ import annotations
 
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -15,8 +14,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from page_server import CHROMIUM, Browser, PageServer  # noqa: E402
-from unrender.core.micro.drawing import draw  # noqa: E402
-from unrender.core.micro.world import random_scene  # noqa: E402
+from unrender.server.pages.controls import example  # noqa: E402
 
 WIDTH, SHOWN = 1200, 720
 
@@ -24,9 +22,7 @@ WIDTH, SHOWN = 1200, 720
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as running:
         picture = Path(folder) / "drawing.png"
-        draw(random_scene(random.Random(7), "test"), 1).picture.resize((512, 512), Image.Resampling.NEAREST).save(
-            picture
-        )
+        example().save(picture)
         server = PageServer(sys.executable, Path(folder))
         chromium = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
@@ -60,7 +56,7 @@ def _dark(browser: Browser, picture: Path) -> None:
     browser.page.wait_for_selector("#unrender_analyze_chart img")
     _save(browser, "analyze")
     browser.choose_tab("Heat map")
-    browser.fill("unrender_locate_phrase", "a shape")
+    browser.fill("unrender_locate_phrase", "a yellow moon")
     browser.press("unrender_locate")
     browser.page.wait_for_selector("#unrender_locate_heat img")
     _save(browser, "heat")

@@ -35,7 +35,7 @@ def example() -> Image:
     from ...core.micro.drawing import draw
     from ...core.micro.world import Scene
 
-    drawn = draw(Scene("star", "yellow", "three", "night", "oil", "none"), 3).picture
+    drawn = draw(Scene("moon", "yellow", "large", "sea", "oil", "mira"), 3).picture
     return drawn.resize((_EXAMPLE_SIZE, _EXAMPLE_SIZE), Image.Resampling.NEAREST)
 
 
