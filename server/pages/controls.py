@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from ...core.choices import CLIPS
 from ..gradio_versions import event, image_input
 from ..service import Service
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _EXAMPLE_SIZE = 512
 
@@ -24,11 +21,11 @@ def picture_input(elem_id: str, decoded: bool = False) -> Any:
 def example_button(elem_id: str, picture: Any) -> Any:
     """For who has no picture at hand."""
     button = gr.Button("Example picture", elem_id=elem_id)
-    button.click(lambda: example(), inputs=[], outputs=[picture], queue=False, **event())  # gradio 4 reads its hints
+    button.click(example, inputs=[], outputs=[picture], queue=False, **event())
     return button
 
 
-def example() -> Image:
+def example() -> Any:  # gradio 3 looks up what a handler's signature names
     """A drawing of micro's world, which every model can say something of, enlarged without loss."""
     from PIL import Image
 
