@@ -33,7 +33,7 @@ EXTRAS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "ray": (("ray[data]", "ray"),),
     "render": (("diffusers", "diffusers"), ("accelerate", "accelerate")),
     "serve": (("fastapi", "fastapi"), ("uvicorn", "uvicorn")),
-    "ui": (("gradio", "gradio"),),
+    "ui": (("gradio", "gradio"), ("matplotlib", "matplotlib")),
 }
 """The packages of each of pyproject.toml's extras, as pip and as Python call them."""
 

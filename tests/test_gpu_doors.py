@@ -38,11 +38,11 @@ def commands(picture: Path, folder: Path) -> dict[str, list[str]]:
     return {
         "interrogate": ["interrogate", one, "--mode", "fast", "--max-phrases", "2"],
         "analyze": ["analyze", one],
-        "match": ["match", one, "--phrases", "a circle", "a square"],
-        "locate": ["locate", one, "a circle", "-o", str(folder / "heat.png")],
+        "match": ["match", one, "a circle", "a square"],
+        "locate": ["locate", one, "a circle", "--plot", str(folder / "heat.png")],
         "embed": ["embed", one, "-o", str(folder / "embedding.safetensors"), "--for", "micro"],
         "vary": ["vary", one, "-o", str(folder / "varied.png"), "--checkpoint", "micro", "--steps", "2"],
-        "batch": ["batch", str(folder), "--mode", "fast", "--max-phrases", "2", "-o", str(folder / "all.csv")],
+        "batch": ["batch", str(folder), "--mode", "fast", "--max-phrases", "2", "--output", "csv"],
         "index": ["index", str(folder)],
     }
 
@@ -86,9 +86,9 @@ def test_the_other_nodes(comfyui: torch.device, photographs: list[Image.Image]) 
     from unrender.nodes import study
 
     setup, pictures = micro_setup(), as_batch(photographs[:2])
-    assert study.Analyze.execute(image=pictures, categories="", top=3, interrogator=setup).args
-    assert study.Match.execute(image=pictures, phrases="a circle\na square", templates="", interrogator=setup).args
-    assert study.Locate.execute(image=pictures[:1], phrase="a circle", interrogator=setup).args
+    assert study.Analyze.execute(image=pictures, categories="", top=3, dark=False, interrogator=setup).args
+    assert study.MatchPhrases.execute(image=pictures, phrases="a circle\na square", templates="", interrogator=setup).args
+    assert study.Locate.execute(image=pictures[:1], phrase="a circle", threshold=0.0, interrogator=setup).args
 
 
 @pytest.mark.parametrize("projection", ["pinv", "ridge"])
@@ -124,12 +124,12 @@ def test_the_api(device: str, picture: Path, tmp_path: Path) -> None:
     settings = Settings(clip="micro", captioner="micro", device=device, cache=tmp_path, max_phrases=2, min_phrases=1)
     client = client_of(host(settings=settings))
     image = base64.b64encode(picture.read_bytes()).decode()
-    for path, more in {
-        "interrogate": {"mode": "fast"},
-        "analyze": {},
-        "match": {"phrases": ["a circle", "a square"]},
+    for path, asked in {
+        "interrogate": {"image": image, "mode": "fast"},
+        "analyze": {"image": image},
+        "match": {"images": [image], "phrases": ["a circle", "a square"]},
     }.items():
-        answer = client.post(f"/unrender/v1/{path}", json={"image": image, **more})
+        answer = client.post(f"/unrender/v1/{path}", json=asked)
         assert answer.status_code == 200, answer.text
     assert client.get("/unrender/v1/status").json()
 
