@@ -19,6 +19,7 @@ from typing import Any
 from .errors import UnrenderError
 from .foreign import first_line
 from .installing import install_command
+from .published import CLIP_L
 from .shortage import size
 
 Row = tuple[str, str]
@@ -57,7 +58,7 @@ _VARIABLES = (
     *("OMP_NUM_THREADS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
 _SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "UNRENDER_TOKEN")
-_ASKED = "openai/clip-vit-base-patch32"
+_ASKED = CLIP_L.repo
 _PATIENCE = 4.0
 _DRIVER_SECONDS = 5
 

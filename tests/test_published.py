@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 ROOT = Path(unrender.__path__[0])
 ROOMS = ("core", "cli", "server", "nodes", "extension")
 NO_REPOSITORY = re.compile(
-    r"owner/name|organisation/repo|name/tag|ViT-[\w]+/\d\d|(benchmarks|docs|tests|refs|blobs|prompt|image|text)/.*",
+    r"owner/name|organisation/repo|name/tag|ViT-[\w]+/\d\d|.*\.(py|json)|(benchmarks|docs|tests|refs|blobs|prompt|image|text)/.*",
     re.I,
 )
 """What looks like one in core, and is a form, an architecture's title, or a path."""
