@@ -190,7 +190,15 @@ class Handler(BaseHTTPRequestHandler):
         told = with_blobs and self.hub.tells_hashes
         siblings = [{"rfilename": name, **(_blob(name, data) if told else {})} for name, data in files.items()]
         answer = {"_id": "1", "id": repo, "modelId": repo, "sha": commit, "siblings": siblings, "tags": []}
-        body = json.dumps({**answer, "private": False, "gated": False, "downloads": 0, "likes": 0}).encode()
+        body = json.dumps(
+            {
+                **answer,
+                "private": False,
+                "gated": "manual" if repo in self.hub.gated else False,
+                "downloads": 0,
+                "likes": 0,
+            }
+        ).encode()
         self.send_all(body, {"Content-Type": "application/json; charset=utf-8", "ETag": f'W/"{len(body):x}-x"'})
 
     def resolve(self, path: str) -> None:

@@ -101,15 +101,17 @@ class Hub:
                 files = [CONFIG, *shards(repo, folder)]
         return self.fetch(repo, files, progress, PROCESSOR_FILES, revision=revision, instead=instead)
 
-    def fetch_tensors(self, repo: str, file: str, tensors: Sequence[str], progress: Progress = SILENT) -> bytes:
+    def fetch_tensors(
+        self, repo: str, file: str, tensors: Sequence[str], progress: Progress = SILENT, *, revision: str = MAIN
+    ) -> bytes:
         """The content of a safetensors file with some tensors of a repository's file, whose rest is not downloaded.
 
         For small ones: nothing is kept, or taken up again.
         """
-        check_names(repo, [file])
+        check_names(repo, [file], revision)
         try:
             remote = self._remote(repo, progress)
-            listing = remote.listing(MAIN)
+            listing = remote.listing(revision)
             check_listed(repo, [file], listing.sizes)
             return tensors_alone(remote, listing.commit, file, tensors, progress)
         except Unreachable as error:
@@ -132,6 +134,10 @@ class Hub:
         check_names(repo, (), revision)
         listing = self._ask(repo, revision, "the list of files", instead)
         return {name: size or 0 for name, size in sorted(listing.sizes.items())}
+
+    def listing(self, repo: str, revision: str = MAIN, progress: Progress = SILENT) -> Listing:
+        """What the hub tells of a repository. Raises Unreachable and no ModelError, for who tells failures apart."""
+        return self._remote(repo, progress, obliging=False).listing(revision)
 
     def missing_files(
         self, repo: str, files: Sequence[str], optional: Sequence[str] = (), revision: str = MAIN

@@ -23,10 +23,16 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """A commit of a repository and its files by name."""
+    """A commit of a repository and its files by name.
+
+    name: what the repository is called now, "" where the hub does not say. gated: whether its files are for those who
+    have asked for access alone.
+    """
 
     commit: str
     files: dict[str, Listed]
+    name: str = ""
+    gated: bool = False
 
     @property
     def sizes(self) -> dict[str, int | None]:
@@ -39,7 +45,8 @@ def read_listing(content: bytes) -> Listing:
         commit, siblings = told["sha"], told["siblings"]
         if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
             raise Unreachable(NO_HUB)
-        return Listing(commit, {str(each["rfilename"]): _listed(each) for each in siblings or ()})
+        files = {str(each["rfilename"]): _listed(each) for each in siblings or ()}
+        return Listing(commit, files, str(told.get("id") or ""), bool(told.get("gated")))
     except (Unreadable, KeyError, TypeError, AttributeError, ValueError) as error:
         raise Unreachable(NO_HUB) from error
 
