@@ -266,6 +266,8 @@ class Handler(BaseHTTPRequestHandler):
         packs = self.hub.packs_always or self.packs()
         self.send_response(200)
         sized = {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}
+        if self.command == "HEAD":
+            sized = {"Content-Encoding": "gzip", "Content-Length": str(len(gzip.compress(body)))}
         for name, value in {**headers, **(sized if packs else {"Content-Length": str(len(body))})}.items():
             self.send_header(name, value)
         self.end_headers()

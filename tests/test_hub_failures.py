@@ -204,3 +204,10 @@ def test_offline_mode_asks_nobody(server: FakeHub, hub: Hub, monkeypatch: pytest
             call()
         assert is_one_sentence(error)
     assert server.requests == []
+
+
+def test_an_endpoint_without_its_scheme(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "hf-mirror.com")
+    with pytest.raises(ModelError, match=r"HF_ENDPOINT is 'hf-mirror\.com'.*write https://hf-mirror\.com") as error:
+        hub.fetch_model(REPO)
+    assert is_one_sentence(error)
