@@ -265,3 +265,20 @@ def _answers(cuda: PretendedCuda) -> dict[str, Any]:
         "get_arch_list": lambda: ["sm_75", "sm_86"],
         "is_bf16_supported": lambda *_, **__: False,
     }
+
+
+@pytest.fixture(name="cuda")
+def cuda_fixture() -> Iterator[PretendedCuda]:
+    with pretended() as cuda:
+        yield cuda
+
+
+@pytest.fixture(name="device", scope="module")
+def device_fixture() -> Iterator[str]:
+    """A name for the settings: a real device where one is given, and the pretended one by the name that webuis have
+    for it elsewhere."""
+    if REAL:
+        yield REAL
+        return
+    with pretended():
+        yield "cuda"
