@@ -23,9 +23,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Each part is written as soon as it is known."""
     quiet_libraries()
+    from .. import __version__
     from ..core.machine import sections
 
-    for title, rows in sections(options.cache):
+    for title, rows in sections(__version__, options.cache):
         write_line(title)
         width = max(len(name) for name, _ in rows) if rows else 0
         for name, value in rows:

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import UnrenderError
 from .foreign import first_line
+from .installing import install_command
 from .shortage import size
 
 Row = tuple[str, str]
@@ -61,11 +62,12 @@ _PATIENCE = 4.0
 _DRIVER_SECONDS = 5
 
 
-def sections(cache: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, list[Row]]]:
-    """Title and rows of each, as soon as they are known. Nothing in them is a secret, and no path says whose home it
-    lies in."""
+def sections(version: str, cache: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, list[Row]]]:
+    """Title and rows of each, as soon as they are known. version: this program's.
+
+    Nothing in them is a secret, and no path says whose home it lies in."""
     parts: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
-        ("Program", _program),
+        ("Program", lambda: _program(version)),
         ("Packages", _packages),
         ("Devices", _devices),
         ("Environment", _environment),
@@ -86,10 +88,8 @@ def discreet(text: str) -> str:
     return text.replace(home, "~") if len(home) > 1 else text
 
 
-def _program() -> Iterator[Row]:
-    from .. import __version__
-
-    yield "unrender", f"{__version__}{_commit(ROOT)}"
+def _program(version: str) -> Iterator[Row]:
+    yield "unrender", f"{version}{_commit(ROOT)}"
     environment = "in a virtual environment" if sys.prefix != sys.base_prefix else "the system's own"
     yield "python", f"{platform.python_version()} {platform.python_implementation()}, {environment}"
     yield "system", f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores{_main_memory()}"
@@ -144,11 +144,9 @@ def _import_trouble(module: str) -> str:
 
 
 def _extras() -> Iterator[Row]:
-    from .cures import PYTHON, Install
-
     for extra, packages in EXTRAS.items():
         lacking = tuple(name for name, _ in packages if installed(name) is None)
-        yield extra, f"absent: {PYTHON.cure(Install(lacking))}" if lacking else "installed"
+        yield extra, f"absent: run `{install_command(lacking)}`" if lacking else "installed"
 
 
 # --- devices

@@ -177,9 +177,7 @@ def _refuse_mixing(func: Any, args: Any, given: list[Tensor], asked: torch.devic
             f"{' and '.join(sorted(places, reverse=True))}! (when checking the arguments of {func.__name__})"
         )
     if generator is not None and asked is not None and asked.type != generator.device.type:
-        raise RuntimeError(
-            f"Expected a '{asked.type}' device type for generator but found '{generator.device.type}'"
-        )
+        raise RuntimeError(f"Expected a '{asked.type}' device type for generator but found '{generator.device.type}'")
 
 
 def _refuse_indices(func: Any, tensor: Tensor, index: Any, *values: Any) -> None:

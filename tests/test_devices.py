@@ -1,8 +1,7 @@
-"""Which device is taken: one that computes, named as tensors name it, and a line where it is not the one that is there."""
+"""Which device is taken: one that computes, named as tensors name it; and a line where a better seems to be there."""
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -41,7 +40,7 @@ def no_kernel(function: Any, arguments: Any) -> None:
 
 def no_half(function: Any, arguments: Any) -> None:
     if any(isinstance(each, torch.Tensor) and each.dtype is torch.float16 for each in arguments):
-        raise RuntimeError('"conv" not implemented for \'Half\'')
+        raise RuntimeError("\"conv\" not implemented for 'Half'")
 
 
 @pytest.mark.parametrize(("kernel", "told"), [(no_kernel, "no kernel image"), (no_half, "not implemented for 'Half'")])
@@ -53,7 +52,7 @@ def test_a_device_that_does_not_compute_is_left_alone(
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.startswith(f"Unrender computes on cpu: cuda:0 ({NAME}) cannot compute (") and told in line
     assert "\n" not in line
-    with pytest.raises(SettingsError, match="'cuda' cannot compute .*give auto, cpu, or another as device") as error:
+    with pytest.raises(SettingsError, match=r"'cuda' cannot compute .*give auto, cpu, or another as device") as error:
         devices.pick_device("cuda")
     assert told in str(error.value)
 

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
-import json
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,7 +157,9 @@ WEBUI = """
 """
 
 
-@pytest.mark.parametrize(("total", "moves"), [("8 * 10**9", "[]"), ("10**9", "['checkpoint to cpu', 'checkpoint to device']")])
+@pytest.mark.parametrize(
+    ("total", "moves"), [("8 * 10**9", "[]"), ("10**9", "['checkpoint to cpu', 'checkpoint to device']")]
+)
 def test_a_webui_that_leaves_out_the_index(tmp_path: Path, total: str, moves: str) -> None:
     """As AUTOMATIC1111 does, with a torch that wants one to tell its free memory."""
     import unrender
