@@ -147,6 +147,8 @@ class Embeddings:
         assert made.states is not None
         if made.remark:
             p.comment(f"{TITLE}: {made.remark}")
+        if made.gap_corrected:
+            p.extra_generation_params[f"{TITLE} gap"] = "measured"
         return Steering(
             Conditioning(made.states, made.pooled),
             Conditioning.of(empty, family.pooled_width),

@@ -68,7 +68,8 @@ def webui(monkeypatch, tmp_path):
 
     def embed(pictures, family, encoders, settings, keeping, room, job, projection, blend, gap):
         calls.append((family.name, projection, blend, gap))
-        return PromptEmbedding(family.name, torch.full((77, family.width), float(len(calls))))
+        states = torch.full((77, family.width), float(len(calls)))
+        return PromptEmbedding(family.name, states, projection=projection or "", gap_corrected=projection == "anchored")
 
     script = image_as_prompt.ImageAsPrompt()
     script.embeddings = image_as_prompt.Embeddings(SimpleNamespace(embed=embed))  # type: ignore[arg-type]
@@ -172,6 +173,9 @@ def test_how_a_picture_becomes_an_embedding_is_passed_on(webui, photographs):
     (_, first, words, _), (_, second, anchored, _) = webui.calls
     assert (first, words.text, words.alpha, words.anchor) == ("pinv", "in winter", 0.3, None)
     assert (second, anchored.anchor) == ("anchored", "a boat")
+    assert p.extra_generation_params["Image as prompt gap"] == "measured"
+    begin(webui, p, picture, *usual, "ridge")
+    assert [said for said in p.comments if "texts; about 40 varied pictures" in said]
     infotext = advanced(picture, "pinv", "in winter", 0.3).infotext([])
     assert infotext["Image as prompt words"] == "in winter" and infotext["Image as prompt alpha"] == 0.3
 
