@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -272,14 +272,17 @@ def encoded(checkpoint: Any, text: str, width: int, height: int) -> Any:
         return checkpoint.get_learned_conditioning(texts)
 
 
-def add_axis(label: str, vary: Callable[[Any, float, Any], None], check: Callable[[Any, Any], None]) -> None:
-    """Offers numbers to vary in an X/Y/Z plot, where this webui has such a script.
+def add_axis(
+    label: str, vary: Callable[[Any, Any, Any], None], check: Callable[[Any, Any], None], names: Sequence[str] = ()
+) -> None:
+    """Offers numbers, or some of the names, to vary in an X/Y/Z plot, where this webui has such a script.
 
-    vary: gets a generation, one number, and all of them. check: gets a generation and all numbers.
+    vary: gets a generation, one value, and all of them. check: gets a generation and all values.
     """
     for data in getattr(scripts, "scripts_data", ()):
         if Path(data.path).name == "xyz_grid.py" and hasattr(data.module, "AxisOption"):
-            option = data.module.AxisOption(label, float, vary, confirm=check)
+            values = {"type": str, "choices": lambda: list(names)} if names else {"type": float}
+            option = data.module.AxisOption(label, apply=vary, confirm=check, **values)
             data.module.axis_options.append(option)
             return
 

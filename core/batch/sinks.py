@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
+from ..places import place_from
 from .append import HIDDEN, replace_file, sync, writing
 from .columns import Column
 from .items import Item, Outcome
+from .remote import is_address
 from .template import Template
 
 Existing = Literal["skip", "overwrite", "prepend", "append"]
@@ -52,6 +54,7 @@ class Sink:
     chooses_names: by what is in a folder already, which several shards would change under each other.
     produces: the folder that gets pictures, which are no sources. columns: what it wants of a picture beyond the
     prompt. part: the shard that is written, "" for the whole. plans: names of texts in each of its plans.
+    base: the folder that names of pictures are relative to; None where they are no paths.
     """
 
     output: ClassVar[str] = ""
@@ -70,6 +73,7 @@ class Sink:
     produces: Path | None = None
     columns: Sequence[Column] = ()
     part = ""
+    base: Path | None = None
 
     def __init__(self, place: Path, label: str) -> None:
         self.place = place
@@ -88,6 +92,10 @@ class Sink:
     @property
     def journal(self) -> Path:
         return self.place / HIDDEN / f"{self.label}{self.part and '-'}{self.part}.jsonl"
+
+    def listed(self, name: str) -> str:
+        """A picture's name as a list in this sink's folder has it, from where it can be found again."""
+        return name if self.base is None or is_address(name) else place_from(self.place, self.base, name)
 
     def skips(self, item: Item) -> bool:
         """Whether the picture needs no prompt, because of what is there already."""

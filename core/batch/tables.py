@@ -128,7 +128,7 @@ class CsvSink(TableSink):
         return csv_lines([("image", "prompt")])
 
     def row(self, outcome: Outcome) -> bytes:
-        return csv_lines([(outcome.name, self._template.fill(outcome))], self._formulas)
+        return csv_lines([(self.listed(outcome.name), self._template.fill(outcome))], self._formulas)
 
 
 class JsonLinesSink(TableSink):
@@ -153,7 +153,7 @@ class JsonLinesSink(TableSink):
 
     def row(self, outcome: Outcome) -> bytes:
         # escaped as JSON allows: file names may hold characters that no encoding has
-        return json.dumps(row_values(outcome)).encode("ascii") + b"\n"
+        return json.dumps(row_values(self, outcome)).encode("ascii") + b"\n"
 
 
 class WildcardSink(TableSink):
@@ -233,7 +233,7 @@ class ParquetSink(Sink):
     def finish(self) -> str:
         from . import parquet
 
-        found = with_first(row_values(outcome) for outcome in outcomes(self.journal) if outcome.result)
+        found = with_first(row_values(self, outcome) for outcome in outcomes(self.journal) if outcome.result)
         if found is None and self.path.exists():
             return left_alone(self.path)
         parquet.write(self.path, found or (), self.columns)
@@ -241,9 +241,10 @@ class ParquetSink(Sink):
         return ""
 
 
-def row_values(outcome: Outcome) -> dict[str, Any]:
+def row_values(sink: Sink, outcome: Outcome) -> dict[str, Any]:
     """An outcome's columns, in JSON's types."""
-    return {name: value for name, value in outcome.to_dict().items() if name != "plan"}
+    values = {name: value for name, value in outcome.to_dict().items() if name != "plan"}
+    return {**values, "image": sink.listed(outcome.name)}
 
 
 def _asked(columns: Sequence[Column]) -> Mapping[str, Any]:

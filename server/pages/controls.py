@@ -32,7 +32,7 @@ def example() -> Any:  # gradio 3 looks up what a handler's signature names
     from ...core.micro.drawing import draw
     from ...core.micro.world import Scene
 
-    drawn = draw(Scene("star", "yellow", "three", "night", "oil", "none"), 3).picture
+    drawn = draw(Scene("moon", "yellow", "large", "sea", "oil", "mira"), 3).picture
     return drawn.resize((_EXAMPLE_SIZE, _EXAMPLE_SIZE), Image.Resampling.NEAREST)
 
 
