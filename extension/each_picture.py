@@ -51,7 +51,8 @@ class InterrogateEach(webui_host.Script):
             return
         p.unrender_each = turn = _Turn(p)
         try:
-            turn.put(self.words.found(pictures[0], _mode(mode)), _way(way), _mode(mode))
+            asked, chosen = _way(way), _mode(mode)
+            turn.put(self.words.found(pictures[0], chosen), asked, chosen)
         except Cancelled:
             turn.leave_out("")
         except Exception as error:

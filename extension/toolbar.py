@@ -131,11 +131,16 @@ class Toolbar:
             return gr.update(value="", visible=False)
 
         is_other = gr.Checkbox(visible=False, elem_id="unrender_img2img_other")
+        quick: dict[str, Any] = {"outputs": [status], "queue": False}
         for name, picture in zip(_PICTURES, pictures, strict=True):
-            script = f"(key, _, held) => [key, window.unrender?.isOther('{name}', held) ?? false, null]"
-            picture.change(forget, inputs=[key, is_other, picture], outputs=[status], queue=False, **event(script))
+            if getattr(picture, "tool", None) == "sketch":  # gradio 3's, whose changes never end once they are heard of
+                for listen in (picture.upload, picture.clear):
+                    listen(forget, inputs=[key], **quick, **event())
+            else:
+                script = f"(key, _, held) => [key, window.unrender?.isOther('{name}', held) ?? false, null]"
+                picture.change(forget, inputs=[key, is_other, picture], **quick, **event(script))
             if (tab := _tab_of(picture)) is not None:
-                tab.select(forget, inputs=[key], outputs=[status], queue=False, **event())
+                tab.select(forget, inputs=[key], **quick, **event())
 
     def _found(self, tab: Any, held: str) -> Generator[Report, None, None]:
         number = int(tab or 0)

@@ -179,8 +179,10 @@ def test_one_picture_that_fails_is_told_of_without_a_number(webui):
 
 @pytest.mark.parametrize(("args", "said"), [(("throw",), "'throw'"), (("append", "slow"), "'slow'"), ((None,), "None")])
 def test_what_has_no_sense_is_refused_in_a_sentence(webui, args, said):
-    made = process_images(Generation(picture(0)), script(webui, Told("a boat")), *args)
+    words = Told("a boat")
+    made = process_images(Generation(picture(0)), script(webui, words), *args)
     assert made.images == [] and said in made.comments and "choose one of" in made.comments
+    assert not words.asked, "it was looked at for nothing"
     with pytest.raises(GenerationError) as refused:
         process_images(Generation(picture(0), is_api=True), script(webui, Told("a boat")), *args)
     assert refused.value.status_code == 422 and said in refused.value.detail

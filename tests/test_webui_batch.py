@@ -117,7 +117,7 @@ def test_webui_batch_tab_leaves_out_what_fails_and_says_so(webui, pictures, tmp_
         browser.page.click("#unrender_each > .label-wrap")
         browser.page.click("#unrender_each_way label:has-text('replace')")
         browser.page.click("#img2img_generate")
-        said = browser.page.locator("#html_log_img2img")
+        said = browser.page.locator("#html_log_img2img").first  # gradio 3 has two of a name, one in the other
         said.locator(f":text('Picture 2 of 2 {LEFT_OUT}')").first.wait_for(timeout=120_000)
         assert f"Picture 1 of 2 {LEFT_OUT}" in said.inner_text()
     webui.set_options(**MICRO)
