@@ -116,7 +116,7 @@ def _outputs() -> str:
 
 
 def _with_options(kind: type[Sink]) -> str:
-    places = {"file": f", in desc.{kind.output} or the file -o", "folder": ", in the folder -o"}
+    places = {"file": f", in {kind.file_name()} or the file -o", "folder": ", in the folder -o"}
     columns = "; more with --columns" if kind.takes_columns else ""
     undo = "; --undo takes it back" if kind.undoable else ""
     return places.get(kind.where, "") + columns + undo + (" (default)" if kind is TextSink else "")

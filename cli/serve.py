@@ -70,6 +70,7 @@ def _server(settings: Settings, address: network.Address) -> Any:
     """uvicorn's."""
     import uvicorn
 
+    from ..server.api_page import SOURCES
     from ..server.gate import Gate
     from ..server.patience import Patience
 
@@ -80,7 +81,7 @@ def _server(settings: Settings, address: network.Address) -> Any:
 
     app: App = application(settings, address.token, lambda: server.should_exit)
     options: dict[str, Any] = {"log_level": "info", "timeout_graceful_shutdown": _SECONDS_TO_ANSWER}
-    gate = Gate(app, address.names)
+    gate = Gate(app, address.names, sources=SOURCES)
     server = Server(uvicorn.Config(gate, address.host, address.port, http=Patience, **options))
     return server
 
@@ -91,9 +92,11 @@ def application(settings: Settings, token: str | None, stopped: Callable[[], boo
 
     from .. import __version__
     from ..server.api import router
+    from ..server.api_page import add_page
     from ..server.api_route import bearer_guard
     from ..server.host import alone
 
-    app = FastAPI(title="Unrender", version=__version__)
+    app = FastAPI(title="Unrender", version=__version__, docs_url=None, redoc_url=None)
     app.include_router(router(alone(settings, stopped), bearer_guard(token) if token else None))
+    add_page(app)
     return app

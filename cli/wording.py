@@ -42,7 +42,7 @@ WORDS = Words(
     steps={
         "resume": "go on with --resume",
         "copy the model": "name a folder or file that holds a copy",
-        "list models": f"see what `{command_name()} models` lists",
+        "list models": f"see what `{command_name()} models --all` lists",
         "describe a folder": f"describe all of it with `{command_name()} batch FOLDER`",
         "index the folder": f"make one with `{command_name()} index FOLDER`",
         "use the CPU": "give --device cpu",

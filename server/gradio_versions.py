@@ -12,6 +12,7 @@ import gradio as gr
 
 from ..core.errors import ImageError
 from .choices import FILE, picture_of
+from .direct import without_proxies
 from .gate import App
 
 _MAJOR = int(gr.__version__.partition(".")[0])
@@ -145,9 +146,10 @@ class Alone:
             options["max_file_size"] = most_uploaded
         if _MAJOR >= 5:
             options["ssr_mode"] = False
-        _, url, _ = self.blocks.queue(max_size=_LONGEST_QUEUE).launch(
-            server_name=address, server_port=port, auth=login, inbrowser=open_browser, **options
-        )
+        with without_proxies():
+            _, url, _ = self.blocks.queue(max_size=_LONGEST_QUEUE).launch(
+                server_name=address, server_port=port, auth=login, inbrowser=open_browser, **options
+            )
         self._make_impatient(most_uploaded)
         return url
 

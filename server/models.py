@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from ..core.caption import Captioner
     from ..core.clip import Clip
     from ..core.clip.movable import MovableClip
+    from ..core.embed.embedder import Blend
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
+    from ..core.embed.gap import GapCorrection
     from ..core.embed.text_side import TextSide
 
 MakeRoom = Callable[[int], AbstractContextManager[None]]
@@ -69,14 +71,19 @@ class Models:
         keeping: str,
         make_room: MakeRoom,
         progress: Progress,
+        projection: str | None = None,
+        blend: Blend | None = None,
+        gap: Callable[[Engine], GapCorrection | None] = lambda engine: None,
     ) -> PromptEmbedding:
-        """encoders: gives the checkpoint's text encoders once there is room. Raises what `Engine.embed` does."""
+        """encoders: gives the checkpoint's text encoders once there is room. projection, blend, gap: see
+        `Engine.embed`. Raises what that does."""
         from ..core.images import open_image
 
         opened = [open_image(picture) for picture in pictures]
         with self._using(settings, False, keeping, make_room, progress) as (engine, placed):
+            engine.check_embedding(len(opened), family.name, projection, blend)
             placed()
-            return engine.embed(opened, family.name, encoders=encoders())
+            return engine.embed(opened, family.name, projection, blend, gap(engine), encoders=encoders())
 
     @contextmanager
     def engine(

@@ -30,7 +30,7 @@ def build() -> dict[str, Any]:
 
     service, pages, host_parts = load("server.service"), load("server.pages"), load("server.host")
     toolbar = load("extension.toolbar")
-    accordion = load("extension.generation").accordion
+    section = load("extension.section").section
     settings = load("core.settings").Settings
     host = host_parts.alone(settings(clip="micro"))
     made = service.Service(host, str, ["blip-large", "micro"], ["built-in"])
@@ -42,7 +42,7 @@ def build() -> dict[str, Any]:
         bar.after_component(gr.Button("deepbooru", elem_id="deepbooru"), elem_id="deepbooru")
         for name in ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"):
             bar.after_component(gr.Image(elem_id=name), elem_id=name)
-        accordion("txt2img", lambda: ["cat.safetensors"], lambda _, choices, elem_id: gr.Button(elem_id=elem_id))
+        section("txt2img", lambda: ["cat.safetensors"], lambda _, choices, elem_id: gr.Button(elem_id=elem_id))
         pages.build(made, ["txt2img", "img2img"])
     return described(blocks)
 

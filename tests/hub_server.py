@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -132,8 +133,10 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/api/models/"):
             return self.list_files(path, "blobs=" in query)
         if path.startswith("/api/resolve-cache/models/"):
-            owner, name, commit, file = path.removeprefix("/api/resolve-cache/models/").split("/", 3)
-            return self.serve(unquote(file), self.files(f"{owner}/{name}", commit)[1][unquote(file)], commit)
+            found = re.fullmatch("/api/resolve-cache/models/(.+?)/([0-9a-f]{40})/(.+)", path)
+            assert found
+            repo, commit, file = found.groups()
+            return self.serve(unquote(file), self.files(repo, commit)[1][unquote(file)], commit)
         return self.resolve(path)
 
     def refuse(self, status: int, headers: dict[str, str] | None = None, message: str = "", code: str = "") -> None:
@@ -187,7 +190,15 @@ class Handler(BaseHTTPRequestHandler):
         told = with_blobs and self.hub.tells_hashes
         siblings = [{"rfilename": name, **(_blob(name, data) if told else {})} for name, data in files.items()]
         answer = {"_id": "1", "id": repo, "modelId": repo, "sha": commit, "siblings": siblings, "tags": []}
-        body = json.dumps({**answer, "private": False, "gated": False, "downloads": 0, "likes": 0}).encode()
+        body = json.dumps(
+            {
+                **answer,
+                "private": False,
+                "gated": "manual" if repo in self.hub.gated else False,
+                "downloads": 0,
+                "likes": 0,
+            }
+        ).encode()
         self.send_all(body, {"Content-Type": "application/json; charset=utf-8", "ETag": f'W/"{len(body):x}-x"'})
 
     def resolve(self, path: str) -> None:

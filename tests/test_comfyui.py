@@ -257,13 +257,13 @@ def test_comfyui_refuses_models_that_do_not_belong_together(comfyui):
 
 
 def test_comfyui_refuses_a_checkpoint_whose_projection_is_nowhere(comfyui):
-    file = comfyui.base / "models" / "text_encoders" / "clip_l.safetensors"
+    file = comfyui.base / "models" / "clip_vision" / "clip-vit-large-patch14.safetensors"
     hidden = file.rename(file.with_suffix(".hidden"))
     try:
         run = comfyui.run(in_the_graph(768, max_phrases=30) | {"3": node("ProbeSmallVision", width=768)})
     finally:
         hidden.rename(file)
-    assert "without its text projection" in run.error and "clip_l.safetensors" in run.error
+    assert "without its text projection" in run.error and "a whole CLIP-L into models/clip_vision" in run.error
 
 
 def test_comfyui_runs_the_workflow_that_interrogates_and_renders(comfyui):
@@ -293,7 +293,9 @@ def test_comfyui_offers_the_workflows_and_what_belongs_to_the_nodes(comfyui):
     templates = comfyui.get("/workflow_templates")[FOLDER_NAME]
     assert sorted(templates) == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
     assert b"registerExtension" in comfyui.get("/extensions/unrender/unrender.js")
-    assert comfyui.get("/extensions/unrender/docs/UnrenderInterrogate.md").startswith(b"# Interrogate Picture (Image to Text)")
+    assert comfyui.get("/extensions/unrender/docs/UnrenderInterrogate.md").startswith(
+        b"# Interrogate Picture (Image to Text)"
+    )
     english = comfyui.get("/i18n")["en"]["nodeDefs"]
     assert english["UnrenderInterrogate"]["inputs"]["max_phrases"]["name"] == "max phrases"
 
@@ -334,6 +336,24 @@ def test_comfyui_matches_phrases(comfyui):
     lines = run.text("3")[0].splitlines()
     assert len(lines) == 3 and lines[0].endswith(run.text("4")[0])
     assert lines[0].split()[0] == f"{float(run.text('5')[0]):.1%}"
+
+
+def test_comfyui_analyzes_and_matches_what_clip_vision_encode_saw(comfyui):
+    """As it does the picture: at the vision model's own size, no one resizes."""
+    graph = in_the_graph(768) | {
+        "21": node("ImageScale", image=["1", 0], upscale_method="area", width=56, height=56, crop="center"),
+        "22": node("CLIPVisionEncode", clip_vision=["3", 0], image=["21", 0], crop="center"),
+    }
+    del graph["4"]
+    asked = {"interrogator": ["5", 0], "phrases": "a red disc\na blue square", "templates": ""}
+    for number, image in (("30", ["21", 0]), ("40", ["22", 0])):
+        graph[number] = node("UnrenderMatchPhrases", image=image, **asked)
+        graph[f"{number}1"] = node(
+            "UnrenderAnalyze", image=image, interrogator=["5", 0], categories="mediums", top=2, dark=False
+        )
+    run = comfyui.run(graph)
+    for number in ("30", "301"):
+        assert run.text(number) == run.text(number.replace("3", "4", 1))
 
 
 @pytest.mark.parametrize("from_graph", [False, True])

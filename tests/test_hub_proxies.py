@@ -136,10 +136,12 @@ def test_a_socks_proxy_needs_its_package(hub: Hub, monkeypatch: pytest.MonkeyPat
     assert "speaks SOCKS" in said and f"pip install {package}" in said and "secret" not in said
 
 
-def test_an_address_of_a_proxy_that_makes_no_sense(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "quic://127.0.0.1:1")
+@pytest.mark.parametrize("address", ["quic://127.0.0.1:1", "http://ada:pass#word@127.0.0.1:1", "http://[::1"])
+def test_an_address_of_a_proxy_that_makes_no_sense(hub: Hub, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", address)
     monkeypatch.setenv("HF_ENDPOINT", ELSEWHERE)
-    assert "HTTP_PROXY" in refusal(hub)
+    said = refusal(hub)
+    assert "HTTP_PROXY" in said and "pass#" not in said and "word@" not in said and "ada" not in said
 
 
 def test_which_proxy_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:

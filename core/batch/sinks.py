@@ -42,8 +42,9 @@ class Sink:
 
     One that a user can name (see `outputs`) says on its class what help, menus, refusals and docs are made from:
     output: the name. summary: in a few words. details: for help, without the names of options. where: what it writes.
-    ways: what may be done with what is there already; usual: without being asked, None for nothing. takes_columns:
-    whether it has room for further ones. undoable: whether `undo` takes a run back. of: makes one.
+    file: its name where none was chosen, desc.OUTPUT if empty. ways: what may be done with what is there already;
+    usual: without being asked, None for nothing. takes_columns: whether it has room for further ones. undoable:
+    whether `undo` takes a run back. of: makes one.
 
     First `plan` tells what `write` will do; that is in the journal before `write` is called, which may happen again
     for the same outcome after a kill, and then has to leave what one call leaves.
@@ -60,6 +61,7 @@ class Sink:
     summary: ClassVar[str] = ""
     details: ClassVar[str] = ""
     where: ClassVar[Where] = "beside"
+    file: ClassVar[str] = ""
     ways: ClassVar[tuple[Existing, ...]] = ()
     usual: ClassVar[Existing | None] = None
     takes_columns: ClassVar[bool] = False
@@ -76,6 +78,11 @@ class Sink:
     def __init__(self, place: Path, label: str) -> None:
         self.place = place
         self.label = label
+
+    @classmethod
+    def file_name(cls) -> str:
+        """Where none was chosen, of a sink that writes one file."""
+        return cls.file or f"desc.{cls.output}"
 
     @classmethod
     def of(cls, chosen: Chosen) -> Sink:

@@ -18,6 +18,7 @@ from ..devices import named, pick_device
 from ..errors import ModelError
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
+from ..published import VIT_L
 from ..shortage import in_portions
 from ..undisturbed import undisturbed
 from .patches import PatchEncoder
@@ -177,7 +178,7 @@ class Clip:
             raise ModelError(
                 f"{self.name} cannot say where in a picture something is, because its picture encoder is no plain "
                 "vision transformer",
-                Give("clip", "another such as ViT-L-14/openai"),
+                Give("clip", f"another such as {VIT_L}"),
             )
         features = self._seen(self._vision.encode_patches, self._preprocess(image)[None])[0]
         return self._checked(features / features.norm(dim=-1, keepdim=True), "pictures")

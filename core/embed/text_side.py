@@ -17,6 +17,7 @@ from ..clip.tokenizers import Tokenizer
 from ..clip.weights import TowerWeights, map_tensors
 from ..cures import Give
 from ..errors import ModelError, SettingsError
+from ..published import VIT_L
 from .families import Encoder
 
 _TEXTS_AT_ONCE = 64
@@ -40,7 +41,7 @@ class TextSide:
         if not isinstance(clip.text, TowerEncoder):
             raise ModelError(
                 f"{clip.name} has a text encoder that no supported diffusion model listens to",
-                Give("clip", "one such as ViT-L-14/openai"),
+                Give("clip", f"one such as {VIT_L}"),
             )
         return cls(clip.text.weights, clip.text.tokenizer, padding, clip.fingerprint)
 

@@ -14,6 +14,7 @@ from ..errors import ModelError
 from ..progress import SILENT, Progress
 from .cache import MAIN, WEIGHTS_INDEX, CacheFolder, Snapshot, StoredRepo, complete_weights
 from .failures import Unreachable
+from .listing import Listed, Listing
 from .names import (
     CONFIG,
     PROCESSOR_FILES,
@@ -26,7 +27,7 @@ from .names import (
 )
 from .parts import tensors_alone
 from .patience import Patience
-from .transfer import Listing, Remote
+from .transfer import Remote, part_of, size_of
 
 NO_CLIP = Choose("clip", ("micro",))
 OTHER_CACHE = Give("cache", "another folder")
@@ -100,15 +101,17 @@ class Hub:
                 files = [CONFIG, *shards(repo, folder)]
         return self.fetch(repo, files, progress, PROCESSOR_FILES, revision=revision, instead=instead)
 
-    def fetch_tensors(self, repo: str, file: str, tensors: Sequence[str], progress: Progress = SILENT) -> bytes:
+    def fetch_tensors(
+        self, repo: str, file: str, tensors: Sequence[str], progress: Progress = SILENT, *, revision: str = MAIN
+    ) -> bytes:
         """The content of a safetensors file with some tensors of a repository's file, whose rest is not downloaded.
 
         For small ones: nothing is kept, or taken up again.
         """
-        check_names(repo, [file])
+        check_names(repo, [file], revision)
         try:
             remote = self._remote(repo, progress)
-            listing = remote.listing(MAIN)
+            listing = remote.listing(revision)
             check_listed(repo, [file], listing.sizes)
             return tensors_alone(remote, listing.commit, file, tensors, progress)
         except Unreachable as error:
@@ -131,6 +134,10 @@ class Hub:
         check_names(repo, (), revision)
         listing = self._ask(repo, revision, "the list of files", instead)
         return {name: size or 0 for name, size in sorted(listing.sizes.items())}
+
+    def listing(self, repo: str, revision: str = MAIN, progress: Progress = SILENT) -> Listing:
+        """What the hub tells of a repository. Raises Unreachable and no ModelError, for who tells failures apart."""
+        return self._remote(repo, progress, obliging=False).listing(revision)
 
     def missing_files(
         self, repo: str, files: Sequence[str], optional: Sequence[str] = (), revision: str = MAIN
@@ -244,7 +251,7 @@ class Hub:
         blobs = own.repo_folder(repo) / "blobs"
         locks = self.folder / "locks" / own.repo_folder(repo).name
         try:
-            self._check_space(repo, lacking, listing)
+            self._check_space(repo, [listing.files[name] for name in lacking], blobs)
             own.note_absent(repo, listing.commit, (name for name in optional if name not in listing.sizes))
             with progress.task(f"Downloading {repo}", total, "B") as task:
                 for name in sorted(lacking, key=lambda name: listing.sizes[name] or 0):
@@ -288,9 +295,10 @@ class Hub:
         token = (os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip() or None
         return Remote(endpoint, token, repo, Patience(self._patience, obliging), progress)
 
-    def _check_space(self, repo: str, lacking: Iterable[str], listing: Listing) -> None:
+    def _check_space(self, repo: str, lacking: Iterable[Listed], blobs: Path) -> None:
+        """blobs: where a part of them may lie already."""
         self.models.mkdir(parents=True, exist_ok=True)
-        needed = sum(listing.sizes[name] or 0 for name in lacking)
+        needed = sum(max(0, (file.size or 0) - size_of(part_of(blobs, file.digest or ""))) for file in lacking)
         free = shutil.disk_usage(self.models).free
         if needed > free:
             raise ModelError(

@@ -143,7 +143,8 @@ def _of_settings(text: str, kinds: set[str], proxy: Proxy | None, uses_requests:
         return _refused_by(proxy, answered.group(1).strip())
     if kinds & {"InvalidProxyURL", "InvalidURL"} or "scheme for proxy" in text or "proxy URL" in text:
         names = proxy.variable if proxy and proxy.variable else "HTTPS_PROXY"
-        return Unreachable(f"an address of a proxy makes no sense ({text})", f"check {names} and NO_PROXY")
+        cure = f"check {names} and NO_PROXY, and write special letters of a password as %23 and the like"
+        return Unreachable("the address of a proxy makes no sense", cure)  # its text may hold the password
     if "offline" in text.lower():
         return Unreachable("huggingface_hub was started in offline mode", "start without HF_HUB_OFFLINE")
     return None
@@ -198,4 +199,4 @@ _REASONS = (
 
 def _plain(text: str) -> str:
     """One line without addresses, which may be signed."""
-    return " ".join(re.sub(r"https?://\S+", "", text).split())[: 4 * _LONGEST_MESSAGE]
+    return " ".join(re.sub(r"\w+://\S+", "", text).split())[: 4 * _LONGEST_MESSAGE]

@@ -7,6 +7,7 @@ that breaks before that never comes to an end.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -107,6 +108,8 @@ def who_asks(token: str | None) -> dict[str, str]:
 
     if token is None and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
         token = _saved_token()
+    if token and not re.fullmatch("[!-~]+", token):  # the libraries' errors would show it
+        raise Unreachable("the token holds signs that no token has", "set HF_TOKEN to a valid one")
     python = ".".join(map(str, sys.version_info[:3]))
     sent = {"User-Agent": f"unrender; hf_hub/{huggingface_hub.__version__}; python/{python}"}
     return {**sent, "Authorization": f"Bearer {token}"} if token else sent
@@ -125,6 +128,9 @@ def _saved_token() -> str | None:
 def check(answer: Answer, asked_for: str) -> None:
     if answer.status >= 400:
         raise of_answer(answer.status, answer.headers, answer.url, asked_for, told_wait(answer.headers))
+    if answer.status == 200 and "html" in (answer.headers.get("Content-Type") or ""):
+        # no file that is ever taken is one; some mirrors tell no hash by which it would be found out
+        raise Unreachable("a page to be read answers there, as where one has to log in to a network", may_pass=True)
 
 
 def origin(url: str) -> tuple[str, str]:

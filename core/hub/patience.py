@@ -15,6 +15,7 @@ LONGEST_TOLD = 330.0
 _FIRST_WAIT, _LONGEST_WAIT = 1 / 16, 4.0
 _TRIES_BEFORE, _TRIES_AFTER = 4, 7
 _TIMES_TOLD = 3
+_SHORTEST_TOLD = 1.0  # who says "at once" and refuses again has not thought of it
 _STALLED = 10.0
 
 
@@ -65,7 +66,7 @@ class Patience:
 
     def wait_after(self, error: Unreachable) -> float | None:
         """Seconds until it makes sense to ask again; None: it makes none."""
-        if error.told_wait is not None:
+        if error.told_wait is not None and error.told_wait >= _SHORTEST_TOLD:
             self._told += 1
             return error.told_wait if error.told_wait <= self._longest_told and self._told <= _TIMES_TOLD else None
         passes = error.passes or (error.may_pass and self._reached > 0)

@@ -14,42 +14,21 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ..errors import Cancelled
-from ..foreign import Unreadable, parsed_json
 from ..progress import Progress, Task
 from .failures import Unreachable, broken, in_words
 from .http import Answer, asked, check, followed, origin, who_asks, without_secrets
+from .listing import NO_HUB, Listed, Listing, read_listing
 from .patience import Patience
 
 T = TypeVar("T")
 
 _TICK = 0.1
 _GRACE = 1.0
-_NO_HUB = "what answers there is no Hugging Face hub"
 _NOTHING_THERE = 416
 _LONGEST_LIST = 64 << 20
 _WRONG = "the bytes that came are not those of the file"
 IDENTITY = {"Accept-Encoding": "identity"}
 """As what is packed on the way cannot be taken up again in the middle."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """What a hub tells of a file. size, digest: None where it does not; the digest as `_is_intact` takes it."""
-
-    size: int | None
-    digest: str | None = None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A commit of a repository and its files by name."""
-
-    commit: str
-    files: dict[str, Listed]
-
-    @property
-    def sizes(self) -> dict[str, int | None]:
-        return {name: file.size for name, file in self.files.items()}
 
 
 @dataclass(frozen=True)
@@ -79,7 +58,7 @@ class Remote:
             with followed("GET", address, self.headers(), self.patience.seconds) as answer:
                 return self._all_of(answer, stop)
 
-        return _listing(self.insist(ask))
+        return read_listing(self.insist(ask))
 
     def _all_of(self, answer: Answer, stop: threading.Event) -> bytes:
         content = bytearray()
@@ -88,7 +67,7 @@ class Remote:
             content += piece
             self.patience.deliver(len(content))
             if len(content) > _LONGEST_LIST:
-                raise Unreachable(_NO_HUB)
+                raise Unreachable(NO_HUB)
         return bytes(content)
 
     def download(self, commit: str, name: str, listed: Listed, blobs: Path, locks: Path, task: Task) -> Path:
@@ -96,15 +75,15 @@ class Remote:
         again, what was broken off is continued."""
         wanted = self._wanted(commit, name, listed)
         blob = blobs / wanted.etag
-        part = blob.with_name(blob.name + ".incomplete")
-        meter = Meter(task, lambda: _size(part))
+        part = part_of(blobs, wanted.etag)
+        meter = Meter(task, lambda: size_of(part))
         if not blob.is_file():
             job = _Job(wanted, self.headers, self.patience, part, blob, locks)
             try:
                 self.insist(job.run, meter)
             except Unreachable as error:
-                kept = _size(part)
-                if kept:
+                kept = size_of(part)
+                if kept and wanted.size is not None:
                     error.reason += f" after {kept / 1e6:.0f} MB, from which the next attempt goes on"
                 raise
         meter.reach(wanted.size or 0)
@@ -170,7 +149,7 @@ class Remote:
                 self._wait(seconds, error.reason)
 
     def _wait(self, seconds: float, reason: str) -> None:
-        label = f"Waiting {in_words(seconds)} before {urlsplit(self.endpoint).hostname} is asked again: {reason}"
+        label = f"Waiting for {urlsplit(self.endpoint).hostname}, as {reason}"
         end, told = time.monotonic() + seconds, 0
         with self._progress.task(label, max(1, round(seconds)), "seconds") as task:
             while (left := end - time.monotonic()) > 0:
@@ -261,17 +240,17 @@ class _Job:
 
     def _fetch(self, stop: threading.Event) -> None:
         size = self._wanted.size
-        if size is None or _size(self._part) > size:
+        if size is None or size_of(self._part) > size:
             self._part.unlink(missing_ok=True)  # nobody can tell where it would go on
-        if size is None or _size(self._part) < size or not self._part.is_file():
+        if size is None or size_of(self._part) < size or not self._part.is_file():
             try:
                 self._receive(stop)
             except Unreachable as error:
                 if error.status != _NOTHING_THERE:
                     raise
                 return self._start_over()
-        if size is not None and _size(self._part) < size:
-            raise broken(f"the connection ended after {_size(self._part)} of {size} bytes")
+        if size is not None and size_of(self._part) < size:
+            raise broken(f"the connection ended after {size_of(self._part)} of {size} bytes")
         if _is_intact(self._part, self._wanted.etag, self._patience.touch):
             self._part.replace(self._blob)
             return
@@ -284,7 +263,7 @@ class _Job:
         self._may_start_over = False
 
     def _receive(self, stop: threading.Event) -> None:
-        have = _size(self._part)
+        have = size_of(self._part)
         headers = {**self._headers(), **IDENTITY, **({"Range": f"bytes={have}-"} if have else {})}
         with followed("GET", self._wanted.url, headers, self._patience.seconds) as answer:
             self._patience.touch()
@@ -312,29 +291,14 @@ class _Job:
         return came
 
 
+def part_of(blobs: Path, etag: str) -> Path:
+    """Where the bytes of a file gather that has not come whole."""
+    return blobs / f"{etag}.incomplete"
+
+
 def check_stop(stop: threading.Event) -> None:
     if stop.is_set():
         raise Cancelled("The download was stopped; asking again goes on from there.")
-
-
-def _listing(content: bytes) -> Listing:
-    try:
-        told = parsed_json(content)
-        commit, siblings = told["sha"], told["siblings"]
-        if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
-            raise Unreachable(_NO_HUB)
-        return Listing(commit, {str(each["rfilename"]): _listed(each) for each in siblings or ()})
-    except (Unreadable, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise Unreachable(_NO_HUB) from error
-
-
-def _listed(sibling: dict[str, Any]) -> Listed:
-    """Large files have their SHA-256 beside them, small ones git's SHA-1."""
-    lfs = sibling.get("lfs")
-    size = sibling.get("size")
-    digest = lfs.get("sha256") if isinstance(lfs, dict) else sibling.get("blobId")
-    known = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", digest)
-    return Listed(size if isinstance(size, int) and size >= 0 else None, digest if known else None)
 
 
 def _start(work: Callable[[threading.Event], T], stop: threading.Event) -> Future[T]:
@@ -350,7 +314,7 @@ def _start(work: Callable[[threading.Event], T], stop: threading.Event) -> Futur
     return outcome
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
@@ -372,7 +336,10 @@ def _is_intact(path: Path, etag: str, goes_on: Callable[[], None]) -> bool:
     if re.fullmatch(r"[0-9a-f]{64}", etag):
         digests = [hashlib.sha256()]
     elif re.fullmatch(r"[0-9a-f]{40}", etag):
-        digests = [hashlib.sha1(b"blob %d\0" % _size(path), usedforsecurity=False), hashlib.sha1(usedforsecurity=False)]
+        digests = [
+            hashlib.sha1(b"blob %d\0" % size_of(path), usedforsecurity=False),
+            hashlib.sha1(usedforsecurity=False),
+        ]
     else:
         return True
     with path.open("rb") as file:

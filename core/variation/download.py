@@ -12,8 +12,9 @@ from ..foreign import Unreadable, read_json
 from ..hub import Hub
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
+from ..published import CONFIG, former_names, moved_to
+from ..published import PIPELINE_INDEX as INDEX
 
-INDEX = "model_index.json"
 NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
 """Parts of pipelines that rendering an embedding does without."""
 
@@ -29,7 +30,9 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
 
     half: take weights in half precision where there are any. Raises ModelError or Cancelled.
     """
-    folder = hub.fetch(repo, [INDEX], progress, instead=_INSTEAD)
+    moved = moved_to(repo)
+    instead = Give("checkpoint", f"{moved}, which is its copy") if moved else _INSTEAD
+    folder = hub.fetch(repo, [INDEX], progress, instead=instead)
     parts = _parts(repo, folder)
     files = _chosen(_names_in(folder, parts), parts, half)
     if not _has_weights(files, parts):
@@ -52,11 +55,22 @@ def missing_pipeline(hub: Hub, repo: str, half: bool) -> dict[str, int]:
 
 
 def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
-    """A local folder with a repository's pipeline, all but its weights. Raises ModelError or Cancelled."""
-    parts = _parts(repo, hub.fetch(repo, [INDEX], progress, instead=_INSTEAD))
-    files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), 'config.json')}" for part in parts]
+    """A local folder with a repository's pipeline, all but its weights; under a name that it had before where it lies
+    on this disk. Raises ModelError or Cancelled."""
+    for former in former_names(repo):
+        folder = hub.find(former, [INDEX])
+        if folder is not None and hub.find(former, _settings(former, folder)[0]):
+            return folder
+    files, words = _settings(repo, hub.fetch(repo, [INDEX], progress, instead=_INSTEAD))
+    return hub.fetch(repo, files, progress, words, instead=_INSTEAD)
+
+
+def _settings(repo: str, folder: Path) -> tuple[list[str], list[str]]:
+    """The files that describe a pipeline's parts, and those of the tokenizers' words, whatever these are."""
+    parts = _parts(repo, folder)
+    files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), CONFIG)}" for part in parts]
     words = [f"{part}/{name}" for part in parts if part.startswith("tokenizer") for name in _WORDS]
-    return hub.fetch(repo, [INDEX, *files], progress, words, instead=_INSTEAD)
+    return [INDEX, *files], words
 
 
 def check_settings(name: str, folder: Path) -> None:
