@@ -69,8 +69,8 @@ def sink_named(
 def base_of(source: Source) -> Path | None:
     """The folder that names of a source's pictures are relative to; None where they are no paths."""
     if isinstance(source, JoinedSource):
-        return Path()
-    return None if isinstance(source, TarSource | RemoteSource) else source.root
+        return Path.cwd()
+    return None if isinstance(source, TarSource | RemoteSource) else source.root.absolute()
 
 
 def _check(kind: type[Sink], place: Path | None, existing: Existing | None, columns: Sequence[Column]) -> None:
