@@ -87,7 +87,9 @@ def test_the_other_nodes(comfyui: torch.device, photographs: list[Image.Image]) 
 
     setup, pictures = micro_setup(), as_batch(photographs[:2])
     assert study.Analyze.execute(image=pictures, categories="", top=3, dark=False, interrogator=setup).args
-    assert study.MatchPhrases.execute(image=pictures, phrases="a circle\na square", templates="", interrogator=setup).args
+    assert study.MatchPhrases.execute(
+        image=pictures, phrases="a circle\na square", templates="", interrogator=setup
+    ).args
     assert study.Locate.execute(image=pictures[:1], phrase="a circle", threshold=0.0, interrogator=setup).args
 
 
