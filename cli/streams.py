@@ -39,6 +39,8 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+        # of a driver that is too old, or a card that PyTorch was not built for
+        warnings.filterwarnings("default", category=UserWarning, module=r"torch\.(cuda|xpu|mps)")
 
 
 def complain(message: object) -> None:

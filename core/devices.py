@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 KINDS = ("cuda", "xpu", "mps")
 """Of devices, the best first. ROCm's are called cuda."""
 
+CPU = torch.device("cpu")
+
 _HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 _FAILS = (RuntimeError, AssertionError, NotImplementedError, OSError)
 
@@ -39,7 +41,7 @@ def pick_device(name: str = "auto") -> torch.device:
     trouble = ""
     try:
         device = torch.empty(0, device=name).device
-        trouble = trouble_of(device)
+        trouble = "" if device == CPU else trouble_of(device)
     except _FAILS as error:
         raise _not_here(name, error) from error
     if trouble:
@@ -64,8 +66,8 @@ def _best() -> torch.device:
             _remark(device, refused)
             return device
         refused += filter(None, [why])
-    _remark(torch.device("cpu"), refused)
-    return torch.device("cpu")
+    _remark(CPU, refused)
+    return CPU
 
 
 def _remark(device: torch.device, refused: list[str]) -> None:
@@ -131,7 +133,7 @@ def trouble_of(device: torch.device) -> str:
     """What goes wrong when the device computes in the precisions it would be used in; "" where nothing does. It is
     tried, because devices are offered whose kernels are not there. A lack of memory is no trouble of that kind."""
     try:
-        for dtype in {torch.float32, model_dtype(device)}:
+        for dtype in precisions(device):
             ones = torch.ones(2, 8, 8, 8, dtype=dtype, device=device)
             seen = torch.nn.functional.conv2d(ones, ones)  # [2, 2, 1, 1] of 512
             norm = torch.nn.functional.layer_norm(ones, (8,))
@@ -141,6 +143,18 @@ def trouble_of(device: torch.device) -> str:
     except _FAILS as error:
         return "" if is_out_of_memory(error) else first_line(error)
     return ""
+
+
+def precisions(device: torch.device) -> list[torch.dtype]:
+    """Those that it would be used in."""
+    return list(dict.fromkeys((torch.float32, model_dtype(device))))
+
+
+def all_of(device: torch.device) -> list[torch.device]:
+    """All the machine's devices of the same kind."""
+    if device.type == "mps":
+        return [device]
+    return [torch.device(device.type, index) for index in range(_backend(device.type).device_count())]
 
 
 def named(device: torch.device) -> str:
@@ -155,7 +169,9 @@ def named(device: torch.device) -> str:
 def roomy(device: torch.device) -> str:
     """The same with its memory, and what is free of it."""
     memory = memory_of(device)
-    return named(device) if memory is None else f"{named(device)}, where {size(memory[0])} of {size(memory[1])} are free"
+    return (
+        named(device) if memory is None else f"{named(device)}, where {size(memory[0])} of {size(memory[1])} are free"
+    )
 
 
 @dataclass(frozen=True)

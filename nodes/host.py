@@ -28,6 +28,7 @@ from ..core.metadata import KEPT
 from ..core.printable import visible
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
+from ..core.shortage import is_told_of_memory
 from .wording import WORDS
 
 _FOLDER = "unrender"
@@ -251,6 +252,8 @@ def reporting(node_id: str | None) -> Iterator[NodeProgress]:
         memory.throw_exception_if_processing_interrupted()
         raise memory.InterruptProcessingException from None
     except UnrenderError as error:
+        if is_told_of_memory(error):  # ComfyUI does it by itself for errors of torch's own
+            memory.unload_all_models()
         raise _shown(error) from error
     finally:
         progress.say("")

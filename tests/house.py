@@ -18,14 +18,14 @@ LAYERS = (
     ("server", "server"),
     ("many pictures", "core.batch core.curate core.index core.variation core.verify"),
     ("engine", "core.engine"),
-    ("loading", "core.catalogue core.loading"),
+    ("loading", "core.catalogue core.loading core.machine"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),
     ("models", "core.caption core.clip core.hub core.images core.phrases core.pretrained"),
     (
         "values",
         "core.cells core.choices core.cures core.devices core.errors core.files core.foreign core.micro core.places "
-        "core.presets core.printable core.progress core.prompt_syntax core.results core.settings core.texts "
-        "core.transformers_access",
+        "core.presets core.printable core.progress core.prompt_syntax core.results core.settings core.shortage core.texts "
+        "core.transformers_access core.turn core.undisturbed",
     ),
 )
 """From top to bottom. A room imports from its own layer, the doors excepted, and from those below."""

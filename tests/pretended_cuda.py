@@ -177,9 +177,7 @@ def _refuse_mixing(func: Any, args: Any, given: list[Tensor], asked: torch.devic
             f"{' and '.join(sorted(places, reverse=True))}! (when checking the arguments of {func.__name__})"
         )
     if generator is not None and asked is not None and asked.type != generator.device.type:
-        raise RuntimeError(
-            f"Expected a '{asked.type}' device type for generator but found '{generator.device.type}'"
-        )
+        raise RuntimeError(f"Expected a '{asked.type}' device type for generator but found '{generator.device.type}'")
 
 
 def _refuse_indices(func: Any, tensor: Tensor, index: Any, *values: Any) -> None:
@@ -265,3 +263,20 @@ def _answers(cuda: PretendedCuda) -> dict[str, Any]:
         "get_arch_list": lambda: ["sm_75", "sm_86"],
         "is_bf16_supported": lambda *_, **__: False,
     }
+
+
+@pytest.fixture(name="cuda")
+def cuda_fixture() -> Iterator[PretendedCuda]:
+    with pretended() as cuda:
+        yield cuda
+
+
+@pytest.fixture(name="device", scope="module")
+def device_fixture() -> Iterator[str]:
+    """A name for the settings: a real device where one is given, and the pretended one by the name that webuis have
+    for it elsewhere."""
+    if REAL:
+        yield REAL
+        return
+    with pretended():
+        yield "cuda"

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cures import Give, Install, Take
+from ..cures import Choose, Give, Install, Take
 from ..devices import pick_arithmetic, roomy
 from ..errors import MissingPackageError, ModelError, NotOnHubError
 from ..foreign import Stored, Unreadable, existing, few, first_line, library_reads, read_header, read_json, read_tensors
@@ -36,7 +36,8 @@ _VISION_KEYS = ("visual.", "vision_model.", "visual_projection.")
 def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     """See `Clip.load`. A path that exists wins over a known name, a known name over a hub id."""
     check_clip(name)
-    with within_memory(f"{name} does not fit on {roomy(device)}", *SMALLER_CLIP, Take("use the CPU")):
+    half = (Choose("precision", ("float16",)),) if device.type != "cpu" and precision in ("auto", "exact") else ()
+    with within_memory(f"{name} does not fit on {roomy(device)}", *SMALLER_CLIP, *half, Take("use the CPU")):
         return _loaded(name, device, precision, hub, progress)
 
 

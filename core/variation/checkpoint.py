@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, without_own_code
 from . import DEFAULT_CHECKPOINT, MICRO
 from .download import NOT_NEEDED, fetch_pipeline, fetch_settings
+from .placing import encoders_device, place
 from .single_file import family_of_file
 
 _RENDERED = [family for family in FAMILIES.values() if family.pipeline]
@@ -36,12 +37,13 @@ _RENDERED = [family for family in FAMILIES.values() if family.pipeline]
 @dataclass(frozen=True)
 class Checkpoint:
     """pipeline: of its family's class. encoders: its text encoders, by the names that
-    `core.embed.families` gives them."""
+    `core.embed.families` gives them. whole: whether all of it is on its device, or each part while it is used."""
 
     name: str
     family: Family
     pipeline: Any
     encoders: Mapping[str, TextSide]
+    whole: bool = True
 
     @classmethod
     def load(
@@ -53,27 +55,31 @@ class Checkpoint:
         """
         where, hub = pick_device(device), hub or Hub()
         diffusers = diffusers_module()
-        options: dict[str, Any] = {"torch_dtype": torch.float32 if where.type == "cpu" else torch.float16}
+        half = where.type != "cpu"
+        options: dict[str, Any] = {"torch_dtype": torch.float16 if half else torch.float32}
         path = DIFFUSION_FOLDER if name == MICRO else existing(name)
         if path is not None and path.is_file():
             family, folder = family_of_file(path), path
             settings = fetch_settings(hub, family.settings, progress)
             read = partial(_from_file, diffusers, path, family, settings, options)
         else:
-            folder, variant = (path, None) if path else _fetched(hub, name, where.type != "cpu", progress)
+            folder, variant = (path, None) if path else _fetched(hub, name, half, progress)
             read = partial(_from_folder, diffusers, name, folder, {**options, "variant": variant})
         with progress.task(f"Loading {name}"), _quiet(diffusers):
             pipeline = _read(name, read)
             _check_whole(name, folder, pipeline)
-        return cls.of(pipeline.to(where), name)
+        whole = place(name, pipeline, where)
+        made = cls.of(pipeline, name, None if whole else encoders_device(pipeline, where))
+        return replace(made, whole=whole)
 
     @classmethod
-    def of(cls, pipeline: Any, name: str = "") -> Checkpoint:
-        """Of a pipeline that is loaded already. Raises ModelError for other kinds than Stable Diffusion 1, 2 and XL."""
+    def of(cls, pipeline: Any, name: str = "", device: torch.device | None = None) -> Checkpoint:
+        """Of a pipeline that is loaded already. device: for the text encoders, where the pipeline's own are not to be
+        used where they are. Raises ModelError for other kinds than Stable Diffusion 1, 2 and XL."""
         family = _family(pipeline, name)
         models, tokenizers = parts_of(pipeline, "text_encoder"), parts_of(pipeline, "tokenizer")
         known = zip(family.encoders, models, tokenizers, strict=True)
-        sides = {encoder.name: _side(model, tokenizer, encoder) for encoder, model, tokenizer in known}
+        sides = {encoder.name: _side(model, tokenizer, encoder, device) for encoder, model, tokenizer in known}
         return cls(name, family, pipeline, sides)
 
 
@@ -196,9 +202,11 @@ def parts_of(pipeline: Any, name: str) -> list[Any]:
     return found
 
 
-def _side(model: Any, tokenizer: Any, encoder: Encoder) -> TextSide:
+def _side(model: Any, tokenizer: Any, encoder: Encoder, device: torch.device | None) -> TextSide:
     tokens = TransformersTokenizer(tokenizer, tokenizer.model_max_length)
     weights = from_transformers(model, tokens.start_of_text, tokens.end_of_text)
     if weights is None:
         raise ModelError(f"The text encoder {encoder.name} is no CLIP text tower", "give another checkpoint")
+    if device is not None:
+        weights = weights.to(device, weights.blocks[0].qkv.dtype)
     return TextSide(whole_tower(weights, encoder), tokens, encoder.padding)

@@ -11,10 +11,13 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from ..cures import Give, Take
 from ..embed import PromptEmbedding
 from ..errors import EmbeddingError, ModelError, SettingsError
 from ..progress import SILENT, Progress, Task
+from ..shortage import within_memory
 from .checkpoint import Checkpoint, diffusers_module
+from .placing import widen
 
 _MULTIPLE = 8  # pixels in a latent
 _LARGEST = 4096
@@ -90,19 +93,27 @@ def render_together(
         options = {"image": [picture] * count, "strength": sampling.denoise}
         steps = max(1, min(steps, int(steps * sampling.denoise)))
     pipeline.set_progress_bar_config(disable=True)
-    with progress.task("Rendering", steps, "steps") as task:
-        result = pipeline(
-            **_conditioning(checkpoint, embeddings, negative),
-            **options,
-            num_inference_steps=sampling.steps,
-            guidance_scale=sampling.guidance,
-            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds or [sampling.seed] * count],
-            callback_on_step_end=_reporting(task),
-            output_type="np",
-        )
-    pixels = torch.from_numpy(result.images)
+
+    def rendered() -> Tensor:
+        with progress.task("Rendering", steps, "steps") as task:
+            result = pipeline(
+                **_conditioning(checkpoint, embeddings, negative),
+                **options,
+                num_inference_steps=sampling.steps,
+                guidance_scale=sampling.guidance,
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds or [sampling.seed] * count],
+                callback_on_step_end=_reporting(task),
+                output_type="np",
+            )
+        return torch.from_numpy(result.images)
+
+    with within_memory(f"{checkpoint.name} runs out of memory", Give("size", "a smaller one"), Take("use the CPU")):
+        pixels = rendered()
+        if not bool(torch.isfinite(pixels).all()) and pipeline.unet.dtype is not torch.float32:
+            widen(checkpoint.name, pipeline)
+            pixels = rendered()
     if not bool(torch.isfinite(pixels).all()):
-        raise ModelError(f"{checkpoint.name} gave no numbers", "its weights are damaged or need a higher precision")
+        raise ModelError(f"{checkpoint.name} gave no numbers", "get its weights again")
     return [Image.fromarray(each.numpy()) for each in (pixels * 255).round().to(torch.uint8)]
 
 
@@ -141,7 +152,7 @@ def _conditioning(
 
     def placed(tensors: Sequence[Tensor | None]) -> Tensor | None:
         given = [tensor for tensor in tensors if tensor is not None]
-        return torch.stack(given).to(pipeline.device, pipeline.unet.dtype) if given else None
+        return torch.stack(given).to(pipeline._execution_device, pipeline.unet.dtype) if given else None
 
     found = {"prompt_embeds": placed(states), "negative_prompt_embeds": placed([against] * count)}
     if checkpoint.family.pooled_width:

@@ -65,6 +65,8 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
     family, encoders = checkpoint.family.name, checkpoint.encoders
     embedding = engine.embed(request.images, family, request.projection, request.blend, request.gap, encoders=encoders)
     negative = negative_embedding(engine, checkpoint, request.negative)
+    if not checkpoint.whole:
+        engine.unload()  # which leaves the room to what renders
     for number in range(request.count):
         sampling = replace(request.sampling, seed=request.sampling.seed + number)
         image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)

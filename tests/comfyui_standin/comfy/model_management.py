@@ -30,6 +30,10 @@ def load_models_gpu(models: list[Any], memory_required: int = 0) -> None:
     loaded.extend(model for model in models if model not in loaded)
 
 
+def unload_all_models() -> None:
+    loaded.clear()
+
+
 def interrupt_current_processing(value: bool = True) -> None:
     global _interrupted
     _interrupted = value
