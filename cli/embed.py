@@ -100,7 +100,7 @@ def _projections() -> str:
     lines = []
     for projection in PROJECTIONS:
         served = [name for name in OFFERED if FAMILIES[name].is_served_by(projection)]
-        whom = "all" if len(served) == len(OFFERED) else " and ".join(served)
+        whom = "all" if len(served) == len(OFFERED) else f"{', '.join(served[:-1])} and {served[-1]}"
         usual = ", and their default" if all(FAMILIES[name].projection == projection for name in served) else ""
         lines.append(f"  {projection:<9} {SUMMARIES[projection]}; for {whom}{usual}")
     return "\n".join(lines)

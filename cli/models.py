@@ -18,15 +18,22 @@ if TYPE_CHECKING:
     from ..core.hub import Hub
 
 
+_HERE = "on disk"
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "models",
         help="list, download and remove models",
-        description="Lists the models that can be named and those on this disk; downloads and removes them.",
+        description="Lists the models that most people need and those on this disk; downloads and removes them.",
     )
     parser.set_defaults(run=run_list, parser=parser)
     _add_common(parser, default=None)
-    parser.add_argument("--json", action="store_true", help="the list as one JSON object")
+    parser.add_argument("--all", action="store_true", help="all models that can be named")
+    parser.add_argument(
+        "--check", action="store_true", help="ask the hub whether all that is relied on still lies there (status 1: no)"
+    )
+    parser.add_argument("--json", action="store_true", help="all of it as one JSON object")
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     download = actions.add_parser("download", help="download a model ahead of time; its size is shown first")
     download.set_defaults(run=run_download, parser=download)
@@ -44,9 +51,54 @@ def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def run_list(options: argparse.Namespace) -> int:
+    if options.check:
+        return _run_check(options)
+    if options.all or options.json:
+        return _list_all(options)
+    from ..core.catalogue import recommended
+    from ..core.hub import Hub
+
+    hub = Hub(options.cache)
+    models = recommended(hub)
+    _write_section(
+        "Recommended", [(one.name, _told_size(one), _HERE if one.on_disk else "", one.use) for one in models]
+    )
+    _write_disk(hub, models)
+    write_line("All that can be named: unrender models --all. Ahead of time: unrender models download NAME.")
+    return 0
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    from ..core.hub import Hub
+    from ..core.hub.check import check_published, said
+    from .progress import terminal_progress
+
+    findings = check_published(Hub(options.cache), progress=terminal_progress(quiet=options.json))
+    changed = [finding for finding in findings if finding.changes]
+    if options.json:
+        write_json({"rows": [{**asdict(finding.row), "changes": finding.changes} for finding in findings]})
+        return int(bool(changed))
+    for finding in changed:
+        write_line(f"{said(finding.row)} ({finding.row.name}) {'; '.join(finding.changes)}.")
+    write_line(f"{len(findings) - len(changed)} of {len(findings)} lie on the hub as expected.")
+    return int(bool(changed))
+
+
+def _write_disk(hub: Hub, models: Iterable[Named]) -> None:
+    names = {repo: model.name for model in models for repo in model.repos}
+    rows = [
+        (one.repo, _size(one.bytes), names.get(one.repo, ""), "shared Hugging Face cache" if one.shared else "")
+        for one in hub.on_disk()
+    ]
+    _write_section(f"On this disk, in {hub.folder}", [*rows, ("phrase tables", _size(_of_tables(hub)), "", "")])
+
+
+def _of_tables(hub: Hub) -> int:
+    return sum(path.stat().st_size for path in (hub.folder / "tables").rglob("*") if path.is_file())
+
+
+def _list_all(options: argparse.Namespace) -> int:
     hub, clips, captioners = _survey(options)
-    stored = hub.on_disk()
-    tables = sum(path.stat().st_size for path in (hub.folder / "tables").rglob("*") if path.is_file())
     if options.json:
         values = {
             "cache": str(hub.folder),
@@ -54,21 +106,13 @@ def run_list(options: argparse.Namespace) -> int:
             "captioners": [asdict(model) for model in captioners],
             "on_disk": [
                 {"repo": one.repo, "folder": str(one.folder), "bytes": one.bytes, "shared": one.shared}
-                for one in stored
+                for one in hub.on_disk()
             ],
-            "tables_bytes": tables,
+            "tables_bytes": _of_tables(hub),
         }
         write_json(values)
         return 0
-    names = {repo: model.name for model in (*clips, *captioners) for repo in model.repos}
-    _write_section(
-        f"On this disk, in {hub.folder}",
-        [
-            (one.repo, _size(one.bytes), names.get(one.repo, ""), "shared Hugging Face cache" if one.shared else "")
-            for one in stored
-        ]
-        + [("phrase tables", _size(tables), "", "")],
-    )
+    _write_disk(hub, [*clips, *captioners])
     _write_section("Captioners (--captioner)", map(_row, captioners))
     _write_section("CLIP models (--clip)", map(_row, clips))
     return 0
@@ -140,10 +184,14 @@ def _agreed(question: str, yes: bool) -> bool:
 
 def _row(model: Named) -> tuple[str, ...]:
     if not model.repos:
-        return (model.name, model.note)
+        return (model.name, "", model.note)
     size = "" if model.bytes is None else _size(model.bytes)
-    facts = (model.note, size, "on disk" if model.on_disk else "")
-    return (model.name, model.repos[0], ", ".join(fact for fact in facts if fact))
+    facts = (model.note, _HERE if model.on_disk else "")
+    return (model.name, size, model.repos[0], ", ".join(fact for fact in facts if fact))
+
+
+def _told_size(model: Named) -> str:
+    return _size(model.bytes) if model.bytes else "shown first" if model.repos else "no download"
 
 
 def _write_section(title: str, rows: Iterable[tuple[str, ...]]) -> None:

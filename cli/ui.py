@@ -67,9 +67,11 @@ def run(options: argparse.Namespace) -> int:
     Engine(settings).check()
 
     settings = replace(settings, cache=Hub(settings.cache).folder)
-    try:
-        from ..server.pages.alone import launch
+    from ..server.direct import without_proxies
 
+    try:
+        with without_proxies():  # gradio makes its clients when it is imported
+            from ..server.pages.alone import launch
         page = launch(settings, address.names, address.port, address.token, not address.for_strangers, folders)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
 from ..core.files import save_picture, write_whole
+from ..core.published import DINO
 from . import engine_options
 from .streams import complain, quiet_libraries, write_line
 
@@ -62,7 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--dino",
         default="none",
         metavar="NAME",
-        help="a DINOv2 that judges too, such as facebook/dinov2-small (default: none)",
+        help=f"a DINOv2 that judges too, such as {DINO.repo} (default: none)",
     )
     parser.add_argument("--count", type=int, default=50, metavar="N", help="pictures to render from (default: 50)")
     parser.add_argument("--seeds", type=int, default=2, metavar="N", help="renderings of each (default: 2)")

@@ -32,7 +32,7 @@ WORDS = Words(
     steps={
         "resume": "go on with --resume",
         "copy the model": "name a folder or file that holds a copy",
-        "list models": "see what `unrender models` lists",
+        "list models": "see what `unrender models --all` lists",
         "index the folder": "make one with `unrender index FOLDER`",
         "use the CPU": "give --device cpu",
     },

@@ -11,6 +11,7 @@ from .cures import Take
 from .errors import ModelError
 from .hub import Hub
 from .progress import SILENT, Progress
+from .published import ALL, MAIN, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, PIPELINES, TRANSFORMERS_WEIGHTS, for_open_clip
 
 MICRO = "micro"
 _MICRO_NOTE = "a toy that is part of the package"
@@ -23,7 +24,7 @@ class Named:
 
     repos: where the hub has it, the one that is loaded first. safetensors: whether it can be loaded at all.
     on_disk: whether a repository of it has files on this disk. bytes: of its download, where that is known
-    without asking.
+    without asking. use: what it is recommended for.
     """
 
     name: str
@@ -32,7 +33,8 @@ class Named:
     on_disk: bool = False
     bytes: int | None = None
     note: str = ""
-    revision: str = "main"
+    revision: str = MAIN
+    use: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Wanted:
 
     repo: str
     files: tuple[str, ...] | None
-    revision: str = "main"
+    revision: str = MAIN
 
     def missing(self, hub: Hub) -> dict[str, int]:
         """What is not on this disk yet: file name to bytes."""
@@ -55,17 +57,37 @@ class Wanted:
         return hub.fetch(self.repo, self.files, progress, revision=self.revision)
 
 
+def recommended(hub: Hub) -> list[Named]:
+    """The models that most people need; reads nothing but the table and this disk."""
+    stored = {one.repo for one in hub.on_disk() if one.usable}
+    models: list[Named] = []
+    for row in (each for each in ALL if each.use):
+        other = for_open_clip(row.name)
+        repos = (row.repo, other.repo) if other else (row.repo,)
+        name = row.repo if row in PIPELINES else row.name
+        here = not stored.isdisjoint((*repos, *row.formerly))
+        models.append(Named(name, repos, True, here, row.bytes, revision=row.revision, use=row.use))
+    return [
+        *models,
+        Named(MICRO, (), on_disk=True, note=_MICRO_NOTE, use="trying things out: it knows drawn shapes alone"),
+    ]
+
+
 def survey(hub: Hub) -> tuple[list[Named], list[Named]]:
     """All CLIP models and all captioners that have a name."""
     from .caption import KNOWN_CAPTIONERS
     from .clip.names import known_models
 
     stored = {one.repo for one in hub.on_disk() if one.usable}
+    sizes = {row.repo: row.bytes for row in ALL if row.bytes}
     clips = [Named(MICRO, (), on_disk=True, note=_MICRO_NOTE)]
     for known in known_models():
         repos = _first_loaded_first(known.repo if known.file else "", known.transformers_repo, known.settings)
         note = "" if known.safetensors else _PICKLE_NOTE
-        clips.append(Named(known.name, repos, known.safetensors, not stored.isdisjoint(repos), note=note))
+        here = not stored.isdisjoint(repos)
+        revision = known.transformers_revision if repos[:1] == (known.transformers_repo,) else MAIN
+        size = sizes.get(repos[0]) if repos else None
+        clips.append(Named(known.name, repos, known.safetensors, here, size, note, revision))
     captioners = [Named(MICRO, (), on_disk=True, note=_MICRO_NOTE)]
     for one in KNOWN_CAPTIONERS.values():
         here = one.repo in stored
@@ -86,7 +108,8 @@ def find(name: str, models: Iterable[Named]) -> Named | None:
 
 def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
     """What a download of a name among the models, or of a repository (owner/name), takes. Raises ModelError."""
-    from .clip.names import OPEN_CLIP_WEIGHTS, find_known
+    from .clip.names import find_known
+    from .clip.open_clip_names import open_clip_works
 
     known = find(name, models)
     if known is None and not _may_be_a_repo(name, models):
@@ -97,14 +120,19 @@ def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
     if known is not None and not known.safetensors:
         raise ModelError(f"{known.name} exists {_PICKLE_NOTE}", "choose another", Take("list models"))
     repo = known.repos[0] if known else name
+    pipeline = next((row for row in PIPELINES if row.repo == repo), None)
+    if pipeline is not None:
+        return Wanted(repo, tuple(pipeline.files), pipeline.revision)
     clip = find_known(name)
     if clip is not None and clip.repo == repo and clip.file:
-        return Wanted(repo, (clip.file,))
+        if not clip.transformers_repo or open_clip_works():
+            return Wanted(repo, (clip.file,))
+        return Wanted(clip.transformers_repo, None, clip.transformers_revision)
     if known is None and hub.find_model(repo) is None:
         files = hub.list_files(repo)
-        if OPEN_CLIP_WEIGHTS in files and not any(file.startswith("model.safetensors") for file in files):
-            return Wanted(repo, ("open_clip_config.json", OPEN_CLIP_WEIGHTS))
-    return Wanted(repo, None, known.revision if known else "main")
+        if OPEN_CLIP_WEIGHTS in files and not any(file.startswith(TRANSFORMERS_WEIGHTS) for file in files):
+            return Wanted(repo, (OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS))
+    return Wanted(repo, None, known.revision if known else MAIN)
 
 
 def _may_be_a_repo(name: str, models: Sequence[Named]) -> bool:

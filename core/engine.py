@@ -156,10 +156,13 @@ class Engine:
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
 
-    def analyze(self, images: Pictures, categories: Sequence[str] | None = None, top: int = 5) -> tuple[Analysis, ...]:
+    def analyze(
+        self, images: Pictures | Seen, categories: Sequence[str] | None = None, top: int = 5
+    ) -> tuple[Analysis, ...]:
         """Per category, the phrases most like each picture and how likely each is among the others.
 
-        images: a list or tuple of pictures, or one picture; opened ones from an iterator are let go of one by one.
+        images: a list or tuple of pictures, or one picture; opened ones from an iterator are let go of one by one. Or
+        what the engine's CLIP has seen of them already (`core.embed.seen.Seen`).
         categories: names of the vocabulary's or of `core.phrases.FURTHER`; None for all of the vocabulary but the
         negative ones. top: phrases of each, 1 or more.
         Raises ImageError, ModelError, PhraseError (unknown category), SettingsError, or Cancelled.
@@ -180,28 +183,23 @@ class Engine:
         self, features: Tensor, categories: Sequence[str] | None = None, top: int = 5
     ) -> tuple[Analysis, ...]:
         """As `analyze`, of what `picture_features` gave: [pictures, joint width]."""
-        from .phrases.vocabulary import select_categories
-        from .study.analyze import analyse, check_top
+        from .embed.seen import Seen
 
-        check_top(top)
-        chosen = select_categories(self._models.vocabulary(), categories)
-        with self._lock:
-            return analyse(self._models.analyzer(), features.to(self._models.clip().device), chosen, top)
+        return self._analyze(Seen(features, ("",) * len(features)), categories, top, together=False)
 
-    def match(self, images: Pictures, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
+    def match(self, images: Pictures | Seen, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
         """Which of the phrases fits which picture, and the other way round.
 
         images: as for `analyze`. templates: texts with {} in the phrase's place; several are averaged.
         Raises ImageError, ModelError, SettingsError (no phrases, a template without {}), or Cancelled.
         """
-        from .images import open_each
         from .study.match import check_question, match
 
         check_question(phrases, templates)
-        pictures = open_each(images)
+        look, _ = self._each_look(images)
         with self._lock:
             clip = self._models.clip()
-            return match(clip, self._encode(clip, pictures), phrases, templates)
+            return match(clip, look(clip), phrases, templates)
 
     def explain(self, image: Picture, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
         """Where in a picture each phrase finds its support (see `core.study.explain.heat_maps`).
@@ -336,31 +334,39 @@ class Engine:
 
     def _analyze(
         self,
-        images: Pictures,
+        images: Pictures | Seen,
         categories: Sequence[str] | None,
         top: int,
         together: bool,
         weights: Sequence[float] | None = None,
     ) -> tuple[Analysis, ...]:
-        from .images import open_each
         from .phrases.vocabulary import select_categories
         from .prompt.together import check_weights
         from .study.analyze import analyse, check_top
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
-        pictures = open_each(images)
-        if isinstance(pictures, list):
-            check_weights(len(pictures), weights)
+        look, count = self._each_look(images)
+        if count is not None:
+            check_weights(count, weights)
         with self._lock:
-            clip = self._models.clip()
-            analyzer = self._models.analyzer()
-            return analyse(analyzer, self._encode(clip, pictures), chosen, top, together, weights)
+            features = look(self._models.clip())
+            return analyse(self._models.analyzer(), features, chosen, top, together, weights)
 
     def _encode(self, clip: Clip, pictures: Iterable[Image]) -> Tensor:
         from .images import fit_image
 
         return clip.encode_images(fit_image(picture, self.settings.fit) for picture in pictures)
+
+    def _each_look(self, images: Any) -> tuple[Callable[[Clip], Tensor], int | None]:
+        """What gives a CLIP's view of pictures, and how many there are, where they are no iterator's."""
+        from .embed.seen import Seen
+        from .images import open_each
+
+        if isinstance(images, Seen):
+            return lambda clip: clip.recognised(images.features), len(images)
+        pictures = open_each(images)
+        return lambda clip: self._encode(clip, pictures), len(pictures) if isinstance(pictures, list) else None
 
     def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image], tuple[str, ...]]:
         """What gives a CLIP's view of pictures, those that are at hand, opened before a CLIP is loaded, and a hash of

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from .published import VIT_H, VIT_L
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -26,14 +28,14 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "sd15": Preset(clip="ViT-L-14/openai"),
-        "sd2": Preset(clip="ViT-H-14/laion2b_s32b_b79k"),
-        # SDXL listens to two towers, this one and ViT-bigG-14/laion2b_s39b_b160k. The second is a download of
+        "sd15": Preset(clip=VIT_L),
+        "sd2": Preset(clip=VIT_H),
+        # SDXL listens to two towers, this one and VIT_BIGG. The second is a download of
         # some ten gigabytes and several times the work per phrase, so it is left to those who ask for it.
-        "sdxl": Preset(clip="ViT-L-14/openai"),
+        "sdxl": Preset(clip=VIT_L),
         # FLUX reads the prompt as sentences through T5 and takes only a summary from this tower: a longer
         # caption carries it, and a tail of style words adds little.
-        "flux": Preset(clip="ViT-L-14/openai", caption_length=60, min_phrases=2, max_phrases=8),
+        "flux": Preset(clip=VIT_L, caption_length=60, min_phrases=2, max_phrases=8),
     }
 )
 

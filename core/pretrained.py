@@ -12,7 +12,8 @@ import torch
 from .cures import Cure
 from .errors import ModelError
 from .foreign import LARGEST_JSON, Stored, Unreadable, few, library_reads, read_bytes, read_header, read_json
-from .hub.names import CONFIG, PROCESSOR_FILES, WEIGHTS_INDEX, check_weights
+from .hub.names import PROCESSOR_FILES, check_weights
+from .published import CONFIG, WEIGHTS_INDEX
 from .transformers_access import LOCAL_WITHOUT_CODE, transformers_attribute, transformers_version, without_own_code
 
 WHOLE_AGAIN = "get the whole model again"

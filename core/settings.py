@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from .choices import NONE
 from .cures import Choose, Control
 from .errors import SettingsError
+from .published import VIT_L
 
 Mode = Literal["best", "fast", "classic", "negative", "caption"]
 Fit = Literal["crop", "pad", "squash"]
@@ -69,7 +70,7 @@ class Settings:
     cache: where downloads and phrase tables are kept; None for the platform's cache folder.
     """
 
-    clip: str = "ViT-L-14/openai"
+    clip: str = VIT_L
     captioner: str | None = "blip-large"
     phrases: str | PathLike[str] | None = None
     search: Search = "peer"

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from .cures import Cure, Give
 from .errors import ModelError, UnrenderError
+from .published import VIT_B
 
 T = TypeVar("T")
 
-SMALLER_CLIP = (Give("clip", "a smaller one such as ViT-B-32/laion2b_s34b_b79k"),)
+SMALLER_CLIP = (Give("clip", f"a smaller one such as {VIT_B}"),)
 
 _TOLD = (
     "out of memory",  # CUDA, HIP, XPU, MPS, and their drivers

@@ -39,6 +39,7 @@ class Steering:
     picture, empty: its embedding, and the empty prompt's. way: REPLACE the typed prompt, BLEND with it position by
     position, or COMPOSE: what is drawn attends to both. strength: of the picture, from 0 to 1; what it lacks is the
     empty prompt's, or with BLEND the typed prompt's. start, end: the part of the steps, from 0 to 1, in which it holds.
+    checkpoint: whose text encoders both are for. Another, such as a refiner, may listen to others of the same width.
     """
 
     picture: Conditioning
@@ -47,16 +48,11 @@ class Steering:
     strength: float = 1.0
     start: float = 0.0
     end: float = 1.0
+    checkpoint: str = ""
 
     def holds(self, done: float) -> bool:
         """done: the part of the steps that is over."""
         return self.start <= done and (done < self.end or self.end == 1)
-
-    def fits(self, cond: Any) -> bool:
-        """Whether a conditioning is of the model the picture was embedded for; a refiner's, for one, is not."""
-        states = cond[_STATES] if isinstance(cond, Mapping) else cond
-        has_pooled = isinstance(cond, Mapping) and _POOLED in cond
-        return states.shape[-1] == self.picture.states.shape[-1] and has_pooled == (self.picture.pooled is not None)
 
     def steered(self, cond: Any) -> Any:
         """cond: the typed prompts' [rows, 77 m, width], or a mapping of that and of pooled vectors with size and crop

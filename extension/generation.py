@@ -1,4 +1,4 @@
-"""Image as prompt: what is asked of a generation in the accordion or through the API, and the accordion itself."""
+"""Image as prompt: what is asked of a generation in its section or through the API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.choices import NONE
+from ..core.cures import Choose
+from ..core.embed.kinds import PROJECTIONS, USUAL
 from ..core.errors import EmbeddingError, SettingsError
 from ..server.choices import bytes_of, picture_of
 from .ways import REPLACE, WAYS
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from ..core.embed.families import Family
 
 TITLE = "Image as prompt"
-NUMBERS = ("strength", "start", "end")
-"""What of it an X/Y/Z plot can vary."""
+NUMBERS = {"strength": 1.0, "start": 1.0, "end": 1.0, "alpha": 10.0}
+"""What an X/Y/Z plot can vary of it, each from 0 to this."""
+
+OFFERED = (USUAL, *PROJECTIONS)
 
 _EMBEDDING = b'{"'
 """What a safetensors file has behind the eight bytes of its header's length."""
@@ -27,8 +31,11 @@ _EMBEDDING = b'{"'
 @dataclass(frozen=True)
 class Asked:
     """pictures: as `open_image` takes them. embeddings: saved ones, as the bytes of their files. name: of one that lies
-    in the webui's folder and is not read yet, or NONE. For the rest see `conditioning.Steering`. Raises SettingsError
-    where that has no sense."""
+    in the webui's folder and is not read yet, or NONE. way, strength, start, end: see `conditioning.Steering`.
+
+    projection: how pictures become an embedding, USUAL for what suits the checkpoint. text, alpha: words that change
+    them, and how much with pinv. anchor: words that describe them. gap_pictures: varied ones, as `pictures`, for
+    `Engine.measure_gap`. Raises SettingsError where all that has no sense."""
 
     pictures: Sequence[Any] = ()
     embeddings: Sequence[bytes] = ()
@@ -37,6 +44,11 @@ class Asked:
     start: float = 0.0
     end: float = 1.0
     name: str = NONE
+    projection: str = USUAL
+    text: str = ""
+    alpha: float = 0.6
+    anchor: str = ""
+    gap_pictures: Sequence[Any] = ()
 
     @classmethod
     def of(
@@ -48,8 +60,14 @@ class Asked:
         start: Any = 0.0,
         end: Any = 1.0,
         name: Any = NONE,
+        projection: Any = USUAL,
+        text: Any = "",
+        alpha: Any = 0.6,
+        anchor: Any = "",
+        gap_pictures: Any = None,
     ) -> Asked:
-        """Of the accordion's values, or of script arguments, in which files are base64 or data URLs.
+        """Of the section's values, or of script arguments, in which files are base64 or data URLs. New ones are
+        added at the end, for who calls the API.
 
         Raises SettingsError, ImageError.
         """
@@ -57,8 +75,18 @@ class Asked:
         contents = [content for content in map(_content, given) if content is not None]
         saved = [each for each in contents if isinstance(each, bytes) and each[8:10] == _EMBEDDING]
         pictures = [each for each in contents if not (isinstance(each, bytes) and each[8:10] == _EMBEDDING)]
-        numbers = {name: _number(name, value) for name, value in zip(NUMBERS, (strength, start, end), strict=True)}
-        return cls(pictures, saved, way, **numbers, name=str(name or NONE))
+        values = zip(NUMBERS, (strength, start, end, alpha), strict=True)
+        return cls(
+            pictures,
+            saved,
+            way,
+            **{name: _number(name, value) for name, value in values},
+            name=str(name or NONE),
+            projection=str(projection or USUAL),
+            text=str(text or "").strip(),
+            anchor=str(anchor or "").strip(),
+            gap_pictures=[content for content in map(_content, _listed(gap_pictures)) if content is not None],
+        )
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
@@ -67,12 +95,28 @@ class Asked:
             check_number(name, getattr(self, name))
         if self.start >= self.end:
             raise SettingsError(f"The picture starts at {self.start:g} and ends at {self.end:g}", "end it later")
+        check_projection(self.projection)
+        if self.anchor and self.projection not in (USUAL, "anchored"):
+            problem = f"Words that describe the picture are not for the projection {self.projection}"
+            raise SettingsError(problem, Choose("projection", ("anchored",)))
 
     def __bool__(self) -> bool:
         return bool(self.pictures or self.embeddings or self.name != NONE)
 
+    def chosen(self, usual: str) -> str | None:
+        """The projection, None for what suits the text encoders. usual: the family's. Words that describe the pictures
+        are there to be used. Raises SettingsError where words cannot change what it makes."""
+        chosen = "anchored" if self.anchor else self.projection
+        if self.text and (usual if chosen == USUAL else chosen) not in ("pinv", "anchored"):
+            raise SettingsError(
+                "Words change the picture with the projections pinv and anchored alone",
+                Choose("projection", ("anchored",)),
+            )
+        return None if chosen == USUAL else chosen
+
     def infotext(self, keys: Sequence[str]) -> Mapping[str, Any]:
         """What a generated picture's infotext says of it. keys: the hashes of pictures and embeddings."""
+        words = {"words": self.text, "alpha": self.text and self.alpha, "anchor": self.anchor}
         return {
             TITLE: self.way,
             f"{TITLE} strength": self.strength,
@@ -80,6 +124,8 @@ class Asked:
             f"{TITLE} end": self.end,
             f"{TITLE} embedding": self.name,
             f"{TITLE} sources": " ".join(key[:10] for key in keys),
+            f"{TITLE} projection": self.projection,
+            **{f"{TITLE} {name}": value for name, value in words.items() if value != ""},
         }
 
 
@@ -113,52 +159,6 @@ def embedding_of(asked: Asked, family: Family, embed: Callable[[Sequence[Any]], 
     return mixed(parts, weights)
 
 
-def accordion(
-    tab: str, names: Callable[[], Sequence[str]], add_refresh: Callable[[Any, Callable[[], list[str]], str], Any]
-) -> tuple[list[Any], list[tuple[Any, str]]]:
-    """Builds it; returns the controls in the order of `Asked.of`, and which of them an infotext sets by what name.
-
-    names: of the saved embeddings. add_refresh: puts a button beside a list, which has it filled anew; gets the list,
-    what it is filled with, and the button's id.
-    """
-    import gradio as gr
-
-    from ..server.gradio_versions import image_input
-
-    prefix = f"unrender_{tab}_image_as_prompt"
-    with gr.Accordion(TITLE, open=False, elem_id=prefix):
-        with gr.Row():
-            picture = image_input(label="Picture", elem_id=f"{prefix}_picture", height=240)
-            files = gr.File(
-                label="Further pictures, or saved embeddings",
-                file_count="multiple",
-                type="binary",
-                elem_id=f"{prefix}_files",
-            )
-
-        def choices() -> list[str]:
-            return [NONE, *names()]
-
-        with gr.Row():
-            saved = gr.Dropdown(
-                choices(), value=NONE, label="Saved embedding", allow_custom_value=True, elem_id=f"{prefix}_saved"
-            )
-            add_refresh(saved, choices, f"{prefix}_refresh")
-        way = gr.Radio(list(WAYS), value=REPLACE, label="With the typed prompt", elem_id=f"{prefix}_way")
-        strength, start, end = (
-            gr.Slider(0, 1, value=value, step=0.05, label=label, elem_id=f"{prefix}_{name}")
-            for name, value, label in (
-                ("strength", 1, "Strength"),
-                ("start", 0, "From this part of the steps"),
-                ("end", 1, "to this part"),
-            )
-        )
-    for part in (picture, files, saved):
-        part.do_not_save_to_config = True
-    named = [(way, TITLE), (strength, f"{TITLE} strength"), (start, f"{TITLE} start"), (end, f"{TITLE} end")]
-    return [picture, files, way, strength, start, end, saved], [*named, (saved, f"{TITLE} embedding")]
-
-
 def _listed(files: Any) -> list[Any]:
     return [] if files is None else list(files) if isinstance(files, list | tuple) else [files]
 
@@ -172,12 +172,18 @@ def _content(given: Any) -> Any:
 
 def check_number(name: str, value: float) -> None:
     """Raises SettingsError."""
-    if not 0 <= value <= 1:
-        raise SettingsError(f"The picture's {name} is {value:g}", "give a number from 0 to 1")
+    if not 0 <= value <= NUMBERS[name]:
+        raise SettingsError(f"The picture's {name} is {value:g}", f"give a number from 0 to {NUMBERS[name]:g}")
+
+
+def check_projection(name: str) -> None:
+    """Raises SettingsError."""
+    if name not in OFFERED:
+        raise SettingsError(f"There is no projection {name!r}", Choose("projection", OFFERED))
 
 
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise SettingsError(f"The picture's {name} is {value!r}", "give a number from 0 to 1") from None
+        raise SettingsError(f"The picture's {name} is {value!r}", f"give a number up to {NUMBERS[name]:g}") from None

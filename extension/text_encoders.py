@@ -40,17 +40,19 @@ def family_of(checkpoint: Any, clip_skip: int) -> Family:
     return found
 
 
+def checked_family(checkpoint: Any, clip_skip: int) -> Family:
+    """As `family_of`, of a checkpoint that has the family's text encoders; a refiner has not. Raises ModelError."""
+    family = family_of(checkpoint, clip_skip)
+    _checked_encoders(checkpoint, family)
+    return family
+
+
 def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[str, TextSide]:
     """The checkpoint's text encoders by the family's names for them, on the device.
 
     Raises ModelError where they are not those of the family, as a refiner's are not.
     """
-    found = _encoders(checkpoint)
-    if len(found) != len(family.encoders):
-        raise ModelError(
-            f"The checkpoint has {len(found)} of the text encoders of {family.title}, which has {len(family.encoders)}",
-            "load one that is no refiner, or take the picture out",
-        )
+    found = _checked_encoders(checkpoint, family)
     tokenizer = _clip_tokenizer([own for _, own in found])
     sides = {}
     for encoder, (module, _) in zip(family.encoders, found, strict=True):
@@ -60,6 +62,16 @@ def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[st
         weights = whole_tower(weights.to(device, _dtype(weights, device)), encoder)
         sides[encoder.name] = TextSide(weights, tokenizer, encoder.padding)
     return sides
+
+
+def _checked_encoders(checkpoint: Any, family: Family) -> list[tuple[Any, Any]]:
+    found = _encoders(checkpoint)
+    if len(found) != len(family.encoders):
+        raise ModelError(
+            f"The checkpoint has {len(found)} of the text encoders of {family.title}, which has {len(family.encoders)}",
+            "load one that is no refiner, or take the picture out",
+        )
+    return found
 
 
 def _encoders(checkpoint: Any) -> list[tuple[Any, Any]]:

@@ -1,17 +1,22 @@
-"""The button beside img2img's Interrogate, which puts the prompt of the current picture into the prompt field."""
+"""The button among img2img's small ones, which puts the prompt of the current picture into the prompt field."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 
 from ..server.choices import inserted, picture_of, picture_request
-from ..server.gradio_versions import event
+from ..server.gradio_versions import event, uploaded
 from ..server.service import FAULT, WAIT, Report, Service, run
+from .prompt_field import put_into, undo_in
 
-_BESIDE = "deepbooru"
+_BESIDE = ("deepbooru", "img2img_restore_progress")
+"""The webui's own Interrogate; where it has none any more, as Forge Neo and Classic, the end of the row it was in."""
+
 _PROMPT = "img2img_prompt"
 _PICTURES = ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base")
 """The pictures of img2img's tabs, in the order of the tabs; the last tab is for batches."""
@@ -20,11 +25,13 @@ _FORGE_PICTURE = "logical_image_background"
 
 _SELECTED_TAB = f"""(...values) => {{
     const tab = get_tab_index('mode_img2img');
-    const pictures = values.slice(2, {len(_PICTURES) + 2});
-    return [tab, values[1], ...pictures.map((picture, at) => at === tab ? picture : null)];
+    const held = values[2 + tab]?.image ?? values[2 + tab];
+    const picture = typeof held === 'string' ? held : held ? JSON.stringify(held) : '';
+    return [tab, tab < {len(_PICTURES)} ? picture : '', ...Array({len(_PICTURES)}).fill(null)];
 }}"""
-"""JavaScript: the arguments with the number of img2img's selected tab as the first, and no picture but that tab's: the
-others would be sent for nothing, and reForge fails at an inpaint picture that nothing was drawn upon."""
+"""JavaScript: the number of img2img's selected tab, and what its picture's component holds, as text. The components'
+own ways to us end where they cannot read what they hold, and nobody is told; reForge's does at any inpaint picture that
+nothing was drawn upon."""
 
 _COUNT_TOKENS = "() => window.update_img2img_tokens?.()"
 """JavaScript: the counter beside the prompt field hears only of what is typed."""
@@ -45,10 +52,14 @@ class Toolbar:
         self._prompt: Any = None
         self._pictures: dict[str, Any] = {}
         self._canvas = ""
+        self._connected = False
 
     def after_component(self, component: Any, elem_id: str | None = None, **_: Any) -> None:
-        """Called by the webui for each component it has made."""
-        if elem_id == _BESIDE and not self._parts:
+        """Called by the webui for each component it has made: also for those of the same ids that gradio 4 makes at
+        each update, long after the page was built, when nothing can be connected any more."""
+        if self._connected:
+            return
+        if elem_id in _BESIDE and not self._parts:
             self._parts = self._build()
         elif elem_id == _PROMPT:
             self._prompt = component
@@ -63,6 +74,7 @@ class Toolbar:
         else:
             return
         if self._parts and self._prompt is not None and len(self._pictures) == len(_PICTURES):
+            self._connected = True
             self._connect()
 
     def _build(self) -> list[Any]:
@@ -72,40 +84,73 @@ class Toolbar:
             tooltip="Unrender: find the prompt of the picture and put it into the prompt field",
         )
         stop = self._make_button(value="⏹️", elem_id="unrender_img2img_stop", tooltip="Unrender: stop", visible=False)
+        undo = self._make_button(
+            value="↩️", elem_id="unrender_img2img_undo", tooltip="Unrender: put back the words that were in the field before"
+        )
+        undo.click(**undo_in(_PROMPT))
         status = gr.HTML(elem_id="unrender_img2img_status", visible=False)
         return [start, stop, status, gr.State("")]
 
     def _connect(self) -> None:
         start, stop, status, key = self._parts
         pictures = [self._pictures[name] for name in _PICTURES]
+        number = gr.Number(value=0, visible=False, elem_id="unrender_img2img_tab")
+        picture = gr.Textbox(visible=False, elem_id="unrender_img2img_picture")
+        found = gr.Textbox(visible=False, elem_id="unrender_img2img_found")
+        written = gr.Textbox(visible=False, elem_id="unrender_img2img_written")
 
-        def find(tab: Any, typed: str, *pictures: Any) -> Generator[list[Any], None, None]:
-            for report in self._found(tab, pictures):
-                prompt = gr.update()
-                if report.found is not None:
-                    insertion = self._service.preferences().insertion
-                    prompt = gr.update(value=inserted(self._service.written(report.found.prompt), typed, insertion))
+        def find(tab: Any, held: str, *_: Any) -> Generator[list[Any], None, None]:
+            for report in self._found(tab, held):
                 yield [
-                    prompt,
+                    "" if report.found is None else self._service.written(report.found.prompt),
                     gr.update(value=report.line, visible=bool(report.line)),
                     gr.update(interactive=report.kind != WAIT),
                     gr.update(visible=report.kind == WAIT),
                     report.key,
                 ]
 
-        number = gr.Number(value=0, visible=False, elem_id="unrender_img2img_tab")
-        found = start.click(
-            find,
-            inputs=[number, self._prompt, *pictures],
-            outputs=[self._prompt, status, start, stop, key],
-            **event(_SELECTED_TAB),
-        )
-        found.then(None, inputs=[], outputs=[], **event(_COUNT_TOKENS))
-        stop.click(self._service.jobs.stop, inputs=[key], outputs=[], queue=False, **event())
+        def write(found: str, typed: str) -> str:
+            return inserted(found, typed, self._service.preferences().insertion) if found else ""
 
-    def _found(self, tab: Any, pictures: Sequence[Any]) -> Generator[Report, None, None]:
+        ended = start.click(
+            find, inputs=[number, picture, *pictures], outputs=[found, status, start, stop, key], **event(_SELECTED_TAB)
+        )
+        # with the words that are in the field by now
+        ended = ended.then(write, inputs=[found, self._prompt], outputs=[written], queue=False, **event())
+        ended = ended.then(inputs=[written], **put_into(_PROMPT))
+        ended.then(None, inputs=[], outputs=[], **event(_COUNT_TOKENS))
+        stop.click(self._service.jobs.stop, inputs=[key], outputs=[], queue=False, **event())
+        self._forget_with(pictures, key, status)
+
+    def _forget_with(self, pictures: Sequence[Any], key: Any, status: Any) -> None:
+        """An old line never stays beside another picture."""
+
+        def forget(key: str) -> Any:
+            return gr.update() if self._service.jobs.outdate(key) else gr.update(value="", visible=False)
+
+        tabs = [tab for tab in map(_tab_of, pictures) if tab is not None]
+        for listen in (*(picture.change for picture in pictures), *(tab.select for tab in tabs)):
+            listen(forget, inputs=[key], outputs=[status], queue=False, **event())
+
+    def _found(self, tab: Any, held: str) -> Generator[Report, None, None]:
         number = int(tab or 0)
-        if number >= len(pictures):
+        if number >= len(_PICTURES):
             yield Report("Choose a tab with one picture; the button does not work on a batch.", FAULT)
             return
-        yield from run(self._service, picture_request(picture_of(pictures[number]), self._service.preferences()))
+        picture = _read(self._pictures[_PICTURES[number]], held or "")
+        yield from run(self._service, picture_request(picture, self._service.preferences()))
+
+
+def _read(component: Any, held: str) -> Any:
+    """The picture in what a component holds in the browser: a data URL, or what names a file that was uploaded."""
+    if not held.startswith("{"):
+        return picture_of(held)
+    named = json.loads(held)
+    return uploaded(component, SimpleNamespace(url=named.get("url"), path=named.get("path")))
+
+
+def _tab_of(component: Any) -> Any:
+    """The one it is in, if any."""
+    while component is not None and not isinstance(component, gr.Tab):
+        component = component.parent
+    return component

@@ -56,12 +56,12 @@ class _Pages:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._listeners: list[Callable[..., None]] = []
-        self._prompts: dict[str, Any] = {}
+        self._prompts: set[str] = set()
 
     def after_component(self, component: Any, **options: Any) -> None:
         elem_id = options.get("elem_id")
         if elem_id in ("txt2img_prompt", "img2img_prompt"):
-            self._prompts[elem_id.partition("_")[0]] = component
+            self._prompts.add(elem_id.partition("_")[0])
         if not self._listeners:
             self._listeners.append(self._listener())
         self._listeners[0](component, **options)
@@ -95,7 +95,7 @@ class _Pages:
         ]
         page = build(self._service(), tabs)
         for tab in tabs:
-            _connect_sending(page.send[tab], tab, page, self._prompts.get(_PROMPT_OF_TAB[tab]))
+            _connect_sending(page.send[tab], tab, page, _PROMPT_OF_TAB[tab])
 
     def _service(self) -> Service:
         return Service(
@@ -139,7 +139,8 @@ def _add_settings() -> None:
     webui_host.add_setting("clip", "CLIP that judges", open_list, lambda: CLIPS, sd15)
     webui_host.add_setting("captioner", "Captioner", open_list, captioners, "writes the sentence a prompt begins with")
     webui_host.add_setting("vocabulary", "Vocabulary", open_list, lambda: vocabularies(webui_host.model_folder()))
-    webui_host.add_setting("mode", "Mode of the button in img2img", gr.Radio, lambda: MODES)
+    beside = "🔎 is the last of the small buttons beside img2img's prompt, after Interrogate where the webui has that"
+    webui_host.add_setting("mode", "Mode of the button in img2img", gr.Radio, lambda: MODES, beside)
     webui_host.add_setting(
         "insertion", "What the button does with the words in the prompt field", gr.Radio, lambda: INSERTIONS
     )
@@ -152,14 +153,14 @@ def _add_settings() -> None:
     webui_host.add_setting("keeping", "Where models are kept between uses", gr.Radio, lambda: KEEPINGS)
 
 
-def _connect_sending(button: Any, tab: str, page: PromptPage, target: Any) -> None:
+def _connect_sending(button: Any, tab: str, page: PromptPage, target: str) -> None:
     """The prompt alone goes into the field: read as a generation's parameters it would reset others. All tabs but
-    txt2img get the picture. target: the prompt field; None for a tab without."""
-    from ..server.gradio_versions import event
+    txt2img get the picture. target: the tab whose prompt field it is; empty for a tab without."""
+    from .prompt_field import put_into
 
     pasting = webui_host.paste_parameters()
-    if target is not None:
-        button.click(lambda text: text, inputs=[page.prompt], outputs=[target], **event())
+    if target:
+        button.click(inputs=[page.prompt], **put_into(f"{target}_prompt"))
     binding = pasting.ParamBinding(
         paste_button=button, tabname=tab, source_image_component=None if tab == "txt2img" else page.picture
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from modules.call_queue import queue_lock
 
 from ..server.choices import Preferences, known_mode
 from ..server.jobs import Job
+from ..server.waiting import held
 
 _SECTION = ("unrender", "Unrender")
 _OWN_JOB = "unrender"
@@ -108,8 +109,8 @@ def interrupted_in_turn() -> bool:
 def turn(job: Job) -> Iterator[None]:
     """The webui does one thing at a time, and while this one lasts Interrupt and Skip are meant for it."""
     job.text = "Waiting for the webui to finish what it does"
-    with queue_lock:
-        let_checkpoint_load()
+    with held(queue_lock, job.check):
+        let_checkpoint_load(job)
         job.text = ""
         shared.state.begin(_OWN_JOB)
         try:
@@ -120,13 +121,13 @@ def turn(job: Job) -> Iterator[None]:
             shared.state.interrupted = shared.state.skipped = False
 
 
-def let_checkpoint_load() -> None:
-    """While one loads, the webui has parts of transformers replaced."""
+def let_checkpoint_load(job: Job) -> None:
+    """While one loads, the webui has parts of transformers replaced. Raises Cancelled."""
     from modules import sd_models
 
     lock = getattr(getattr(sd_models, "model_data", None), "lock", None)
     if lock is not None:
-        with lock:
+        with held(lock, job.check):
             return
 
 
@@ -216,14 +217,17 @@ def encoded(checkpoint: Any, text: str, width: int, height: int) -> Any:
         return checkpoint.get_learned_conditioning(texts)
 
 
-def add_axis(label: str, vary: Callable[[Any, float, Any], None], check: Callable[[Any, Any], None]) -> None:
-    """Offers numbers to vary in an X/Y/Z plot, where this webui has such a script.
+def add_axis(
+    label: str, vary: Callable[[Any, Any, Any], None], check: Callable[[Any, Any], None], names: Sequence[str] = ()
+) -> None:
+    """Offers numbers, or some of the names, to vary in an X/Y/Z plot, where this webui has such a script.
 
-    vary: gets a generation, one number, and all of them. check: gets a generation and all numbers.
+    vary: gets a generation, one value, and all of them. check: gets a generation and all values.
     """
     for data in getattr(scripts, "scripts_data", ()):
         if Path(data.path).name == "xyz_grid.py" and hasattr(data.module, "AxisOption"):
-            option = data.module.AxisOption(label, float, vary, confirm=check)
+            values = {"type": str, "choices": lambda: list(names)} if names else {"type": float}
+            option = data.module.AxisOption(label, apply=vary, confirm=check, **values)
             data.module.axis_options.append(option)
             return
 

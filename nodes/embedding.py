@@ -17,18 +17,13 @@ from . import host
 from .conditioning import embedding_outputs, given
 from .host import io
 from .inputs import InterrogatorType, fit_input
-from .looks import PICTURES, looked_at
+from .looks import PICTURES, opened_looks
 from .models import ModelNode, Setup, default_setup
 from .text_encoders import family_of, text_sides
 
 _ALIASES = [
-    "image variation",
-    "image prompt",
-    "image to conditioning",
-    "image as prompt",
-    "ip adapter",
-    "unclip",
-    "revision",
+    *("image variation", "image prompt", "image as prompt", "image to embedding", "textual inversion"),
+    *("image to conditioning", "ip adapter", "unclip", "revision"),
 ]
 
 
@@ -70,7 +65,7 @@ class ImageToPromptEmbedding(ModelNode):
     ) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
-            pictures = looked_at(image, mask)
+            pictures = opened_looks(image, "image", mask)
             described = anchor.strip() or None
             blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength, described, correction, temperature)
             chosen = None if projection == USUAL else projection
@@ -78,11 +73,12 @@ class ImageToPromptEmbedding(ModelNode):
             # no captioner is downloaded for anchored unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
+            varied = None if gap_pictures is None else opened_looks(gap_pictures, "gap_pictures")
             with setup.engine(settings, progress, clip.patcher) as engine:
                 engine.check_embedding(len(pictures), family.name, chosen, blend)
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
-                gap = None if gap_pictures is None else engine.measure_gap(looked_at(gap_pictures))
+                gap = None if varied is None else engine.measure_gap(varied)
                 embedding = engine.embed(
                     pictures, family.name, chosen, blend, gap, encoders=sides, text_projection=joining
                 )

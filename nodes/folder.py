@@ -21,7 +21,10 @@ class CaptionFolder(ModelNode):
             node_id="UnrenderCaptionFolder",
             display_name="Caption Folder",
             category="unrender",
-            search_aliases=["batch caption", "dataset captions", "tag folder", "caption dataset", "training captions"],
+            search_aliases=[
+                *("batch caption", "dataset captions", "caption dataset", "training captions", "lora captions"),
+                *("tag folder", "batch tagger", "dataset tagger", "batch interrogate"),
+            ],
             description="Writes a text file beside each picture of a folder, such as training takes. After Interrupt, "
             "the next run goes on where this one stopped.",
             is_output_node=True,

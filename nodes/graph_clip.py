@@ -49,6 +49,18 @@ _PARTNERS = {
 }
 
 
+def clip_of_width(width: int) -> str:
+    """The CLIP, by name, whose vision model gives embeddings of this width in a graph. Raises ModelError."""
+    name = next((_ENCODERS[part].clip for part, each in _PARTNERS.items() if each.width == width), None)
+    if name is None:
+        raise ModelError(
+            f"It is not known which CLIP has seen what is connected to image: it gave {width} numbers for a picture",
+            "connect the picture itself",
+            "connect an interrogator with that CLIP",
+        )
+    return name
+
+
 class GraphClip:
     """Makes a Clip of a CLIP and a CLIP_VISION, each in ComfyUI's care and as patched by LoRAs.
 

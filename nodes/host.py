@@ -222,8 +222,8 @@ def clip_logit_scale(clip: Any, part: str) -> float:
 
 
 def seen_embeddings(value: Any) -> torch.Tensor | None:
-    """The joint embeddings [pictures, width] of a CLIP_VISION_OUTPUT; None for an IMAGE."""
-    return None if isinstance(value, torch.Tensor) else value["image_embeds"]
+    """The joint embeddings [pictures, width] of a CLIP_VISION_OUTPUT; None for anything else."""
+    return value.get("image_embeds") if isinstance(value, Mapping) else getattr(value, "image_embeds", None)
 
 
 def keep(hidden: Any, outputs: Mapping[int, Sequence[str]]) -> None:

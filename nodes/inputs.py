@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -56,11 +55,6 @@ def with_words(settings: Settings, words: dict[str, Any]) -> Settings:
         prefix=words["prefix"],
         suffix=words["suffix"],
     )
-
-
-def pictures_in(batches: Iterable[Any]) -> list[Any]:
-    """The pictures, [height, width, channels] each, of IMAGE batches [pictures, height, width, channels]."""
-    return [picture for batch in batches for picture in batch]
 
 
 def only(inputs: dict[str, list[Any]]) -> dict[str, Any]:

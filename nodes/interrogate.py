@@ -11,21 +11,17 @@ from ..core.results import Interrogation
 from ..core.settings import MODES, UNCAPTIONED, Mode, Settings
 from . import host
 from .host import io
-from .inputs import category_switches, interrogator_input, only, pictures_in, with_words
+from .inputs import category_switches, interrogator_input, only, with_words
+from .looks import pictures_alone
 from .models import ModelNode, Setup, default_setup
+from .taken import opened
 
 _ALIASES = [
-    "clip interrogator",
-    "image to prompt",
-    "image to text",
-    "img2prompt",
-    "reverse prompt",
-    "prompt from image",
-    "describe image",
-    "image caption",
-    "caption",
-    "tagger",
-    "blip",
+    *("clip interrogator", "interrogate clip", "blip", "blip caption"),
+    *("image to prompt", "img2prompt", "image2prompt", "prompt from image", "reverse prompt", "prompt generator"),
+    *("image to text", "img2txt", "img2text", "image2text", "text from image", "picture to text"),
+    *("describe", "describe image", "describe picture", "caption", "image caption", "captioner", "auto caption"),
+    *("tagger", "image tagger", "tag image", "auto tag"),
 ]
 _MODES = (
     "best searches phrase by phrase. fast takes the nearest phrases. classic: caption, medium, artist, site, movement "
@@ -38,7 +34,7 @@ class Interrogate(ModelNode):
     def define_schema(cls) -> io.Schema:
         return host.schema(
             node_id="UnrenderInterrogate",
-            display_name="Interrogate Picture",
+            display_name="Interrogate Picture (Image to Text)",
             category="unrender",
             search_aliases=_ALIASES,
             description="Finds the prompt that would have rendered a picture. Without an interrogator it uses "
@@ -58,7 +54,7 @@ class Interrogate(ModelNode):
         setup = values.get("interrogator") or default_setup()
         with host.reporting(cls.hidden.unique_id) as progress:
             settings = with_words(setup.settings, values)
-            found = interrogate(setup, settings, pictures_in(image), values["mode"], captions, progress)
+            found = interrogate(setup, settings, pictures_alone(image), values["mode"], captions, progress)
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
         captions = [result.caption for result in found]
         host.keep(cls.hidden, {0: prompts, 2: captions})
@@ -127,7 +123,7 @@ def interrogate(
     captions: Sequence[str] | None,
     progress: host.NodeProgress,
 ) -> list[Interrogation]:
-    """A result for each picture. captions: one for each, one for all, or None for the captioner's.
+    """A result for each of `each_picture`'s. captions: one for each, one for all, or None for the captioner's.
 
     All captions are written first, so that the captioner and the CLIP need not be on the device together.
     """
@@ -140,7 +136,7 @@ def interrogate(
         for number, image in enumerate(images):
             progress.check()
             progress.subject = f"Picture {number + 1} of {len(images)} · " if len(images) > 1 else ""
-            found.append(engine.interrogate(image, mode, texts[number] if texts else ""))
+            found.append(engine.interrogate(opened(image), mode, texts[number] if texts else ""))
     return found
 
 
@@ -155,8 +151,6 @@ def given_captions(captions: Sequence[str] | None, count: int) -> list[str] | No
 
 
 def _described(setup: Setup, settings: Settings, images: Sequence[Any], progress: host.NodeProgress) -> list[str]:
-    from ..core.images import open_image
-
     assert setup.captioner is not None
     with progress.task("Captioning"):
-        return setup.captioner.describe(map(open_image, images), settings.captioning, progress)
+        return setup.captioner.describe(map(opened, images), settings.captioning, progress)

@@ -6,14 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.embed.seen import Seen
 from ..core.errors import MissingPackageError
-from ..core.images import open_image
 from ..core.phrases import FURTHER_CATEGORIES, phrases_in
 from . import host
 from .host import io
 from .inputs import interrogator_input
-from .models import ModelNode, default_setup
+from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size
+from .models import ModelNode, default_setup, setup_for
 from .pictures import as_batch, as_image, as_mask
+from .taken import opened
 from .wording import WORDS
 
 if TYPE_CHECKING:
@@ -29,13 +31,21 @@ class Analyze(ModelNode):
             node_id="UnrenderAnalyze",
             display_name="Analyze Picture",
             category="unrender",
-            search_aliases=["describe image", "image style", "artist", "medium", "classify image", "zero shot"],
+            search_aliases=[
+                *("describe image", "what is in the image", "image style", "artist", "medium"),
+                *("classify image", "zero shot", "image tags"),
+            ],
             description="Says for each category, such as mediums, artists or movements, which phrases suit a picture "
             "best and how likely each is among all of its category.",
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
-                io.Image.Input("image", tooltip="The picture, or a batch of them: each is analysed."),
+                io.MultiType.Input(
+                    "image",
+                    PICTURES,
+                    tooltip="The picture, or a batch of them: each is analysed. Or what CLIP Vision Encode makes of "
+                    "them.",
+                ),
                 io.String.Input(
                     "categories",
                     default="",
@@ -55,17 +65,16 @@ class Analyze(ModelNode):
 
     @classmethod
     def execute(cls, image: Any, categories: str, top: int, dark: bool, interrogator: Any = None) -> io.NodeOutput:
-        setup = interrogator or default_setup()
-        with (
-            host.reporting(cls.hidden.unique_id) as progress,
-            progress.task("Analyzing"),
-            setup.engine(setup.settings, progress) as engine,
-        ):
-            analyses = engine.analyze(map(open_image, image), phrases_in(categories) or None, top)
+        with host.reporting(cls.hidden.unique_id) as progress, progress.task("Analyzing"):
+            looks = looked_at(image)
+            setup = interrogator or setup_for(looks)
+            with setup.engine(setup.settings, progress) as engine:
+                analyses = engine.analyze(in_turn(looks), phrases_in(categories) or None, top)
+            charts = _charts(analyses, looks, dark)
         tables = [analysis_table(analysis) for analysis in analyses]
         host.keep(cls.hidden, {0: tables})
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, _charts(analyses, image, dark), ui=host.shown(*numbered(tables)))
+        return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables)))
 
 
 def numbered(texts: Sequence[str]) -> list[str]:
@@ -75,12 +84,13 @@ def numbered(texts: Sequence[str]) -> list[str]:
     return [f"Picture {number + 1} of {len(texts)}\n{text}" for number, text in enumerate(texts)]
 
 
-def _charts(analyses: Sequence[Analysis], image: Any, dark: bool) -> list[Any]:
+def _charts(analyses: Sequence[Analysis], looks: list[Any] | Seen, dark: bool) -> list[Any]:
     """Without matplotlib something that stops those nodes alone that want a chart."""
     from ..core.drawing.chart import chart_image
 
     try:
-        shown = zip(analyses, map(open_image, image), strict=True)
+        pictures = [None] * len(looks) if isinstance(looks, Seen) else map(opened, looks)
+        shown = zip(analyses, pictures, strict=True)
         return [as_image(chart_image(analysis, picture, dark)) for analysis, picture in shown]
     except MissingPackageError as error:
         return [host.stop_here(error.said(WORDS))] * len(analyses)
@@ -114,7 +124,12 @@ class MatchPhrases(ModelNode):
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
-                io.Image.Input("image", tooltip="The picture, or a batch of them: each gets a ranking."),
+                io.MultiType.Input(
+                    "image",
+                    PICTURES,
+                    tooltip="The picture, or a batch of them: each gets a ranking. Or what CLIP Vision Encode makes of "
+                    "them.",
+                ),
                 io.String.Input(
                     "phrases",
                     default="a photograph\na painting\na drawing\na 3D render",
@@ -147,13 +162,15 @@ class MatchPhrases(ModelNode):
 
     @classmethod
     def execute(cls, image: Any, phrases: str, templates: str, interrogator: Any = None) -> io.NodeOutput:
-        setup = interrogator or default_setup()
         lines = [line.strip() for line in phrases.splitlines() if line.strip()]
         sentences = [sentence.strip() for sentence in templates.split(";") if sentence.strip()]
-        with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
-            match = engine.match(map(open_image, image), lines, sentences)
-        rankings = [ranking(match, picture) for picture in range(len(image))]
-        best = [match.ranked_phrases(picture)[0] for picture in range(len(image))]
+        with host.reporting(cls.hidden.unique_id) as progress:
+            looks = looked_at(image)
+            setup = interrogator or setup_for(looks)
+            with setup.engine(setup.settings, progress) as engine:
+                match = engine.match(in_turn(looks), lines, sentences)
+        rankings = [ranking(match, picture) for picture in range(len(looks))]
+        best = [match.ranked_phrases(picture)[0] for picture in range(len(looks))]
         phrases_found = [match.phrases[entry.index] for entry in best]
         host.keep(cls.hidden, {0: rankings, 1: phrases_found})
         return io.NodeOutput(
@@ -208,7 +225,8 @@ class Locate(ModelNode):
         setup = interrogator or default_setup()
         masks, overlays = [], []
         with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
-            for picture in progress.track(map(open_image, image), "Locating", len(image)):
+            pictures = pictures_of_one_size(image)
+            for picture in progress.track(map(opened, pictures), "Locating", len(pictures)):
                 location = engine.locate(picture, phrase)
                 masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
                 overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))

@@ -1,4 +1,5 @@
-"""The text projection of a CLIP-L: checkpoints come without it, files of the text encoder alone and the hub have it."""
+"""The text projection of a CLIP-L: checkpoints and most files of the text encoder alone come without it, whole CLIPs
+have it."""
 
 from __future__ import annotations
 
@@ -9,11 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.embed.families import VIT_L
 from ..core.embed.text_projection import projection_file
 from ..core.errors import ModelError
 from ..core.foreign import FLOATS, Stored, Unreadable, read_header, read_tensors
 from ..core.progress import SILENT, Progress
+from ..core.published import (
+    CLIP_L,
+    ENCODER_ALONE,
+    OPEN_CLIP_PROJECTION_TENSORS,
+    PROJECTION_TENSORS,
+    TRANSFORMERS_WEIGHTS,
+    VIT_L,
+)
 from . import host
 from .models import hub
 
@@ -21,11 +29,8 @@ _NOTHING = Stored("", (), 0, 0)
 _LARGEST_DIFFERENCE = 0.5
 """Of the positions' embeddings, relative: fine-tuning moves them by a few per cent, another training by far more."""
 
-# the positions' embeddings, the projection, and whether that is the transpose of a linear layer's weight
-_LAYOUTS = (
-    ("text_model.embeddings.position_embedding.weight", "text_projection.weight", False),
-    ("positional_embedding", "text_projection", True),
-)
+_LAYOUTS = ((PROJECTION_TENSORS, False), (OPEN_CLIP_PROJECTION_TENSORS, True))
+"""The projection and the positions' embeddings; whether the first is the transpose of a linear layer's weight."""
 
 
 def find_projection(text_model: Any, progress: Progress = SILENT) -> Tensor:
@@ -44,10 +49,12 @@ def find_projection(text_model: Any, progress: Progress = SILENT) -> Tensor:
             reason = f" ({str(error).rstrip('.')})"
     if found is None:
         raise ModelError(
-            "The checkpoint's CLIP-L comes without its text projection, no file in models/text_encoders has it, and "
-            f"the original model's cannot take its place{reason}",
-            "put clip_l.safetensors (from "
-            "comfyanonymous/flux_text_encoders on Hugging Face) there, or use Load Interrogator",
+            f"The checkpoint's CLIP-L comes without its text projection, as {ENCODER_ALONE.name} does; no file in "
+            "models/clip_vision or models/text_encoders has it, and the original model's cannot take its place"
+            f"{reason}",
+            "put a whole CLIP-L into models/clip_vision, such as "
+            f"{TRANSFORMERS_WEIGHTS} of {CLIP_L.repo} on Hugging Face",
+            "use Load Interrogator",
         )
     return found
 
@@ -68,7 +75,7 @@ def _candidates(positions: Tensor, files: Iterable[Path]) -> Iterator[tuple[floa
     for path in files:
         try:
             names = read_header(path).tensors
-            for position_name, projection_name, transposed in _LAYOUTS:
+            for (projection_name, position_name), transposed in _LAYOUTS:
                 if names.get(position_name, _NOTHING).shape != tuple(positions.shape):
                     continue
                 found = names.get(projection_name, _NOTHING)

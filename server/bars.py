@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from ..core.printable import visible
 
 if TYPE_CHECKING:
+    from ..core.results import PhraseGain
     from ..core.study.analyze import Analysis
     from ..core.study.match import Match
 
@@ -31,17 +32,40 @@ def match_bars(match: Match) -> str:
     return _bars((match.phrases[each.index], each.similarity, each.likelihood) for each in ranked)
 
 
+def gain_bars(phrases: Sequence[PhraseGain]) -> str:
+    """Of a prompt, in its order; the longest bar is the largest gain's."""
+    if not phrases:
+        return ""
+    largest = max(abs(each.gain) for each in phrases) or 1.0
+    rows = (
+        _row(
+            each.text,
+            f"{each.gain:+.4f}",
+            max(each.gain, 0.0) / largest,
+            f"cosine similarity {each.gain:+.4f}",
+            f" <small>{escape(visible(each.category))}</small>",
+        )
+        for each in phrases
+    )
+    return f'<section class="unrender-bars"><h2>Phrases, and what each adds</h2><ol>{"".join(rows)}</ol></section>'
+
+
 def _bars(rows: Iterable[tuple[str, float, float]], heading: str = "", beside_heading: str = "", note: str = "") -> str:
     """rows: phrase, cosine similarity, likelihood from 0 to 1."""
-    title = f"<h4>{escape(visible(heading))} <small>{escape(beside_heading)}</small></h4>" if heading else ""
+    title = f"<h2>{escape(visible(heading))} <small>{escape(beside_heading)}</small></h2>" if heading else ""
     remark = f"<p><small>{escape(note)}</small></p>" if note else ""
     return f'<section class="unrender-bars">{title}<ol>{"".join(_bar(*row) for row in rows)}</ol>{remark}</section>'
 
 
 def _bar(phrase: str, similarity: float, likelihood: float) -> str:
     share = f"{likelihood:.1%}" if likelihood >= 0.0005 else "< 0.1%"
+    return _row(phrase, share, likelihood, f"cosine similarity {similarity:.4f}")
+
+
+def _row(phrase: str, share: str, part: float, title: str, beside: str = "") -> str:
+    """part: of the bar, from 0 to 1. beside: HTML behind the phrase."""
     return (
-        f'<li title="cosine similarity {similarity:.4f}"><span class="unrender-phrase">{escape(visible(phrase))}</span>'
+        f'<li title="{escape(visible(title))}"><span class="unrender-phrase">{escape(visible(phrase))}{beside}</span>'
         f'<span class="unrender-share">{escape(share)}</span>'
-        f'<span class="unrender-bar"><span style="width: {100 * likelihood:.2f}%"></span></span></li>'
+        f'<span class="unrender-bar"><span style="width: {100 * part:.2f}%"></span></span></li>'
     )

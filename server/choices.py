@@ -12,7 +12,8 @@ from typing import Any, cast
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
 from ..core.phrases import POSITIVE, phrases_in
-from ..core.settings import MODES, Mode, Settings
+from ..core.presets import PRESETS
+from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
@@ -20,8 +21,22 @@ LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GP
 AUTOMATIC = "automatic"
 """As the CLIP that sees pictures for a generation: the one that belongs to the checkpoint's family."""
 
+FILE = "unrender_file"
+"""The attribute of a decoded picture that holds its file."""
+
 _BLANKS = (" ", "\n", "\r", "\t")
 """As base64 may be broken up; looked for since a copy of a large text costs memory."""
+
+ANY = "any"
+"""In the list of targets: no family of image models in particular."""
+
+ABOUT_MODES: Mapping[Mode, str] = {
+    "best": "The caption, then phrase by phrase what brings the prompt closest to the picture; the slowest.",
+    "fast": "The caption, and the phrases most like the picture, each for itself.",
+    "classic": "The caption, then medium, artist, site, movement and three flavors: one of each that fits best.",
+    "negative": "What the picture is least like, for the negative prompt; no caption.",
+    "caption": "The caption alone: a sentence, and no phrases.",
+}
 
 NO_PICTURE = "There is no picture; put one in first."
 
@@ -52,7 +67,9 @@ class Preferences:
 class Request:
     """What is asked about one picture.
 
-    categories: those a prompt may take phrases from. exclude: phrases, one a line or between commas.
+    categories: those a prompt may take phrases from. exclude: phrases, one a line or between commas. target: the family
+    of image models that the prompt is for, which has lengths of its own; most: phrases at most. caption: in the
+    captioner's place, "" for none.
     """
 
     picture: Any
@@ -62,6 +79,15 @@ class Request:
     vocabulary: str = BUILT_IN
     categories: Sequence[str] = POSITIVE
     exclude: str = ""
+    target: str = ANY
+    search: Search | None = None
+    most: int | None = None
+    caption: str | None = None
+
+    @property
+    def captions(self) -> bool:
+        """Whether a captioner is wanted."""
+        return self.caption is None and self.mode not in UNCAPTIONED
 
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
@@ -73,7 +99,19 @@ class Request:
             phrases=phrases_named(self.vocabulary, usual),
             limits={**usual.limits, **{name: 0 for name in POSITIVE if name not in self.categories}},
             exclude=(*usual.exclude, *phrases_in(self.exclude)),
+            search=self.search or usual.search,
+            **self._lengths(usual),
         )
+
+    def _lengths(self, usual: Settings) -> dict[str, Any]:
+        preset = PRESETS.get(self.target)
+        most = self.most or (usual if preset is None else preset).max_phrases
+        least = min((usual if preset is None else preset).min_phrases, most)
+        found: dict[str, Any] = {"max_phrases": most, "min_phrases": least}
+        if preset is not None:
+            captioning = replace(usual.captioning, max_length=preset.caption_length)
+            found |= {"token_limit": preset.token_limit, "captioning": captioning}
+        return found
 
 
 @dataclass(frozen=True)
@@ -135,12 +173,17 @@ def picture_of(value: Any) -> Any:
         return next((value[name] for name in ("image", "background", "composite") if value.get(name) is not None), None)
     if not isinstance(value, str):
         return value
-    if not value.startswith("data:image/"):
+    if not value.startswith("data:"):
         return None
     try:
         return io.BytesIO(bytes_of(value))
     except ImageError:
-        return None
+        return io.BytesIO(b"")  # which the engine refuses in a sentence: there is something, and it is no picture
+
+
+def file_of(picture: Any) -> Any:
+    """What the file of a page's picture holds, where that is known."""
+    return getattr(picture, FILE, picture)
 
 
 def bytes_of(text: str) -> bytes:

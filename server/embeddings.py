@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.embed.kinds import USUAL
 from ..core.errors import EmbeddingError, ImageError
 from .choices import NO_PICTURE
+from .downloads import check_agreed, checkpoint_download
 from .host import Host
 from .jobs import Job
 
@@ -99,6 +100,13 @@ def save(host: Host, kept: Kept | None, name: str) -> Path:
     return save_as(kept.embedding, _cache_of(host) / FOLDER, name)
 
 
+def is_taken(host: Host, name: str) -> bool:
+    """Whether one of that name is saved. Raises EmbeddingError for what is no name."""
+    from ..core.embed.folder import FOLDER, path_for
+
+    return path_for(_cache_of(host) / FOLDER, name).exists()
+
+
 def load(host: Host, name: str) -> Kept:
     """Raises EmbeddingError."""
     from ..core.embed import PromptEmbedding
@@ -154,12 +162,17 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
 
 
 def _rendered(host: Host, embedding: PromptEmbedding, name: str, settings: Any, job: Job) -> Image:
+    from ..core.devices import pick_device
     from ..core.hub import Hub
     from ..core.variation.checkpoint import Checkpoint
     from ..core.variation.render import check_family, render
     from ..core.variation.variations import negative_embedding
 
+    hub = Hub(settings.cache)
+    half = pick_device(settings.device).type != "cpu"
+    if job.agreed is not None and (wanted := checkpoint_download(name, half, hub)) is not None:
+        check_agreed([wanted], job.agreed)
     with host.lent(job, settings, captions=False) as engine, host.make_room(RENDERING_MEMORY):
-        checkpoint = Checkpoint.load(name, settings.device, Hub(settings.cache), job)
+        checkpoint = Checkpoint.load(name, settings.device, hub, job)
         check_family(checkpoint, embedding)
         return render(checkpoint, embedding, negative_embedding(engine, checkpoint), progress=job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import gradio as gr
 
 from ..core.errors import ImageError
-from .choices import picture_of
+from .choices import FILE, picture_of
+from .direct import without_proxies
 from .gate import App
 
 _MAJOR = int(gr.__version__.partition(".")[0])
@@ -26,27 +28,32 @@ def image_input(decoded: bool = True, **options: Any) -> Any:
     from ..core.images import open_image
 
     source: dict[str, Any] = {"source": "upload"} if _MAJOR < 4 else {"sources": ["upload", "clipboard"]}
-    picture = gr.Image(type="pil", **source, **options)
+    picture = gr.Image(type="pil", **source, **_buttons(), **options)
 
     def preprocess(payload: Any) -> Any:
-        data = _uploaded(picture, payload)
+        data = uploaded(picture, payload)
+        if not decoded or data is None:
+            return data
         try:
-            return open_image(data) if decoded and data is not None else data
+            opened = open_image(data)
         except ImageError:
             return data
+        setattr(opened, FILE, data)
+        return opened
 
     picture.preprocess = preprocess
     return picture
 
 
-def _uploaded(picture: Any, payload: Any) -> Any:
+def uploaded(picture: Any, payload: Any) -> Any:
     """What a browser sent as a picture. Where it names a file, that is one it has uploaded before, whatever gradio
-    makes of the name: some versions read any."""
+    makes of the name: some versions read any. picture: the component."""
     url, path = getattr(payload, "url", None), getattr(payload, "path", None)
     if isinstance(url, str) and url.startswith("data:"):
-        return picture_of(url)
+        payload, path = url, None
     if path is None:
-        return picture_of(payload)
+        found = picture_of(payload)
+        return found.getvalue() if isinstance(found, io.BytesIO) else found
     file, uploads = Path(path).resolve(), Path(picture.GRADIO_CACHE).resolve()
     if not (file.is_relative_to(uploads) and file.is_file()):
         raise gr.Error("The picture is no file that was uploaded here; drop it in again.")
@@ -56,7 +63,15 @@ def _uploaded(picture: Any, payload: Any) -> Any:
 def image_output(**options: Any) -> Any:
     """A picture to look at, without loss."""
     form: dict[str, Any] = {} if _MAJOR < 4 else {"format": "png"}
-    return gr.Image(type="pil", interactive=False, **form, **options)
+    return gr.Image(type="pil", interactive=False, **form, **_buttons("download"), **options)
+
+
+def _buttons(*kinds: str) -> dict[str, Any]:
+    """Of a picture: those and that of the full screen, where there is one; none that shares, which works on its maker's
+    own servers alone."""
+    if _MAJOR >= 6:
+        return {"buttons": [*kinds, "fullscreen"]}
+    return {"show_share_button": False, "show_download_button": "download" in kinds}
 
 
 def html_output(**options: Any) -> Any:
@@ -93,9 +108,18 @@ class Alone:
     """A page of its own. blocks: the context to build it in. style: CSS."""
 
     def __init__(self, title: str, style: str) -> None:
+        self._title = title
         looks: dict[str, Any] = {"css": style, "theme": _theme()}
         self._later = looks if _MAJOR >= 6 else {}
         self.blocks = gr.Blocks(title=title, analytics_enabled=False, **({} if _MAJOR >= 6 else looks))
+
+    def build_heading(self) -> None:
+        """For who hears the page; the tabs say to all others where they are."""
+        html_output(value=f'<h1 class="unrender-spoken">{self._title}</h1>', elem_id="unrender_title")
+
+    def run_when_opened(self, script: str) -> None:
+        """script: a JavaScript function."""
+        self.blocks.load(None, inputs=[], outputs=[], **event(script))
 
     def launch(
         self,
@@ -122,9 +146,10 @@ class Alone:
             options["max_file_size"] = most_uploaded
         if _MAJOR >= 5:
             options["ssr_mode"] = False
-        _, url, _ = self.blocks.queue(max_size=_LONGEST_QUEUE).launch(
-            server_name=address, server_port=port, auth=login, inbrowser=open_browser, **options
-        )
+        with without_proxies():
+            _, url, _ = self.blocks.queue(max_size=_LONGEST_QUEUE).launch(
+                server_name=address, server_port=port, auth=login, inbrowser=open_browser, **options
+            )
         self._make_impatient(most_uploaded)
         return url
 
@@ -137,5 +162,16 @@ class Alone:
 
 
 def _theme() -> Any:
-    """Letters that are on the machine, so that nothing is fetched from elsewhere."""
-    return gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
+    """Letters that are on the machine, so that nothing is fetched from elsewhere, and buttons that can be read."""
+    own = gr.themes.Default(
+        primary_hue="emerald", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+    )
+    dark, darker, light = "*primary_700", "*primary_800", "white"
+    return own.set(
+        button_primary_background_fill=dark,
+        button_primary_background_fill_dark=dark,
+        button_primary_background_fill_hover=darker,
+        button_primary_background_fill_hover_dark=darker,
+        button_primary_text_color=light,
+        button_primary_text_color_dark=light,
+    )

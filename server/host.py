@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from ..core.engine import Engine
 from ..core.settings import Settings
 from .choices import AUTOMATIC, LEAVE_ON_DEVICE, Preferences
+from .downloads import Download, check_agreed, downloads_of
 from .folders import ANYWHERE, Folders
 from .jobs import ASKER_LEFT, Job, Jobs
 from .line import Line
-from .models import MakeRoom, Models
+from .models import MakeRoom, Models, check_names
 from .pixels import Pixels
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ class Host:
     def lent(self, job: Job, settings: Settings, captions: bool) -> Iterator[Engine]:
         """An engine while it is the job's turn. captions: whether a captioner is wanted.
 
-        Raises SettingsError, LineIsFull, ModelError, MissingPackageError, Cancelled."""
+        Raises SettingsError, LineIsFull, ModelError, MissingPackageError, DownloadFirst, Cancelled."""
         self.folders.check(settings, self.settings())
+        if job.agreed is not None:
+            check_agreed(self._downloads(job, settings, captions), job.agreed)
         keeping = self.preferences().keeping
         with (
             self.line.turn(job),
@@ -59,6 +62,11 @@ class Host:
             self.models.engine(settings, captions, keeping, self.make_room, job) as engine,
         ):
             yield engine
+
+    def _downloads(self, job: Job, settings: Settings, captions: bool) -> list[Download]:
+        check_names(settings, captions)
+        with job.task("Looking what is on this disk"):
+            return downloads_of(settings, captions, [each.name for each in self.models.loaded])
 
     def unload(self) -> None:
         """Frees the models' memory when it is its turn. Raises LineIsFull, Cancelled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
@@ -25,17 +25,27 @@ _SECONDS_BETWEEN_REPORTS = 0.2
 class Job(Progress):
     """The progress of one piece of work, as a line of text.
 
-    interrupted: whether the host was told to stop; asked between steps of the work.
+    interrupted: whether the host was told to stop; asked between steps of the work. outdated: whether what it works on
+    has been replaced meanwhile, where its result will be shown. agreed: the names of what may be downloaded for it; None
+    where nobody is asked.
     """
+
+    agreed: Collection[str] | None = None
 
     def __init__(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         self.text = ""
+        self.outdated = False
         self._interrupted = interrupted
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Ends the work at its next step; may be called from any thread."""
         self._stopped.set()
+
+    @property
+    def line(self) -> str:
+        """What is told of it: once it was told to stop, that it will."""
+        return "Stopping" if self._stopped.is_set() else self.text
 
     def check(self) -> None:
         if self._stopped.is_set() or self._interrupted():
@@ -89,8 +99,8 @@ def reports(job: Job, work: Callable[[Job], T]) -> Generator[str, None, T]:
     said = ""
     try:
         while thread.is_alive():
-            if job.text != said:
-                said = job.text
+            if (line := job.line) != said:
+                said = line
                 yield said
             thread.join(_SECONDS_BETWEEN_REPORTS)
     finally:
@@ -122,8 +132,15 @@ class Jobs:
     @property
     def lines(self) -> list[str]:
         """What the running ones report."""
-        return [job.text for job in list(self._running.values()) if job.text]
+        return [job.line for job in list(self._running.values()) if job.line]
 
     def stop(self, key: str) -> None:
         with contextlib.suppress(KeyError):
             self._running[key].stop()
+
+    def outdate(self, key: str) -> bool:
+        """Notes that what a job works on has been replaced. Returns whether there is such a job."""
+        job = self._running.get(key)
+        if job is not None:
+            job.outdated = True
+        return job is not None

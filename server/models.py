@@ -14,6 +14,7 @@ from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.settings import Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
+from .waiting import held
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from ..core.caption import Captioner
     from ..core.clip import Clip
     from ..core.clip.movable import MovableClip
+    from ..core.embed.embedder import Blend
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
+    from ..core.embed.gap import GapCorrection
     from ..core.embed.text_side import TextSide
 
 MakeRoom = Callable[[int], AbstractContextManager[None]]
@@ -68,14 +71,19 @@ class Models:
         keeping: str,
         make_room: MakeRoom,
         progress: Progress,
+        projection: str | None = None,
+        blend: Blend | None = None,
+        gap: Callable[[Engine], GapCorrection | None] = lambda engine: None,
     ) -> PromptEmbedding:
-        """encoders: gives the checkpoint's text encoders once there is room. Raises what `Engine.embed` does."""
+        """encoders: gives the checkpoint's text encoders once there is room. projection, blend, gap: see
+        `Engine.embed`. Raises what that does."""
         from ..core.images import open_image
 
         opened = [open_image(picture) for picture in pictures]
         with self._using(settings, False, keeping, make_room, progress) as (engine, placed):
+            engine.check_embedding(len(opened), family.name, projection, blend)
             placed()
-            return engine.embed(opened, family.name, encoders=encoders())
+            return engine.embed(opened, family.name, projection, blend, gap(engine), encoders=encoders())
 
     @contextmanager
     def engine(
@@ -94,7 +102,7 @@ class Models:
     ) -> Iterator[tuple[Engine, Callable[[], _Placed]]]:
         """As `engine`, and what puts the models in place."""
         device = _checked(settings, captions)
-        with self._lock:
+        with held(self._lock, progress.check):
             try:
                 with ExitStack() as room:
 
@@ -163,15 +171,21 @@ class Models:
         return self._captioner[1]
 
 
-def _checked(settings: Settings, captions: bool) -> torch.device:
-    """The device, where neither that nor a model's name is known to be wrong. Raises SettingsError, ModelError."""
+def check_names(settings: Settings, captions: bool) -> None:
+    """Whether a model's name is known to be wrong. Raises ModelError."""
     from ..core.caption.captioner import check_captioner
     from ..core.clip.naming import check_clip
-    from ..core.devices import pick_device
 
     check_clip(settings.clip)
     if captions and settings.captioner is not None:
         check_captioner(settings.captioner)
+
+
+def _checked(settings: Settings, captions: bool) -> torch.device:
+    """The device, where neither that nor a model's name is known to be wrong. Raises SettingsError, ModelError."""
+    from ..core.devices import pick_device
+
+    check_names(settings, captions)
     return pick_device(settings.device)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -11,6 +11,7 @@ from ..core.errors import Cancelled
 from ..core.printable import visible
 from ..core.results import Interrogation
 from .choices import NO_PICTURE, Preferences, Request
+from .downloads import DownloadFirst
 from .host import Host
 from .jobs import Job, Jobs, reports
 from .wording import sentence_for
@@ -18,7 +19,8 @@ from .work import interrogation
 
 T = TypeVar("T")
 
-WAIT, DONE, FAULT = "wait", "done", "fault"
+WAIT, DONE, FAULT, ASK = "wait", "done", "fault", "ask"
+_OF_BEFORE = "Of the picture before: "
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,13 @@ class Service:
 @dataclass(frozen=True)
 class Report(Generic[T]):
     """One message of a piece of work: text to show and what kind it is; key: the job's while it runs; found: at the
-    end."""
+    end; asked: the names of what it would download."""
 
     text: str
     kind: str
     key: str = ""
     found: T | None = None
+    asked: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -71,16 +74,22 @@ def told_of(found: Interrogation) -> str:
     return f"{found.seconds:.1f} s with {found.model}."
 
 
-def follow(service: Service, work: Callable[[Job], T], said: Callable[[T], str]) -> Generator[Report[T], None, None]:
-    """Does the work and reports; errors become reports. said: the last line, of what the work returned."""
+def follow(
+    service: Service, work: Callable[[Job], T], said: Callable[[T], str], agreed: Collection[str] | None = None
+) -> Generator[Report[T], None, None]:
+    """Does the work and reports; errors become reports. said: the last line, of what the work returned. agreed: as a
+    job's."""
     job = service.host.job()
+    job.agreed = agreed
     with service.jobs.running(job) as key:
         yield Report("Starting …", WAIT, key)
         try:
             found = yield from _relayed(reports(job, work), key)
-            yield Report(said(found), DONE, found=found)
+            yield Report(f"{_OF_BEFORE if job.outdated else ''}{said(found)}", DONE, found=found)
         except Cancelled as error:
             yield Report(str(error), DONE)
+        except DownloadFirst as first:
+            yield Report(f"{first.problem}.", ASK, asked=first.names)
         except Exception as error:  # noqa: BLE001  whatever it is, the person is told
             yield Report(sentence_for(error), FAULT)
 

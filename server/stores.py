@@ -9,6 +9,7 @@ from ..core.catalogue import MICRO, survey, wanted
 from ..core.hub import Hub
 from ..core.printable import visible
 from .choices import vocabulary_folders
+from .downloads import Download, check_agreed, size
 from .host import Host
 from .jobs import Job
 
@@ -40,7 +41,7 @@ def vocabulary_table(host: Host) -> str:
 
 
 def downloaded(host: Host, name: str, job: Job) -> str:
-    """Fetches a model's files and says so in a sentence. Raises SettingsError, ModelError, Cancelled."""
+    """Fetches a model's files and says so in a sentence. Raises SettingsError, ModelError, DownloadFirst, Cancelled."""
     name = name.strip()
     host.folders.check_model(name)
     if name.casefold() == MICRO:
@@ -52,13 +53,10 @@ def downloaded(host: Host, name: str, job: Job) -> str:
         missing = chosen.missing(hub)
     if not missing:
         return f"{name} is on this disk already."
+    if job.agreed is not None:
+        check_agreed([Download(name, sum(missing.values()))], job.agreed)
     folder = chosen.fetch(hub, job)
     return f"{name} is in {folder} ({size(sum(missing.values()))})."
-
-
-def size(count: int) -> str:
-    """In decimal units, as drives and hubs have them."""
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _hub(host: Host) -> Hub:
@@ -69,4 +67,4 @@ def _table(heading: str, rows: Iterable[tuple[str, ...]], empty: str, note: str)
     lines = "".join(f"<tr>{''.join(f'<td>{escape(visible(cell))}</td>' for cell in row)}</tr>" for row in rows)
     body = f"<table>{lines}</table>" if lines else f"<p>{escape(empty)}</p>"
     remark = f"<p><small>{escape(note)}</small></p>" if note else ""
-    return f'<section class="unrender-table"><h4>{escape(heading)}</h4>{body}{remark}</section>'
+    return f'<section class="unrender-table"><h2>{escape(heading)}</h2>{body}{remark}</section>'

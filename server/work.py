@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import ImageError, MissingPackageError, SettingsError
 from ..core.results import Interrogation
-from ..core.settings import UNCAPTIONED
 from .choices import NO_PICTURE, Request, Study
 from .host import Host
 from .jobs import Job
@@ -23,6 +22,14 @@ if TYPE_CHECKING:
     from ..core.study.analyze import Analysis
     from ..core.study.explain import Location
     from ..core.study.match import Match
+
+
+class Found(NamedTuple):
+    """A prompt. tokens: of it, and room: for how many there is, start and end included."""
+
+    interrogation: Interrogation
+    tokens: int
+    room: int
 
 
 class Analysed(NamedTuple):
@@ -51,10 +58,17 @@ class Located(NamedTuple):
 
 
 def interrogation(host: Host, request: Request, job: Job) -> Interrogation:
+    return found_prompt(host, request, job).interrogation
+
+
+def found_prompt(host: Host, request: Request, job: Job) -> Found:
     with opened(host, request.picture, job) as picture:
-        settings, captions = request.settings(host.settings()), request.mode not in UNCAPTIONED
-        with host.lent(job, settings, captions) as engine:
-            return engine.interrogate(picture, request.mode)
+        settings = request.settings(host.settings())
+        with host.lent(job, settings, request.captions) as engine:
+            result = engine.interrogate(picture, request.mode, request.caption)
+            assert engine.clip is not None
+            text = engine.clip.text
+            return Found(result, text.length(result.prompt), min(settings.token_limit, text.context_length))
 
 
 def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, job: Job) -> Analysed:

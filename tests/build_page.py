@@ -30,7 +30,7 @@ def build() -> dict[str, Any]:
 
     service, pages, host_parts = load("server.service"), load("server.pages"), load("server.host")
     toolbar = load("extension.toolbar")
-    accordion = load("extension.generation").accordion
+    section = load("extension.section").section
     settings = load("core.settings").Settings
     host = host_parts.alone(settings(clip="micro"))
     made = service.Service(host, str, ["blip-large", "micro"], ["built-in"])
@@ -42,8 +42,14 @@ def build() -> dict[str, Any]:
         bar.after_component(gr.Button("deepbooru", elem_id="deepbooru"), elem_id="deepbooru")
         for name in ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"):
             bar.after_component(gr.Image(elem_id=name), elem_id=name)
-        accordion("txt2img", lambda: ["cat.safetensors"], lambda _, choices, elem_id: gr.Button(elem_id=elem_id))
+        section("txt2img", lambda: ["cat.safetensors"], lambda _, choices, elem_id: gr.Button(elem_id=elem_id))
         pages.build(made, ["txt2img", "img2img"])
+    return described(blocks)
+
+
+def described(blocks: Any) -> dict[str, Any]:
+    import gradio as gr
+
     config = blocks.get_config_file()
     ids = {block["id"]: block["props"].get("elem_id") or block["type"] for block in config["components"]}
     events = [
@@ -62,10 +68,20 @@ def build() -> dict[str, Any]:
     return {
         "gradio": gr.__version__,
         "elements": sorted(ids.values()),
+        "rows": _rows(config["layout"], ids),
         "events": events,
         "values": values,
         "heavy": heavy,
     }
+
+
+def _rows(layout: dict[str, Any], ids: dict[int, str]) -> dict[str, list[str]]:
+    """What each block with an id of its own holds."""
+    children = layout.get("children") or []
+    own = {ids[layout["id"]]: [ids[child["id"]] for child in children]} if layout.get("id") in ids and children else {}
+    for child in children:
+        own |= _rows(child, ids)
+    return own
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 checkpoints/random.safetensors: a denoiser of one level, a whole CLIP-L without its text projection, as real
 checkpoints are, and a small decoder.
-text_encoders/clip_l.safetensors: what tells that CLIP-L's text projection.
+text_encoders/clip_l.safetensors: that CLIP-L's text encoder, as published: without its text projection.
+clip_vision/clip-vit-large-patch14.safetensors: what tells that CLIP-L's text projection, as the whole model does.
 text_encoders/scaled_fp8.safetensors: that CLIP-L in eight bits.
 loras/text.safetensors: a LoRA on that CLIP-L.
 """
@@ -76,14 +77,15 @@ text = comfy.sd1_clip.SDClipModel(device="meta", dtype=torch.float16)
 encoder = random_weights(text.transformer, "", 0.02)
 projection = encoder.pop("text_projection.weight")
 checkpoint |= {f"cond_stage_model.transformer.{name}": tensor for name, tensor in encoder.items()}
-for folder in ("checkpoints", "text_encoders", "loras"):
+for folder in ("checkpoints", "text_encoders", "clip_vision", "loras"):
     (models / folder).mkdir(parents=True, exist_ok=True)
 save_file(checkpoint, str(models / "checkpoints" / "random.safetensors"))
 positions = "text_model.embeddings.position_embedding.weight"
 save_file(
     {positions: encoder[positions], "text_projection.weight": projection},
-    str(models / "text_encoders" / "clip_l.safetensors"),
+    str(models / "clip_vision" / "clip-vit-large-patch14.safetensors"),
 )
+save_file(encoder, str(models / "text_encoders" / "clip_l.safetensors"))
 eight_bits = {"scaled_fp8": torch.empty(0, dtype=torch.float8_e4m3fn)}
 for name, tensor in {**encoder, "text_projection.weight": projection}.items():
     if tensor.ndim == 2 and "embedding" not in name:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 _RESNET = {
@@ -19,19 +20,65 @@ _OUTER = {
     "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
     "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
 }  # fmt: skip
+_OUTER |= {"add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2"}
 _ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
-def original_state(pipeline: Any) -> dict[str, Tensor]:
-    """Of a Stable Diffusion 1."""
-    return {
-        **{f"model.diffusion_model.{name}": tensor for name, tensor in _unet(pipeline.unet)},
-        **{f"first_stage_model.{name}": tensor for name, tensor in _autoencoder(pipeline.vae)},
-        **{
-            f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}": tensor.clone()
-            for name, tensor in pipeline.text_encoder.state_dict().items()
-        },
+def original_state(pipeline: Any, family: str = "sd15") -> dict[str, Tensor]:
+    """Of a Stable Diffusion 1, 2 or XL, with what published files hold beside the weights."""
+    state = {f"model.diffusion_model.{name}": tensor for name, tensor in _unet(pipeline.unet)}
+    state |= {f"first_stage_model.{name}": tensor for name, tensor in _autoencoder(pipeline.vae)}
+    if family == "sd2":
+        state |= _open_clip(pipeline.text_encoder, "cond_stage_model.model.", spare_block=True)
+    elif family == "sdxl":
+        state |= _clip(pipeline.text_encoder, "conditioner.embedders.0.transformer.")
+        state |= _open_clip(pipeline.text_encoder_2, "conditioner.embedders.1.model.")
+    else:
+        state |= _clip(pipeline.text_encoder, "cond_stage_model.transformer.")
+        state["alphas_cumprod"] = torch.linspace(1, 0, 1000)
+    return {name: tensor.clone().contiguous() for name, tensor in state.items()}
+
+
+def _clip(encoder: Any, prefix: str) -> dict[str, Tensor]:
+    states = {name.removeprefix("text_model."): tensor for name, tensor in encoder.state_dict().items()}
+    positions = torch.arange(states["embeddings.position_embedding.weight"].shape[0])[None]
+    return {f"{prefix}text_model.{name}": each for name, each in states.items()} | {
+        f"{prefix}text_model.embeddings.position_ids": positions
     }
+
+
+_OPEN_CLIP = {
+    "embeddings.token_embedding.weight": "token_embedding.weight",
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "final_layer_norm": "ln_final", "encoder.layers": "transformer.resblocks", "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "self_attn.out_proj": "attn.out_proj",
+}  # fmt: skip
+
+
+def _open_clip(encoder: Any, prefix: str, spare_block: bool = False) -> dict[str, Tensor]:
+    """spare_block: a last block that nothing uses, which diffusers' format leaves out."""
+    found = {name.removeprefix("text_model."): tensor for name, tensor in encoder.state_dict().items()}
+    projection = found.pop("text_projection.weight", None)
+    state: dict[str, Tensor] = {}
+    for name, tensor in found.items():
+        for ours, theirs in _OPEN_CLIP.items():
+            name = name.replace(ours, theirs)
+        if ".self_attn.q_proj." in name:
+            keys = [name.replace("q_proj", letter) for letter in ("q_proj", "k_proj", "v_proj")]
+            originals = [key.replace("transformer.resblocks", "encoder.layers") for key in keys]
+            name = name.replace("self_attn.q_proj.", "attn.in_proj_")
+            tensor = torch.cat([found[key] for key in originals])
+        if "self_attn" not in name:
+            state[prefix + name] = tensor
+    width = found["final_layer_norm.weight"].shape[0]
+    state[f"{prefix}text_projection"] = torch.eye(width) if projection is None else projection.T
+    state[f"{prefix}logit_scale"] = torch.tensor(4.6052)
+    if spare_block:
+        blocks = encoder.config.num_hidden_layers
+        last = f"{prefix}transformer.resblocks.{blocks - 1}."
+        spare = {name.replace(f".{blocks - 1}.", f".{blocks}."): each for name, each in state.items() if last in name}
+        state |= spare
+    return state
 
 
 def _unet(unet: Any) -> Iterator[tuple[str, Tensor]]:

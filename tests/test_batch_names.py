@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unrender.core.batch.folder_names import FolderNames
 from unrender.core.batch.items import Item, Outcome
-from unrender.core.batch.names import NAME_BYTES, numbered, safe_stem, same_name
+from unrender.core.batch.names import numbered
 from unrender.core.batch.renaming import CopySink, RenameSink
+from unrender.core.file_names import NAME_BYTES, safe_stem, same_name
 from unrender.core.results import Interrogation
 
 WINDOWS_DEVICES = ["CON", "PRN", "AUX", "NUL", "COM1", "COM¹", "LPT9", "lpt³", "con.tar", "nul .txt", "Aux..."]

@@ -98,7 +98,8 @@ def test_known_names_lead_to_their_repositories(served: FakeHub, hub: Hub, monke
     known = KNOWN_CAPTIONERS["blip-large"]
     served.repos[known.repo] = served.repos["someone/blip"]
     assert known.repo.replace("/", "--") in str(find_captioner("BLIP-large", hub))
-    served.branches[KNOWN_CAPTIONERS["blip-base"].revision] = served.repos["someone/blip"]
+    base = KNOWN_CAPTIONERS["blip-base"]
+    served.repos[base.repo], served.branches[base.revision] = {}, served.repos["someone/blip"]
     assert find_captioner("blip-base", hub).name.startswith("babe")
 
 

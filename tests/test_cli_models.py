@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from unrender.cli import main
@@ -25,13 +27,54 @@ def store(tmp_path, monkeypatch):
     return cache
 
 
-def test_models_lists_what_can_be_named_and_what_is_here(store, capsys):
+HERE = ["openai/clip-vit-large-patch14", "2.5", "MB", "ViT-L-14/openai"]
+
+
+def test_models_recommends_a_few_with_their_sizes(store, capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.split() == ["openai/clip-vit-large-patch14", "2.5", "MB", "ViT-L-14/openai"] for line in lines)
+    assert len(lines) < 16 and max(map(len, lines)) < 130
+    rows = {line.split()[0]: line for line in lines[1:9]}
+    assert "1.7 GB" in rows["ViT-L-14/openai"] and "on disk" in rows["ViT-L-14/openai"]
+    assert "on disk" not in rows["blip-large"] and "the usual one" in rows["blip-large"]
+    assert "no download" in rows["micro"]
+    assert HERE in [line.split() for line in lines]
+    assert any("--all" in line for line in lines)
+
+
+def test_every_recommended_model_has_a_size_unless_it_is_asked_for(store):
+    from unrender.core.catalogue import recommended
+    from unrender.core.hub import Hub
+
+    told = {model.name: model for model in recommended(Hub())}
+    assert {"ViT-L-14/openai", "blip-large", "blip-base", "micro"} <= set(told)
+    assert all(model.bytes or "florence" in name or name == "micro" for name, model in told.items())
+    assert all(model.use for model in told.values())
+
+
+def test_the_short_list_reads_no_torch_and_takes_a_fraction_of_importing_it(store):
+    program = (
+        "import sys, time\n"
+        "from unrender.cli import main\n"
+        "assert main(['models']) == 0\n"
+        "ours = time.process_time()\n"
+        "assert not {'torch', 'open_clip', 'transformers', 'diffusers'} & set(sys.modules)\n"
+        "import torch\n"
+        "print(ours, time.process_time() - ours, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ours, torch = map(float, done.stderr.split())
+    assert ours < torch
+
+
+def test_all_models_are_listed_with_what_is_here(store, capsys):
+    assert main(["models", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert HERE in [line.split() for line in lines]
     assert any("ViT-L-14/openai" in line and line.endswith("on disk") for line in lines)
-    assert any(line.split()[:1] == ["blip-large"] for line in lines)
+    assert any(line.split()[:1] == ["blip-large"] and "1.9 GB" in line for line in lines)
     assert any(line.split()[:1] == ["micro"] and "toy" in line for line in lines)
+    assert len(lines) > 60
 
 
 def test_models_as_json(store, capsys):

@@ -22,23 +22,25 @@ class FakeHub:
     def __init__(self, **repos):
         self.repos = {name.replace("__", "/"): folder for name, folder in repos.items()}
         self.fetched = []
+        self.revisions = set()
         self.downloaded = set()
 
-    def find_model(self, repo):
+    def find_model(self, repo, revision="main"):
         return self.repos[repo] if repo in self.downloaded else None
 
-    def find(self, repo, files):
+    def find(self, repo, files, revision="main"):
         return self.find_model(repo)
 
-    def list_files(self, repo):
+    def list_files(self, repo, revision="main"):
         return {path.name: path.stat().st_size for path in self.repos[repo].iterdir()}
 
-    def fetch(self, repo, files, progress=None, optional=()):
+    def fetch(self, repo, files, progress=None, optional=(), *, revision="main"):
         self.fetched += files
+        self.revisions.add(revision)
         return self.repos[repo]
 
-    def fetch_model(self, repo, progress=None):
-        return self.fetch(repo, ["config.json", "model.safetensors"])
+    def fetch_model(self, repo, progress=None, *, revision="main"):
+        return self.fetch(repo, ["config.json", "model.safetensors"], revision=revision)
 
 
 def assert_same_model(clip, other, photograph):
@@ -157,18 +159,34 @@ def test_an_open_clip_name_downloads_safetensors_and_builds_the_model(monkeypatc
 def test_the_same_name_loads_through_transformers_without_open_clip(
     monkeypatch, transformers_folder, reference, photographs
 ):
-    monkeypatch.setattr(load, "_open_clip_works", lambda: False)
+    monkeypatch.setattr(load, "open_clip_works", lambda: False)
     hub = FakeHub()
     hub.repos["openai/clip-vit-large-patch14"] = transformers_folder
     assert_same_model(Clip.load("ViT-L-14/openai", "cpu", hub=hub), reference, photographs[0])
 
 
+def test_a_model_with_pickles_alone_on_the_main_branch_comes_from_the_commit_with_safetensors(
+    monkeypatch, transformers_folder, reference, photographs
+):
+    monkeypatch.setattr(load, "open_clip_works", lambda: False)
+    hub = FakeHub()
+    hub.repos["openai/clip-vit-base-patch32"] = transformers_folder
+    assert_same_model(Clip.load("ViT-B-32/openai", "cpu", hub=hub), reference, photographs[0])
+    assert hub.revisions == {"c237dc49a33fc61debc9276459120b7eac67e7ef"}
+
+
+def test_a_model_whose_safetensors_are_open_clips_alone_asks_for_open_clip(monkeypatch):
+    monkeypatch.setattr(load, "open_clip_works", lambda: False)
+    with pytest.raises(ModelError, match="ViT-L-14-336/openai needs open_clip"):
+        Clip.load("ViT-L-14-336/openai", "cpu", hub=FakeHub())
+
+
 def test_a_name_without_open_clips_file_loads_from_transformers_repository(transformers_folder, reference, photographs):
     class WithoutOpenClipsFile(FakeHub):
-        def fetch(self, repo, files, progress=None, optional=()):
+        def fetch(self, repo, files, progress=None, optional=(), **options):
             if files == ["open_clip_model.safetensors"]:
                 raise NotOnHubError(f"{repo} has no file {files[0]}")
-            return super().fetch(repo, files, progress, optional)
+            return super().fetch(repo, files, progress, optional, **options)
 
     hub = WithoutOpenClipsFile()
     hub.repos["openai/clip-vit-large-patch14"] = transformers_folder
@@ -176,7 +194,7 @@ def test_a_name_without_open_clips_file_loads_from_transformers_repository(trans
 
 
 def test_a_name_only_open_clip_can_build_says_so_without_it(monkeypatch):
-    monkeypatch.setattr(load, "_open_clip_works", lambda: False)
+    monkeypatch.setattr(load, "open_clip_works", lambda: False)
     name = next(known.name for known in known_models() if known.file and not known.transformers_repo)
     with pytest.raises((ModelError, MissingPackageError), match="pip install open_clip_torch"):
         Clip.load(name, "cpu", hub=FakeHub())

@@ -257,13 +257,13 @@ def test_comfyui_refuses_models_that_do_not_belong_together(comfyui):
 
 
 def test_comfyui_refuses_a_checkpoint_whose_projection_is_nowhere(comfyui):
-    file = comfyui.base / "models" / "text_encoders" / "clip_l.safetensors"
+    file = comfyui.base / "models" / "clip_vision" / "clip-vit-large-patch14.safetensors"
     hidden = file.rename(file.with_suffix(".hidden"))
     try:
         run = comfyui.run(in_the_graph(768, max_phrases=30) | {"3": node("ProbeSmallVision", width=768)})
     finally:
         hidden.rename(file)
-    assert "without its text projection" in run.error and "clip_l.safetensors" in run.error
+    assert "without its text projection" in run.error and "a whole CLIP-L into models/clip_vision" in run.error
 
 
 def test_comfyui_runs_the_workflow_that_interrogates_and_renders(comfyui):
@@ -293,7 +293,9 @@ def test_comfyui_offers_the_workflows_and_what_belongs_to_the_nodes(comfyui):
     templates = comfyui.get("/workflow_templates")[FOLDER_NAME]
     assert sorted(templates) == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
     assert b"registerExtension" in comfyui.get("/extensions/unrender/unrender.js")
-    assert comfyui.get("/extensions/unrender/docs/UnrenderInterrogate.md").startswith(b"# Interrogate Picture")
+    assert comfyui.get("/extensions/unrender/docs/UnrenderInterrogate.md").startswith(
+        b"# Interrogate Picture (Image to Text)"
+    )
     english = comfyui.get("/i18n")["en"]["nodeDefs"]
     assert english["UnrenderInterrogate"]["inputs"]["max_phrases"]["name"] == "max phrases"
 

@@ -89,6 +89,26 @@ def page(comfyui, browser, request) -> Iterator[Page]:
     page.page.close()
 
 
+FOUND_BY_NAME = ("image to text", "interrogate", "CLIP interrogator", "caption", "picture to text", "image to prompt")
+FOUND_BY_ALIAS = ("describe", "tagger", "prompt from image", "img2txt", "describe image", "image caption", "clip score")
+ROWS = """[...document.querySelectorAll('[role=option]')].filter((each) => each.checkVisibility())
+  .map((each) => each.innerText.trim()).filter((text) => text)"""
+
+
+def test_comfyuis_search_has_the_nodes_in_its_first_rows(page, comfyui):
+    aliases = "search_aliases" in comfyui.get("/object_info/UnrenderInterrogate")["UnrenderInterrogate"]
+    page.page.evaluate("() => app.graph.clear()")
+    page.page.evaluate("() => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+    page.page.wait_for_function("document.activeElement?.role === 'combobox'")
+    ours = {info["display_name"] for name, info in comfyui.get("/object_info").items() if name.startswith("Unrender")}
+    for words in (*FOUND_BY_NAME, *(FOUND_BY_ALIAS if aliases else ())):
+        page.page.keyboard.press("ControlOrMeta+a")
+        page.page.keyboard.type(words)
+        page.page.wait_for_timeout(1000)
+        first = page.page.evaluate(ROWS)[:3]
+        assert any(row.startswith(name) for row in first for name in ours), (words, first)
+
+
 def test_comfyuis_page_shows_downloads_and_then_the_prompt(page, comfyui, hub, clip_in_the_hub, tmp_path):
     """With the picture alone, as on a fresh ComfyUI. The models have the real ones' names and random weights."""
     captioner = tiny_captioners.blip(tmp_path / "blip")

@@ -1,4 +1,4 @@
-"""Which device is taken: one that computes, named as tensors name it, and a line where it is not the one that is there."""
+"""Which device is taken: one that computes, named as tensors name it; and a line where another one is there."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_device_that_does_not_compute_is_left_alone(
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.startswith(f"Unrender computes on cpu: cuda:0 ({NAME}) cannot compute (") and told in line
     assert "\n" not in line
-    with pytest.raises(SettingsError, match="'cuda' cannot compute .*give auto, cpu, or another as device") as error:
+    with pytest.raises(SettingsError, match=r"'cuda' cannot compute .*give auto, cpu, or another as device") as error:
         devices.pick_device("cuda")
     assert told in str(error.value)
 

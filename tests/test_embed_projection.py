@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_towers import Words, random_weights
 from unrender.core.clip.hidden_states import hidden_states
+from unrender.core.clip.layers import SECOND_TO_LAST_NORMED
+from unrender.core.embed.embedder import Embedder
+from unrender.core.embed.families import CLIP_L, SD1, SD1_CLIP_SKIP, SD2
 from unrender.core.embed.projection import closed_form, default_cut, edited, is_published_model
 from unrender.core.embed.text_projection import checked_projection, projection_fingerprint, read_projection
 from unrender.core.embed.text_side import TextSide
@@ -208,3 +211,18 @@ class TestProjectionFiles:
         (tmp_path / "a.safetensors").write_bytes(b"pickle")
         with pytest.raises(ModelError, match="cannot be read"):
             read_projection(tmp_path / "a.safetensors")
+
+
+def test_clip_skip_2_is_served_at_once_by_the_same_state_after_its_own_start(published, tmp_path):
+    """What follows the start is an approximation: the last layer's state. The start token's state is exact."""
+    joint = torch.randn(1, 768, generator=torch.Generator().manual_seed(3))
+    assert SD1_CLIP_SKIP.projection == "pinv" and not SD2.is_served_by("pinv")
+    skipping, last = (
+        Embedder(None, family, {CLIP_L: published}, list, tmp_path).embed(joint, ["picture"])  # type: ignore[arg-type]
+        for family in (SD1_CLIP_SKIP, SD1)
+    )
+    (own,) = hidden_states(published.weights, torch.tensor([[62, 63]]), (SECOND_TO_LAST_NORMED,))
+    assert torch.allclose(skipping.states[0], own[0, 0], atol=1e-5)
+    assert not torch.allclose(skipping.states[0], last.states[0], atol=1e-2)
+    assert torch.equal(skipping.states[1:], last.states[1:])
+    assert not list(tmp_path.iterdir()), "nothing was learned"

@@ -20,6 +20,7 @@ from PIL import Image
 from unrender.core.cures import Choose
 from unrender.core.engine import Engine
 from unrender.core.errors import Cancelled, ImageError, ModelError
+from unrender.core.images import open_image
 from unrender.core.prompt_syntax import escape
 from unrender.core.results import Interrogation
 from unrender.core.settings import Settings
@@ -186,8 +187,11 @@ def test_a_picture_is_found_in_what_any_webui_hands_over(photographs):
     assert picture_of({"image": picture, "mask": None}) is picture
     assert picture_of({"background": None, "layers": [], "composite": picture}) is picture
     assert Image.open(picture_of(url)).size == (8, 8)
-    for nothing in (None, {"image": None}, "/etc/passwd", "data:image/png;base64,!", "data:text/html;base64,eA=="):
-        assert not (found := picture_of(nothing)) or not found.getvalue()
+    for nothing in (None, {"image": None}, "", "/etc/passwd"):
+        assert picture_of(nothing) is None
+    for broken in ("data:image/png;base64,!", "data:image/png;base64,", "data:text/html;base64,eA==", "data:"):
+        with pytest.raises(ImageError):
+            open_image(picture_of(broken))
 
 
 # --- models
@@ -377,9 +381,11 @@ def test_the_page_is_built_by_gradio(python):
     assert page["heavy"] == []
     button = next(event for event in page["events"] if event["on"] == ["unrender_img2img_start"])
     pictures = ["img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"]
-    assert button["inputs"] == ["unrender_img2img_tab", "img2img_prompt", *pictures]
-    assert button["outputs"][0] == "img2img_prompt"
+    assert button["inputs"] == ["unrender_img2img_tab", "unrender_img2img_picture", *pictures]
     assert "get_tab_index('mode_img2img')" in button["js"]
+    assert not any("img2img_prompt" in event["outputs"] for event in page["events"]), "undo would forget what was there"
+    putting = [event["inputs"] for event in page["events"] if "put('img2img_prompt'" in event["js"]]
+    assert putting == [["unrender_img2img_written"]]
     stops = [event for event in page["events"] if "stop" in str(event["on"])]
     assert stops and all(event["inputs"] == ["state"] for event in stops)
     assert page["values"]["unrender_clip_model"] == "micro"

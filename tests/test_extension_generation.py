@@ -74,16 +74,19 @@ def test_numbers_of_size_and_crop_stay(way):
     assert torch.allclose(found["vector"][:, :5], expected)
 
 
-def test_a_picture_holds_for_its_part_of_the_steps_and_its_own_model():
+def test_a_picture_holds_for_its_part_of_the_steps():
     made = steering("replace", start=0.25, end=0.5)
     assert [step for step in range(8) if made.holds(step / 8)] == [2, 3]
     assert steering("replace").holds(1.2)  # samplers of higher order count more steps than were announced
-    assert made.fits(torch.zeros(1, 77, 8)) and not made.fits(torch.zeros(1, 77, 9))
-    assert not made.fits({"crossattn": torch.zeros(1, 77, 8), "vector": torch.zeros(1, 9)})
 
 
-def denoised(steering, cond, step=0):
-    denoiser = SimpleNamespace(p=SimpleNamespace(unrender_steering=steering), step=step, total_steps=4)
+def model(name):
+    return SimpleNamespace(sd_checkpoint_info=SimpleNamespace(filename=name))
+
+
+def denoised(steering, cond, step=0, checkpoint="base"):
+    p = SimpleNamespace(unrender_steering=steering, sd_model=model(checkpoint))
+    denoiser = SimpleNamespace(p=p, step=step, total_steps=4)
     params = SimpleNamespace(denoiser=denoiser, text_cond=cond, sampling_step=0, total_sampling_steps=4)
     steer(params)
     return params.text_cond
@@ -91,12 +94,11 @@ def denoised(steering, cond, step=0):
 
 def test_a_step_is_steered_only_while_the_picture_holds():
     cond = torch.zeros(1, 77, 8)
-    made = steering("replace", end=0.5)
+    made = steering("replace", end=0.5, checkpoint="base")
     assert torch.equal(denoised(made, cond)[0], made.picture.states)
     assert denoised(made, cond, step=2) is cond
     assert denoised(None, cond) is cond
-    wider = torch.zeros(1, 77, 9)
-    assert denoised(made, wider) is wider
+    assert denoised(made, cond, checkpoint="a refiner of the same width") is cond
 
 
 @pytest.mark.parametrize(
@@ -153,8 +155,8 @@ def webui():
 
 
 def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
-    def option(label, type, apply, confirm):
-        return SimpleNamespace(label=label, type=type, apply=apply, confirm=confirm)
+    def option(label, type, apply, confirm, choices=None):
+        return SimpleNamespace(label=label, type=type, apply=apply, confirm=confirm, choices=choices)
 
     plot = SimpleNamespace(AxisOption=option, axis_options=[])
     webui.scripts.scripts_data[:] = [
@@ -162,23 +164,30 @@ def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
         SimpleNamespace(path="scripts/xyz_grid.py", module=plot),
     ]
     webui.image_as_prompt.add_axes()
-    axes = {axis.label: axis for axis in plot.axis_options}
-    assert list(axes) == [f"Image as prompt {name}" for name in ("strength", "start", "end")]
-    assert {axis.type for axis in plot.axis_options} == {float}
+    axes = {axis.label.removeprefix("Image as prompt "): axis for axis in plot.axis_options}
+    assert {name: axis.type for name, axis in axes.items()} == {
+        **dict.fromkeys(("strength", "start", "end", "alpha"), float),
+        "projection": str,
+    }
+    assert axes["projection"].choices() == ["usual", "pinv", "ridge", "bank", "anchored"]
 
     p = SimpleNamespace()
-    axes["Image as prompt strength"].apply(p, 0.25, [0.25, 0.5])
+    axes["strength"].apply(p, 0.25, [0.25, 0.5])
     one = copy.copy(p)
-    axes["Image as prompt start"].apply(one, 0.75, [0.75])
+    axes["start"].apply(one, 0.75, [0.75])
+    axes["projection"].apply(one, "ridge", ["pinv", "ridge"])
     asked = webui.image_as_prompt._asked(one, (None, None, "blend", 1, 0.5, 1))
     assert (asked.way, asked.strength, asked.start, asked.end) == ("blend", 0.25, 0.75, 1)
+    assert asked.projection == "ridge" and webui.image_as_prompt._asked(p, ()).projection == "usual"
     assert webui.image_as_prompt._asked(p, ()).start == 0
     with pytest.raises(SettingsError, match="end it later"):
         webui.image_as_prompt._asked(one, (None, None, "blend", 1, 0, 0.5))
-    axes["Image as prompt end"].confirm(p, [0, 1])
-    with pytest.raises(GenerationError, match="The picture's end is") as refused:
-        axes["Image as prompt end"].confirm(p, [0.5, 1.5])
-    assert refused.value.status_code == 422
+    axes["end"].confirm(p, [0, 1])
+    axes["alpha"].confirm(p, [0, 2, 10])
+    for name, values in (("end", [0.5, 1.5]), ("alpha", [11]), ("projection", ["pinv", "soft"])):
+        with pytest.raises(GenerationError, match=f"The picture's {name} is|no projection") as refused:
+            axes[name].confirm(p, values)
+        assert refused.value.status_code == 422
 
 
 def test_a_saved_embedding_is_named(webui, tmp_path, monkeypatch):

@@ -181,7 +181,7 @@ def test_a_move_that_is_left_out_is_found(
     with monkeypatch.context() as patch:
         on_gpu.unload()
         left_behind(patch, fault)
-        with pytest.raises((RuntimeError, TypeError, ModelError), match="same device|convert cuda:0"):
+        with pytest.raises((RuntimeError, TypeError, ModelError), match=r"same device|convert cuda:0"):
             on_gpu.interrogate(pictures[0], "fast")
     on_gpu.unload()
     assert on_gpu.interrogate(pictures[0], "fast").prompt

@@ -18,10 +18,10 @@ from hub_server import (  # noqa: F401
     REPO,
     FakeHub,
     Recorder,
+    hasty_fixture,
     hub_fixture,
     is_one_sentence,
     no_settings_of_this_machine_fixture,
-    no_waiting_fixture,
     put_into_shared_cache,
     server_fixture,
 )
@@ -133,7 +133,7 @@ def test_another_revision_is_kept_apart(server: FakeHub, hub: Hub) -> None:
 # --- interruptions ---
 
 
-def test_a_broken_connection_is_taken_up_again(server: FakeHub, hub: Hub, no_waiting: None) -> None:
+def test_a_broken_connection_is_taken_up_again(server: FakeHub, hub: Hub) -> None:
     server.break_after = [11 << 20, 11 << 20]
     progress = Recorder()
     folder = hub.fetch(REPO, ["model.safetensors"], progress)
@@ -143,12 +143,10 @@ def test_a_broken_connection_is_taken_up_again(server: FakeHub, hub: Hub, no_wai
     assert progress.seen == len(LARGE)
 
 
-def test_what_came_before_a_breakdown_is_kept_and_does_not_look_complete(
-    server: FakeHub, hub: Hub, no_waiting: None
-) -> None:
+def test_what_came_before_a_breakdown_is_kept_and_does_not_look_complete(server: FakeHub, hasty: Hub, hub: Hub) -> None:
     server.break_after = [11 << 20] + [0] * 20
     with pytest.raises(ModelError, match=r"after \d+ MB.*next attempt goes on") as error:
-        hub.fetch(REPO, ["model.safetensors"])
+        hasty.fetch(REPO, ["model.safetensors"])
     assert is_one_sentence(error)
     assert hub.find(REPO, ["model.safetensors"]) is None and hub.find_model(REPO) is None
     (part,) = hub.folder.rglob("*.incomplete")
@@ -163,10 +161,10 @@ def test_what_came_before_a_breakdown_is_kept_and_does_not_look_complete(
     assert f"bytes={kept}-" in [asked[2] for asked in server.asked("GET")]
 
 
-def test_a_server_that_cannot_resume_starts_over(server: FakeHub, hub: Hub, no_waiting: None) -> None:
+def test_a_server_that_cannot_resume_starts_over(server: FakeHub, hasty: Hub, hub: Hub) -> None:
     server.break_after = [11 << 20] + [0] * 20
     with pytest.raises(ModelError):
-        hub.fetch(REPO, ["model.safetensors"])
+        hasty.fetch(REPO, ["model.safetensors"])
     server.break_after, server.ignores_ranges = [], True
     folder = hub.fetch(REPO, ["model.safetensors"])
     assert (folder / "model.safetensors").read_bytes() == LARGE
@@ -210,7 +208,6 @@ def test_two_processes_may_fetch_the_same(server: FakeHub, hub: Hub, tmp_path: P
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_bytes_that_are_not_those_of_the_hash_are_never_kept(server: FakeHub, hub: Hub, name: str) -> None:
     """Of a first attempt as of one that was taken up again; and asked for once more before it is given up."""
-    server.small_like_git = True
     assert hub.fetch(REPO, ["vocab.txt"])
     data = server.repos[REPO][name]
     server.swapped = {name: bytes([data[0] ^ 1]) + data[1:]}

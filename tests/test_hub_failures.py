@@ -73,22 +73,48 @@ def test_a_file_the_repository_lacks_is_named(server: FakeHub, hub: Hub) -> None
         hub.fetch(REPO, ["tokenizer.json"])
 
 
-def test_an_unknown_repository(server: FakeHub, hub: Hub) -> None:
+def test_an_unknown_repository(server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not say who they are is not told whether it is private."""
+    wanted = ("no/such", ["config.json", "model.safetensors"])
+    with pytest.raises(ModelError, match=r"model\.safetensors of no/such .*answered 401; check the name, or .*private"):
+        hub.fetch(*wanted)
+    monkeypatch.setenv("HF_TOKEN", "hf_valid")
     with pytest.raises(ModelError, match=r"model\.safetensors of no/such .*answered 404; check the name") as error:
-        hub.fetch("no/such", ["config.json", "model.safetensors"])
+        hub.fetch(*wanted)
     assert is_one_sentence(error) and server.url in str(error.value) and str(hub.models) in str(error.value)
     assert "micro as clip" in str(error.value)
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_gated_repository_points_to_the_token(server: FakeHub, hub: Hub, status: int) -> None:
-    server.status["/resolve/"] = status
-    with pytest.raises(ModelError, match=f"answered {status}.*HF_TOKEN") as error:
-        hub.fetch(REPO, ["model.safetensors"], instead="--captioner none")
-    assert is_one_sentence(error) and "--captioner none" in str(error.value)
+def test_a_gated_repository_is_asked_for_on_its_page(
+    server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.gated[REPO] = {"hf_member"}
+    page = f"ask for access on {server.url}/{REPO} and set HF_TOKEN"
+    for token, said in (("", "401: the model is gated, for those"), ("hf_other", "403: .*no access to it")):
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(ModelError, match=f"answered {said}") as error:
+            hub.fetch(REPO, ["model.safetensors"], instead="--captioner none")
+        assert is_one_sentence(error) and page in str(error.value) and "--captioner none" in str(error.value)
+    monkeypatch.setenv("HF_TOKEN", " hf_member\n")
+    assert (hub.fetch(REPO, ["config.json"]) / "config.json").is_file()
 
 
-def test_the_token_is_read_when_it_is_needed(server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_is_no_longer_one_is_said(server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A saved one that has expired stands in the way of public models too."""
+    server.tokens = {"hf_new"}
+    monkeypatch.setenv("HF_TOKEN", "hf_old")
+    with pytest.raises(ModelError, match="it does not know the token; set HF_TOKEN") as error:
+        hub.fetch_model(REPO)
+    assert is_one_sentence(error) and "check the name" not in str(error.value)
+
+
+def test_an_unknown_revision(server: FakeHub, hub: Hub) -> None:
+    with pytest.raises(ModelError, match="answered 404: it has no such revision; check the revision") as error:
+        hub.fetch(REPO, ["config.json"], revision="v9")
+    assert is_one_sentence(error)
+
+
+def test_a_token_is_needed_for_private_ones(server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     server.needs_token = "hf_secret"
     with pytest.raises(ModelError, match="HF_TOKEN"):
         hub.fetch(REPO, ["config.json"])
@@ -148,7 +174,7 @@ def test_a_name_server_that_never_answers(hub: Hub, monkeypatch: pytest.MonkeyPa
     released.set()
 
 
-@pytest.mark.parametrize("where", ["/api/", "HEAD /", "GET /someone"])
+@pytest.mark.parametrize("where", ["/api/", "GET /someone", "GET /xet"])
 def test_a_server_that_takes_the_call_and_stays_silent(server: FakeHub, hub: Hub, where: str) -> None:
     server.hangs_on = where
     started = time.monotonic()
@@ -158,7 +184,7 @@ def test_a_server_that_takes_the_call_and_stays_silent(server: FakeHub, hub: Hub
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("where", ["/api/", "HEAD /", "GET /someone"])
+@pytest.mark.parametrize("where", ["/api/", "GET /someone", "GET /xet"])
 def test_silence_costs_less_than_ten_seconds(server: FakeHub, tmp_path: Path, where: str) -> None:
     server.hangs_on = where
     code = f"from unrender.core.hub import Hub; Hub({str(tmp_path)!r}).fetch({REPO!r}, ['model.safetensors'])"

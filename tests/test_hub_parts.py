@@ -14,10 +14,10 @@ from hub_server import (  # noqa: F401
     FakeHub,
     Handler,
     Recorder,
+    hasty_fixture,
     hub_fixture,
     is_one_sentence,
     no_settings_of_this_machine_fixture,
-    no_waiting_fixture,
     server_fixture,
 )
 from safetensors.torch import load, save
@@ -68,8 +68,8 @@ def test_a_server_that_ignores_ranges_is_left_after_the_last_byte_wanted(
 ) -> None:
     server.ignores_ranges = True
     assert is_right(hub.fetch_tensors(REPO, FILE, WANTED))
-    # the library takes ten megabytes at a time, and some more wait in the sockets' buffers
-    assert len(server.sent) == 4 and max(server.sent) < 30 << 20 < len(content) // 2
+    # what waits in the sockets' buffers besides
+    assert len(server.sent) == 4 and max(server.sent) < 22 << 20 < len(content) // 2
 
 
 def test_a_server_that_sends_no_parts_of_the_tensors_only(
@@ -77,24 +77,23 @@ def test_a_server_that_sends_no_parts_of_the_tensors_only(
 ) -> None:
     """Behind one address there may be several."""
 
-    def serve(handler: Handler, path: str, with_body: bool) -> None:
+    def serve(handler: Handler, name: str, data: bytes, commit: str) -> None:
         server.ignores_ranges = len(server.asked("GET", FILE)) >= 3
-        original(handler, path, with_body)
+        original(handler, name, data, commit)
 
     original = Handler.serve
     monkeypatch.setattr(Handler, "serve", serve)
     assert is_right(hub.fetch_tensors(REPO, FILE, WANTED))
-    assert server.requests[-1][2] == ""
 
 
 @pytest.mark.parametrize("ignores_ranges", [False, True])
 def test_a_broken_connection_is_a_sentence_and_never_wrong_bytes(
-    server: FakeHub, hub: Hub, no_waiting: None, ignores_ranges: bool
+    server: FakeHub, hasty: Hub, ignores_ranges: bool
 ) -> None:
     server.ignores_ranges = ignores_ranges
-    server.break_after = [8] + [4] * 40
+    server.break_after = [8] + [4] * 100
     with pytest.raises(ModelError, match=r"b\.wanted in model\.safetensors of someone/some-model.*broke") as error:
-        hub.fetch_tensors(REPO, FILE, WANTED)
+        hasty.fetch_tensors(REPO, FILE, WANTED)
     assert is_one_sentence(error)
 
 
@@ -150,7 +149,7 @@ def test_the_token_and_offline_mode(server: FakeHub, hub: Hub, monkeypatch: pyte
 def test_silence_is_limited_in_time(server: FakeHub, hub: Hub) -> None:
     server.hangs_on = f"GET /{REPO}"
     started = time.monotonic()
-    with pytest.raises(ModelError, match="nothing arrived"):
+    with pytest.raises(ModelError, match=r"nothing arrived|did not answer"):
         hub.fetch_tensors(REPO, FILE, WANTED)
     assert time.monotonic() - started < 4
 

@@ -89,7 +89,7 @@ def test_help_tells_of_every_kind():
         assert f"  {name:<8} {kind.details}" in helped["batch"]
     for projection in PROJECTIONS:
         assert f"  {projection:<9} {SUMMARIES[projection]}; for " in helped["embed"]
-    assert "at once; for sd15 and micro, and their default\n" in helped["embed"]
+    assert "at once; for sd15, sd15-skip2 and micro, and their default\n" in helped["embed"]
     words = " ".join(helped["analyze"].split())
     assert ", ".join(name.replace(" ", "-") for name in FURTHER_CATEGORIES) in words
     assert ", ".join(POSITIVE) in " ".join(helped["interrogate"].split())

@@ -214,7 +214,7 @@ def test_a_mask_leaves_a_part_of_each_picture():
 
 def test_what_clip_vision_encode_saw_is_taken_as_seen():
     from unrender.core.embed.seen import Seen
-    from unrender.nodes.looks import looked_at
+    from unrender.nodes.looks import looked_at, opened_looks
 
     output = {"image_embeds": torch.tensor([[3.0, 4.0], [0.0, 2.0]])}
     seen = looked_at(output)
@@ -222,7 +222,7 @@ def test_what_clip_vision_encode_saw_is_taken_as_seen():
     pictures = torch.rand(2, 4, 4, 3)
     assert all(torch.equal(*pair) for pair in zip(looked_at(pictures), pictures, strict=True))
     with pytest.raises(SettingsError, match="connect the picture itself"):
-        looked_at(output, torch.ones(1, 4, 4))
+        opened_looks(output, "image", torch.ones(1, 4, 4))
 
 
 def test_weights_are_numbers():

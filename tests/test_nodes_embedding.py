@@ -60,10 +60,10 @@ def projection_file(clip, folders):
 def write_projection(clip, folders) -> None:
     text = clip.cond_stage_model.clip_l.transformer
     positions = "text_model.embeddings.position_embedding.weight"
-    (folders / "text_encoders").mkdir()
+    (folders / "clip_vision").mkdir()
     save_file(
         {positions: text.state_dict()[positions], "text_projection.weight": text.text_projection.weight},
-        str(folders / "text_encoders" / "clip_l.safetensors"),
+        str(folders / "clip_vision" / "clip-vit-large-patch14.safetensors"),
     )
 
 
@@ -206,6 +206,7 @@ def test_a_projection_in_eight_bits_is_passed_over(clip, projection_file, folder
     positions = "text_model.embeddings.position_embedding.weight"
     coarse = (text.text_projection.weight * 100).to(torch.float8_e4m3fn)
     first = folders / "text_encoders" / "a.safetensors"
+    first.parent.mkdir()
     save_file({positions: text.state_dict()[positions], "text_projection.weight": coarse}, str(first))
     assert torch.equal(states(clip, small_vision()), expected)
 

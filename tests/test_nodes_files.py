@@ -110,6 +110,18 @@ def test_a_changed_phrase_file_changes_the_loader(models, photographs, server):
     assert setup.settings.phrases == folder and setup.captioner is None
 
 
+def encoder_alone_as_published(positions: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The names that comfyanonymous/flux_text_encoders has in clip_l.safetensors, which are those of transformers'
+    CLIPTextModel: no text projection is among them (ComfyUI #5222)."""
+    width = positions.shape[1]
+    names = ["embeddings.position_embedding.weight", "embeddings.token_embedding.weight"]
+    for layer in range(12):
+        for part in ("layer_norm1", "layer_norm2", "mlp.fc1", "mlp.fc2", *map("self_attn.{}_proj".format, "kqv")):
+            names += [f"encoder.layers.{layer}.{part}.{kind}" for kind in ("weight", "bias")]
+    names += ["final_layer_norm.weight", "final_layer_norm.bias"]
+    return {f"text_model.{name}": torch.zeros(1, width) for name in names} | {f"text_model.{names[0]}": positions}
+
+
 def test_the_text_projection_is_that_of_the_nearest_encoder(models, monkeypatch):
     from safetensors.torch import save_file
     from unrender.nodes.text_projection import find_projection
@@ -132,12 +144,14 @@ def test_the_text_projection_is_that_of_the_nearest_encoder(models, monkeypatch)
     folder = models / "text_encoders"
     folder.mkdir()
     save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(folder / "a stranger.safetensors"))
-    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*clip_l\.safetensors"):
+    save_file(encoder_alone_as_published(positions), str(folder / "clip_l.safetensors"))
+    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*put a whole CLIP-L into models/clip_vision") as error:
         find_projection(model)
+    assert "as clip_l.safetensors does" in str(error.value)
     original = models / "unrender" / "embed" / "projection-ViT-L-14-openai.safetensors"
     original.parent.mkdir(parents=True)
     save_file({name: random(77, 8), "text_projection.weight": random(8, 8)}, str(original))
-    with pytest.raises(ModelError, match=r"original model's cannot take its place; put clip_l\.safetensors"):
+    with pytest.raises(ModelError, match=r"original model's cannot take its place; put a whole CLIP-L"):
         find_projection(model)
     projection = random(8, 8)
     save_file({name: 0.9 * positions, "text_projection.weight": projection}, str(original))
@@ -221,6 +235,6 @@ def test_a_loaded_embeddings_file_can_be_replaced_on_windows(models, server):
 def test_an_embedding_stays_in_its_folder(models, server, name):
     from unrender.nodes.embedding_files import SavePromptEmbedding
 
-    with pytest.raises(EmbeddingError, match="plain"):
+    with pytest.raises(EmbeddingError, match="no name"):
         SavePromptEmbedding.execute(some_embedding(1), name)
     assert not list(models.rglob("*.safetensors"))

@@ -122,10 +122,24 @@ def test_pictures_become_an_embedding_that_is_saved_and_loaded(browser, server, 
     browser.fill("unrender_embedding_name", "coffee")
     browser.page.click("#unrender_embedding_save")
     browser.wait_for_text("unrender_embedding_files_status", "Saved as")
-    saved = PromptEmbedding.load(server.cache / "prompt_embeddings" / "coffee.safetensors")
+    saved_file = server.cache / "prompt_embeddings" / "coffee.safetensors"
+    saved = PromptEmbedding.load(saved_file)
     expected = engine.embed(photograph, "micro")
     assert saved.states is not None and expected.states is not None
     assert (saved.states - expected.states).abs().max() < 1e-3 * expected.states.abs().max()
+    written = saved_file.stat().st_mtime_ns
+    browser.page.click("#unrender_embedding_save")
+    browser.wait_for_text("unrender_embedding_files_status", "press Replace")
+    browser.page.wait_for_selector("#unrender_embedding_save:text-is('Replace')")
+    browser.fill("unrender_embedding_name", "coffee ")
+    browser.page.wait_for_selector("#unrender_embedding_save:text-is('Save')")
+    browser.page.click("#unrender_embedding_save")
+    browser.page.wait_for_selector("#unrender_embedding_save:text-is('Replace')")
+    assert saved_file.stat().st_mtime_ns == written
+    browser.page.click("#unrender_embedding_save")
+    browser.wait_for_text("unrender_embedding_files_status", "Saved as")
+    browser.page.wait_for_selector("#unrender_embedding_save:text-is('Save')")
+    assert saved_file.stat().st_mtime_ns != written
     browser.open("Embedding")
     browser.choose("unrender_embedding_saved", "coffee")
     browser.page.click("#unrender_embedding_load")

@@ -10,9 +10,7 @@ import pytest
 import torch
 from conftest import random_open_clip, write_clip_tokenizer
 from hub_server import hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
-from original_format import original_state
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from tiny_pipelines import FAMILIES, tiny_pipeline
 from unrender import cli
 from unrender.core.clip import Clip
@@ -243,50 +241,6 @@ def test_a_pipeline_comes_from_a_hub_without_what_is_not_needed(server, hub, tok
     wanted = render(own, *texts(engine, own, PROMPT, ""), FEW)
     for each in (loaded, again):
         assert difference(render(each, *texts(engine, each, PROMPT, ""), FEW), wanted) == 0
-
-
-@pytest.fixture
-def one_file(tokenizers, tmp_path):
-    """The same model as a pipeline, and as a file of the original format."""
-    pipeline = tiny_pipeline("sd15", tokenizers)
-    path = tmp_path / "dream.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in original_state(pipeline).items()}, path)
-    return pipeline, path
-
-
-def test_one_file_is_read_with_the_settings_of_its_family_from_the_hub(one_file, server, hub, tmp_path, engine):
-    pipeline, path = one_file
-    pipeline.save_pretrained(tmp_path / "saved")
-    server.repos["stable-diffusion-v1-5/stable-diffusion-v1-5"] = {
-        file.relative_to(tmp_path / "saved").as_posix(): file.read_bytes()
-        for file in (tmp_path / "saved").rglob("*")
-        if file.is_file()
-    }
-    loaded = Checkpoint.load(str(path), "cpu", hub)
-    assert not any(name.endswith(".safetensors") for _, name, _ in server.requests)
-    asked = len(server.requests)
-    again = Checkpoint.load(str(path), "cpu", hub)
-    assert len(server.requests) == asked
-    own = Checkpoint.of(pipeline)
-    wanted = render(own, *texts(engine, own, PROMPT, ""), FEW)
-    for each in (loaded, again):
-        assert difference(render(each, *texts(engine, each, PROMPT, ""), FEW), wanted) == 0
-
-
-def test_files_that_render_nothing_from_text_are_a_sentence(one_file, hub, tmp_path):
-    state = load_file(one_file[1])
-    first = "model.diffusion_model.input_blocks.0.0.weight"
-    cases = {
-        "inpainting": {**state, first: torch.zeros(32, 9, 3, 3)},
-        "no whole Stable Diffusion": {name: tensor for name, tensor in state.items() if "cond_stage" not in name},
-        "no whole": {"lora_unet_down.weight": torch.zeros(2)},
-    }
-    for number, (said, changed) in enumerate(cases.items()):
-        save_file(changed, tmp_path / f"{number}.safetensors")
-        with pytest.raises(ModelError, match=said):
-            Checkpoint.load(str(tmp_path / f"{number}.safetensors"), "cpu", hub)
-    with pytest.raises(ModelError, match="a folder in diffusers' format"):
-        Checkpoint.load(str(one_file[1]), "cpu", hub)
 
 
 @pytest.mark.full

@@ -20,6 +20,7 @@ from unrender.core import cures, errors
 from unrender.core.cures import CONTROLS, PYTHON, STEPS, Choose, Give, Install, LeaveOut, Take
 from unrender.core.errors import ModelError, SettingsError, UnrenderError
 from unrender.core.settings import Settings
+from unrender.extension.sampling import SECTION
 from unrender.nodes import wording as node_wording
 from unrender.server import wording as server_wording
 
@@ -29,6 +30,7 @@ DOORS = {
     "command line": cli_wording.WORDS,
     "nodes": node_wording.WORDS,
     "page": server_wording.PAGE,
+    "section": SECTION,
     "api": server_wording.API,
 }
 ERRORS = {

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePath
 
+from ..file_names import same_name
 from .folders import is_picture
-from .names import Numbers, names_of, same_name
+from .names import Numbers, names_of
 
 _Group = tuple[str, int, tuple[str, ...]]
 """Names that differ in their numbers alone: their beginning, how the numbers begin, and what comes after them."""

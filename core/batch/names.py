@@ -1,35 +1,13 @@
-"""Prompts as file names that every operating system takes."""
+"""Prompts as file names, numbered where several are alike."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..printable import printable
+from ..file_names import NAME_BYTES, safe_stem
 
-NAME_BYTES = 143
-"""Of a whole file name in UTF-8: what encrypted home folders (eCryptfs) leave of the usual 255."""
-
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\u0000-\u001f\u007f\ufeff\u200b]')
-_DEVICES = frozenset(
-    {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
-    | {f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"}
-)
-_LEAST_KEPT = 0.5
 _LEAST_BYTES = 16
-
-
-def safe_stem(text: str, most_bytes: int) -> str:
-    """A file name's part before the suffix, of no more bytes than that in UTF-8: letters of all scripts stay, what
-    Windows, macOS or Linux refuse, or would not show as it is, goes. Never empty."""
-    text = _FORBIDDEN.sub(" ", unicodedata.normalize("NFC", printable(text)))
-    text = " ".join(text.split()).strip(" .,~-")
-    text = _shortened(text, most_bytes - 1).strip(" .,~-")
-    if not text:
-        return "untitled"
-    return f"_{text}" if text.split(".")[0].strip().casefold() in _DEVICES else text
 
 
 class Numbers(NamedTuple):
@@ -61,22 +39,3 @@ def numbered(text: str, suffix: str, is_taken: Callable[[str], bool], most_bytes
         for number in range(numbers.first, numbers.last + 1)
     )
     return next(name for name in each if not is_taken(name))
-
-
-def same_name(name: str) -> str:
-    """Equal for names that some file system takes for one: letter case, and ways to compose a letter."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def _shortened(text: str, most_bytes: int) -> str:
-    """Cut before a comma if that keeps most of it, else between words, else between letters."""
-    if len(text.encode()) <= most_bytes:
-        return text
-    cut = text.encode()[:most_bytes].decode(errors="ignore")
-    while cut and unicodedata.combining(text[len(cut)]):  # a letter goes with its marks
-        cut = cut[:-1]
-    for separator in (",", " "):
-        place = cut.rfind(separator)
-        if place >= len(cut) * _LEAST_KEPT:
-            return cut[:place]
-    return cut

@@ -8,13 +8,13 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..errors import BatchError, SettingsError
+from ..file_names import same_name
 from ..files import is_inside
 from .append import writing
 from .folder_names import FolderNames
 from .items import Item, Outcome
 from .journal import outcomes, refuse_anothers, strange
 from .lock import folder_lock
-from .names import same_name
 from .sinks import Chosen, FilesSink
 from .template import Template
 

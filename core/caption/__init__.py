@@ -1,5 +1,5 @@
 """Captions: a picture in, a sentence out."""
 
-from .captioner import KNOWN_CAPTIONERS, Captioner, KnownCaptioner, find_captioner, nearest_captioners
+from .captioner import KNOWN_CAPTIONERS, Captioner, find_captioner, nearest_captioners
 
-__all__ = ["KNOWN_CAPTIONERS", "Captioner", "KnownCaptioner", "find_captioner", "nearest_captioners"]
+__all__ = ["KNOWN_CAPTIONERS", "Captioner", "find_captioner", "nearest_captioners"]

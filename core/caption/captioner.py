@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,9 @@ from ..cures import Choose, Give, Install, Take
 from ..errors import MissingPackageError, ModelError
 from ..foreign import existing, shown
 from ..hub import Hub
-from ..hub.cache import MAIN
-from ..hub.names import CONFIG, check_weights, is_local_name
+from ..hub.names import check_weights, is_local_name
 from ..progress import SILENT, Progress
+from ..published import CAPTIONERS, CONFIG, MAIN, Published
 from ..settings import CaptionSettings
 
 if TYPE_CHECKING:
@@ -24,77 +23,10 @@ if TYPE_CHECKING:
 
     from .models import CaptionModel
 
-_FLOOR = (4, 30)
-"""The oldest transformers that this program runs with."""
 INSTEAD = Choose("captioner", ("micro", "none"))
 
 
-@dataclass(frozen=True)
-class KnownCaptioner:
-    """A captioner that goes by a short name.
-
-    bytes: of its download, where that is known without asking. needs: the first transformers that has it.
-    """
-
-    name: str
-    repo: str
-    bytes: int | None
-    summary: str
-    revision: str = MAIN
-    needs: tuple[int, int] = _FLOOR
-
-
-KNOWN_CAPTIONERS: dict[str, KnownCaptioner] = {
-    known.name: known
-    for known in (
-        KnownCaptioner(
-            "blip-base",
-            "Salesforce/blip-image-captioning-base",
-            991_000_000,
-            "BLIP with a base vision tower: the small and quick one",
-            # the main branch has only pickles; this commit adds the same weights as safetensors
-            revision="9cfcdbcaccbcadb2b53b36d4b50042c4eeaa0c25",
-        ),
-        KnownCaptioner(
-            "blip-large",
-            "Salesforce/blip-image-captioning-large",
-            1_880_000_000,
-            "BLIP with a large vision tower: the usual choice",
-        ),
-        KnownCaptioner(
-            "blip2-2.7b",
-            "Salesforce/blip2-opt-2.7b",
-            14_980_000_000,
-            "BLIP-2 over OPT 2.7B",
-        ),
-        KnownCaptioner(
-            "blip2-flan-t5-xl",
-            "Salesforce/blip2-flan-t5-xl",
-            15_770_000_000,
-            "BLIP-2 over Flan-T5 XL: follows instructions",
-        ),
-        KnownCaptioner(
-            "git-large-coco",
-            "microsoft/git-large-coco",
-            1_580_000_000,
-            "GIT trained on COCO: short plain sentences",
-        ),
-        KnownCaptioner(
-            "florence-2-base",
-            "florence-community/Florence-2-base",
-            None,
-            "Florence-2: small and good; three lengths by task",
-            needs=(4, 56),
-        ),
-        KnownCaptioner(
-            "florence-2-large",
-            "florence-community/Florence-2-large",
-            None,
-            "Florence-2, the larger one",
-            needs=(4, 56),
-        ),
-    )
-}
+KNOWN_CAPTIONERS: dict[str, Published] = {known.name: known for known in CAPTIONERS}
 """By name; besides these, "micro" and any hub id or folder."""
 
 
@@ -120,17 +52,17 @@ class Captioner:
         wait: leaves it in main memory, ready for the device, until `to` brings it there.
 
         name: "micro", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
-        dtype: of its arithmetic; None for float16 on CUDA and XPU, float32 elsewhere. Weights are read straight into it.
+        dtype: of its arithmetic; None for float16 on CUDA and XPU, float32 elsewhere. They are read straight
+        into it.
         Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
         transformers, or a package), SettingsError (device), Cancelled.
         """
         from ..devices import model_dtype, pick_device
-        from .loading import load_model
 
         place = pick_device(str(device))
         folder = find_captioner(name, hub, progress)
         progress.check()
-        model = load_model(name, folder, dtype or model_dtype(place))
+        model = _load(name, folder, dtype or model_dtype(place))
         captioner = cls(name, model)
         return captioner if wait else captioner.to(place)
 
@@ -189,6 +121,19 @@ def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:
     return Give("captioner", "a smaller one" if largest is None else f"a smaller one such as {largest.name}")
 
 
+def _load(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+    def from_library() -> CaptionModel:
+        from .loading import load_model
+
+        return load_model(name, folder, dtype)
+
+    if name != "micro":
+        return from_library()
+    from .micro_captioner import load_micro
+
+    return load_micro(name, folder, dtype, from_library)
+
+
 def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILENT) -> Path:
     """The folder with the captioner's files, downloaded if need be. Loads nothing; raises as `Captioner.load`."""
     check_captioner(name)
@@ -223,7 +168,7 @@ def check_captioner(name: str) -> None:
         raise ModelError(f"{name} is a file", "give the folder in transformers format that holds the captioner")
     elif known is None and ("/" not in name or is_local_name(name)):
         raise _unknown(name)
-    elif known is not None and known.needs > _FLOOR:
+    elif known is not None and known.needs > Published.needs:
         _check_version(known)
 
 
@@ -247,7 +192,7 @@ def _unknown(name: str) -> ModelError:
     return ModelError(f"There is no captioner {shown(name)!r}", *nearest, Give("captioner", known))
 
 
-def _check_version(known: KnownCaptioner) -> None:
+def _check_version(known: Published) -> None:
     from ..transformers_access import transformers_version
 
     if transformers_version() < known.needs:

@@ -9,7 +9,7 @@ from typing import Any
 from ..cures import Give, Install
 from ..errors import MissingPackageError, ModelError
 from ..foreign import Unreadable, read_json, shown
-from ..hub.names import CONFIG
+from ..published import CONFIG
 from ..transformers_access import transformers_attribute, transformers_version
 
 _MAPPINGS = ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", "MODEL_FOR_VISION_2_SEQ_MAPPING_NAMES")

@@ -73,6 +73,15 @@ def from_transformers(
     return _assembled(name, model, _transformers_vision(model), preprocess, text, placement)
 
 
+def from_micro(model: Any, tokens: Tokenizer, preprocess: Callable[[Image.Image], Tensor], placement: Placement) -> Clip:
+    """The package's own model in its own modules, whose text tower needs no comparison with a library's."""
+    weights = tower_weights.from_transformers(model, tokens.start_of_text, tokens.end_of_text)
+    if weights is None:
+        raise ModelError("The micro model is not the one of this version", "install this package again")
+    text = _own_text(weights, tokens, placement)
+    return _assembled("micro", model, _transformers_vision(model), preprocess, text, placement)
+
+
 def _assembled(
     name: str,
     model: nn.Module,
@@ -104,15 +113,19 @@ def _text_side(
     with library_reads(f"{name} cannot encode texts"):
         agrees = weights is not None and agrees_with_library(weights, library, tokenizer)
     if weights is not None and agrees:
-        arithmetic = placement.arithmetic
-        tower = TextTower(weights.to(placement.device, arithmetic.text))
-        rough = arithmetic.rough and TextTower(weights.to(placement.device, arithmetic.rough))
-        return TowerEncoder(tower, tokenizer, rough)
+        return _own_text(weights, tokenizer, placement)
     model.to(placement.device)
     encoder = LibraryEncoder(encode_batch, tokenizer, context_length, placement.device, name, model)
     with library_reads(f"{name} cannot encode texts"):
         encoder.encode(["a"])
     return encoder
+
+
+def _own_text(weights: tower_weights.TowerWeights, tokenizer: Tokenizer, placement: Placement) -> TowerEncoder:
+    arithmetic = placement.arithmetic
+    tower = TextTower(weights.to(placement.device, arithmetic.text))
+    rough = arithmetic.rough and TextTower(weights.to(placement.device, arithmetic.rough))
+    return TowerEncoder(tower, tokenizer, rough)
 
 
 def _library_text(model: Any) -> Callable[[Tensor], Tensor]:

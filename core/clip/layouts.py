@@ -118,18 +118,22 @@ def fit_open_clip_state(model: Any, state: Mapping[str, Tensor]) -> Mapping[str,
     return state
 
 
-def open_clip_tokenizer(architecture: str, config: Mapping[str, Any]) -> Any:
-    open_clip = _open_clip()
-    if architecture:
-        return open_clip.get_tokenizer(architecture)
-    text = config["text_cfg"]
-    if text.get("hf_tokenizer_name"):
-        from open_clip.tokenizer import HFTokenizer
+_TOKENIZER_OPTIONS = ("clean", "strip_sep_token", "language", "tokenizer_mode")
+"""What a configuration may set of a tokenizer: how words are cleaned, not where it comes from."""
 
-        takes = inspect.signature(HFTokenizer).parameters
-        options: dict[str, Any] = {"trust_remote_code": False} if "kwargs" in takes else {}
-        return HFTokenizer(text["hf_tokenizer_name"], context_length=text.get("context_length", 77), **options)
-    return open_clip.get_tokenizer("ViT-B-32")
+
+def open_clip_tokenizer(architecture: str, config: Mapping[str, Any]) -> Any:
+    """Where the configuration names a tokenizer of transformers, that is a folder on this disk."""
+    text = config["text_cfg"]
+    if not text.get("hf_tokenizer_name"):
+        return _open_clip().get_tokenizer(architecture or "ViT-B-32")
+    from open_clip.tokenizer import HFTokenizer
+
+    takes = inspect.signature(HFTokenizer).parameters
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True} if "kwargs" in takes else {}
+    named = {**(text.get("tokenizer_kwargs") or {}), "tokenizer_mode": text.get("tokenizer_mode")}
+    options |= {key: named[key] for key in _TOKENIZER_OPTIONS if named.get(key) is not None and key in takes}
+    return HFTokenizer(text["hf_tokenizer_name"], context_length=text.get("context_length", 77), **options)
 
 
 def match_open_clip(state: Mapping[str, Tensor], path: Path) -> str:

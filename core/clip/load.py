@@ -16,20 +16,21 @@ from ..devices import pick_arithmetic, roomy
 from ..errors import MissingPackageError, ModelError, NotOnHubError
 from ..foreign import Stored, Unreadable, existing, few, first_line, library_reads, read_header, read_json, read_tensors
 from ..hub import Hub
-from ..hub.names import CONFIG
+from ..hub.names import PROCESSOR_FILES
 from ..pretrained import WHOLE_AGAIN, check_config, check_texts, load_whole
 from ..progress import Progress
+from ..published import CONFIG, MAIN, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZER, TRANSFORMERS_WEIGHTS
 from ..shortage import SMALLER_CLIP, within_memory
 from ..transformers_access import LOCAL_WITHOUT_CODE, quiet_transformers, transformers_attribute, without_own_code
 from . import assemble, layouts
 from .assemble import Placement
 from .model import Clip
-from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, KnownClip, find_known
+from .names import KnownClip, find_known
 from .naming import check_clip, is_transformers_folder
+from .open_clip_names import open_clip_works
 from .preprocess import Preprocess
 from .tokenizers import check_tokens
 
-_TOKENIZER_REPO = "openai/clip-vit-large-patch14"
 _VISION_KEYS = ("visual.", "vision_model.", "visual_projection.")
 
 
@@ -44,9 +45,7 @@ def load_clip(name: str, device: torch.device, precision: str, hub: Hub | None, 
 def _loaded(name: str, device: torch.device, precision: str, hub: Hub | None, progress: Progress) -> Clip:
     loader = _Loader(name, Placement(device, pick_arithmetic(precision, device), moves=True), hub or Hub(), progress)
     if name == "micro":
-        from ..micro import CLIP_FOLDER
-
-        return loader.from_transformers_folder(CLIP_FOLDER)
+        return _micro(loader.placement)
     path = existing(name)
     if path is not None:
         return loader.from_folder(path) if path.is_dir() else loader.from_file(path)
@@ -56,21 +55,33 @@ def _loaded(name: str, device: torch.device, precision: str, hub: Hub | None, pr
     return loader.from_hub(name)
 
 
+def _micro(placement: Placement) -> Clip:
+    from ..micro import CLIP_FOLDER
+    from ..micro.clip import MicroClip
+    from ..micro.modules import filled
+    from ..micro.tokens import ClipTokens
+
+    config = read_json(CLIP_FOLDER / CONFIG)
+    tokens = ClipTokens.of(CLIP_FOLDER, config["text_config"])
+    preprocess = Preprocess.from_transformers(read_json(CLIP_FOLDER / "preprocessor_config.json"))
+    return assemble.from_micro(filled(MicroClip, config, CLIP_FOLDER, torch.float32), tokens, preprocess, placement)
+
+
 class _Loader:
     def __init__(self, name: str, placement: Placement, hub: Hub, progress: Progress) -> None:
         self._name = name
-        self._placement = placement
+        self.placement = placement
         self._hub = hub
         self._progress = progress
 
     def from_known(self, known: KnownClip) -> Clip:
-        if known.file and _open_clip_works():
+        if known.file and open_clip_works():
             try:
                 folder = self._hub.fetch(known.repo, [known.file], self._progress)
             except NotOnHubError:
                 if not known.transformers_repo:
                     raise
-                return self.from_hub(known.transformers_repo)
+                return self.from_hub(known.transformers_repo, known.transformers_revision)
             return self._from_open_clip_parts(
                 layouts.open_clip_config(known.architecture),
                 known.settings,
@@ -79,21 +90,21 @@ class _Loader:
                 known.architecture,
             )
         if known.transformers_repo:
-            return self.from_hub(known.transformers_repo)
+            return self.from_hub(known.transformers_repo, known.transformers_revision)
         raise ModelError(
             f"{known.name} needs open_clip, which cannot be imported", Install(("open_clip_torch", "torchvision"))
         )
 
-    def from_hub(self, repo: str) -> Clip:
+    def from_hub(self, repo: str, revision: str = MAIN) -> Clip:
         """A hub repository in transformers' or open_clip's format; one that is on the disk needs no network."""
-        pushed = ["open_clip_config.json", OPEN_CLIP_WEIGHTS]
-        on_disk = self._hub.find_model(repo) or self._hub.find(repo, pushed)
+        pushed = [OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS]
+        on_disk = self._hub.find_model(repo, revision) or self._hub.find(repo, pushed, revision)
         if on_disk is not None:
             return self.from_folder(on_disk)
-        files = self._hub.list_files(repo)
+        files = self._hub.list_files(repo, revision)
         if set(pushed) <= set(files) and not any(name.startswith(TRANSFORMERS_WEIGHTS) for name in files):
-            return self.from_folder(self._hub.fetch(repo, pushed, self._progress))
-        return self.from_folder(self._hub.fetch_model(repo, self._progress))
+            return self.from_folder(self._hub.fetch(repo, pushed, self._progress, revision=revision))
+        return self.from_folder(self._hub.fetch_model(repo, self._progress, revision=revision))
 
     def from_folder(self, folder: Path) -> Clip:
         if is_transformers_folder(folder):
@@ -102,7 +113,7 @@ class _Loader:
 
     def from_file(self, path: Path) -> Clip:
         """A single safetensors file; its layout tells the architecture, a config beside it what shapes cannot."""
-        if (path.parent / "open_clip_config.json").is_file() and path.name == OPEN_CLIP_WEIGHTS:
+        if (path.parent / OPEN_CLIP_CONFIG).is_file() and path.name == OPEN_CLIP_WEIGHTS:
             return self._from_open_clip_folder(path.parent, path)
         state = _read(path)
         quick_gelu = layouts.names_quick_gelu(path.stem)
@@ -157,7 +168,7 @@ class _Loader:
         self._fill(model, state, path)
         state.clear()
         beside = path.parent if (path.parent / "merges.txt").is_file() else None
-        folder = beside or self._hub.fetch(_TOKENIZER_REPO, ["vocab.json", "merges.txt"], self._progress)
+        folder = beside or self._hub.fetch(TOKENIZER.repo, list(TOKENIZER.files), self._progress)
         check_texts(folder)
         tokenizer = self._tokenizer("CLIPTokenizer", folder)
         side = model.config.vision_config.image_size
@@ -167,7 +178,7 @@ class _Loader:
         check_tokens(tokenizer, getattr(model.config.text_config, "vocab_size", None), self._name)
         for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
             tensor.data = tensor.data.to(self._dtype_of(name, tensor))
-        return assemble.from_transformers(model, tokenizer, preprocess, self._name, self._placement)
+        return assemble.from_transformers(model, tokenizer, preprocess, self._name, self.placement)
 
     def _fill(self, model: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
         """Gives the model copies of the weights, the picture side's in its final dtype: when the caller lets go of the
@@ -192,10 +203,10 @@ class _Loader:
         """The text side stays in float32 until it is compared with the library's."""
         if not tensor.is_floating_point():
             return tensor.dtype
-        return self._placement.arithmetic.vision if name.startswith(_VISION_KEYS) else torch.float32
+        return self.placement.arithmetic.vision if name.startswith(_VISION_KEYS) else torch.float32
 
     def _from_open_clip_folder(self, folder: Path, weights: Path) -> Clip:
-        file = folder / "open_clip_config.json"
+        file = folder / OPEN_CLIP_CONFIG
         with _of_file(file):
             config, settings = layouts.checked_open_clip(read_json(file))
         quick_gelu = bool(config.pop("quick_gelu", False))
@@ -212,6 +223,7 @@ class _Loader:
     ) -> Clip:
         """described: the file that the configuration comes from, where it is not open_clip's own."""
         quick_gelu = bool(config.pop("quick_gelu", False)) or quick_gelu
+        config = self._with_files_of_others(config, described)
         source = described or Path(self._name)
         with (
             _packages_for(self._name),
@@ -229,7 +241,21 @@ class _Loader:
             library_reads(f"The tokenizer of {self._name} cannot be had"),
         ):
             tokenizer = layouts.open_clip_tokenizer(architecture, config)
-        return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self._placement)
+        return assemble.from_open_clip(model, preprocess, tokenizer, self._name, self.placement)
+
+    def _with_files_of_others(self, config: dict[str, Any], described: Path | None) -> dict[str, Any]:
+        """The configuration with folders in the place of the repositories that its text side names: open_clip would
+        have transformers ask the hub for them, where nobody sees it, can stop it or hears why it failed."""
+        text = dict(config["text_cfg"])
+        if text.get("hf_model_name"):
+            text["hf_model_name"] = str(self._hub.fetch(text["hf_model_name"], [CONFIG], self._progress))
+        name = text.get("hf_tokenizer_name")
+        if name:
+            beside = described.parent if described and (described.parent / "tokenizer_config.json").is_file() else None
+            folder = beside or self._hub.fetch(name, (), self._progress, (CONFIG, *PROCESSOR_FILES))
+            check_texts(folder)
+            text["hf_tokenizer_name"] = str(folder)
+        return {**config, "text_cfg": text}
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -262,11 +288,3 @@ def _check_side(preprocess: Preprocess, config: Any) -> None:
     if isinstance(side, int) and preprocess.size != (side, side):
         rows, columns = preprocess.size
         raise Unreadable(f"it makes pictures of {columns} x {rows}, and the model takes {side} x {side}")
-
-
-def _open_clip_works() -> bool:
-    try:
-        import open_clip  # noqa: F401
-    except (ImportError, RuntimeError, OSError):
-        return False
-    return True

@@ -18,6 +18,7 @@ from ..devices import named, pick_device
 from ..errors import ModelError
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
+from ..published import VIT_L
 from ..shortage import in_portions
 from ..undisturbed import undisturbed
 from .patches import PatchEncoder
@@ -177,7 +178,7 @@ class Clip:
             raise ModelError(
                 f"{self.name} cannot say where in a picture something is, because its picture encoder is no plain "
                 "vision transformer",
-                Give("clip", "another such as ViT-L-14/openai"),
+                Give("clip", f"another such as {VIT_L}"),
             )
         features = self._seen(self._vision.encode_patches, self._preprocess(image)[None])[0]
         return self._checked(features / features.norm(dim=-1, keepdim=True), "pictures")
@@ -188,6 +189,17 @@ class Clip:
         A preprocessing that is not the project's own is taken for CLIP's: the square in the middle.
         """
         return self._preprocess.region(size) if isinstance(self._preprocess, Preprocess) else centre_square(size)
+
+    def recognised(self, features: Tensor) -> Tensor:
+        """Pictures' features that were kept, on this model's device. Raises ModelError where they cannot be its own."""
+        width = self.encode_texts([""]).shape[-1]
+        if features.shape[-1] != width:
+            raise ModelError(
+                f"The pictures were seen by another CLIP than {self.name}: in {features.shape[-1]} numbers each, not "
+                f"{width}",
+                Give("clip", "the same"),
+            )
+        return features.to(self.device)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> [n, width]; cut to the context length as the library does."""

@@ -7,31 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
-TRANSFORMERS_WEIGHTS = "model.safetensors"
-
-# Where the hub holds an open_clip name in transformers' format as well.
-_TRANSFORMERS_REPOS = {
-    "ViT-B-32/openai": "openai/clip-vit-base-patch32",
-    "ViT-B-16/openai": "openai/clip-vit-base-patch16",
-    "ViT-L-14/openai": "openai/clip-vit-large-patch14",
-    "ViT-L-14-336/openai": "openai/clip-vit-large-patch14-336",
-    "ViT-B-32/laion2b_s34b_b79k": "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
-    "ViT-B-16/laion2b_s34b_b88k": "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
-    "ViT-L-14/laion2b_s32b_b82k": "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
-    "ViT-L-14/datacomp_xl_s13b_b90k": "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
-    "ViT-H-14/laion2b_s32b_b79k": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
-    "ViT-g-14/laion2b_s12b_b42k": "laion/CLIP-ViT-g-14-laion2B-s12B-b42K",
-    "ViT-bigG-14/laion2b_s39b_b160k": "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
-}
-
-# open_clip before 3.0 knows these only as pickles on another server.
-_OPENAI_REPOS = {
-    "ViT-B-32/openai": "timm/vit_base_patch32_clip_224.openai",
-    "ViT-B-16/openai": "timm/vit_base_patch16_clip_224.openai",
-    "ViT-L-14/openai": "timm/vit_large_patch14_clip_224.openai",
-    "ViT-L-14-336/openai": "timm/vit_large_patch14_clip_336.openai",
-}
+from ..published import (
+    CLIPS,
+    CLIPS_FOR_OPEN_CLIP,
+    MAIN,
+    OPEN_CLIP_WEIGHTS,
+    for_open_clip,
+    in_transformers_format,
+)
+from .open_clip_names import pretrained
 
 
 @dataclass(frozen=True)
@@ -39,7 +23,7 @@ class KnownClip:
     """A model that can be named.
 
     repo, file: its weights in open_clip's format, file empty when they exist in no format that is opened.
-    transformers_repo: the same model in transformers' format, where the hub has it.
+    transformers_repo, transformers_revision: the same model in transformers' format, where the hub has it.
     settings: open_clip's entry for the tag (mean, std, quick_gelu, ...), empty without open_clip.
     """
 
@@ -48,6 +32,7 @@ class KnownClip:
     file: str
     transformers_repo: str
     settings: Mapping[str, Any]
+    transformers_revision: str = MAIN
 
     @property
     def architecture(self) -> str:
@@ -67,16 +52,18 @@ class KnownClip:
 def known_models() -> list[KnownClip]:
     """Every model open_clip names, or the best-known ones when open_clip cannot be imported; not `micro`."""
     try:
-        from open_clip.pretrained import get_pretrained_cfg, list_pretrained
+        architectures = pretrained()
     except (ImportError, RuntimeError, OSError):
         # a torchvision that does not fit its torch fails with RuntimeError
-        return [_known(name, {}) for name in _TRANSFORMERS_REPOS]
-    return [_known(f"{model}/{tag}", get_pretrained_cfg(model, tag)) for model, tag in list_pretrained()]
+        named = dict.fromkeys(each.name for each in (*CLIPS, *CLIPS_FOR_OPEN_CLIP))
+        return [_known(name, {}) for name in named]
+    tagged = ((model, tag, settings) for model, tags in architectures.items() for tag, settings in tags.items())
+    return [_known(f"{model}/{tag}", settings) for model, tag, settings in tagged]
 
 
 def is_well_known(name: str) -> bool:
     """Of a name whose weights can be had, whatever open_clip says of it, which takes a while to import."""
-    return name in _TRANSFORMERS_REPOS
+    return in_transformers_format(name) is not None
 
 
 def find_known(name: str) -> KnownClip | None:
@@ -95,9 +82,13 @@ def nearest_names(name: str, count: int = 4) -> list[str]:
 
 def _known(name: str, settings: Mapping[str, Any]) -> KnownClip:
     repo, file = _weights_on_hub(str(settings.get("hf_hub", "")))
-    if not file and name in _OPENAI_REPOS:
-        repo, file = _OPENAI_REPOS[name], OPEN_CLIP_WEIGHTS
-    return KnownClip(name, repo, file, _TRANSFORMERS_REPOS.get(name, ""), settings)
+    openai = for_open_clip(name)
+    if not file and openai is not None:
+        repo, file = openai.repo, OPEN_CLIP_WEIGHTS
+    other = in_transformers_format(name)
+    if other is None:
+        return KnownClip(name, repo, file, "", settings)
+    return KnownClip(name, repo, file, other.repo, settings, other.revision)
 
 
 def _weights_on_hub(entry: str) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from ..cures import Choose, Give, Take
 from ..errors import ModelError
 from ..foreign import existing, shown
 from ..hub.names import is_local_name
-from .names import OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, find_known, is_well_known, nearest_names
+from ..published import CONFIG, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, VIT_L
+from .names import find_known, is_well_known, nearest_names
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -30,7 +31,7 @@ def check_clip(name: str) -> None:
         if not known.safetensors:
             raise ModelError(
                 f"{known.name} exists only as a pickle, which is never opened",
-                Give("clip", "one such as ViT-L-14/openai"),
+                Give("clip", f"one such as {VIT_L}"),
                 Take("list models"),
             )
     elif not _looks_like_a_hub_id(name):
@@ -39,13 +40,13 @@ def check_clip(name: str) -> None:
 
 def is_transformers_folder(folder: Path) -> bool:
     """Whether a CLIP's folder is in transformers' format rather than open_clip's. Raises ModelError for neither."""
-    if (folder / "config.json").is_file() and holds_weights(folder, TRANSFORMERS_WEIGHTS):
+    if (folder / CONFIG).is_file() and holds_weights(folder, TRANSFORMERS_WEIGHTS):
         return True
-    if (folder / "open_clip_config.json").is_file() and (folder / OPEN_CLIP_WEIGHTS).is_file():
+    if (folder / OPEN_CLIP_CONFIG).is_file() and (folder / OPEN_CLIP_WEIGHTS).is_file():
         return False
     raise ModelError(
-        f"{folder} is no CLIP folder: it needs config.json with {TRANSFORMERS_WEIGHTS} (transformers), "
-        f"or open_clip_config.json with {OPEN_CLIP_WEIGHTS}"
+        f"{folder} is no CLIP folder: it needs {CONFIG} with {TRANSFORMERS_WEIGHTS} (transformers), "
+        f"or {OPEN_CLIP_CONFIG} with {OPEN_CLIP_WEIGHTS}"
     )
 
 

@@ -70,8 +70,8 @@ _LIGHT = _Theme("#ffffff", "#1f2328", "#5c656e", "#e9edf1", "#0b6e4f", "#74b49d"
 _DARK = _Theme("#15181c", "#e8ebee", "#a3adb7", "#2a3037", "#45d6a1", "#2c8566", "#56616c")
 
 
-def draw_analysis(analysis: Analysis, picture: Image.Image, dark: bool = False, form: str = "png") -> bytes:
-    """The chart as a file's content. picture: shown beside it, such as `side_by_side` gives.
+def draw_analysis(analysis: Analysis, picture: Image.Image | None, dark: bool = False, form: str = "png") -> bytes:
+    """The chart as a file's content. picture: shown beside it, such as `side_by_side` gives, where it is at hand.
 
     Raises SettingsError for a form but "png" and "svg", MissingPackageError without matplotlib.
     """
@@ -89,7 +89,7 @@ def draw_analysis(analysis: Analysis, picture: Image.Image, dark: bool = False, 
     return content.getvalue()
 
 
-def chart_image(analysis: Analysis, picture: Image.Image, dark: bool = False) -> Image.Image:
+def chart_image(analysis: Analysis, picture: Image.Image | None, dark: bool = False) -> Image.Image:
     """The chart as an RGB picture, WIDTH wide and as high as it needs. Raises MissingPackageError."""
     with Image.open(io.BytesIO(draw_analysis(analysis, picture, dark))) as chart:
         return chart.convert("RGB")
@@ -134,13 +134,13 @@ def _require_matplotlib() -> None:
 class _Drawing:
     """One chart in the making. All places are in pixels from the upper left corner."""
 
-    def __init__(self, analysis: Analysis, picture: Image.Image, theme: _Theme) -> None:
+    def __init__(self, analysis: Analysis, picture: Image.Image | None, theme: _Theme) -> None:
         _require_matplotlib()
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self.theme = theme
-        self.thumbnail = _thumbnail(picture)
+        self.thumbnail = None if picture is None else _thumbnail(picture)
         self.height = max(_MARGIN + _HEADING + _blocks_height(analysis), self._side_height(analysis))
         self.figure = Figure(figsize=(WIDTH / _DPI, self.height / _DPI), dpi=_DPI, facecolor=theme.paper)
         self.measure = _measure(FigureCanvasAgg(self.figure).get_renderer())
@@ -158,14 +158,10 @@ class _Drawing:
 
     def _side_height(self, analysis: Analysis) -> int:
         notes = 12 * _LINE if any(found.note for found in analysis.categories) else 0
-        return 2 * _MARGIN + self.thumbnail.height + 5 * _LINE + notes
+        return 2 * _MARGIN + (self.thumbnail.height if self.thumbnail else 0) + 5 * _LINE + notes
 
     def _draw_side(self, analysis: Analysis) -> None:
-        width, height = self.thumbnail.size
-        axes = self._axes(_MARGIN, _MARGIN, width, height)
-        axes.imshow(self.thumbnail, interpolation="none", aspect="auto")
-        axes.set_axis_off()
-        top = _MARGIN + height + 16
+        top = _MARGIN if self.thumbnail is None else self._draw_picture(self.thumbnail)
         what = analysis.model if analysis.pictures == 1 else f"{analysis.model} · {analysis.pictures} pictures together"
         notes = list(dict.fromkeys(found.note for found in analysis.categories if found.note))
         for text in (what, *notes):
@@ -173,6 +169,12 @@ class _Drawing:
                 self._write(_MARGIN, top, line, _SMALL, self.theme.faint)
                 top += _LINE
             top += _LINE // 2
+
+    def _draw_picture(self, picture: Image.Image) -> int:
+        axes = self._axes(_MARGIN, _MARGIN, *picture.size)
+        axes.imshow(picture, interpolation="none", aspect="auto")
+        axes.set_axis_off()
+        return _MARGIN + picture.height + 16
 
     def _draw_block(self, found: CategoryAnalysis, top: int) -> None:
         theme = self.theme

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from ..clip.layers import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer, Padding
 from ..cures import Choose
 from ..errors import SettingsError
+from ..published import SD1_PIPELINE, SD2_PIPELINE, SDXL_PIPELINE, VIT_BIGG, VIT_H, VIT_L
 from .kinds import Projection
 
 
@@ -41,7 +42,7 @@ class Family:
 
     encoders: whose states are joined along the width, in this order; empty where only a pooled vector is changed.
     clip: the CLIP in whose joint space pictures are seen. pooled_width: 0 for a family without a pooled vector.
-    projection: what is used unless another is asked for: pinv where published evidence is for it.
+    projection: what is used unless another is asked for: pinv where the closed form reaches what the family takes.
     model: what its checkpoints are; families of one model differ in the layer they take, the usual one first.
     pooled_by: the encoder whose projected end of a text the pooled vector is.
     pipeline: diffusers' class that renders it, "" where none does here.
@@ -79,15 +80,14 @@ class Family:
         return self.encoders[0].layer.skipped
 
     def is_served_by(self, projection: Projection) -> bool:
-        """pinv gives the last layer's states of one encoder and no others; the rest learn whatever the family takes."""
-        return projection != "pinv" or [encoder.layer for encoder in self.encoders] == [LAST]
+        """pinv reaches the last layer's states of one encoder, and near it the layer before; the rest learn whatever
+        the family takes."""
+        return projection != "pinv" or self.projection == "pinv"
 
 
 CLIP_L, CLIP_H, CLIP_G, MICRO = "clip_l", "clip_h", "clip_g", "micro"
 
-VIT_L, VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
 # SDXL's pooled vector lives in the joint space of its second text encoder, so that one's CLIP has to see the picture
-VIT_BIGG = "ViT-bigG-14/laion2b_s39b_b160k"
 
 
 def _clip_l(layer: Layer) -> Encoder:
@@ -102,7 +102,7 @@ SD1 = Family(
     projection="pinv",
     model="sd1",
     pipeline="StableDiffusionPipeline",
-    settings="stable-diffusion-v1-5/stable-diffusion-v1-5",
+    settings=SD1_PIPELINE.repo,
     prefix="cond_stage_model.transformer.",
 )
 SD1_CLIP_SKIP = replace(
@@ -110,7 +110,6 @@ SD1_CLIP_SKIP = replace(
     name="sd15-skip2",
     title="Stable Diffusion 1 with clip skip 2",
     encoders=(_clip_l(SECOND_TO_LAST_NORMED),),
-    projection="ridge",
 )
 SD2 = Family(
     "sd2",
@@ -119,7 +118,7 @@ SD2 = Family(
     VIT_H,
     model="sd2",
     pipeline="StableDiffusionPipeline",
-    settings="stabilityai/stable-diffusion-2-1",
+    settings=SD2_PIPELINE.repo,
     prefix="cond_stage_model.model.",
 )
 SDXL = Family(
@@ -131,7 +130,7 @@ SDXL = Family(
     model="sdxl",
     pooled_by=CLIP_G,
     pipeline="StableDiffusionXLPipeline",
-    settings="stabilityai/stable-diffusion-xl-base-1.0",
+    settings=SDXL_PIPELINE.repo,
     prefix="conditioner.embedders.1.model.",
 )
 SD3 = Family("sd3", "Stable Diffusion 3", (), VIT_BIGG, pooled_width=768 + 1280, model="sd3")

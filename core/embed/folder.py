@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import EmbeddingError
+from ..file_names import NAME_BYTES, is_safe_stem, safe_stem
+from ..printable import visible
 from .embedding import PromptEmbedding
 
 FOLDER = "prompt_embeddings"
@@ -18,13 +20,22 @@ def saved_embeddings(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(f"*{ENDING}"))}
 
 
+def path_for(folder: Path, name: str) -> Path:
+    """Where one of that name is kept; slashes are for folders below. Raises EmbeddingError for a name that leads out of
+    the folder, or that some system does not take."""
+    folder, stem = folder.resolve(), name.strip().removesuffix(ENDING)
+    parts, room = stem.split("/"), NAME_BYTES - len(ENDING)
+    path = (folder / f"{stem}{ENDING}") if all(is_safe_stem(part, room) for part in parts) else None
+    if path is None or folder not in path.resolve().parents:
+        told = "/".join(safe_stem(part, room) for part in parts if part.strip(" .")) or safe_stem("", room)
+        raise EmbeddingError(f"{visible(stem)!r} is no name for a file on every system", f"call it {told}")
+    return path
+
+
 def save_as(embedding: PromptEmbedding, folder: Path, name: str) -> Path:
-    """Writes it into the folder, which is made; one of that name is replaced. Raises EmbeddingError, also for a name
-    that leads out of the folder."""
-    folder = folder.resolve()
-    path = (folder / f"{name.strip().removesuffix(ENDING)}{ENDING}").resolve()
-    if folder not in path.parents or path.name == ENDING:
-        raise EmbeddingError(f"{name!r} is no name for a file in {folder}", "give a plain one")
+    """Writes it into the folder, which is made; one of that name is replaced. Raises what `path_for` does, and
+    EmbeddingError where it cannot be written."""
+    path = path_for(folder, name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,22 +16,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..clip.names import TRANSFORMERS_WEIGHTS, KnownClip, find_known
+from ..clip.names import KnownClip, find_known
 from ..clip.weights import TowerWeights
 from ..errors import ModelError
 from ..foreign import Unreadable, read_header, read_tensors
 from ..hub import Hub
 from ..hub.client import OTHER_CACHE
 from ..progress import SILENT, Progress
+from ..published import MAIN, OPEN_CLIP_PROJECTION_TENSORS, PROJECTION_TENSORS, TRANSFORMERS_WEIGHTS
 
-_TRANSFORMERS_KEYS = ("text_projection.weight", "text_model.text_projection.weight")
-_TRANSFORMERS_PARTS = (_TRANSFORMERS_KEYS[0], "text_model.embeddings.position_embedding.weight")
-_OPEN_CLIP_KEYS = ("text_projection", "text.text_projection")
+_TRANSFORMERS_KEYS = (PROJECTION_TENSORS[0], f"text_model.{PROJECTION_TENSORS[0]}")
+_OPEN_CLIP_KEYS = (OPEN_CLIP_PROJECTION_TENSORS[0], f"text.{OPEN_CLIP_PROJECTION_TENSORS[0]}")
 _PLAUSIBLE_GAIN = (0.02, 50.0)
 """Root mean square singular value: 1 when CLIP begins its training, which moves it little."""
 _FINGERPRINTS: Mapping[str, str] = {}
 """By model name what `projection_fingerprint` gives for the published weights. Where this was written no hub could be
-reached, so none is known; with one, `projection_fingerprint(projection_of("ViT-L-14/openai", Hub()))` prints it."""
+reached, so none is known; with one, `projection_fingerprint(projection_of(VIT_L, Hub()))` prints it."""
 
 
 def checked_projection(projection: Tensor | None, width: int, joint: int | None = None, source: str = "") -> Tensor:
@@ -63,7 +63,7 @@ def projection_for(weights: TowerWeights, other: Tensor | None = None, joint: in
 
 
 def projection_of(name: str, hub: Hub, progress: Progress = SILENT) -> Tensor:
-    """The projection [joint width, text width] of a CLIP by name, such as ViT-L-14/openai, without loading the model.
+    """The projection [joint width, text width] of a CLIP by name, such as VIT_L, without loading the model.
 
     Raises ModelError, or Cancelled when `progress` says so.
     """
@@ -77,8 +77,9 @@ def projection_file(name: str, hub: Hub, progress: Progress = SILENT) -> Path:
     kept in the cache folder's `embed`. Raises the errors of `projection_of`.
     """
     known = _known(name)
-    for repo, file in ((known.transformers_repo, TRANSFORMERS_WEIGHTS), (known.repo, known.file)):
-        folder = hub.find(repo, [file]) if file else None
+    here = (known.transformers_repo, TRANSFORMERS_WEIGHTS, known.transformers_revision)
+    for repo, file, revision in (here, (known.repo, known.file, MAIN)):
+        folder = hub.find(repo, [file], revision) if file else None
         if folder is not None:
             return folder / file
     kept = hub.folder / "embed" / f"projection-{known.name.replace('/', '-')}.safetensors"
@@ -96,12 +97,13 @@ def _known(name: str) -> KnownClip:
 
 def _download(known: KnownClip, hub: Hub, kept: Path, progress: Progress) -> None:
     """Checks what came before it is put where it will be found."""
-    content = hub.fetch_tensors(known.transformers_repo, TRANSFORMERS_WEIGHTS, _TRANSFORMERS_PARTS, progress)
+    repo, revision = known.transformers_repo, known.transformers_revision
+    content = hub.fetch_tensors(repo, TRANSFORMERS_WEIGHTS, PROJECTION_TENSORS, progress, revision=revision)
     unfinished = kept.with_name(f".{kept.name}.{uuid.uuid4().hex}")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_bytes(content)
-        source = f"{TRANSFORMERS_WEIGHTS} of {known.transformers_repo}"
+        source = f"{TRANSFORMERS_WEIGHTS} of {repo}"
         read_projection(unfinished, _FINGERPRINTS.get(known.name), source)
         unfinished.replace(kept)
     except OSError as error:

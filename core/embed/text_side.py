@@ -17,6 +17,7 @@ from ..clip.tokenizers import Tokenizer
 from ..clip.weights import TowerWeights, map_tensors
 from ..cures import Give
 from ..errors import ModelError, SettingsError
+from ..published import VIT_L
 from .families import Encoder
 
 _TEXTS_AT_ONCE = 64
@@ -40,7 +41,7 @@ class TextSide:
         if not isinstance(clip.text, TowerEncoder):
             raise ModelError(
                 f"{clip.name} has a text encoder that no supported diffusion model listens to",
-                Give("clip", "one such as ViT-L-14/openai"),
+                Give("clip", f"one such as {VIT_L}"),
             )
         return cls(clip.text.weights, clip.text.tokenizer, padding, clip.fingerprint)
 
@@ -81,9 +82,9 @@ class TextSide:
         text = clip.text
         return isinstance(text, TowerEncoder) and text.weights is self.weights and text.weights.projection is not None
 
-    def start_state(self) -> Tensor:
-        """[width], float32: the state of start-of-text in the last layer, which is the same whatever follows."""
-        (states,) = hidden_states(self.weights, torch.tensor([[self.weights.start_of_text]]))
+    def start_state(self, layer: Layer = LAST) -> Tensor:
+        """[width], float32: the state of start-of-text, which is the same whatever follows."""
+        (states,) = hidden_states(self.weights, torch.tensor([[self.weights.start_of_text]]), (layer,))
         return states[0, 0]
 
     def long_states(self, text: str, layer: Layer = LAST) -> tuple[Tensor, Tensor]:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..foreign import Unreadable, read_json
+from ..published import MAIN, WEIGHTS_INDEX
+from ..published import TRANSFORMERS_WEIGHTS as SINGLE_WEIGHTS
 
-MAIN = "main"
-SINGLE_WEIGHTS = "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
 _PREFIX = "models--"
 _LONGEST_NAME = 200
 

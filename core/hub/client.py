@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from ..errors import ModelError
 from ..progress import SILENT, Progress
 from .cache import MAIN, WEIGHTS_INDEX, CacheFolder, Snapshot, StoredRepo, complete_weights
 from .failures import Unreachable
+from .listing import Listed, Listing
 from .names import (
     CONFIG,
     PROCESSOR_FILES,
@@ -24,12 +26,12 @@ from .names import (
     shards,
 )
 from .parts import tensors_alone
-from .transfer import Listing, Patience, Remote
+from .patience import Patience
+from .transfer import Remote, part_of, size_of
 
 NO_CLIP = Choose("clip", ("micro",))
 OTHER_CACHE = Give("cache", "another folder")
-_CHECK_NAME = "check the name"
-_ASK_FOR_ACCESS = "for a private or gated model ask for access on its page and set HF_TOKEN"
+_MAKE_ROOM = "make room"
 
 
 class Hub:
@@ -73,7 +75,8 @@ class Hub:
             return complete.folder
         usable = self._snapshot(repo, files, (), revision)
         try:
-            return self._download(repo, files, progress, optional, usable.commit if usable else revision, revision)
+            remote = self._remote(repo, progress, obliging=usable is None)
+            return self._download(remote, files, progress, optional, usable.commit if usable else revision, revision)
         except Unreachable as error:
             if usable:
                 return usable.folder
@@ -91,22 +94,24 @@ class Hub:
         check_names(repo, (), revision)
         files = self._model_files_on_disk(repo, revision)
         if not files:
-            listing = self._ask(repo, revision, CONFIG, instead, progress)
+            listing = self._ask(repo, revision, CONFIG, instead, progress, obliging=True)
             files = [CONFIG, *listed_weights(repo, listing.sizes)]
             if WEIGHTS_INDEX in files:
                 folder = self.fetch(repo, files, progress, revision=revision, instead=instead)
                 files = [CONFIG, *shards(repo, folder)]
         return self.fetch(repo, files, progress, PROCESSOR_FILES, revision=revision, instead=instead)
 
-    def fetch_tensors(self, repo: str, file: str, tensors: Sequence[str], progress: Progress = SILENT) -> bytes:
+    def fetch_tensors(
+        self, repo: str, file: str, tensors: Sequence[str], progress: Progress = SILENT, *, revision: str = MAIN
+    ) -> bytes:
         """The content of a safetensors file with some tensors of a repository's file, whose rest is not downloaded.
 
         For small ones: nothing is kept, or taken up again.
         """
-        check_names(repo, [file])
+        check_names(repo, [file], revision)
         try:
             remote = self._remote(repo, progress)
-            listing = remote.listing(MAIN)
+            listing = remote.listing(revision)
             check_listed(repo, [file], listing.sizes)
             return tensors_alone(remote, listing.commit, file, tensors, progress)
         except Unreachable as error:
@@ -129,6 +134,10 @@ class Hub:
         check_names(repo, (), revision)
         listing = self._ask(repo, revision, "the list of files", instead)
         return {name: size or 0 for name, size in sorted(listing.sizes.items())}
+
+    def listing(self, repo: str, revision: str = MAIN, progress: Progress = SILENT) -> Listing:
+        """What the hub tells of a repository. Raises Unreachable and no ModelError, for who tells failures apart."""
+        return self._remote(repo, progress, obliging=False).listing(revision)
 
     def missing_files(
         self, repo: str, files: Sequence[str], optional: Sequence[str] = (), revision: str = MAIN
@@ -224,14 +233,14 @@ class Hub:
 
     def _download(
         self,
-        repo: str,
+        remote: Remote,
         files: Sequence[str],
         progress: Progress,
         optional: Sequence[str],
         commit: str,
         revision: str,
     ) -> Path:
-        remote = self._remote(repo, progress)
+        repo = remote.repo
         listing = remote.listing(commit)
         check_listed(repo, files, listing.sizes)
         own = CacheFolder(self.models, shared=False)
@@ -242,11 +251,11 @@ class Hub:
         blobs = own.repo_folder(repo) / "blobs"
         locks = self.folder / "locks" / own.repo_folder(repo).name
         try:
-            self._check_space(repo, lacking, listing)
+            self._check_space(repo, [listing.files[name] for name in lacking], blobs)
             own.note_absent(repo, listing.commit, (name for name in optional if name not in listing.sizes))
             with progress.task(f"Downloading {repo}", total, "B") as task:
                 for name in sorted(lacking, key=lambda name: listing.sizes[name] or 0):
-                    blob = remote.download(listing.commit, name, listing.sizes[name], blobs, locks, task)
+                    blob = remote.download(listing.commit, name, listing.files[name], blobs, locks, task)
                     own.place(blob, repo, listing.commit, name)
             for name in wanted:
                 place = self._place_of(repo, listing.commit, name)
@@ -254,50 +263,62 @@ class Hub:
                     own.place(place, repo, listing.commit, name)
             own.note_commit(repo, revision, listing.commit)
         except OSError as error:
-            raise ModelError(
-                f"{repo} cannot be kept in {self.models} ({error.strerror or error})", OTHER_CACHE
-            ) from error
+            full = (_MAKE_ROOM,) if error.errno in (errno.ENOSPC, errno.EDQUOT) else ()
+            problem = f"{repo} cannot be kept in {self.models} ({error.strerror or error})"
+            raise ModelError(problem, *full, OTHER_CACHE) from error
         return own.repo_folder(repo) / "snapshots" / listing.commit
 
-    def _ask(self, repo: str, revision: str, wanted: str, instead: Cure, progress: Progress = SILENT) -> Listing:
+    def _ask(
+        self,
+        repo: str,
+        revision: str,
+        wanted: str,
+        instead: Cure,
+        progress: Progress = SILENT,
+        obliging: bool = False,
+    ) -> Listing:
         try:
-            return self._remote(repo, progress).listing(revision)
+            return self._remote(repo, progress, obliging).listing(revision)
         except Unreachable as error:
             raise self._failure(repo, wanted, error, instead) from error
 
-    def _remote(self, repo: str, progress: Progress) -> Remote:
-        if _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE"):
-            raise Unreachable("HF_HUB_OFFLINE forbids asking the hub")
-        import huggingface_hub.hf_api  # noqa: F401 - takes a second, which is not the network's
+    def _remote(self, repo: str, progress: Progress, obliging: bool = True) -> Remote:
+        """obliging: whether it waits for minutes where the hub asks for that."""
+        for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+            if _is_set(variable):
+                raise Unreachable(f"{variable} forbids asking the hub", f"start without {variable}")
+        import huggingface_hub.utils  # noqa: F401 - takes a second, which is not the network's
 
-        token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or None
-        return Remote(_endpoint(), token, repo, Patience(self._patience), progress)
+        endpoint = _endpoint()
+        if not re.match(r"https?://[^/\s]+", endpoint):
+            raise Unreachable(f"HF_ENDPOINT is {endpoint!r}, which is no address", f"write https://{endpoint}")
+        token = (os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip() or None
+        return Remote(endpoint, token, repo, Patience(self._patience, obliging), progress)
 
-    def _check_space(self, repo: str, lacking: Iterable[str], listing: Listing) -> None:
+    def _check_space(self, repo: str, lacking: Iterable[Listed], blobs: Path) -> None:
+        """blobs: where a part of them may lie already."""
         self.models.mkdir(parents=True, exist_ok=True)
-        needed = sum(listing.sizes[name] or 0 for name in lacking)
+        needed = sum(max(0, (file.size or 0) - size_of(part_of(blobs, file.digest or ""))) for file in lacking)
         free = shutil.disk_usage(self.models).free
         if needed > free:
             raise ModelError(
                 f"{repo} needs {needed / 1e9:.1f} GB and {self.models} has {free / 1e9:.1f} GB left",
-                "make room",
+                _MAKE_ROOM,
                 OTHER_CACHE,
             )
 
     def _failure(self, repo: str, wanted: str, error: Unreachable, *instead: Cure) -> ModelError:
         places = either([str(folder.root) for folder in self._folders()])
-        first: dict[int | None, tuple[Cure, ...]] = dict.fromkeys((401, 403), (_CHECK_NAME, _ASK_FOR_ACCESS))
-        first[404] = (_CHECK_NAME,)
         return ModelError(
             f"{wanted} of {repo} is not in {places} and could not be had from {_endpoint()}: {error.reason}",
-            *first.get(error.status, ()),
+            *error.cures,
             Take("copy the model"),
             *instead,
         )
 
 
 def _endpoint() -> str:
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").strip().rstrip("/")
 
 
 def _is_set(variable: str) -> bool:

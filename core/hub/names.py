@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import ModelError, NotOnHubError
 from ..foreign import few, shown
-from .cache import MAIN, SINGLE_WEIGHTS, WEIGHTS_INDEX, complete_weights, indexed_weights
+from ..published import CONFIG, MAIN, WEIGHTS_INDEX
+from ..published import TRANSFORMERS_WEIGHTS as SINGLE_WEIGHTS
+from .cache import complete_weights, indexed_weights
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
 WEIGHT_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".onnx", ".gguf"})
 _SUFFIXES_OF_FILES = SAFE_SUFFIXES | WEIGHT_SUFFIXES | {".sft", ".yaml", ".zip"}
-CONFIG = "config.json"
 _LONGEST = 200
 """A repository's name; a hub has 96 for the owner and as many for the rest."""
 PROCESSOR_FILES = (

@@ -6,19 +6,18 @@ JSON, with each tensor's dtype, shape and place; the tensors.
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from ..errors import ModelError
 from ..foreign import Unreadable, parsed_json
 from ..progress import Progress, Task
-from .failures import Unreachable
-from .transfer import EnoughError, Located, Meter, Remote, check_stop, get_bytes
+from .failures import Unreachable, broken
+from .http import followed
+from .transfer import IDENTITY, Meter, Remote, check_stop
 
 _PREFIX = 8
 _LARGEST_HEADER = 100_000_000
@@ -30,7 +29,7 @@ def tensors_alone(remote: Remote, commit: str, file: str, tensors: Sequence[str]
 
     Raises Unreachable, ModelError where one is not there, and Cancelled.
     """
-    parts = _Parts(remote, remote.run(lambda _: remote.locate(commit, file)))
+    parts = _Parts(remote, remote.address(commit, file))
     with progress.task(f"Looking for {tensors[0]} in {remote.repo}") as task:
         (length,) = struct.unpack("<Q", parts.read(0, _PREFIX, task))
         if length > _LARGEST_HEADER:
@@ -54,68 +53,58 @@ def tensors_alone(remote: Remote, commit: str, file: str, tensors: Sequence[str]
 class _Parts:
     """Stretches of one file, also from a server that sends files from their beginning on whatever it is asked for."""
 
-    def __init__(self, remote: Remote, located: Located) -> None:
+    def __init__(self, remote: Remote, address: str) -> None:
         self._remote = remote
-        self._located = located
+        self._address = address
         self._are_sent = True
-        self._has_answered = False
 
     def cost(self, start: int, stop: int) -> int:
         """Bytes that have to come for this stretch."""
         return stop - start if self._are_sent else stop
 
     def read(self, start: int, stop: int, task: Task) -> bytes:
-        if self._are_sent:
-            # a server that may compress its answer sends no parts
-            asked = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-            window = _Window(0, stop - start)
-            self._receive(window, asked, task)
-            self._are_sent = not window.is_exceeded
-            if self._are_sent or start == 0:
-                return window.getvalue()
-        window = _Window(start, stop - start)
-        self._receive(window, {}, task)
-        return window.getvalue()
+        window = _Window(stop - start)
 
-    def _receive(self, window: _Window, asked: dict[str, str], task: Task) -> None:
-        def receive(stop: threading.Event) -> None:
-            window.stop = stop
-            with suppress(EnoughError):
-                get_bytes(self._located.url, window, {**self._located.headers, **asked}, window.count, 0)
-                raise OSError("the connection broke")
+        def receive(stopped: threading.Event) -> None:
+            headers = {**self._remote.headers(), **IDENTITY, "Range": f"bytes={start}-{stop - 1}"}
+            patience = self._remote.patience
+            with followed("GET", self._address, headers, patience.seconds) as answer:
+                self._are_sent = answer.status == 206
+                window.begin(0 if self._are_sent else start)
+                for piece in answer.pieces():
+                    check_stop(stopped)
+                    window.take(piece)
+                    patience.deliver(window.arrived)
+                    if window.is_full:
+                        return
+            raise broken()
 
         meter = Meter(task, lambda: window.arrived)
-        self._remote.run(receive, meter, forever=self._has_answered)
-        self._has_answered = True
+        self._remote.insist(receive, meter)
         meter.update()
+        return bytes(window.content)
 
 
-class _Window(io.BytesIO):
-    """Lets the first bytes pass, keeps those that follow, and ends the transfer when it has them all."""
+class _Window:
+    """Lets the first bytes pass and keeps those that follow, as many as are wanted."""
 
-    def __init__(self, skipped: int, count: int) -> None:
-        super().__init__()
-        self.count = count
-        self.arrived = 0
-        self.stop = threading.Event()
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.begin(0)
+
+    def begin(self, skipped: int) -> None:
         self._skipped = skipped
+        self.arrived = 0
+        self.content = bytearray()
 
     @property
-    def is_exceeded(self) -> bool:
-        return self.arrived > self._skipped + self.count
+    def is_full(self) -> bool:
+        return len(self.content) == self._count
 
-    def write(self, buffer: bytes) -> int:  # type: ignore[override]
-        check_stop(self.stop)
+    def take(self, piece: bytes) -> None:
         begin = max(0, self._skipped - self.arrived)
-        self.arrived += len(buffer)
-        super().write(buffer[begin : begin + self.count - self.tell()])
-        if self.tell() == self.count:
-            raise EnoughError
-        return len(buffer)
-
-    def seek(self, position: int, whence: int = 0) -> int:
-        """How the library starts over when a broken transfer cannot be taken up again."""
-        raise OSError("the connection broke")
+        self.arrived += len(piece)
+        self.content += piece[begin : begin + self._count - len(self.content)]
 
 
 def _header(content: bytes) -> dict[str, Any]:

@@ -1,67 +1,41 @@
-"""Bytes from a Hugging Face hub, through huggingface_hub's own requests.
-
-`huggingface_hub.hf_hub_download` itself is not used: before 0.18 it knows no endpoint, before 1.1 it reports no
-progress and cannot be stopped, since 2.0 it does not go on after an interruption, and all of them wait for minutes on
-a network that swallows packets. What it is made of (`get_hf_file_metadata`, `http_get`) is the same from 0.16 to 2.4.
-"""
+"""Bytes from a Hugging Face hub: its list of a repository's files, and one file's way to the disk."""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
-import io
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ..errors import Cancelled
 from ..progress import Progress, Task
-from .failures import Unreachable, is_network, reason_of, status_of
+from .failures import Unreachable, broken, in_words
+from .http import Answer, asked, check, followed, origin, who_asks, without_secrets
+from .listing import NO_HUB, Listed, Listing, read_listing
+from .patience import Patience
 
 T = TypeVar("T")
 
-SMALL = 1 << 20
 _TICK = 0.1
 _GRACE = 1.0
-_NO_HUB = "what answers there is no Hugging Face hub"
-
-
-class Patience:
-    """The seconds that may pass before anything arrives, all requests together; each arrival renews them."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.renew()
-
-    def renew(self) -> None:
-        self._until = time.monotonic() + self.seconds
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() > self._until
+_NOTHING_THERE = 416
+_LONGEST_LIST = 64 << 20
+_WRONG = "the bytes that came are not those of the file"
+IDENTITY = {"Accept-Encoding": "identity"}
+"""As what is packed on the way cannot be taken up again in the middle."""
 
 
 @dataclass(frozen=True)
-class Listing:
-    """A commit of a repository and its files: name to bytes, None where the hub does not say."""
-
-    commit: str
-    sizes: dict[str, int | None]
-
-
-@dataclass(frozen=True)
-class Located:
-    """Where a file's bytes are to be had. etag: a name for exactly these bytes, safe as a file name."""
+class Wanted:
+    """A file to be had. etag: a name for exactly these bytes, safe as a file name."""
 
     url: str
-    headers: dict[str, str]
     etag: str
     size: int | None
 
@@ -73,71 +47,119 @@ class Remote:
         self.endpoint = endpoint
         self.repo = repo
         self._token = token
-        self._patience = patience
+        self.patience = patience
         self._progress = progress
 
     def listing(self, revision: str) -> Listing:
         """What the hub has under a branch, tag or commit."""
+        address = f"{self.endpoint}/api/models/{self.repo}/revision/{quote(revision, safe='')}?blobs=true"
 
-        def ask(_: threading.Event) -> Listing:
-            from huggingface_hub import HfApi
+        def ask(stop: threading.Event) -> bytes:
+            with followed("GET", address, self.headers(), self.patience.seconds) as answer:
+                return self._all_of(answer, stop)
 
-            try:
-                info = HfApi(endpoint=self.endpoint, token=self._token).model_info(
-                    self.repo, revision=revision, files_metadata=True, timeout=self._patience.seconds
-                )
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
-                raise Unreachable(_NO_HUB) from error
-            return Listing(info.sha or "", {file.rfilename: file.size for file in info.siblings or ()})
+        return read_listing(self.insist(ask))
 
-        listing = self.run(ask)
-        if not re.fullmatch(r"[0-9a-f]{7,64}", listing.commit):
-            raise Unreachable(_NO_HUB)
-        return listing
+    def _all_of(self, answer: Answer, stop: threading.Event) -> bytes:
+        content = bytearray()
+        for piece in answer.pieces():
+            check_stop(stop)
+            content += piece
+            self.patience.deliver(len(content))
+            if len(content) > _LONGEST_LIST:
+                raise Unreachable(NO_HUB)
+        return bytes(content)
 
-    def download(self, commit: str, name: str, size: int | None, blobs: Path, locks: Path, task: Task) -> Path:
+    def download(self, commit: str, name: str, listed: Listed, blobs: Path, locks: Path, task: Task) -> Path:
         """Brings a file into `blobs` under its etag and returns the path; what is there already is not asked for
         again, what was broken off is continued."""
-        located = self.run(lambda _: self.locate(commit, name))
-        size = located.size if size is None else size
-        blob = blobs / located.etag
-        part = blob.with_name(blob.name + ".incomplete")
-        meter = Meter(task, lambda: _size(part))
+        wanted = self._wanted(commit, name, listed)
+        blob = blobs / wanted.etag
+        part = part_of(blobs, wanted.etag)
+        meter = Meter(task, lambda: size_of(part))
         if not blob.is_file():
-            is_large = size is None or size > SMALL
-            if is_large:
-                self.run(lambda _: _expect_bytes(located))
-            job = _Job(located, lambda: self.locate(commit, name), size, part, blob, locks)
+            job = _Job(wanted, self.headers, self.patience, part, blob, locks)
             try:
-                self.run(job.run, meter, forever=is_large)
+                self.insist(job.run, meter)
             except Unreachable as error:
-                kept = _size(part)
-                if kept == 0:
-                    raise
-                reason = f"{error.reason} after {kept / 1e6:.0f} MB, from which the next attempt goes on"
-                raise Unreachable(reason, error.status) from error
-        meter.reach(size or 0)
-        self._patience.renew()
+                kept = size_of(part)
+                if kept and wanted.size is not None:
+                    error.reason += f" after {kept / 1e6:.0f} MB, from which the next attempt goes on"
+                raise
+        meter.reach(wanted.size or 0)
         return blob
 
-    def locate(self, commit: str, name: str) -> Located:
-        """Asks the hub where a file's bytes are; to be called where waiting does no harm."""
-        from huggingface_hub.file_download import get_hf_file_metadata
-        from huggingface_hub.utils import build_hf_headers
-
-        url = f"{self.endpoint}/{self.repo}/resolve/{quote(commit, safe='')}/{quote(name)}"
-        with _quiet():
-            found = get_hf_file_metadata(url, token=self._token, timeout=self._patience.seconds)
-        headers = dict(build_hf_headers(token=self._token))
-        location = str(found.location)
-        if urlsplit(location).netloc != urlsplit(url).netloc:
-            headers.pop("authorization", None)  # a signed address elsewhere; the token is for the hub alone
-        etag = found.etag or f"{commit}-{name}"
+    def _wanted(self, commit: str, name: str, listed: Listed) -> Wanted:
+        url = self.address(commit, name)
+        if listed.digest is None or listed.size is None:  # mirrors do not always tell
+            told = self.insist(lambda _: self._told_of(url))
+            listed = Listed(told.size if listed.size is None else listed.size, listed.digest or told.digest)
+        etag = listed.digest or f"{commit}-{name}"
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", etag):
             etag = "named-" + hashlib.sha256(etag.encode()).hexdigest()[:40]  # no hash of the file's own
-        return Located(location, headers, etag, found.size)
+        return Wanted(url, etag, listed.size)
 
-    def run(self, work: Callable[[threading.Event], T], meter: Meter | None = None, forever: bool = False) -> T:
+    def address(self, commit: str, name: str) -> str:
+        return f"{self.endpoint}/{self.repo}/resolve/{quote(commit, safe='')}/{quote(name)}"
+
+    def headers(self) -> dict[str, str]:
+        """To be asked for where waiting does no harm: a saved token may have to be renewed."""
+        return who_asks(self._token)
+
+    def _told_of(self, url: str) -> Listed:
+        """What a hub says of a file before it sends it. Where the bytes lie elsewhere, the hub itself says it of them:
+        what the other host calls them is another name, and its length that of a redirect."""
+        place, sent, etag, size = url, {**self.headers(), **IDENTITY}, None, None
+        for _ in range(10):
+            with asked("HEAD", place, sent, self.patience.seconds) as answer:
+                at_hub = origin(place) == origin(url)
+                if not at_hub and answer.status >= 400:
+                    break  # an address that is signed for GET alone
+                check(answer, url)
+                etag = etag or answer.headers.get("X-Linked-Etag")
+                size = size or answer.headers.get("X-Linked-Size")
+                if answer.next_url and not (etag and size):
+                    if origin(answer.next_url) != origin(place):
+                        sent = without_secrets(sent)
+                    place = answer.next_url
+                    continue
+                if not (answer.next_url or answer.is_encoded):
+                    size = size or answer.headers.get("Content-Length")
+                if at_hub and not answer.next_url:
+                    etag = etag or answer.headers.get("ETag")
+            break
+        digest = (etag or "").removeprefix("W/").strip('"')
+        return Listed(int(size) if size and size.isdecimal() else None, digest or None)
+
+    def insist(self, work: Callable[[threading.Event], T], meter: Meter | None = None) -> T:
+        """Does `work` until it succeeds, or it makes no sense to do it once more."""
+        self.patience.begin()
+        while True:
+            self.patience.ask()
+            try:
+                return self._run(work, meter)
+            except Unreachable as error:
+                seconds = self.patience.wait_after(error)
+                if seconds is None:
+                    if error.told_wait:
+                        error.reason += f" and asks to wait for {in_words(error.told_wait)}"
+                    if self.patience.stalled_for > self.patience.seconds:
+                        error.reason += f", and nothing more came for {in_words(self.patience.stalled_for)}"
+                    raise
+                self._wait(seconds, error.reason)
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        label = f"Waiting for {urlsplit(self.endpoint).hostname}, as {reason}"
+        end, told = time.monotonic() + seconds, 0
+        with self._progress.task(label, max(1, round(seconds)), "seconds") as task:
+            while (left := end - time.monotonic()) > 0:
+                self._progress.check()
+                time.sleep(min(_TICK, left))
+                gone = int(seconds - left)
+                task.advance(gone - told)
+                told = gone
+
+    def _run(self, work: Callable[[threading.Event], T], meter: Meter | None) -> T:
         """Runs `work` in a thread of its own, as name resolution and connecting cannot be limited in time otherwise.
 
         The caller's progress object is only used from the caller's thread.
@@ -150,13 +172,13 @@ class Remote:
                 self._progress.check()
                 if meter:
                     meter.update()
-                if self._patience.is_over and not forever and not outcome.done():
-                    raise Unreachable(f"nothing arrived within {self._patience.seconds:g} seconds")
+                if self.patience.is_over and not outcome.done():
+                    raise Unreachable(f"nothing arrived within {self.patience.seconds:g} seconds", may_pass=True)
         except BaseException:
             stop.set()
             wait([outcome], timeout=_GRACE)
             raise
-        return _result(outcome)
+        return outcome.result()
 
 
 class Meter:
@@ -177,25 +199,27 @@ class Meter:
 
 
 class _Job:
-    """One file's way to the disk, in the thread that does it."""
+    """One file's way to the disk, in the threads that do it one after the other. Raises OSError where the disk does."""
 
     def __init__(
         self,
-        located: Located,
-        locate: Callable[[], Located],
-        size: int | None,
+        wanted: Wanted,
+        headers: Callable[[], dict[str, str]],
+        patience: Patience,
         part: Path,
         blob: Path,
         locks: Path,
     ) -> None:
-        self._located = located
-        self._locate = locate
-        self._size = size
+        self._wanted = wanted
+        self._headers = headers
+        self._patience = patience
         self._part = part
         self._blob = blob
         self._lock = locks / f"{blob.name}.lock"
+        self._may_start_over = True
 
     def run(self, stop: threading.Event) -> None:
+        """One attempt."""
         from filelock import FileLock, Timeout
 
         self._lock.parent.mkdir(parents=True, exist_ok=True)
@@ -207,106 +231,74 @@ class _Job:
                 break
             except Timeout:
                 check_stop(stop)
+                self._patience.touch()
         try:
-            if not self._blob.is_file():
+            while not self._blob.is_file():
                 self._fetch(stop)
         finally:
             lock.release()
 
     def _fetch(self, stop: threading.Event) -> None:
-        """Tries as long as each attempt brings bytes; starts over once when the bytes turn out wrong."""
-        may_start_over = True
-        while True:
-            before = _size(self._part)
+        size = self._wanted.size
+        if size is None or size_of(self._part) > size:
+            self._part.unlink(missing_ok=True)  # nobody can tell where it would go on
+        if size is None or size_of(self._part) < size or not self._part.is_file():
             try:
                 self._receive(stop)
-            except Exception as error:
-                if not is_network(error) or stop.is_set():
+            except Unreachable as error:
+                if error.status != _NOTHING_THERE:
                     raise
-                too_long = self._size is not None and _size(self._part) > self._size
-                if not too_long and _size(self._part) <= before:
-                    raise
-                if not too_long:
-                    self._located = self._locate()  # signed addresses expire
-                    continue
-            else:
-                if _is_intact(self._part, self._located.etag):
-                    self._part.replace(self._blob)
-                    return
-            self._part.unlink()
-            if not may_start_over:
-                raise OSError("the bytes that came are not those of the file")
-            may_start_over = False
+                return self._start_over()
+        if size is not None and size_of(self._part) < size:
+            raise broken(f"the connection ended after {size_of(self._part)} of {size} bytes")
+        if _is_intact(self._part, self._wanted.etag, self._patience.touch):
+            self._part.replace(self._blob)
+            return
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._part.unlink(missing_ok=True)
+        if not self._may_start_over:
+            raise Unreachable(_WRONG)
+        self._may_start_over = False
 
     def _receive(self, stop: threading.Event) -> None:
-        have = _size(self._part)
-        if self._size is None or have > self._size:
-            self._part.unlink(missing_ok=True)
-            have = 0
-        if self._size is None or have < self._size or not self._part.is_file():
-            with _PartFile(self._part, stop) as sink:
-                get_bytes(self._located.url, sink, self._located.headers, self._size, have)
-        if self._size is not None and _size(self._part) != self._size:
-            raise OSError(f"it ended after {_size(self._part)} of {self._size} bytes")
+        have = size_of(self._part)
+        headers = {**self._headers(), **IDENTITY, **({"Range": f"bytes={have}-"} if have else {})}
+        with followed("GET", self._wanted.url, headers, self._patience.seconds) as answer:
+            self._patience.touch()
+            check_stop(stop)
+            goes_on = answer.status == 206 and not answer.is_encoded and _first_byte(answer) == have
+            length = _length(answer)
+            if answer.status == 206 and not goes_on:
+                self._part.unlink(missing_ok=True)
+                raise broken("another part came than was asked for")
+            with self._part.open("ab" if goes_on else "wb") as sink:
+                came = self._write(answer, sink, stop, have if goes_on else 0)
+        if self._wanted.size is None and length is not None and came < length:
+            raise broken(f"the connection ended after {came} of {length} bytes")
+
+    def _write(self, answer: Answer, sink: Any, stop: threading.Event, have: int) -> int:
+        """Returns how many bytes came now. No more is written than the file can have."""
+        came = 0
+        for piece in answer.pieces():
+            check_stop(stop)
+            sink.write(piece)
+            came += len(piece)
+            self._patience.deliver(have + came)
+            if self._wanted.size is not None and have + came > self._wanted.size:
+                break
+        return came
 
 
-class _PartFile(io.BufferedWriter):
-    """An unfinished file that takes no more bytes once the user said stop."""
-
-    def __init__(self, path: Path, stop: threading.Event) -> None:
-        super().__init__(io.FileIO(path, "a"))
-        self._stop = stop
-
-    def write(self, buffer: bytes) -> int:  # type: ignore[override]
-        check_stop(self._stop)
-        return super().write(buffer)
-
-
-class EnoughError(Exception):
-    """All bytes that were wanted have come; ends a transfer."""
-
-
-class _FirstByte(io.BytesIO):
-    def write(self, buffer: bytes) -> int:  # type: ignore[override]
-        raise EnoughError
-
-
-def _expect_bytes(located: Located) -> None:
-    """Asks for one byte: the store that holds the bytes may be out of reach when the hub is not."""
-    with suppress(EnoughError):
-        get_bytes(located.url, _FirstByte(), {**located.headers, "Range": "bytes=0-0"}, 1, 0)
+def part_of(blobs: Path, etag: str) -> Path:
+    """Where the bytes of a file gather that has not come whole."""
+    return blobs / f"{etag}.incomplete"
 
 
 def check_stop(stop: threading.Event) -> None:
     if stop.is_set():
         raise Cancelled("The download was stopped; asking again goes on from there.")
-
-
-def get_bytes(url: str, sink: io.IOBase, headers: dict[str, str], size: int | None, resume_at: int) -> None:
-    from huggingface_hub.file_download import http_get
-
-    # retries are this module's, as only it knows whether the last attempt brought anything
-    once = {"_nb_retries": 0} if "_nb_retries" in inspect.signature(http_get).parameters else {}
-    with _quiet():
-        http_get(url, sink, resume_size=resume_at, headers=headers, expected_size=size, **once)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the library's own bars and warnings off the terminal; ours take their place."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-    from huggingface_hub.utils import logging as hub_logging
-
-    showed_bars, verbosity = not are_progress_bars_disabled(), hub_logging.get_verbosity()
-    if showed_bars:
-        disable_progress_bars()
-    hub_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(verbosity)
-        if showed_bars:
-            enable_progress_bars()
 
 
 def _start(work: Callable[[threading.Event], T], stop: threading.Event) -> Future[T]:
@@ -322,32 +314,37 @@ def _start(work: Callable[[threading.Event], T], stop: threading.Event) -> Futur
     return outcome
 
 
-def _result(outcome: Future[T]) -> T:
-    error = outcome.exception()
-    if error is None:
-        return outcome.result()
-    if is_network(error):
-        raise Unreachable(reason_of(error), status_of(error)) from error
-    raise error
-
-
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
         return 0
 
 
-def _is_intact(path: Path, etag: str) -> bool:
+def _first_byte(answer: Answer) -> int | None:
+    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range") or "")
+    return int(found.group(1)) if found else None
+
+
+def _length(answer: Answer) -> int | None:
+    length = answer.headers.get("Content-Length") or ""
+    return int(length) if length.isdecimal() and not answer.is_encoded else None
+
+
+def _is_intact(path: Path, etag: str, goes_on: Callable[[], None]) -> bool:
     """Large files carry their SHA-256 as etag, small ones git's SHA-1 of a blob, or from some mirrors of the bytes."""
     if re.fullmatch(r"[0-9a-f]{64}", etag):
         digests = [hashlib.sha256()]
     elif re.fullmatch(r"[0-9a-f]{40}", etag):
-        digests = [hashlib.sha1(b"blob %d\0" % _size(path), usedforsecurity=False), hashlib.sha1(usedforsecurity=False)]
+        digests = [
+            hashlib.sha1(b"blob %d\0" % size_of(path), usedforsecurity=False),
+            hashlib.sha1(usedforsecurity=False),
+        ]
     else:
         return True
     with path.open("rb") as file:
         while block := file.read(1 << 20):
+            goes_on()
             for digest in digests:
                 digest.update(block)
     return etag in [digest.hexdigest() for digest in digests]

@@ -114,6 +114,10 @@ class Interrogator:
 
     def token_limit(self) -> int:
         """Tokens a prompt may have, trigger word, prefix and suffix deducted."""
+        return self._room
+
+    @cached_property
+    def _room(self) -> int:
         length = self._clip.text.length
         around = length(framed("a", self._settings)) - length("a")
         limit = self._limit - around

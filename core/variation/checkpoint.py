@@ -14,7 +14,7 @@ import torch
 
 from ..clip.tokenizers import TransformersTokenizer
 from ..clip.weights import from_transformers
-from ..cures import Install
+from ..cures import Give, Install
 from ..devices import pick_device
 from ..embed.families import FAMILIES, Encoder, Family
 from ..embed.text_side import TextSide, whole_tower
@@ -27,9 +27,9 @@ from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, without_own_code
 from . import DEFAULT_CHECKPOINT, MICRO
-from .download import NOT_NEEDED, fetch_pipeline, fetch_settings
+from .download import NOT_NEEDED, check_settings, fetch_pipeline, fetch_settings
 from .placing import encoders_device, place
-from .single_file import family_of_file
+from .single_file import family_of_file, noise_of_file
 
 _RENDERED = [family for family in FAMILIES.values() if family.pipeline]
 
@@ -61,6 +61,7 @@ class Checkpoint:
         if path is not None and path.is_file():
             family, folder = family_of_file(path), path
             settings = fetch_settings(hub, family.settings, progress)
+            check_settings(family.settings, settings)
             read = partial(_from_file, diffusers, path, family, settings, options)
         else:
             folder, variant = (path, None) if path else _fetched(hub, name, half, progress)
@@ -94,10 +95,7 @@ def _fetched(hub: Hub, name: str, half: bool, progress: Progress) -> tuple[Path,
 def _read(name: str, read: Callable[[], Any]) -> Any:
     problem = f"The checkpoint {name} cannot be loaded"
     try:
-        with (
-            without_own_code(),
-            library_reads(problem, "give a hub id, a folder in diffusers' format or a safetensors file"),
-        ):
+        with without_own_code(), library_reads(problem, WHOLE_AGAIN, Give("checkpoint")):
             return read()
     except ImportError as error:
         raise MissingPackageError(
@@ -135,12 +133,19 @@ def _from_folder(diffusers: Any, name: str, folder: Path, options: Mapping[str, 
     kind = str(diffusers.DiffusionPipeline.load_config(folder).get("_class_name", ""))
     if kind not in {family.pipeline for family in _RENDERED}:
         raise ModelError(f"{name} is a {kind or 'model of an unknown kind'}", "give Stable Diffusion 1, 2 or XL")
+    check_settings(name, folder)
     made = getattr(diffusers, kind)
-    takes = inspect.signature(made.__init__).parameters
+    return made.from_pretrained(folder, use_safetensors=True, **_without_the_unneeded(made), **options)
+
+
+def _without_the_unneeded(pipeline: Any) -> dict[str, Any]:
+    """What tells a pipeline's class to do without the parts that render nothing, though its published index names
+    them."""
+    takes = inspect.signature(pipeline.__init__).parameters
     unused: dict[str, Any] = {name: None for name in NOT_NEEDED if name in takes}
     if "requires_safety_checker" in takes:
         unused["requires_safety_checker"] = False
-    return made.from_pretrained(folder, use_safetensors=True, **unused, **options)
+    return unused
 
 
 @contextmanager
@@ -160,9 +165,16 @@ def _quiet(diffusers: Any) -> Iterator[None]:
 
 
 def _from_file(diffusers: Any, path: Path, family: Family, settings: Path, options: Mapping[str, Any]) -> Any:
-    return getattr(diffusers, family.pipeline).from_single_file(
-        str(path), config=str(settings), local_files_only=True, **options
+    made = getattr(diffusers, family.pipeline)
+    pipeline = made.from_single_file(
+        str(path), config=str(settings), local_files_only=True, **_without_the_unneeded(made), **options
     )
+    noise, side = noise_of_file(path, family)
+    if noise:
+        pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, **noise)
+    if side:
+        pipeline.unet.register_to_config(sample_size=side)
+    return pipeline
 
 
 def diffusers_module() -> Any:

@@ -10,9 +10,11 @@ from ..cures import Give
 from ..errors import ModelError
 from ..foreign import Unreadable, read_json
 from ..hub import Hub
+from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
+from ..published import CONFIG, former_names, moved_to
+from ..published import PIPELINE_INDEX as INDEX
 
-INDEX = "model_index.json"
 NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
 """Parts of pipelines that rendering an embedding does without."""
 
@@ -28,10 +30,11 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
 
     half: take weights in half precision where there are any. Raises ModelError or Cancelled.
     """
-    folder = hub.fetch(repo, [INDEX], progress, instead=_INSTEAD)
+    moved = moved_to(repo)
+    instead = Give("checkpoint", f"{moved}, which is its copy") if moved else _INSTEAD
+    folder = hub.fetch(repo, [INDEX], progress, instead=instead)
     parts = _parts(repo, folder)
-    here = [each.relative_to(folder).as_posix() for part in parts for each in (folder / part).glob("*")]
-    files = _chosen(here, parts, half)
+    files = _chosen(_names_in(folder, parts), parts, half)
     if not _has_weights(files, parts):
         files = _chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)
         if not _has_weights(files, parts):
@@ -42,12 +45,42 @@ def fetch_pipeline(hub: Hub, repo: str, half: bool, progress: Progress = SILENT)
     return folder, "fp16" if any(".fp16." in name for name in files) else None
 
 
+def missing_pipeline(hub: Hub, repo: str, half: bool) -> dict[str, int]:
+    """Name and bytes of what `fetch_pipeline` would download now; for showing the size first. Raises ModelError."""
+    folder = hub.fetch(repo, [INDEX], instead=_INSTEAD)
+    parts = _parts(repo, folder)
+    if _has_weights(_chosen(_names_in(folder, parts), parts, half), parts):
+        return {}
+    return hub.missing_files(repo, [INDEX, *_chosen(hub.list_files(repo, instead=_INSTEAD), parts, half)])
+
+
 def fetch_settings(hub: Hub, repo: str, progress: Progress = SILENT) -> Path:
-    """A local folder with a repository's pipeline, all but its weights. Raises ModelError or Cancelled."""
-    parts = _parts(repo, hub.fetch(repo, [INDEX], progress, instead=_INSTEAD))
-    files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), 'config.json')}" for part in parts]
+    """A local folder with a repository's pipeline, all but its weights; under a name that it had before where it lies
+    on this disk. Raises ModelError or Cancelled."""
+    for former in former_names(repo):
+        folder = hub.find(former, [INDEX])
+        if folder is not None and hub.find(former, _settings(former, folder)[0]):
+            return folder
+    files, words = _settings(repo, hub.fetch(repo, [INDEX], progress, instead=_INSTEAD))
+    return hub.fetch(repo, files, progress, words, instead=_INSTEAD)
+
+
+def _settings(repo: str, folder: Path) -> tuple[list[str], list[str]]:
+    """The files that describe a pipeline's parts, and those of the tokenizers' words, whatever these are."""
+    parts = _parts(repo, folder)
+    files = [f"{part}/{_SETTINGS_OF.get(part.removesuffix('_2'), CONFIG)}" for part in parts]
     words = [f"{part}/{name}" for part in parts if part.startswith("tokenizer") for name in _WORDS]
-    return hub.fetch(repo, [INDEX, *files], progress, words, instead=_INSTEAD)
+    return [INDEX, *files], words
+
+
+def check_settings(name: str, folder: Path) -> None:
+    """Of a pipeline's parts: what the libraries would ask a hub for, where they cannot read it. Raises ModelError."""
+    for part in ("", *_parts(name, folder)):
+        for path in sorted((folder / part).glob("*.json")):
+            try:
+                read_json(path)
+            except Unreadable as error:
+                raise ModelError(f"{path} cannot be read ({error})", WHOLE_AGAIN) from error
 
 
 def _parts(repo: str, folder: Path) -> dict[str, bool]:
@@ -75,6 +108,10 @@ def _chosen(names: Iterable[str], parts: Mapping[str, bool], half: bool) -> list
         if weights:
             chosen.append(weights.get(half) or next(iter(weights.values())))
     return chosen
+
+
+def _names_in(folder: Path, parts: Iterable[str]) -> list[str]:
+    return [each.relative_to(folder).as_posix() for part in parts for each in (folder / part).glob("*")]
 
 
 def _has_weights(files: Iterable[str], parts: Mapping[str, bool]) -> bool:

@@ -21,7 +21,9 @@ from ..refusals import Refused
 from ..service import Service
 from . import build
 
-_STYLE = Path(__file__).parents[2] / "style.css"
+_HERE = Path(__file__).parent
+_STYLES = (_HERE.parents[1] / "style.css", _HERE / "page.css")
+_SCRIPT = _HERE / "page.js"
 _MOST_UPLOADED = 200 * MIB
 _MOST_ASKED = 64 * MIB
 _LONGEST_LOGIN = 64 * 1024
@@ -56,9 +58,11 @@ def launch(
     assert settings.cache is not None
     page = Page(folders, settings)
     service = Service(page.host, str, captioners(), vocabularies(Path(settings.cache)))
-    app = Alone("Unrender", _STYLE.read_text(encoding="utf-8"))
+    app = Alone("Unrender", "\n".join(style.read_text(encoding="utf-8") for style in _STYLES))
     with app.blocks:
+        app.build_heading()
         build(service)
+        app.run_when_opened(_SCRIPT.read_text(encoding="utf-8"))
     login = (USER, password) if password else None
 
     def guarded(inner: App, gradio: Any) -> App:

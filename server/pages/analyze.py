@@ -86,6 +86,7 @@ def _own_phrases(service: Service, study: list[Any]) -> None:
         lambda found: (
             f"Seen by {found.model}. The likelihood says which of these phrases suits best, not what is true."
         ),
+        enter=[template],
     )
     never_saved(phrases, template)
 
@@ -98,7 +99,8 @@ def _heat_map(service: Service, study: list[Any]) -> None:
     def work(job: Job, phrase: str, *study: Any) -> Located:
         return location(service.host, _study(*study), phrase or "", job)
 
-    runner.connect(work, [phrase, *study], [heat], lambda found: [found.heat], lambda found: found.summary)
+    shown, said = lambda found: [found.heat], lambda found: found.summary
+    runner.connect(work, [phrase, *study], [heat], shown, said, enter=[phrase])
     never_saved(phrase)
 
 

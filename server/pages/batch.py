@@ -29,7 +29,8 @@ def batch_page(service: Service) -> None:
     def work(job: Job, *values: Any) -> str:
         return described(service.host, _request(*values), job)
 
-    runner.connect(work, controls, [], lambda said: [], lambda said: said)
+    fields = [control for control in controls if isinstance(control, gr.Textbox)]
+    runner.connect(work, controls, [], lambda said: [], lambda said: said, enter=fields)
     never_saved(*controls)
 
 

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from ...core.choices import CLIPS
-from ..gradio_versions import image_input
+from ..gradio_versions import event, image_input
 from ..service import Service
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_EXAMPLE_SIZE = 512
 
 
 def picture_input(elem_id: str, decoded: bool = False) -> Any:
-    return image_input(decoded, label="Picture", elem_id=elem_id, height=420)
+    return image_input(decoded, label="Picture", elem_id=elem_id, height=420, elem_classes="unrender-picture")
+
+
+def example_button(elem_id: str, picture: Any) -> Any:
+    """For who has no picture at hand."""
+    button = gr.Button("Example picture", elem_id=elem_id)
+    button.click(example, inputs=[], outputs=[picture], queue=False, **event())
+    return button
+
+
+def example() -> Image:
+    """A drawing of micro's world, which every model can say something of, enlarged without loss."""
+    from PIL import Image
+
+    from ...core.micro.drawing import draw
+    from ...core.micro.world import Scene
+
+    drawn = draw(Scene("star", "yellow", "three", "night", "oil", "none"), 3).picture
+    return drawn.resize((_EXAMPLE_SIZE, _EXAMPLE_SIZE), Image.Resampling.NEAREST)
 
 
 def preferred(service: Service, name: str) -> Callable[[], str]:

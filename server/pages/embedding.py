@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -10,15 +9,16 @@ import gradio as gr
 from ...core.embed.families import OFFERED
 from ...core.embed.kinds import PROJECTIONS, USUAL
 from ..bars import analysis_bars
-from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, load, previewed, save, saved
+from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, is_taken, load, previewed, save, saved
 from ..gradio_versions import event, html_output, image_input, image_output
 from ..jobs import Job
-from ..service import DONE, FAULT, Report, Service
+from ..service import DONE, FAULT, WAIT, Report, Service
 from ..wording import sentence_for
 from .controls import never_saved
 from .runner import Runner
 
 _PICTURES = 4
+_SAVE, _REPLACE = "Save", "Replace"
 
 
 def embedding_page(service: Service, tab: Any) -> None:
@@ -95,17 +95,26 @@ def _request(*values: Any) -> EmbeddingRequest:
 def _files(service: Service, kept: Any, summary: Any, tab: Any) -> None:
     with gr.Row(equal_height=True):
         name = gr.Textbox(label="Name", value="picture", lines=1, scale=4, elem_id="unrender_embedding_name")
-        keep = gr.Button("Save", scale=1, min_width=100, elem_id="unrender_embedding_save")
+        keep = gr.Button(_SAVE, scale=1, min_width=100, elem_id="unrender_embedding_save")
     with gr.Row(equal_height=True):
         chosen = gr.Dropdown([], label="Saved", scale=4, elem_id="unrender_embedding_saved")
         take = gr.Button("Load", scale=1, min_width=100, elem_id="unrender_embedding_load")
     line = html_output(elem_id="unrender_embedding_files_status")
+    asked = gr.State("")  # the name in use that the person was asked about
 
     def names() -> Any:
         return gr.update(choices=saved(service.host))
 
-    def write(kept: Kept | None, name: str) -> list[Any]:
-        return [_line(lambda: f"Saved as {save(service.host, kept, name or '')}."), names()]
+    def write(kept: Kept | None, name: str | None, asked: str) -> list[Any]:
+        name = name or ""
+        try:
+            if kept is not None and name != asked and is_taken(service.host, name):
+                question = f"There is a saved embedding {name.strip()} already; press {_REPLACE} to write over it."
+                return [Report[None](question, WAIT).line, gr.update(), gr.update(value=_REPLACE), name]
+            said = Report[None](f"Saved as {save(service.host, kept, name)}.", DONE).line
+        except Exception as error:  # noqa: BLE001  whatever it is, the person is told
+            said = Report[None](sentence_for(error), FAULT).line
+        return [said, names(), gr.update(value=_SAVE), ""]
 
     def read(name: str | None) -> list[Any]:
         try:
@@ -114,7 +123,9 @@ def _files(service: Service, kept: Any, summary: Any, tab: Any) -> None:
             return [gr.update(), gr.update(), Report[None](sentence_for(error), FAULT).line]
         return [found, _told(found), Report[None]("Loaded.", DONE).line]
 
-    keep.click(write, inputs=[kept, name], outputs=[line, chosen], queue=False, **event())
+    for asks in (keep.click, name.submit):
+        asks(write, inputs=[kept, name, asked], outputs=[line, chosen, keep, asked], queue=False, **event())
+    name.change(lambda: [gr.update(value=_SAVE), ""], inputs=[], outputs=[keep, asked], queue=False, **event())
     take.click(read, inputs=[chosen], outputs=[kept, summary, line], queue=False, **event())
     tab.select(names, inputs=[], outputs=[chosen], queue=False, **event())
     never_saved(name, chosen)
@@ -141,16 +152,9 @@ def _preview(service: Service, kept: Any) -> None:
     def said(found: Preview) -> str:
         return "Rendered." if found.nearest is None else f"The nearest phrases, as {found.nearest.model} sees them."
 
-    runner.connect(work, [kept, checkpoint], [image, nearest], shown, said)
+    runner.connect(work, [kept, checkpoint], [image, nearest], shown, said, enter=[checkpoint])
     never_saved(checkpoint)
 
 
 def _told(kept: Kept) -> str:
     return Report[None](kept.summary, DONE).line
-
-
-def _line(done: Callable[[], str]) -> str:
-    try:
-        return Report[None](done(), DONE).line
-    except Exception as error:  # noqa: BLE001  whatever it is, the person is told
-        return Report[None](sentence_for(error), FAULT).line

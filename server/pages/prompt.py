@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from ...core.phrases import POSITIVE
-from ...core.results import Interrogation
-from ...core.settings import MODES
-from ..choices import Request
-from ..gradio_versions import copyable_textbox
+from ...core.presets import PRESETS, TARGETS
+from ...core.settings import MODES, SEARCHES
+from ..choices import ABOUT_MODES, ANY, Request, known_mode
+from ..gradio_versions import copyable_textbox, event, html_output
 from ..jobs import Job
+from ..results_shown import Shown
 from ..service import Service, told_of
-from ..work import interrogation
-from .controls import clip_list, never_saved, open_list, picture_input, preferred, vocabulary_list
+from ..work import Found, found_prompt
+from .controls import clip_list, example_button, never_saved, open_list, picture_input, preferred, vocabulary_list
+from .file_prompt import FilePrompt
 from .runner import Runner
+
+_MOST = 32
+"""Phrases that the page offers at most: as many fill a prompt."""
 
 
 @dataclass(frozen=True)
@@ -30,42 +35,107 @@ class PromptPage:
 
 
 def prompt_page(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
-    """Builds the page into the gradio context it is called in."""
+    """Builds the page into the gradio context it is called in: the picture, what was found, and what to choose, in the
+    order in which a narrow screen shows them."""
     with gr.Row(elem_id="unrender_prompt_page"):
-        with gr.Column(variant="panel"):
+        with gr.Column(variant="panel", elem_id="unrender_prompt_asked"):
             picture = picture_input("unrender_picture", decoded=bool(send_to))
-            controls = _controls(service)
-        with gr.Column(variant="panel"):
+            example = example_button("unrender_example", picture)
+            mode = _mode(service)
+        with gr.Column(variant="panel", elem_id="unrender_prompt_found"):
             runner = Runner(service, "unrender", "Find the prompt")
-            prompt = copyable_textbox(label="Prompt", lines=6, elem_id="unrender_prompt", interactive=True)
-            similarity = gr.Textbox(
-                label="Similarity of prompt and picture in the CLIP's eyes; good prompts reach about 0.3",
-                interactive=False,
-                elem_id="unrender_similarity",
-            )
+            prompt = copyable_textbox(label="Prompt", lines=4, elem_id="unrender_prompt", interactive=True)
+            results = _Results()
             with gr.Row(elem_id="unrender_send"):
                 send = {name: gr.Button(f"Send to {name}", elem_id=f"unrender_send_{name}") for name in send_to}
+            again = results.rest()
+            in_file = FilePrompt()
+        with gr.Column(variant="panel", elem_id="unrender_prompt_choices"):
+            controls = [mode, *_controls(service)]
 
-    def find(job: Job, *values: Any) -> Interrogation:
-        return interrogation(service.host, _request(*values), job)
+    def find(job: Job, caption: str, *values: Any) -> Found:
+        return found_prompt(service.host, _request(*values), job)
 
-    def shown(found: Interrogation) -> list[str]:
-        return [service.written(found.prompt), f"{found.similarity:.4f}"]
+    def find_again(job: Job, caption: str, *values: Any) -> Found:
+        return found_prompt(service.host, replace(_request(*values), caption=caption or ""), job)
 
-    runner.connect(find, [picture, *controls], [prompt, similarity], shown, told_of)
-    never_saved(picture, prompt, similarity, *controls)
+    def shown(found: Found) -> list[str]:
+        return [service.written(found.interrogation.prompt), *Shown.of(found)]
+
+    found = [prompt, *results.parts]
+    runner.connect(
+        find,
+        [results.caption, picture, *controls],
+        found,
+        shown,
+        lambda found: told_of(found.interrogation),
+        enter=[controls[-1]],
+        also=[(again, find_again)],
+    )
+    in_file.connect(picture, prompt, example)
+    picture.change(None, inputs=[], outputs=[*found, runner.status], **event(_emptied(len(found) + 1)))
+    never_saved(picture, *found, *controls, *in_file.parts)
     return PromptPage(picture, prompt, send)
 
 
-def _controls(service: Service) -> list[Any]:
-    """In the order of `_request`, behind the picture."""
+class _Results:
+    """What is told of a prompt, in the order of `Shown`."""
+
+    def __init__(self) -> None:
+        with gr.Row(elem_id="unrender_facts"):
+            self._similarity = _fact("Similarity", "unrender_similarity")
+            self._tokens = _fact("Tokens", "unrender_tokens")
+        self._note = html_output(elem_id="unrender_note")
+
+    def rest(self) -> Any:
+        """Builds what stands further below, and returns the button that finds again."""
+        with gr.Row(equal_height=True, elem_id="unrender_captioned"):
+            self.caption = gr.Textbox(label="Caption", lines=1, max_lines=4, scale=4, elem_id="unrender_caption")
+            again = gr.Button("Find with this caption", scale=1, min_width=140, elem_id="unrender_again")
+        self._phrases = html_output(elem_id="unrender_phrases")
+        return again
+
+    @property
+    def parts(self) -> list[Any]:
+        return [self._similarity, self._tokens, self._note, self.caption, self._phrases]
+
+
+def _fact(label: str, elem_id: str) -> Any:
+    return gr.Textbox(label=label, lines=1, interactive=False, min_width=80, elem_id=elem_id)
+
+
+def _emptied(count: int) -> str:
+    """JavaScript: so many empty values, so that nothing that was found stays beside another picture."""
+    return f"() => Array({count}).fill('')"
+
+
+def _mode(service: Service) -> Any:
     mode = gr.Radio(list(MODES), value=preferred(service, "mode"), label="Mode", elem_id="unrender_mode")
+    about = html_output(value=lambda: _about(service.preferences().mode), elem_id="unrender_mode_about")
+    mode.change(_about, inputs=[mode], outputs=[about], queue=False, **event())
+    return mode
+
+
+def _about(mode: str) -> str:
+    return f'<p class="unrender-note">{ABOUT_MODES[known_mode(mode)]}</p>'
+
+
+def _controls(service: Service) -> list[Any]:
+    """In the order of `_request`, behind picture and mode."""
+    usual = service.host.settings
     with gr.Row():
         clip = clip_list(service, "unrender_clip_model")
         captioner = open_list(
             service.captioners, preferred(service, "captioner"), "Captioner", "unrender_captioner_model"
         )
-    vocabulary = vocabulary_list(service, "unrender_vocabulary_name")
+    with gr.Row():
+        target = gr.Dropdown([ANY, *TARGETS], value=ANY, label="Target", elem_id="unrender_target")
+        vocabulary = vocabulary_list(service, "unrender_vocabulary_name")
+    with gr.Row():
+        search = gr.Radio(
+            list(SEARCHES), value=lambda: usual().search, label="Search (best)", elem_id="unrender_search"
+        )
+        most = gr.Slider(1, _MOST, value=lambda: _most(usual()), step=1, label="Most phrases", elem_id="unrender_most")
     categories = gr.CheckboxGroup(
         list(POSITIVE), value=list(POSITIVE), label="Phrases of", elem_id="unrender_categories"
     )
@@ -75,10 +145,41 @@ def _controls(service: Service) -> list[Any]:
         lines=1,
         elem_id="unrender_exclude",
     )
-    return [mode, clip, captioner, vocabulary, categories, exclude]
+
+    def suited(target: str) -> list[Any]:
+        preset = PRESETS.get(target)
+        chosen = service.preferences().clip if preset is None else preset.clip
+        return [gr.update(value=chosen), gr.update(value=_most(usual() if preset is None else preset))]
+
+    target.change(suited, inputs=[target], outputs=[clip, most], queue=False, **event())
+    return [clip, captioner, target, vocabulary, search, most, categories, exclude]
+
+
+def _most(lengths: Any) -> int:
+    return min(lengths.max_phrases, _MOST)
 
 
 def _request(
-    picture: Any, mode: Any, clip: Any, captioner: Any, vocabulary: Any, categories: Any, exclude: Any
+    picture: Any,
+    mode: Any,
+    clip: Any,
+    captioner: Any,
+    target: Any,
+    vocabulary: Any,
+    search: Any,
+    most: Any,
+    categories: Any,
+    exclude: Any,
 ) -> Request:
-    return Request(picture, mode, clip or "", captioner or "", vocabulary, categories, exclude or "")
+    return Request(
+        picture,
+        mode,
+        clip or "",
+        captioner or "",
+        vocabulary,
+        categories,
+        exclude or "",
+        target=target or ANY,
+        search=search,
+        most=int(most),
+    )

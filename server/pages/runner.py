@@ -1,16 +1,27 @@
-"""The buttons that start and stop a piece of work, and the line that says how far it is."""
+"""The buttons that start and stop a piece of work, the line that says how far it is, and the question whether to
+download what it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 
 from ..gradio_versions import event, html_output
-from ..service import WAIT, Service, follow
+from ..service import ASK, WAIT, Report, Service, follow
 
 T = TypeVar("T")
+
+_PRESS = "() => {{ document.querySelector('#{name}_start')?.click(); return []; }}"
+"""JavaScript: a button that cannot be pressed now is not."""
+
+
+class _Asked(NamedTuple):
+    """which: of the works. agreed: the names that may be downloaded for it."""
+
+    which: int = 0
+    agreed: tuple[str, ...] = ()
 
 
 class Runner:
@@ -18,11 +29,16 @@ class Runner:
 
     def __init__(self, service: Service, name: str, label: str) -> None:
         self._service = service
-        with gr.Row():
+        self._name = name
+        with gr.Row(elem_classes="unrender-buttons"):
             self._start = gr.Button(label, variant="primary", elem_id=f"{name}_start")
             self._stop = gr.Button("Stop", variant="stop", visible=False, elem_id=f"{name}_stop")
-        self._status = html_output(elem_id=f"{name}_status")
+        self.status = html_output(elem_id=f"{name}_status", elem_classes="unrender-status")
+        with gr.Row(visible=False, elem_id=f"{name}_question") as self._question:
+            self._agree = gr.Button("Download", variant="primary", elem_id=f"{name}_agree")
+            self._decline = gr.Button("Cancel", elem_id=f"{name}_decline")
         self._key = gr.State("")
+        self._asked = gr.State(_Asked())
 
     def connect(
         self,
@@ -32,21 +48,59 @@ class Runner:
         shown: Callable[[T], Sequence[Any]],
         said: Callable[[T], str],
         script: str | None = None,
+        enter: Sequence[Any] = (),
+        also: Sequence[tuple[Any, Callable[..., T]]] = (),
     ) -> None:
         """work: is given the job and the inputs' values. shown: what the outputs get of its result. said: the last
-        line. script: as for `event`."""
+        line. script: as for `event`, of the inputs. enter: fields in which Enter presses the button. also: further
+        buttons, each with other work upon the same."""
+        starts, works = [self._start, *(button for button, _ in also)], [work, *(each for _, each in also)]
 
-        def handle(*values: Any) -> Generator[list[Any], None, None]:
-            for report in follow(self._service, lambda job: work(job, *values), said):
+        def handle(asked: _Asked, *values: Any) -> Generator[list[Any], None, None]:
+            asked = _Asked(*asked)
+            chosen = works[asked.which]
+            for report in follow(self._service, lambda job: chosen(job, *values), said, asked.agreed):
                 found = [gr.update() for _ in outputs] if report.found is None else shown(report.found)
-                yield [
-                    *found,
-                    report.line,
-                    gr.update(interactive=report.kind != WAIT),
-                    gr.update(visible=report.kind == WAIT),
-                    report.key,
-                ]
+                ready = [gr.update(interactive=report.kind != WAIT) for _ in starts]
+                yield [*found, *ready, *self._told(report, asked)]
 
-        own = [self._status, self._start, self._stop, self._key]
-        self._start.click(handle, inputs=list(inputs), outputs=[*outputs, *own], **event(script))
+        def beginning(which: int) -> Callable[..., Generator[list[Any], None, None]]:
+            def begin(*values: Any) -> Generator[list[Any], None, None]:
+                yield from handle(_Asked(which), *values)
+
+            return begin
+
+        results = [*outputs, *starts, self.status, self._stop, self._question, self._asked, self._key]
+        for which, button in enumerate(starts):
+            button.click(beginning(which), inputs=list(inputs), outputs=results, **event(script))
+        behind = f"(asked, ...values) => [asked, ...({script})(...values)]" if script else None
+        self._agree.click(handle, inputs=[self._asked, *inputs], outputs=results, **event(behind))
+        self._connect_ends()
+        for field in enter:
+            field.submit(None, inputs=[], outputs=[], **event(_PRESS.format(name=self._name)))
+        for picture in (each for each in inputs if isinstance(each, gr.Image)):  # no old line beside a new picture
+            picture.change(self._forget, inputs=[self._key], outputs=[self.status], queue=False, **event())
+
+    def _forget(self, key: str) -> Any:
+        return gr.update() if self._service.jobs.outdate(key) else ""
+
+    def _connect_ends(self) -> None:
         self._stop.click(self._service.jobs.stop, inputs=[self._key], outputs=[], queue=False, **event())
+        self._decline.click(
+            lambda: ["", gr.update(visible=False)],
+            inputs=[],
+            outputs=[self.status, self._question],
+            queue=False,
+            **event(),
+        )
+
+    def _told(self, report: Report, asked: _Asked) -> list[Any]:
+        """What the own parts but the starting buttons get."""
+        is_question = report.kind == ASK
+        return [
+            report.line,
+            gr.update(visible=report.kind == WAIT),
+            gr.update(visible=is_question),
+            asked._replace(agreed=(*asked.agreed, *report.asked)) if is_question else _Asked(),
+            report.key,
+        ]

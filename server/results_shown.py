@@ -1,0 +1,51 @@
+"""A found prompt as the page shows it, and what its similarity says."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import NamedTuple
+
+from ..core.catalogue import MICRO
+from ..core.results import Interrogation
+from ..core.settings import Mode
+from .bars import gain_bars
+from .choices import known_mode
+from .work import Found
+
+_OF_MICRO = "Micro is a toy that knows drawings of a few shapes; what it says of a photograph means nothing."
+_OF_MODES: dict[Mode, str] = {
+    "negative": "here the lower the better: these words go into the negative prompt",
+    "caption": "of the caption alone, which phrases would raise",
+}
+_OF_OPENAI = "a good prompt reaches about 0.3"
+_OF_OTHERS = "each CLIP has a scale of its own, so only prompts that one CLIP judged compare"
+
+
+class Shown(NamedTuple):
+    """phrases, note: HTML."""
+
+    similarity: str
+    tokens: str
+    note: str
+    caption: str
+    phrases: str
+
+    @classmethod
+    def of(cls, found: Found) -> Shown:
+        one = found.interrogation
+        return cls(
+            f"{one.similarity:.4f}",
+            f"{found.tokens} of {found.room}",
+            f'<p class="unrender-note">{escape(similarity_note(one))}</p>',
+            one.caption,
+            gain_bars(one.phrases),
+        )
+
+
+def similarity_note(found: Interrogation) -> str:
+    """What the similarity says, by the CLIP whose eyes it is and by mode."""
+    name = found.model.casefold()
+    if name == MICRO:
+        return _OF_MICRO
+    usual = _OF_OPENAI if name.endswith("/openai") else _OF_OTHERS
+    return f"Similarity in this CLIP's eyes, from -1 to 1; {_OF_MODES.get(known_mode(found.mode), usual)}."

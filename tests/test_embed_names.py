@@ -1,0 +1,88 @@
+"""The names that embeddings are saved under: legal wherever the file may be carried, and never written over unasked."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from unrender.core.embed import PromptEmbedding
+from unrender.core.embed.folder import path_for, save_as, saved_embeddings
+from unrender.core.errors import EmbeddingError
+from unrender.core.file_names import NAME_BYTES
+from unrender.core.settings import Settings
+from unrender.server.embeddings import Kept, is_taken, save
+from unrender.server.host import alone
+
+LEGAL = (
+    "a boat",
+    "a boat.safetensors",
+    " kept ",
+    "animals/cat",
+    "München",
+    "猫",
+    "v1.5",
+    "a-",
+    "(1)",
+    "x" * 130,
+    "console",
+)
+ILLEGAL = (
+    *(
+        "",
+        " ",
+        ".",
+        "..",
+        "../up",
+        "/etc/here",
+        "a//b",
+        "animals/",
+        "a\\b",
+        "C:\\cat",
+        "a:b",
+        "a|b",
+        'a"b',
+        "<a>",
+        "a?",
+    ),
+    *("CON", "con", "nul.txt", "LPT1", "com¹", "aux", "animals/NUL", "NUL/cat", "CONOUT$"),
+    *("cat.", "cat .", ".cat", "dogs./cat", "dogs /cat", "dogs/ cat"),
+    *("a\nb", "a\tb", "a\0b", "a\x7fb", "a\u202eb", "a\u200bb", "\udc80"),
+    *("x" * 144, "é" * 72, "a/" + "猫" * 48),
+)
+
+
+@pytest.fixture(scope="module")
+def embedding() -> PromptEmbedding:
+    return PromptEmbedding("micro", torch.ones(77, 128))
+
+
+@pytest.mark.parametrize("name", LEGAL)
+def test_a_legal_name_is_kept_to_the_letter(tmp_path, embedding, name):
+    path = save_as(embedding, tmp_path, name)
+    wanted = name.strip().removesuffix(".safetensors") + ".safetensors"
+    assert list(saved_embeddings(tmp_path)) == [wanted] and path == tmp_path / wanted
+    assert all(len(part.encode()) <= NAME_BYTES for part in wanted.split("/"))
+
+
+@pytest.mark.parametrize("name", ILLEGAL)
+def test_an_illegal_name_is_refused_and_a_legal_one_told(tmp_path, embedding, name):
+    with pytest.raises(EmbeddingError, match="no name") as refused:
+        save_as(embedding, tmp_path / "in", name)
+    assert not list(tmp_path.rglob("*")), "something was made"
+    told = refused.value.cures[0]
+    assert isinstance(told, str) and told.startswith("call it ")
+    save_as(embedding, tmp_path / "in", told.removeprefix("call it "))
+
+
+def test_a_used_name_is_asked_about(tmp_path, embedding):
+    host = alone(Settings(clip="micro", cache=tmp_path))
+    kept, other = Kept(embedding), Kept(PromptEmbedding("micro", torch.zeros(77, 128)))
+    assert not is_taken(host, "cat")
+    path = save(host, kept, "cat")
+    for same in ("cat", " cat ", "cat.safetensors"):
+        assert is_taken(host, same) and path_for(path.parent, same) == path
+    for another in ("cat 2", "animals/cat"):
+        assert not is_taken(host, another)
+    save(host, other, "cat")
+    assert torch.equal(PromptEmbedding.load(path).states, torch.zeros(77, 128))
+    with pytest.raises(EmbeddingError, match="no name"):
+        is_taken(host, "../cat")
