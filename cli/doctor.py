@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .. import __version__
 from .streams import quiet_libraries, write_line
 
 
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
     from ..core.machine import sections
 
-    for title, rows in sections(options.cache):
+    for title, rows in sections(__version__, options.cache):
         write_line(title)
         width = max(len(name) for name, _ in rows) if rows else 0
         for name, value in rows:

@@ -61,11 +61,11 @@ _PATIENCE = 4.0
 _DRIVER_SECONDS = 5
 
 
-def sections(cache: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, list[Row]]]:
-    """Title and rows of each, as soon as they are known. Nothing in them is a secret, and no path says whose home it
+def sections(version: str, cache: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, list[Row]]]:
+    """version: of this program. Title and rows of each, as soon as they are known. Nothing in them is a secret, and no path says whose home it
     lies in."""
     parts: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
-        ("Program", _program),
+        ("Program", lambda: _program(version)),
         ("Packages", _packages),
         ("Devices", _devices),
         ("Environment", _environment),
@@ -86,10 +86,8 @@ def discreet(text: str) -> str:
     return text.replace(home, "~") if len(home) > 1 else text
 
 
-def _program() -> Iterator[Row]:
-    from .. import __version__
-
-    yield "unrender", f"{__version__}{_commit(ROOT)}"
+def _program(version: str) -> Iterator[Row]:
+    yield "unrender", f"{version}{_commit(ROOT)}"
     environment = "in a virtual environment" if sys.prefix != sys.base_prefix else "the system's own"
     yield "python", f"{platform.python_version()} {platform.python_implementation()}, {environment}"
     yield "system", f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores{_main_memory()}"
