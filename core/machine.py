@@ -62,8 +62,8 @@ _DRIVER_SECONDS = 5
 
 
 def sections(version: str, cache: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, list[Row]]]:
-    """version: of this program. Title and rows of each, as soon as they are known. Nothing in them is a secret, and no path says whose home it
-    lies in."""
+    """Title and rows of each, as soon as they are known. Nothing in them is a secret, and no path says whose home it
+    lies in. version: of this program."""
     parts: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
         ("Program", lambda: _program(version)),
         ("Packages", _packages),

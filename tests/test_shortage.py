@@ -97,7 +97,7 @@ def test_a_search_that_does_not_fit(cuda: PretendedCuda, tmp_path: Path, monkeyp
                 raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
         cuda.kernel = kernel
-        with pytest.raises(ModelError, match="The memory does not suffice; .*use the device cpu"):
+        with pytest.raises(ModelError, match=r"The memory does not suffice; .*use the device cpu"):
             engine.interrogate(PICTURE, "fast")
         cuda.kernel = lambda function, arguments: None
         gc.collect()
