@@ -87,7 +87,9 @@ def test_the_other_nodes(comfyui: torch.device, photographs: list[Image.Image]) 
 
     setup, pictures = micro_setup(), as_batch(photographs[:2])
     assert study.Analyze.execute(image=pictures, categories="", top=3, dark=False, interrogator=setup).args
-    assert study.Match.execute(image=pictures, phrases="a circle\na square", templates="", interrogator=setup).args
+    assert study.MatchPhrases.execute(
+        image=pictures, phrases="a circle\na square", templates="", interrogator=setup
+    ).args
     assert study.Locate.execute(image=pictures[:1], phrase="a circle", threshold=0.5, interrogator=setup).args
 
 
@@ -126,7 +128,7 @@ def test_the_api(device: str, picture: Path, tmp_path: Path) -> None:
     image = base64.b64encode(picture.read_bytes()).decode()
     for path, asked in {
         "interrogate": {"image": image, "mode": "fast"},
-        "analyze": {"images": [image]},
+        "analyze": {"image": image},
         "match": {"images": [image], "phrases": ["a circle", "a square"]},
     }.items():
         answer = client.post(f"/unrender/v1/{path}", json=asked)
