@@ -37,12 +37,23 @@ EXTRAS = {
     "serve": {"serve"},
     "ui": {"ui"},
 }
+"""What a command needs."""
+EXTRAS_OF_OPTIONS = {
+    "--plot": "plot",
+    "parquet": "parquet",
+    "peer": "lists",
+    "clip-gaze": "lists",
+    "ray": "ray",
+}
+"""What an option needs, or the value of one."""
+EXTRAS_OF_ENDINGS = {".parquet": "parquet", ".heic": "heif", ".heif": "heif"}
+"""What a file needs, by the end of its name."""
 
 
 def main(arguments: list[str]) -> int:
     testing = arguments[:1] == ["test"]
     try:
-        install(EXTRAS.get(arguments[0] if arguments else "", set()))
+        install(extras_for(arguments))
     except OSError as error:
         sys.exit(f"run.py: {VENV} could not be made: {error}.")
     except KeyboardInterrupt:
@@ -51,6 +62,19 @@ def main(arguments: list[str]) -> int:
         os.chdir(ROOT)
         return start("pytest", *arguments[1:])
     return start("unrender", *(arguments or ["--help"]))
+
+
+def extras_for(arguments: list[str]) -> set[str]:
+    extras = set(EXTRAS.get(arguments[0] if arguments else "", ()))
+    if arguments[:1] == ["test"]:
+        return extras
+    for argument in arguments:
+        option, _, value = argument.partition("=")
+        known = (EXTRAS_OF_OPTIONS.get(option), EXTRAS_OF_OPTIONS.get(value))
+        ending = EXTRAS_OF_ENDINGS.get(os.path.splitext(argument)[1].lower())  # noqa: PTH122
+        remote = "parquet" if "://" in argument and not argument.startswith("-") else None
+        extras.update(extra for extra in (*known, ending, remote) if extra)
+    return extras
 
 
 def install(extras: set[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
@@ -16,6 +16,7 @@ from . import (
     demo,
     doctor,
     embed,
+    guessed,
     index,
     interrogate,
     interruption,
@@ -30,6 +31,7 @@ from . import (
     vary,
     verify,
 )
+from .wording import words_for
 
 FAILED, BAD_USAGE, STOPPED = 1, 2, 130  # as other programs have it; argparse takes 2 as well
 
@@ -39,18 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     _keep_few_primitives()
     parser = _parser()
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(guessed.with_command(given, _commands(parser)))
     try:
         status = options.run(options)
         sys.stdout.flush()
         return status
     except SettingsError as error:
-        streams.complain(error)
+        streams.complain(error, words_for(options.parser))
         return BAD_USAGE
     except UnrenderError as error:
         if isinstance(error, Cancelled) or interruption.is_behind(error):
             return _stopped()
-        streams.complain(error)
+        streams.complain(error, words_for(options.parser))
         return FAILED
     except KeyboardInterrupt:
         return _stopped()
@@ -77,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=streams.command_name(),
         description="Turns a picture back into the prompt that would have rendered it.",
-        epilog=f"`{streams.command_name()} COMMAND --help` explains a command.",
+        epilog=f"`{streams.command_name()} COMMAND --help` explains a command. A picture without a command is "
+        "interrogated, a folder goes to batch.",
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -85,6 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     for command in (*describing, index, search, curate, models, verify, serve, ui, demo, doctor):
         command.add_parser(commands)
     return parser
+
+
+def _commands(parser: argparse.ArgumentParser) -> Collection[str]:
+    """Their names."""
+    return next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from ..core.phrases import FURTHER_CATEGORIES
 from . import engine_options
 from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
-from .streams import quiet_libraries, write_json, write_line
+from .streams import quiet_libraries, tell_written, write_json, write_line
 from .tables import add_formulas_to, write_csv, write_heading, write_remark, write_rows
+from .toys import tell_if_toy
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -114,6 +115,8 @@ def run(options: argparse.Namespace) -> int:
         if options.csv:
             analyses = _with_csv_names(analyses)
         for done, (label, pictures, analysis) in enumerate(analyses, 1):
+            if done == 1:
+                tell_if_toy("analyze", settings, *pictures)
             _show(label, analysis, options)
             if options.plot is not None:
                 _plot(analysis, pictures, _chart_file(names, options, done), options.dark)
@@ -180,7 +183,8 @@ def _explain(
     """Files named after their pictures, numbered from `first` where there are several: these may be of one name."""
     for number, (name, picture) in enumerate(zip(names, pictures, strict=True), first or 1):
         label = _label(name, number, several=first is not None)
-        write_explanation(engine, picture, label, analysis, options.explain, options.dark)
+        files = write_explanation(engine, picture, label, analysis, options.explain, options.dark)
+        tell_written(options.explain, f"{len(files)} heat maps")
 
 
 def _label(name: str, number: int, several: bool) -> str:
@@ -215,5 +219,6 @@ def _plot(analysis: Analysis, pictures: list[Image], path: Path, dark: bool) -> 
     chart = draw_analysis(analysis, side_by_side(pictures), dark=dark, form=path.suffix[1:])
     try:
         write_whole(path, chart)
+        tell_written(path)
     except OSError as error:
         raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

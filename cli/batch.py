@@ -10,7 +10,20 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from ..core.batch import Batch, RayBatch, Shard, Source, Template, TextSink, sink_named, source_named, undo
+from ..core.batch import (
+    Batch,
+    FolderSource,
+    RayBatch,
+    Shard,
+    Source,
+    Template,
+    TextSink,
+    sink_named,
+    source_named,
+    undo,
+)
+from ..core.batch.folders import JoinedSource
+from ..core.batch.kinds import base_of
 from ..core.batch.outputs import OUTPUTS
 from ..core.batch.sinks import EXISTING, Sink
 from ..core.batch.worker import SinkOfShard
@@ -20,7 +33,9 @@ from ..core.settings import MODES
 from . import engine_options
 from .streams import complain, quiet_libraries, write_line
 from .tables import add_formulas_to
+from .toys import tell_if_toy
 
+_MOST_BELOW = 100_000
 _EPILOG = """\
 output
 {outputs}
@@ -101,7 +116,7 @@ def _outputs() -> str:
 
 
 def _with_options(kind: type[Sink]) -> str:
-    places = {"file": f", in desc.{kind.output} or the file -o", "folder": ", in the folder -o"}
+    places = {"file": f", in {kind.file_name()} or the file -o", "folder": ", in the folder -o"}
     columns = "; more with --columns" if kind.takes_columns else ""
     undo = "; --undo takes it back" if kind.undoable else ""
     return places.get(kind.where, "") + columns + undo + (" (default)" if kind is TextSink else "")
@@ -130,11 +145,14 @@ def run(options: argparse.Namespace) -> int:
         template,
         columns=options.columns,
         formulas=options.formulas,
+        base=base_of(source),
     )
+    _tell_what_lies_below(source)
     started = time.perf_counter()
     run_here_or_there = _run_on_ray if options.engine == "ray" else _run_here
     batch = run_here_or_there(options, source, sink_of)
-    _sum_up(batch, time.perf_counter() - started)
+    where = "nothing is written" if options.dry_run else f"written {_where(sink_of(shard=options.shard or Shard()))}"
+    _sum_up(batch, time.perf_counter() - started, where)
     return 1 if batch.failed or batch.errors is not None else 0
 
 
@@ -144,7 +162,9 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
 
     shard = options.shard or Shard()
     sink = sink_of(shard=shard)
-    with Engine(engine_options.settings_from(options), progress=terminal_progress()) as engine:
+    settings = engine_options.settings_from(options)
+    tell_if_toy("batch", settings)
+    with Engine(settings, progress=terminal_progress()) as engine:
         batch = Batch(
             engine,
             source,
@@ -200,12 +220,30 @@ def _told_when_stopped(kept: bool = True) -> Iterator[None]:
         raise
 
 
-def _sum_up(batch: Batch | RayBatch, seconds: float) -> None:
+def _tell_what_lies_below(source: Source) -> None:
+    """What a run without --recursive leaves out, before hours go into it."""
+    for each in source.parts if isinstance(source, JoinedSource) else (source,):
+        count = each.below(_MOST_BELOW) if isinstance(each, FolderSource) else 0
+        if count:
+            more = " or more" if count == _MOST_BELOW else ""
+            complain(f"{_pictures(count, more)} in folders below {each.root} left out; --recursive takes them too.")
+
+
+def _where(sink: Sink) -> str:
+    places = {"file": f"to {getattr(sink, 'path', sink.place)}", "folder": f"to {sink.place}"}
+    return places.get(sink.where, "beside the pictures")
+
+
+def _pictures(count: int, more: str = "") -> str:
+    return f"{count:,}{more} picture{'' if count == 1 and not more else 's'}"
+
+
+def _sum_up(batch: Batch | RayBatch, seconds: float, where: str) -> None:
     if not batch.total and not batch.skipped:
         complain("no pictures are left to do.")
         return
     rate = (batch.written + batch.failed) / seconds
-    facts = [f"{batch.written:,} pictures in {seconds:,.0f} s, {rate:,.2f} a second"]
+    facts = [f"{_pictures(batch.written)} in {seconds:,.0f} s, {rate:,.2f} a second", where]
     if batch.skipped:
         facts.append(f"{batch.skipped:,} skipped because their prompt is there")
     if batch.errors is not None:

@@ -10,7 +10,7 @@ from ..core.errors import UnrenderError
 from ..core.printable import visible
 from . import engine_options
 from .search import settings_of
-from .streams import complain, quiet_libraries, write_line
+from .streams import complain, quiet_libraries, tell_written, write_line
 from .tables import add_formulas_to
 
 if TYPE_CHECKING:
@@ -60,19 +60,21 @@ def run(options: argparse.Namespace) -> int:
     """Prints how many of each kind were found. Errors are raised."""
     quiet_libraries()
 
-    from ..core.curate import KINDS, curate
-    from ..core.engine import Engine
     from ..core.index import read_index
     from ..core.places import check_folder
     from .progress import terminal_progress
 
     check_folder(options.output, [_TABLE, _PAGE])
     settings = settings_of(read_index(options.index), options)
+    from ..core.curate import KINDS, curate  # and with it torch, which a refusal need not wait for
+    from ..core.engine import Engine
+
     with Engine(settings, progress=terminal_progress()) as engine:
         report = curate(engine, options.index)
     for reason in report.failures.values():
         complain(reason)
     page = _write(report, options.output, options.formulas)
+    tell_written(options.output, f"{_TABLE} and {_PAGE}")
     counts = ", ".join(_count(report, kind) for kind in KINDS)
     write_line(f"{visible(str(page))}\t{report.pictures} pictures: {counts}")
     for remark in report.remarks:
@@ -94,7 +96,7 @@ def _write(report: Report, folder: Path, formulas: bool) -> Path:
     page = folder / _PAGE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / _TABLE, csv_lines(report.rows(), formulas))
+        write_whole(folder / _TABLE, csv_lines(report.rows(folder), formulas))
         write_page(report, page)
     except OSError as error:
         raise UnrenderError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .. import __version__
 from .streams import quiet_libraries, write_line
 
 
@@ -24,6 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Each part is written as soon as it is known."""
     quiet_libraries()
+    from .. import __version__
     from ..core.machine import sections
 
     for title, rows in sections(__version__, options.cache):

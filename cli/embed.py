@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from ..core.errors import SettingsError
 from ..core.printable import visible
 from . import engine_options
 from .pictures import expand, is_picture_file, read_picture
-from .streams import complain, quiet_libraries, write_line
+from .streams import complain, quiet_libraries, tell_written, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -109,11 +108,8 @@ def _projections() -> str:
 def run(options: argparse.Namespace) -> int:
     """Embeds all pictures as one, mixes embeddings, or lists them. Errors are raised."""
     quiet_libraries()
-    from ..core.embed import PromptEmbedding
-    from ..core.embed.composing import mixed
-
     names = expand(options.images)
-    files = [PromptEmbedding.load(name) for name in names if name.casefold().endswith(_ENDING)]
+    files = _loaded(name for name in names if name.casefold().endswith(_ENDING))
     if options.list or (files and len(files) == len(names)):
         if len(files) < len(names):
             raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed", "leave the pictures out")
@@ -122,13 +118,22 @@ def run(options: argparse.Namespace) -> int:
                 write_line(f"{visible(name)}\t{each.description}")
             return 0
         _check_output(options)
+        from ..core.embed.composing import mixed
+
         made = mixed(files, options.weights, options.mix)
     else:
         made = _embedded(options, names, files)
     made.save(options.output)
+    tell_written(options.output)
     if made.remark:
         complain(made.remark)
     return 0
+
+
+def _loaded(names: Iterable[str]) -> list[PromptEmbedding]:
+    from ..core import embed  # whose class comes with torch, which pictures do not need to be refused
+
+    return [embed.PromptEmbedding.load(name) for name in names]
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -147,24 +152,28 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     if options.family is None or options.output is None:
         raise SettingsError("A picture is embedded for a family of models, into a file", "give --for and -o")
     _check_output(options)
-    from ..core.embed.composing import without
-    from ..core.embed.embedder import Blend, checked_choice
+    from ..core.clip.naming import check_clip
     from ..core.embed.families import family_named
+
+    family = family_named(options.family)
+    options.clip = options.clip or family.clip
+    pictures = [_region(read_picture(name), options) for name in names]
+    check_clip(options.clip)
+
+    from ..core.embed.composing import without  # and with it torch
+    from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.ridge import RidgeFit
     from ..core.engine import Engine
     from .progress import terminal_progress
 
-    family = family_named(options.family)
-    options.clip = options.clip or family.clip
     blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, options.anchor)
     projection = checked_choice(family, options.projection)
-    pictures = [_region(read_picture(name), options) for name in names]
     if projection == "pinv" and (options.gap_pictures or options.prompts is not None):
         raise SettingsError("--gap-pictures and --prompts are for what learns", "choose --projection ridge or another")
     fit = None if options.prompts is None else RidgeFit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     unwanted = read_picture(options.minus) if options.minus and is_picture_file(options.minus) else None
-    progress = terminal_progress(quiet=not sys.stderr.isatty())
+    progress = terminal_progress()
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
         engine.check_embedding(len(pictures), family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None

@@ -59,7 +59,9 @@ def _add_clip(group: argparse._ArgumentGroup, presets: bool = True) -> None:
     group.add_argument(
         "--fit", choices=FITS, help=f"how a picture that is not square is fitted (default: {default.fit})"
     )
-    group.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, xpu, mps (default: the best that computes)")
+    group.add_argument(
+        "--device", metavar="NAME", help="cpu, cuda, cuda:1, xpu, mps (default: the best there is that computes)"
+    )
     group.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: what suits the device)")
     group.add_argument(
         "--memory", type=_size, metavar="SIZE", help="what the search may take, such as 4GB (default: what is free)"

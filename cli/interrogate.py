@@ -12,6 +12,7 @@ from . import engine_options, interruption
 from .output import HOSTS, printer
 from .pictures import STANDARD_INPUT, expand
 from .streams import complain, quiet_libraries
+from .toys import tell_if_toy
 
 _EPILOG = """\
 what is printed
@@ -79,12 +80,15 @@ def run(options: argparse.Namespace) -> int:
     from .progress import terminal_progress
 
     progress = terminal_progress(quiet=options.json)
-    failures = 0
+    failures, told = 0, False
     with Engine(settings, progress=progress) as engine:
         for name in images:
             try:
                 source = sys.stdin.buffer.read() if name == STANDARD_INPUT else name
                 image = open_image(source, name="standard input" if name == STANDARD_INPUT else name)
+                if not told:
+                    tell_if_toy("interrogate", settings, image)
+                    told = True
                 with progress.task(f"Interrogating {name}"):  # libraries and models are loaded in the first one
                     result = engine.interrogate(image, mode=options.mode, caption=options.caption)
             except ImageError as error:
@@ -108,6 +112,7 @@ def _run_together(names: Sequence[str], settings: Settings, options: argparse.Na
     from .progress import terminal_progress
 
     pictures = [read_picture(name) for name in names]
+    tell_if_toy("interrogate", settings, *pictures)
     progress = terminal_progress(quiet=options.json)
     with Engine(settings, progress=progress) as engine, progress.task(f"Interrogating {len(names)} pictures"):
         result = engine.interrogate_together(pictures, options.mode, options.caption, options.weights)

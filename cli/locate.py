@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ..core.errors import SettingsError
 from . import engine_options
 from .pictures import STANDARD_INPUT
-from .streams import complain, quiet_libraries, write_json, write_line
+from .streams import complain, quiet_libraries, tell_written, write_json, write_line
+from .toys import tell_if_toy
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     image = open_image(
         sys.stdin.buffer.read() if piped else options.image, name="standard input" if piped else options.image
     )
+    tell_if_toy("locate", settings, image)
     progress = terminal_progress(quiet=options.json)
     with Engine(settings, progress=progress) as engine, progress.task(f"Looking at {options.image}"):
         found = [engine.locate(image, phrase) for phrase in options.phrases]
@@ -94,5 +96,6 @@ def _plot(image: Image.Image, found: list[Location], path: Path, dark: bool) -> 
     strip = draw_strip(image, [location.heat for location in found], dark=dark)
     try:
         save_picture(strip, path)
+        tell_written(path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--plot cannot be written to {path} ({error})", "give a path such as out.png") from error

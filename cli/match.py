@@ -15,6 +15,7 @@ from . import engine_options
 from .pictures import PICTURE_SUFFIXES, STANDARD_INPUT, expand, read_picture
 from .streams import quiet_libraries, write_json, write_line
 from .tables import add_formulas_to, write_csv, write_heading, write_rows
+from .toys import tell_if_toy
 
 if TYPE_CHECKING:
     from ..core.study.match import Match
@@ -92,7 +93,9 @@ def run(options: argparse.Namespace) -> int:
     check_question(phrases, options.template)
     progress = terminal_progress(quiet=options.json or options.csv)
     with Engine(settings, progress=progress) as engine, progress.task(f"Matching {len(names)} pictures"):
-        found = engine.match([read_picture(name) for name in names], phrases, options.template)
+        pictures = [read_picture(name) for name in names]
+        tell_if_toy("match", settings, *pictures)
+        found = engine.match(pictures, phrases, options.template)
     if options.json:
         write_json({"images": names, **found.to_dict()})
     elif options.csv:

@@ -14,7 +14,7 @@ from ..core.printable import visible
 from . import engine_options
 from .match import pictures_and_phrases
 from .pictures import read_picture
-from .streams import quiet_libraries, write_json, write_line
+from .streams import quiet_libraries, tell_written, write_json, write_line
 from .tables import add_formulas_to, write_csv
 
 if TYPE_CHECKING:
@@ -113,5 +113,6 @@ def _draw(query: str, found: Sequence[Found], path: Path) -> None:
 
     try:
         save_picture(draw_found(query, found), path)
+        tell_written(path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--sheet cannot be written to {path} ({error})", "give one such as found.png") from error

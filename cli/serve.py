@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ..core.cures import Install
 from ..core.errors import MissingPackageError
 from ..core.settings import Settings
 from . import engine_options, interruption, network
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..server.gate import App
 
 _SECONDS_TO_ANSWER = 3
+_PACKAGES = ("fastapi", "uvicorn")
 """For what is asked when the server is stopped."""
 
 _EPILOG = f"""\
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         server = _server(settings, address)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]
-        raise MissingPackageError(f"Serving needs {name}", 'run `pip install ".[serve]"` in this folder') from error
+        raise MissingPackageError(f"Serving needs {name}", Install(_PACKAGES)) from error
     complain(f"http://{address.host}:{address.port}/docs describes the routes; Ctrl-C stops.")
     server.run()
     return 0 if server.started else 1
@@ -68,6 +70,7 @@ def _server(settings: Settings, address: network.Address) -> Any:
     """uvicorn's."""
     import uvicorn
 
+    from ..server.api_page import SOURCES
     from ..server.gate import Gate
     from ..server.patience import Patience
 
@@ -78,7 +81,7 @@ def _server(settings: Settings, address: network.Address) -> Any:
 
     app: App = application(settings, address.token, lambda: server.should_exit)
     options: dict[str, Any] = {"log_level": "info", "timeout_graceful_shutdown": _SECONDS_TO_ANSWER}
-    gate = Gate(app, address.names)
+    gate = Gate(app, address.names, sources=SOURCES)
     server = Server(uvicorn.Config(gate, address.host, address.port, http=Patience, **options))
     return server
 
@@ -89,9 +92,11 @@ def application(settings: Settings, token: str | None, stopped: Callable[[], boo
 
     from .. import __version__
     from ..server.api import router
+    from ..server.api_page import add_page
     from ..server.api_route import bearer_guard
     from ..server.host import alone
 
-    app = FastAPI(title="Unrender", version=__version__)
+    app = FastAPI(title="Unrender", version=__version__, docs_url=None, redoc_url=None)
     app.include_router(router(alone(settings, stopped), bearer_guard(token) if token else None))
+    add_page(app)
     return app

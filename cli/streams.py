@@ -12,14 +12,12 @@ from typing import Any
 
 from ..core.errors import UnrenderError
 from ..core.printable import visible
-from .wording import WORDS
+from .wording import WORDS, Words, command_name
+
+__all__ = ["abandon_output", "command_name", "complain", "prepare", "quiet_libraries", "reader_left"]
+__all__ += ["tell_written", "write_json", "write_line"]
 
 BROKEN_PIPE_STATUS = 141  # what shells report for a program whose reader left
-
-
-def command_name() -> str:
-    """What the user typed to get here, for help and examples: run.py sets it."""
-    return os.environ.get("UNRENDER_COMMAND", "unrender")
 
 
 def prepare() -> None:
@@ -43,11 +41,16 @@ def quiet_libraries() -> None:
         warnings.filterwarnings("default", category=UserWarning, module=r"torch\.(cuda|xpu|mps)")
 
 
-def complain(message: object) -> None:
-    """Writes one line to standard error; an error is told in the command line's words."""
-    text = message.said(WORDS) if isinstance(message, UnrenderError) else str(message)
+def complain(message: object, words: Words = WORDS) -> None:
+    """Writes one line to standard error; an error is told in the command line's words, or those of one command."""
+    text = message.said(words) if isinstance(message, UnrenderError) else str(message)
     sys.stderr.write(f"unrender: {visible(' '.join(text.split()))}\n")
     sys.stderr.flush()
+
+
+def tell_written(path: object, what: str = "") -> None:
+    """Says on standard error where something is, which standard output does not hold."""
+    complain(f"{what and what + ' '}written to {path}.")
 
 
 def write_line(line: str = "", kept: str = "\t") -> None:

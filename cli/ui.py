@@ -8,12 +8,14 @@ import signal
 import time
 from dataclasses import replace
 
+from ..core.cures import Install
 from ..core.errors import MissingPackageError, UnrenderError
 from ..server.folders import allowed
 from . import engine_options, interruption, network
 from .streams import complain, quiet_libraries
 
 _SECONDS_TO_STOP = 2.0
+_PACKAGES = ("gradio", "matplotlib")
 """For what is being done."""
 
 _EPILOG = f"""\
@@ -75,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         page = launch(settings, address.names, address.port, address.token, not address.for_strangers, folders)
     except ImportError as error:
         name = (error.name or "a package").partition(".")[0]
-        raise MissingPackageError(f"The page needs {name}", 'run `pip install ".[ui]"` in this folder') from error
+        raise MissingPackageError(f"The page needs {name}", Install(_PACKAGES)) from error
     except OSError as error:
         raise UnrenderError(f"Port {address.port} of {address.host} cannot be had", "give another --port") from error
     complain(f"{page.url} has the page; Ctrl-C stops.")

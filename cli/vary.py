@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,13 @@ from ..core.files import save_picture
 from ..core.places import check_file, check_folder
 from ..core.variation import DEFAULT_CHECKPOINT
 from . import engine_options
-from .pictures import expand, read_picture
-from .streams import complain, quiet_libraries
+from .pictures import PICTURE_SUFFIXES, expand, read_picture
+from .streams import complain, quiet_libraries, tell_written
 
 _EPILOG = """\
 what is written
-  PNG files whose text holds the settings, as A1111's webui writes and reads them
+  PNG, JPEG or WebP, as the file's name tells, or PNG files in a folder, named by numbers; each holds the settings as
+  A1111's webui writes and reads them
 
 examples
   %(prog)s photo.jpg -o variation.png
@@ -43,7 +43,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run, parser=parser, target=None)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files; - reads one from standard input")
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="OUT", help="a .png file for one picture, or a folder"
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="OUT",
+        help="a .png, .jpg or .webp file for one picture, or a folder",
     )
     parser.add_argument("--count", type=int, default=1, metavar="N", help="how many pictures (default: 1)")
     engine_options.add_clip_to(parser, presets=False)
@@ -109,22 +114,26 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
 
     from ..core.clip.naming import check_clip
-    from ..core.embed.embedder import Blend, check_swaps, checked_choice
+
+    names, init = expand(options.images), None if options.init is None else read_picture(options.init)
+    pictures = [read_picture(name) for name in names]
+    if options.clip is not None:
+        check_clip(options.clip)
+
+    from ..core.embed.embedder import Blend, check_swaps, checked_choice  # and with it torch
     from ..core.embed.gap import check_variety
     from ..core.engine import Engine
     from ..core.hub import Hub
     from ..core.images import image_key
     from ..core.phrases.vocabulary import load_vocabulary
     from ..core.variation.checkpoint import Checkpoint
-    from ..core.variation.infotext import png_texts
+    from ..core.variation.infotext import with_text
     from ..core.variation.render import Sampling
     from ..core.variation.variations import Request, variations
     from .progress import terminal_progress
 
     sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
     blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, swaps=dict(options.swap))
-    names, init = expand(options.images), None if options.init is None else read_picture(options.init)
-    pictures = [read_picture(name) for name in names]
     asked = Request(pictures, options.projection, blend, None, options.negative, sampling, options.count, init)
     names += [*expand(options.gap_pictures), *([] if options.init is None else [options.init])]
     places = _places(options.output, options.count, names)
@@ -132,9 +141,7 @@ def run(options: argparse.Namespace) -> int:
     check_swaps(blend.swaps, load_vocabulary(None))  # which has all categories that micro's has, too
     if varied:
         check_variety([image_key(picture) for picture in varied])
-    if options.clip is not None:
-        check_clip(options.clip)
-    progress = terminal_progress(quiet=not sys.stderr.isatty())
+    progress = terminal_progress()
     checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", Hub(options.cache), progress)
     projection = checked_choice(checkpoint.family, options.projection)
     options.clip = options.clip or checkpoint.family.clip
@@ -146,10 +153,11 @@ def run(options: argparse.Namespace) -> int:
         for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                save_picture(made.image, place, pnginfo=png_texts(made.infotext))
+                save_picture(made.image, place, **with_text(made.infotext, place))
             except OSError as error:
                 raise UnrenderError(f"{place} cannot be written ({error.strerror})", "choose another place") from error
             remark = made.remark
+    tell_written(places[0] if len(places) == 1 else options.output, f"{len(places)} picture{'s' * (len(places) > 1)}")
     if remark:
         complain(remark)
     return 0
@@ -158,7 +166,11 @@ def run(options: argparse.Namespace) -> int:
 def _places(output: Path, count: int, sources: Sequence[str]) -> list[Path]:
     """Where the pictures go: one file, none of those that are read, or numbered files in a folder, past those that are
     there. Nothing is made yet."""
-    if output.suffix.casefold() == ".png" and not output.is_dir():
+    from ..core.variation.infotext import FORMATS
+
+    if output.suffix.casefold() in PICTURE_SUFFIXES and not output.is_dir():
+        if output.suffix.casefold() not in FORMATS:
+            raise SettingsError(f"{output} has no name of a PNG, JPEG or WebP file", "give one such as out.jpg")
         if count != 1:
             raise SettingsError(f"{output} is one file, but {count} pictures are asked for", "give a folder with -o")
         check_file(output, sources)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
 from ..core.files import save_picture, write_whole
 from ..core.published import DINO
 from . import engine_options
-from .streams import complain, quiet_libraries, write_line
+from .streams import complain, quiet_libraries, tell_written, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -97,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     shown, others = pictures[: options.count], pictures[options.count :]
     settings = replace(engine_options.clip_settings_from(options), captioner=options.captioner, phrases=options.phrases)
     _check(options, settings, shown)
-    progress, hub, fidelity = terminal_progress(quiet=not sys.stderr.isatty()), Hub(options.cache), None
+    progress, hub, fidelity = terminal_progress(), Hub(options.cache), None
     checkpoint = None
     if options.checkpoint is not None:
         checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", hub, progress)
@@ -181,5 +180,6 @@ def _write(folder: Path, values: dict, sheet: Image | None) -> None:
         write_whole(folder / _REPORT, f"{json.dumps(values, indent=1)}\n".encode())
         if sheet is not None:
             save_picture(sheet, folder / _SHEET, optimize=True)
+        tell_written(folder, _REPORT if sheet is None else f"{_REPORT} and {_SHEET}")
     except OSError as error:
         raise UnrenderError(f"The report cannot be written to {folder} ({error.strerror})", "name another") from error

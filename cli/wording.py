@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ..core.cures import CONTROLS, Control, Words
+import argparse
+import os
+from dataclasses import replace
+
+from ..core.cures import CONTROLS, Control, Step, Words
+
+
+def command_name() -> str:
+    """What the user typed to get here, for help and examples: run.py sets it."""
+    return os.environ.get("UNRENDER_COMMAND", "unrender")
+
 
 WITHOUT_OPTION: tuple[Control, ...] = (
     *("beam_width", "beam_shortlist", "beam_refresh", "peer_defects", "captioning", "learning_strength"),
@@ -32,8 +42,9 @@ WORDS = Words(
     steps={
         "resume": "go on with --resume",
         "copy the model": "name a folder or file that holds a copy",
-        "list models": "see what `unrender models --all` lists",
-        "index the folder": "make one with `unrender index FOLDER`",
+        "list models": f"see what `{command_name()} models --all` lists",
+        "describe a folder": f"describe all of it with `{command_name()} batch FOLDER`",
+        "index the folder": f"make one with `{command_name()} index FOLDER`",
         "use the CPU": "give --device cpu",
     },
     give="give {what} with {control}",
@@ -41,3 +52,18 @@ WORDS = Words(
     leave_out="leave out {control}",
     install="run `{command}`",
 )
+
+
+_STEPS_BY_OPTION: dict[Step, str] = {"resume": "--resume", "use the CPU": "--device"}
+
+
+def words_for(parser: argparse.ArgumentParser) -> Words:
+    """Without the advice that takes options of other commands."""
+    known = {option for action in parser._actions for option in (*action.option_strings, str(action.metavar))}
+
+    def is_absent(name: str) -> bool:
+        return known.isdisjoint(name.split(" or "))
+
+    controls = {control for control, name in WORDS.controls.items() if is_absent(name)}
+    steps = {step for step, option in _STEPS_BY_OPTION.items() if is_absent(option)}
+    return replace(WORDS, absent=frozenset((*controls, *steps)))

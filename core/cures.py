@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from .installing import install_command
 from .printable import visible
 
 Control = Literal[
@@ -76,7 +77,7 @@ Control = Literal[
 
 CONTROLS: tuple[Control, ...] = get_args(Control)
 
-Step = Literal["resume", "copy the model", "list models", "index the folder", "use the CPU"]
+Step = Literal["resume", "copy the model", "list models", "index the folder", "describe a folder", "use the CPU"]
 """What a person does at a door in one move."""
 
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -132,6 +133,7 @@ class Words:
     controls: what each is called there. steps: how each is done there, to fit after a semicolon.
     give, choose, leave_out, install: with {control}, {what}, {values} and {command}.
     elsewhere: what cannot be set at this door, but where its program is started; give_elsewhere: as `give`, for those.
+    installer: makes the command. absent: what can be neither set nor done here, and is not advised.
     """
 
     controls: Mapping[Control, str]
@@ -142,9 +144,16 @@ class Words:
     install: str
     elsewhere: tuple[Control, ...] = ()
     give_elsewhere: str = ""
+    absent: frozenset[Control | Step] = frozenset()
+    installer: Callable[[Sequence[str], str], str] = install_command
 
     def cure(self, cure: Cure) -> str:
+        """ "" for what is absent here."""
         match cure:
+            case Give(control, _) | Choose(control, _) | LeaveOut(control) if control in self.absent:
+                return ""
+            case Take(step, _) if step in self.absent:
+                return ""
             case Give(control, what) if control in self.elsewhere:
                 return self.give_elsewhere.format(control=self.controls[control], what=what)
             case Choose(control, values) if control in self.elsewhere:
@@ -158,7 +167,7 @@ class Words:
             case LeaveOut(control):
                 return self.leave_out.format(control=self.controls[control])
             case Install(packages, options):
-                return self.install.format(command=" ".join(filter(None, ("pip install", options, *packages))))
+                return self.install.format(command=self.installer(packages, options))
             case Take(step, first):
                 return " and ".join(filter(None, (first, self.steps[step])))
             case str():
@@ -167,7 +176,7 @@ class Words:
     def sentence(self, problem: str, cures: Sequence[Cure], control: Control | None = None) -> str:
         """One sentence. control: what the problem is said of, put before it and not named again."""
         subject = "" if control is None else f"{self.controls[control]} "
-        advice = ", or ".join(_of_subject(cure, control) or self.cure(cure) for cure in cures)
+        advice = ", or ".join(filter(None, (_of_subject(cure, control) or self.cure(cure) for cure in cures)))
         return visible(f"{subject}{problem.rstrip('.')}{'; ' if advice else ''}{advice}.")
 
 
@@ -194,6 +203,7 @@ PYTHON = Words(
         "copy the model": "name a folder or file that holds a copy",
         "list models": "choose a model that `core.catalogue` lists",
         "index the folder": "index the folder first",
+        "describe a folder": "describe all of it with a `Batch`",
         "use the CPU": "use the device cpu",
     },
     give="give {what} as {control}",

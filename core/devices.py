@@ -169,9 +169,10 @@ def named(device: torch.device) -> str:
 def roomy(device: torch.device) -> str:
     """The same with its memory, and what is free of it."""
     memory = memory_of(device)
-    return (
-        named(device) if memory is None else f"{named(device)}, where {size(memory[0])} of {size(memory[1])} are free"
-    )
+    if memory is None:
+        return named(device)
+    free, total = memory
+    return f"{named(device)}, where {size(free)} of {size(total)} are free"
 
 
 @dataclass(frozen=True)

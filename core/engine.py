@@ -94,13 +94,14 @@ class Engine:
         weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
         """
         from .images import open_images
-        from .prompt.interrogate import Subject
         from .prompt.together import check_weights, shared_caption, shared_features
 
         pictures = open_images(images)
         check_weights(len(pictures), weights)
         with self._lock:
             clip = self._prepare(mode, None if caption is None else [caption])
+            from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
+
             started = time.perf_counter()
             captions = self._models.captions(pictures, mode) if caption is None else [caption]
             features = shared_features(self._encode(clip, pictures), weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,8 +91,6 @@ class EngineModels:
             self.check("fast", None)
 
     def unload(self) -> None:
-        from .devices import empty_device_cache
-
         # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
         may_hold_itself = self._captioner is not None or not self._clip_is_lent
         self.loaded_clip = self._given_clip
@@ -102,7 +101,10 @@ class EngineModels:
         self._words = None
         if may_hold_itself:
             gc.collect()
-        empty_device_cache()
+        if "torch" in sys.modules:  # without it nothing is on any device
+            from .devices import empty_device_cache
+
+            empty_device_cache()
 
     def clip(self) -> Clip:
         if self.loaded_clip is None:
@@ -223,10 +225,14 @@ class EngineModels:
         return self._words
 
     def _clip_by_name(self, progress: Progress) -> Clip:
-        from .clip import Clip
+        from .clip.naming import check_clip
 
         settings = self._settings
-        return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
+        check_clip(settings.clip)
+        with progress.task(f"Loading the CLIP {settings.clip}"):
+            from .clip import Clip  # and with it torch, which a refusal need not wait for
+
+            return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
 
     def _load_captioner(self) -> Captioner | None:
         if self._captioner is None:
@@ -237,7 +243,10 @@ class EngineModels:
         from .caption import Captioner
 
         name, device = self._settings.captioner, self._settings.device
-        return None if name is None else Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
+        if name is None:
+            return None
+        with progress.task(f"Loading the captioner {name}"):
+            return Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
 
     def _hub(self) -> Hub:
         from .hub import Hub

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import UnrenderError
 from .foreign import first_line
+from .installing import install_command
 from .shortage import size
 
 Row = tuple[str, str]
@@ -62,8 +63,9 @@ _DRIVER_SECONDS = 5
 
 
 def sections(version: str, cache: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, list[Row]]]:
-    """Title and rows of each, as soon as they are known. Nothing in them is a secret, and no path says whose home it
-    lies in. version: of this program."""
+    """Title and rows of each, as soon as they are known. version: this program's.
+
+    Nothing in them is a secret, and no path says whose home it lies in."""
     parts: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
         ("Program", lambda: _program(version)),
         ("Packages", _packages),
@@ -142,11 +144,9 @@ def _import_trouble(module: str) -> str:
 
 
 def _extras() -> Iterator[Row]:
-    from .cures import PYTHON, Install
-
     for extra, packages in EXTRAS.items():
         lacking = tuple(name for name, _ in packages if installed(name) is None)
-        yield extra, f"absent: {PYTHON.cure(Install(lacking))}" if lacking else "installed"
+        yield extra, f"absent: run `{install_command(lacking)}`" if lacking else "installed"
 
 
 # --- devices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from .errors import SettingsError
 from .files import refuse_endless
@@ -62,3 +62,15 @@ def are_one(path: Path, other: str | os.PathLike[str]) -> bool:
         return path.samefile(other)
     except OSError:
         return False
+
+
+def place_from(folder: Path, base: Path, name: str) -> str:
+    """What a file below `base`, by this name, is called in a list that lies in `folder`."""
+    here, there = os.path.realpath(folder), os.path.realpath(base)
+    if here == there or os.path.isabs(name):  # noqa: PTH117
+        return name
+    path = os.path.join(there, name)  # noqa: PTH118
+    try:
+        return PurePath(os.path.relpath(path, here)).as_posix()
+    except ValueError:  # on another drive
+        return PurePath(path).as_posix()

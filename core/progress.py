@@ -51,6 +51,49 @@ class Progress:
                 task.advance()
 
 
+class Steps:
+    """A task whose steps are known at most: what has not been taken when it ends is made up for, so that it ends at
+    its total."""
+
+    def __init__(self, task: Task, total: int) -> None:
+        self._task, self._total, self._done = task, total, 0
+
+    def advance(self, amount: int = 1) -> None:
+        amount = min(amount, self._total - self._done)
+        self._done += amount
+        self._task.advance(amount)
+
+    def reach(self, done: int) -> None:
+        """Goes on to as many steps; never back."""
+        if done > self._done:
+            self.advance(done - self._done)
+
+    def part(self, steps: int, progress: Progress) -> Progress:
+        """For work of at most so many of the steps, which opens a task of its own."""
+        return _Part(self, self._done + steps, progress)
+
+
+@contextmanager
+def steps(progress: Progress, label: str, total: int, unit: str = "") -> Iterator[Steps]:
+    with progress.task(label, total, unit) as task:
+        counted = Steps(task, total)
+        yield counted
+        counted.reach(total)
+
+
+class _Part(Progress):
+    def __init__(self, whole: Steps, end: int, progress: Progress) -> None:
+        self._whole, self._end, self._progress = whole, end, progress
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None, unit: str = "") -> Iterator[Task]:
+        yield self._whole
+        self._whole.reach(self._end)
+
+    def check(self) -> None:
+        self._progress.check()
+
+
 class _SilentTask:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

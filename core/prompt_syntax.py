@@ -13,6 +13,8 @@ Host = Literal["comfyui", "webui", "plain"]
 _FULL_WIDTH = {ord(mark): ord(mark) + 0xFEE0 for mark in "#{}/"}
 """The twins of ASCII marks in Unicode's full-width forms."""
 
+_COMMANDS = {ord(mark): ord(mark) + 0xFEE0 for mark in "$%"}
+
 _COMFYUI_EMBEDDING = re.compile(r"(?<!\S)embedding:")
 _WEBUI_KEYWORD = re.compile(r"\b(?:AND|BREAK)\b")
 _WEBUI_UNPROTECTED = re.compile(r"[#{}]|/(?=[/*])|(?<=\*)/")
@@ -48,6 +50,12 @@ def escape(prompt: str, host: str) -> str:
     if host == "plain":
         return prompt
     raise SettingsError(f'The host "{host}" is unknown', Choose("host", get_args(Host)))
+
+
+def escape_for_wildcards(prompt: str) -> str:
+    """As for "webui", and so that the extension that draws lines from files (dynamic prompts) reads no command in one:
+    it refuses a whole prompt with a `$` or `%` that it does not know."""
+    return _escape_for_webui(prompt).translate(_COMMANDS)
 
 
 def _escape_for_comfyui(prompt: str) -> str:

@@ -66,10 +66,7 @@ def transformers_attribute(name: str) -> Any:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keeps progress bars and warnings of transformers off the terminal, where it is in use; nothing imports it here."""
-    if "transformers" not in sys.modules:
-        yield
-        return
+    """Keeps progress bars and warnings of transformers off the terminal."""
     from transformers.utils import logging
 
     verbosity, showed_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

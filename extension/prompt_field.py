@@ -1,5 +1,5 @@
 """How words get into a webui's prompt field so that those that were in it can be had back: in the browser, by
-javascript/unrender_prompt_field.js, as if somebody typed them."""
+javascript/unrender_button.js, as if somebody typed them."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Toolbar:
         )
         stop = self._make_button(value="⏹️", elem_id="unrender_img2img_stop", tooltip="Unrender: stop", visible=False)
         undo = self._make_button(
-            value="↩️", elem_id="unrender_img2img_undo", tooltip="Unrender: put back the words that were in the field before"
+            value="↩️", elem_id="unrender_img2img_undo", tooltip="Unrender: put back the words that were there before"
         )
         undo.click(**undo_in(_PROMPT))
         status = gr.HTML(elem_id="unrender_img2img_status", visible=False)
@@ -125,12 +125,17 @@ class Toolbar:
     def _forget_with(self, pictures: Sequence[Any], key: Any, status: Any) -> None:
         """An old line never stays beside another picture."""
 
-        def forget(key: str) -> Any:
-            return gr.update() if self._service.jobs.outdate(key) else gr.update(value="", visible=False)
+        def forget(key: str, is_other: Any = True, *_: Any) -> Any:
+            if not is_other or self._service.jobs.outdate(key):
+                return gr.update()
+            return gr.update(value="", visible=False)
 
-        tabs = [tab for tab in map(_tab_of, pictures) if tab is not None]
-        for listen in (*(picture.change for picture in pictures), *(tab.select for tab in tabs)):
-            listen(forget, inputs=[key], outputs=[status], queue=False, **event())
+        is_other = gr.Checkbox(visible=False, elem_id="unrender_img2img_other")
+        for name, picture in zip(_PICTURES, pictures, strict=True):
+            script = f"(key, _, held) => [key, window.unrender?.isOther('{name}', held) ?? false, null]"
+            picture.change(forget, inputs=[key, is_other, picture], outputs=[status], queue=False, **event(script))
+            if (tab := _tab_of(picture)) is not None:
+                tab.select(forget, inputs=[key], outputs=[status], queue=False, **event())
 
     def _found(self, tab: Any, held: str) -> Generator[Report, None, None]:
         number = int(tab or 0)

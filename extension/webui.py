@@ -19,6 +19,7 @@ from ..server.models import Models
 from ..server.service import Service
 from ..server.wording import sentence_for
 from . import webui_host
+from .each_picture import InterrogateEach, Words
 from .generation import TITLE
 from .image_as_prompt import Embeddings, ImageAsPrompt, add_axes
 from .sampling import steer
@@ -32,9 +33,9 @@ _PROMPT_OF_TAB = {"txt2img": "txt2img", "img2img": "img2img", "inpaint": "img2im
 """The tabs that a prompt or a picture can be sent to, and in which one the prompt field is, if any."""
 
 
-def register() -> type[ImageAsPrompt]:
-    """Tells the webui what to call, and returns the script that it has to find in the module it loads. Nothing optional
-    is imported before a page is built."""
+def register() -> tuple[type[webui_host.Script], ...]:
+    """Tells the webui what to call, and returns the scripts that it has to find in the module it loads. Nothing
+    optional is imported before a page is built."""
     models = Models()
     host = _host(models)
     pages = _Pages(host)
@@ -47,7 +48,10 @@ def register() -> type[ImageAsPrompt]:
         app_started=partial(_add_api, host),
         script_unloaded=models.unload,
     )
-    return type("ImageAsPrompt", (ImageAsPrompt,), {"embeddings": Embeddings(models)})
+    return (
+        type("ImageAsPrompt", (ImageAsPrompt,), {"embeddings": Embeddings(models)}),
+        type("InterrogateEach", (InterrogateEach,), {"words": Words(models)}),
+    )
 
 
 class _Pages:
@@ -57,11 +61,14 @@ class _Pages:
         self._host = host
         self._listeners: list[Callable[..., None]] = []
         self._prompts: set[str] = set()
+        self._styles: dict[str, Any] = {}
 
     def after_component(self, component: Any, **options: Any) -> None:
         elem_id = options.get("elem_id")
         if elem_id in ("txt2img_prompt", "img2img_prompt"):
             self._prompts.add(elem_id.partition("_")[0])
+        if elem_id in ("txt2img_styles", "img2img_styles"):
+            self._styles[elem_id] = component
         if not self._listeners:
             self._listeners.append(self._listener())
         self._listeners[0](component, **options)
@@ -88,12 +95,13 @@ class _Pages:
 
     def _build(self) -> None:
         from ..server.pages import build
+        from .styles import style_row
 
         known = webui_host.paste_parameters().paste_fields
         tabs = [
             tab for tab, prompt in _PROMPT_OF_TAB.items() if tab in known and (not prompt or prompt in self._prompts)
         ]
-        page = build(self._service(), tabs)
+        page = build(self._service(), tabs, lambda prompt: style_row(prompt, list(self._styles.values())))
         for tab in tabs:
             _connect_sending(page.send[tab], tab, page, _PROMPT_OF_TAB[tab])
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from modules import devices, paths, script_callbacks, scripts, shared
 from modules.call_queue import queue_lock
 
+from ..core.errors import SettingsError
 from ..server.choices import Preferences, known_mode
 from ..server.jobs import Job
 from ..server.waiting import held
@@ -143,6 +145,28 @@ class GenerationJob(Job):
         shared.state.textinfo = text or None
 
 
+@contextmanager
+def in_generation() -> Iterator[tuple[Job, Callable[[int], AbstractContextManager[None]]]]:
+    """For work on behalf of the generation that goes on, whose turn it is: what reports of it in the generation's
+    progress bar and hears of Interrupt and Skip, and what makes room on the device. Raises Cancelled."""
+    import torch
+
+    place, job = device(), GenerationJob(interrupted)
+    let_checkpoint_load(job)
+    try:
+        # Forge draws in inference mode, and models that are loaded in it could not be moved outside of it
+        with torch.inference_mode(False), torch.no_grad():
+            yield job, lambda needed: room(place, needed)
+    finally:
+        job.text = ""
+
+
+def number_in_batch() -> str:
+    """Which picture it is now of those in img2img's Batch tab; empty elsewhere."""
+    found = re.fullmatch(r"(\d+) out of (\d+)", shared.state.job or "")
+    return f"Picture {found[1]} of {found[2]}" if found else ""
+
+
 # --- memory
 
 
@@ -190,6 +214,37 @@ def _send_checkpoint_away(device: Any, needed: int) -> Any:
         return None
     sd_models.send_model_to_cpu(checkpoint)
     return checkpoint
+
+
+# --- styles
+
+
+def style_names() -> list[str]:
+    return list(shared.prompt_styles.styles)
+
+
+def is_heading(name: str) -> bool:
+    """Whether it is a line that the list has above the styles of each file."""
+    known = shared.prompt_styles.styles.get(name)
+    return getattr(known, "path", None) == "do_not_save"
+
+
+def save_style(name: str, prompt: str) -> None:
+    """In the place of the one that has the name, if any. Raises SettingsError."""
+    from modules.styles import PromptStyle
+
+    known = shared.prompt_styles
+    known.reload()  # what was written into its files meanwhile stays
+    before = known.styles.get(name)
+    if before is None:
+        known.styles[name] = PromptStyle(name, prompt, "")
+    else:
+        known.styles[name] = before._replace(prompt=prompt, negative_prompt="")
+    try:
+        known.save_styles()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(f"The webui's styles cannot be written ({reason})", "see to its styles.csv") from error
 
 
 # --- generations

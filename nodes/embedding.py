@@ -203,10 +203,11 @@ def _setup(
     """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""
     if clip_vision is not None and interrogator is not None:
         raise SettingsError("Both clip_vision and interrogator can see the picture", "connect one of them")
-    if interrogator is not None:
-        return interrogator
-    from .graph_clip import GraphClip
+    from .graph_clip import GraphClip, check_seen
 
+    if interrogator is not None:
+        check_seen(pictures, family.seeing.name)
+        return interrogator
     part = family.seeing.name
     if clip_vision is not None:
         source = GraphClip.of(clip, clip_vision, progress, part)

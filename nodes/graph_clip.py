@@ -19,6 +19,7 @@ from ..core.clip.text_tower import TextTower
 from ..core.clip.weights import TowerWeights
 from ..core.devices import pick_arithmetic
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, FAMILIES
+from ..core.embed.seen import Seen
 from ..core.embed.text_side import sampled_fingerprint
 from ..core.errors import ModelError
 from ..core.progress import Progress
@@ -59,6 +60,12 @@ def clip_of_width(width: int) -> str:
             "connect an interrogator with that CLIP",
         )
     return name
+
+
+def check_seen(looks: Any, part: str) -> None:
+    """ModelError where pictures were seen already, by another vision model than belongs to that text encoder."""
+    if isinstance(looks, Seen) and looks.features.shape[-1] != _PARTNERS[part].width:
+        raise ModelError(_mismatch([part], looks.features.shape[-1]))
 
 
 class GraphClip:

@@ -29,6 +29,7 @@ from ..core.printable import visible
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.shortage import is_told_of_memory
+from .search_words import SEARCH_WORDS
 from .wording import WORDS
 
 _FOLDER = "unrender"
@@ -39,9 +40,9 @@ _MOST_KEPT, _MOST_LETTERS_KEPT = 64, 20_000
 
 
 def schema(*, search_aliases: Sequence[str], **fields: Any) -> io.Schema:
-    """io.Schema's fields; search_aliases: further words by which newer ComfyUIs find the node."""
+    """io.Schema's fields; search_aliases: further words by which newer ComfyUIs find the node, English ones."""
     made = io.Schema(**fields)
-    made.search_aliases = list(search_aliases)
+    made.search_aliases = [*search_aliases, *SEARCH_WORDS.get(made.node_id, ())]
     return made
 
 

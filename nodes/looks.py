@@ -12,6 +12,7 @@ from ..core.embed.seen import Seen
 from ..core.errors import ImageError, SettingsError
 from . import host
 from .host import io
+from .models import Setup, default_setup
 from .taken import each_mask, each_picture, opened, size_of
 
 PICTURES = [io.Image, io.ClipVisionOutput]
@@ -27,6 +28,16 @@ def looked_at(value: Any) -> list[Any] | Seen:
 def in_turn(looks: list[Any] | Seen) -> Iterator[Image.Image] | Seen:
     """The same for an engine, of which a picture at a time is opened."""
     return looks if isinstance(looks, Seen) else map(opened, looks)
+
+
+def setup_for(looks: list[Any] | Seen) -> Setup:
+    """For nodes without an INTERROGATOR: with the CLIP that has seen the pictures, where they have been seen. Raises
+    ModelError where that is not known."""
+    if not isinstance(looks, Seen):
+        return default_setup()
+    from .graph_clip import clip_of_width
+
+    return default_setup(clip_of_width(looks.features.shape[-1]))
 
 
 def opened_looks(value: Any, name: str, mask: Any = None) -> list[Image.Image] | Seen:

@@ -15,7 +15,6 @@ from ..core.clip import Clip
 from ..core.clip.movable import MovableClip
 from ..core.devices import model_dtype, pick_arithmetic
 from ..core.embed.projection import ClosedForms
-from ..core.embed.seen import Seen
 from ..core.engine import Engine
 from ..core.hub import Hub
 from ..core.progress import Progress
@@ -187,16 +186,6 @@ def default_setup(clip: str = Settings.clip) -> Setup:
     if clip not in defaults:
         defaults[clip] = named_setup(Settings(clip=clip, cache=host.model_folders()[0]))
     return defaults[clip]
-
-
-def setup_for(looks: Any) -> Setup:
-    """For nodes without an INTERROGATOR: with the CLIP that has seen the pictures, where they have been seen. Raises
-    ModelError where that is not known."""
-    if not isinstance(looks, Seen):
-        return default_setup()
-    from .graph_clip import clip_of_width
-
-    return default_setup(clip_of_width(looks.features.shape[-1]))
 
 
 def hub() -> Hub:

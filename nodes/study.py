@@ -12,8 +12,8 @@ from ..core.phrases import FURTHER_CATEGORIES, phrases_in
 from . import host
 from .host import io
 from .inputs import interrogator_input
-from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size
-from .models import ModelNode, default_setup, setup_for
+from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size, setup_for
+from .models import ModelNode, default_setup
 from .pictures import as_batch, as_image, as_mask
 from .taken import opened
 from .wording import WORDS

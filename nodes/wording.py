@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from ..core.cures import CONTROLS, Control, Words
 
 WITHOUT_INPUT: tuple[Control, ...] = (
@@ -30,11 +28,12 @@ WORDS = Words(
         "resume": "run the node again, which goes on with it",
         "copy the model": "put a copy into ComfyUI's models/unrender and choose it in Load Interrogator",
         "list models": "choose one that Load Interrogator lists",
+        "describe a folder": "describe all of it with Caption Folder",
         "index the folder": "index the folder first, with the command line",
         "use the CPU": "start ComfyUI with --cpu",
     },
     give="give {what} as {control}",
     choose="choose {values} as {control}",
     leave_out="leave {control} empty",
-    install=f'run `"{sys.executable}" -m {{command}}` and restart ComfyUI',
+    install="run `{command}` and restart ComfyUI",
 )

@@ -15,4 +15,4 @@ _package = importlib.util.module_from_spec(_spec)
 sys.modules[_NAME] = _package
 _spec.loader.exec_module(_package)
 # a webui takes the scripts that it finds among the names of this module
-ImageAsPrompt = importlib.import_module(f"{_NAME}.extension.webui").register()
+ImageAsPrompt, InterrogateEach = importlib.import_module(f"{_NAME}.extension.webui").register()

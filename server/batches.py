@@ -48,7 +48,7 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
         raise SettingsError(f"There are no pictures in {source.root}", "name a folder that has some")
     place = host.folders.checked(asked.place) if asked.place.strip() else None
     existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
-    sink = sink_named(asked.output, source.root, place, existing, Template(asked.template))
+    sink = sink_named(asked.output, source.root, place, existing, Template(asked.template), base=source.root)
     each = asked.each
     with host.lent(job, each.settings(host.settings()), captions=each.mode not in UNCAPTIONED) as engine:
         started = time.perf_counter()

@@ -21,7 +21,7 @@ _SECONDS_TO_READ_AWAY = 20.0
 _SECONDS_FOR_MORE = 1.0
 _MOST_READ_AWAY = 128 * MIB
 _CROSS_ORIGIN = b"access-control-"
-_FRAMED_BY_NOBODY_ELSE = (b"content-security-policy", b"frame-ancestors 'self'")
+_FRAMED_BY_NOBODY_ELSE = "frame-ancestors 'self'"
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -30,6 +30,7 @@ class Gate:
     rebinding and other sites' pages get no further.
 
     rules: of the server within. most: bytes of a request's body, by its scope; None where the server sees to that.
+    sources: what a page of the server's may load, as a content security policy says it.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Gate:
         rules: tuple[Rule, ...] = (),
         bodies: Bodies | None = None,
         most: Callable[[Scope], int] | None = None,
+        sources: str = "",
     ) -> None:
         self._app, self._names, self._rules = app, names, rules
         self._bodies, self._most = bodies or Bodies(), most
+        self._policy = "; ".join(filter(None, [sources, _FRAMED_BY_NOBODY_ELSE])).encode()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -54,7 +57,7 @@ class Gate:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             else:
-                exchange = _Exchange(headers, receive, send)
+                exchange = _Exchange(headers, receive, send, self._policy)
                 await refused.answer(exchange.send)
             return
         if scope["type"] == "websocket":
@@ -76,7 +79,7 @@ class Gate:
             rule(scope, headers)
 
     async def _exchange(self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
-        exchange = _Exchange(headers, receive, send)
+        exchange = _Exchange(headers, receive, send, self._policy)
         try:
             if self._most is None:
                 await self._app(scope, exchange.receive, exchange.send)
@@ -115,8 +118,8 @@ class _Exchange:
     """One request and its answer. What is left of a body that nobody wants is read away for a moment: a connection
     closed upon it would take the answer along."""
 
-    def __init__(self, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
+    def __init__(self, headers: Mapping[str, str], receive: Receive, send: Send, policy: bytes) -> None:
+        self._receive, self._send, self._policy = receive, send, policy
         self._unread = has_body(headers)
         self._waits = "expect" in headers
         self.started = False
@@ -157,7 +160,7 @@ class _Exchange:
 
     def _headers(self, headers: Any) -> list[tuple[bytes, bytes]]:
         kept = [(name, value) for name, value in headers if not name.lower().startswith(_CROSS_ORIGIN)]
-        kept.append(_FRAMED_BY_NOBODY_ELSE)
+        kept.append((b"content-security-policy", self._policy))
         return [*kept, (b"connection", b"close")] if self._unread else kept
 
     async def _read_away(self) -> None:

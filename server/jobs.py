@@ -26,8 +26,8 @@ class Job(Progress):
     """The progress of one piece of work, as a line of text.
 
     interrupted: whether the host was told to stop; asked between steps of the work. outdated: whether what it works on
-    has been replaced meanwhile, where its result will be shown. agreed: the names of what may be downloaded for it; None
-    where nobody is asked.
+    has been replaced meanwhile, where its result will be shown. agreed: the names of what may be downloaded for it;
+    None where nobody is asked.
     """
 
     agreed: Collection[str] | None = None

@@ -1,4 +1,4 @@
-"""Locks that somebody else may hold for long, as a host does while it draws: waited for in order, and left on request."""
+"""Locks that a host may hold for long, as while it draws: waited for in its order, and left on request."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 from ..core.cures import CONTROLS, Control, Step, Words
 from ..core.errors import Cancelled, UnrenderError
+from ..core.installing import install_command, plain_command
 from ..core.shortage import is_out_of_memory, is_told_of_memory
 from .private import without_places
 
@@ -32,6 +32,7 @@ _STEPS: dict[Step, str] = {
     "resume": "go on with the earlier run",
     "copy the model": "name a folder or file that holds a copy",
     "list models": "choose one of the list",
+    "describe a folder": "describe all of it with the command line's batch",
     "index the folder": "index the folder first, with the command line",
     "use the CPU": "start this program on the CPU",
 }
@@ -51,7 +52,7 @@ PAGE = Words(
     give="give {what} as {control}",
     choose="choose {values} as {control}",
     leave_out="leave {control} empty",
-    install=f'run `"{sys.executable}" -m {{command}}` and restart this program',
+    install="run `{command}` and restart this program",
     elsewhere=WITHOUT_FIELD,
     give_elsewhere=_ELSEWHERE,
 )
@@ -67,7 +68,8 @@ API = Words(
     give="send {what} as {control}",
     choose="send {values} as {control}",
     leave_out="leave out {control}",
-    install="run `{command}` where this program is installed and restart it",
+    install="have `{command}` run in the environment of this program, and restart it",
+    installer=plain_command,
     elsewhere=WITHOUT_FIELD,
     give_elsewhere=_ELSEWHERE,
 )
@@ -81,7 +83,7 @@ def sentence_for(error: Exception, words: Words = PAGE) -> str:
         name = (error.name or "a package").partition(".")[0]
         return (
             f"{name} cannot be imported ({_one_line(error)}); install it again with "
-            f'"{sys.executable}" -m pip install {name}, then restart.'
+            f"`{install_command((name,))}`, then restart."
         )
     if is_out_of_memory(error):
         return "The memory is used up; choose smaller models, or unload the checkpoint first."

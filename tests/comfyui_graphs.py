@@ -110,6 +110,25 @@ def shipped(name: str) -> dict:
     return {**graph, "100": micro(), "101": node("ProbeSmallVision", width=768)}
 
 
+BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
+
+
+def blueprint(name: str) -> dict[str, Any]:
+    """The subgraph that a blueprint holds."""
+    whole = json.loads((ROOT / "subgraphs" / f"{name}.json").read_text(encoding="utf-8"))
+    return whole["definitions"]["subgraphs"][0]
+
+
+def unfolded(inside: dict[str, Any], **given: Any) -> Graph:
+    """The nodes of a subgraph as they would be run. given: a link for each of its inputs that has no widget."""
+    sources = {link["id"]: [str(link["origin_id"]), link["origin_slot"]] for link in inside["links"]}
+    for number, slot in enumerate(inside["inputs"]):
+        for link in slot["linkIds"]:
+            assert sources[link] == ["-10", number]
+            sources[link] = given.get(slot["name"], [])
+    return {str(drawn["id"]): node(drawn["type"], **_inputs(drawn, sources)) for drawn in inside["nodes"]}
+
+
 def unmuted(name: str) -> Graph:
     """The muted nodes of a shipped workflow as they would be run."""
     page = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
@@ -123,4 +142,5 @@ def _inputs(drawn: dict[str, Any], sources: dict[int, list[Any]]) -> dict[str, A
     widgets = [value for value in drawn["widgets_values"] if value != "fixed"]  # which the page alone knows
     names = [each["name"] for each in drawn["inputs"] if "widget" in each]
     links = {each["name"]: sources[each["link"]] for each in drawn["inputs"] if each["link"] is not None}
+    links = {name: source for name, source in links.items() if source}
     return {**dict(zip(names, widgets, strict=True)), **links}

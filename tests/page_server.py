@@ -91,10 +91,14 @@ class Browser:
         self.page.wait_for_selector("#unrender_start", timeout=60_000)
         self.choose_tab(tab)
 
-    def choose_tab(self, name: str) -> None:
-        """In gradio 3 a tab is a button of that class; newer ones have a hidden copy of each."""
-        tabs = self.page.locator(f"button[role=tab]:text-is('{name}'), .tab-nav > button:text-is('{name}')")
-        tabs.first.click()
+    def choose_tab(self, name: str, within: str = "body") -> None:
+        """In gradio 3 a tab is a button of that class; newer ones have a hidden copy of each, and on a narrow screen
+        some of them in a menu."""
+        tabs = f"{within} button[role=tab]:text-is('{name}'):visible, {within} .tab-nav > button:text-is('{name}')"
+        if self.page.locator(tabs).count() == 0:
+            self.page.locator(f"{within} .overflow-menu > button:visible").first.click()
+            tabs = f"{within} .overflow-dropdown button:has-text('{name}'):visible"
+        self.page.locator(tabs).first.click()
 
     def put(self, elem_id: str, file: Path, shown: bool = True) -> None:
         self.page.set_input_files(f"#{elem_id} input[type=file]", str(file))
@@ -137,4 +141,9 @@ class Browser:
     def wait_for_text(self, elem_id: str, text: str) -> None:
         given = {"selector": f"#{elem_id}", "text": text}
         has = "given => document.querySelector(given.selector)?.innerText.includes(given.text)"
+        self.page.wait_for_function(has, arg=given)
+
+    def wait_for_value(self, elem_id: str, value: str) -> None:
+        given = {"selector": f"#{elem_id} textarea, #{elem_id} input", "value": value}
+        has = "given => document.querySelector(given.selector)?.value === given.value"
         self.page.wait_for_function(has, arg=given)

@@ -19,7 +19,7 @@ pytestmark = needs_git
 
 TESTS = Path(__file__).parent
 LEFT_OUT = {".ci", ".github", "benchmarks", "docs", "install.py", "run.py", "scripts", "tests", "training"}
-SERVED = {"LICENSE", "README.md", "locales", "pyproject.toml", "requirements.txt", "web", "workflows"}
+SERVED = {"LICENSE", "README.md", "locales", "pyproject.toml", "requirements.txt", "subgraphs", "web", "workflows"}
 PACKAGE = {"__init__.py", "__main__.py", "cli", "core", "extension", "nodes", "py.typed", "server", "style.css"}
 
 

@@ -224,3 +224,13 @@ def test_json_lines_that_hold_less_are_written_once_more(folder):
     table.write_text("".join(lines[:3]))
     run(folder, "jsonl", resume=True)
     assert [json.loads(line) for line in table.read_text().splitlines()] == [json.loads(line) for line in lines]
+
+
+def test_a_file_of_wildcards_has_a_prompt_a_line_that_holds_no_command(tmp_path):
+    """Lines like these come back whole from the package that draws them, which was tried by hand."""
+    folder = draw(tmp_path / "pictures", 3)
+    said = "# {} of {{a|b}}, 50% $5 __cat__ (red:1.2)\nby night // x /* y */"
+    found, _ = run(folder, "wildcard", QuickEngine(words=said))
+    lines = (folder / "wildcard.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == found.written == 3
+    assert sorted(lines)[0] == r"＃ 0 of ｛a|b｝, 50％ ＄5 _\_cat_\_ \(red\:1.2\) by night ／/ x ／* y *／"

@@ -27,9 +27,9 @@ def terminal(monkeypatch):
     return Console(file=io.StringIO(), force_terminal=True, width=100)
 
 
-def test_nothing_is_drawn_where_nobody_looks(monkeypatch):
+def test_nothing_is_drawn_where_it_is_no_terminal(monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
-    assert progress.terminal_progress() is SILENT
+    assert isinstance(progress.terminal_progress(), progress.PlainProgress)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert progress.terminal_progress(quiet=True) is SILENT
     assert progress.terminal_progress() is not SILENT

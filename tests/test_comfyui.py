@@ -338,6 +338,24 @@ def test_comfyui_matches_phrases(comfyui):
     assert lines[0].split()[0] == f"{float(run.text('5')[0]):.1%}"
 
 
+def test_comfyui_analyzes_and_matches_what_clip_vision_encode_saw(comfyui):
+    """As it does the picture: at the vision model's own size, no one resizes."""
+    graph = in_the_graph(768) | {
+        "21": node("ImageScale", image=["1", 0], upscale_method="area", width=56, height=56, crop="center"),
+        "22": node("CLIPVisionEncode", clip_vision=["3", 0], image=["21", 0], crop="center"),
+    }
+    del graph["4"]
+    asked = {"interrogator": ["5", 0], "phrases": "a red disc\na blue square", "templates": ""}
+    for number, image in (("30", ["21", 0]), ("40", ["22", 0])):
+        graph[number] = node("UnrenderMatchPhrases", image=image, **asked)
+        graph[f"{number}1"] = node(
+            "UnrenderAnalyze", image=image, interrogator=["5", 0], categories="mediums", top=2, dark=False
+        )
+    run = comfyui.run(graph)
+    for number in ("30", "301"):
+        assert run.text(number) == run.text(number.replace("3", "4", 1))
+
+
 @pytest.mark.parametrize("from_graph", [False, True])
 def test_comfyui_locates_a_phrase(comfyui, from_graph):
     graph = in_the_graph(768) | {"6": micro()}

@@ -37,9 +37,16 @@ class Page:
     def __init__(self, page: Any, url: str) -> None:
         self.page = page
         page.set_default_timeout(90_000)
+        self.complaints: list[str] = []
+        page.on("console", self._hear)
         page.goto(url, wait_until="domcontentloaded")
         page.wait_for_function(READY)
         page.keyboard.press("Escape")  # the templates that a first visit is offered
+
+    def _hear(self, message: Any) -> None:
+        """What the page says of our script: that a call is deprecated, or failed."""
+        if message.type in ("warning", "error") and "unrender" in f"{message.location['url']} {message.text}".lower():
+            self.complaints.append(message.text)
 
     def draw(self, new_way: bool) -> None:
         if new_way and not self.page.evaluate(f"app.ui.settings.settingsLookup['{NEW_WAY}']?.type === 'boolean'"):
@@ -164,3 +171,4 @@ def test_comfyuis_page_keeps_the_prompt_with_the_workflow_and_when_a_run_fails(p
     page.run()
     assert "nobody/nothing" in comfyui.last_run().error
     assert prompt in page.shown()
+    assert not [said for said in page.complaints if "nobody/nothing" not in said]

@@ -1,4 +1,4 @@
-"""Which device is taken: one that computes, named as tensors name it; and a line where another one is there."""
+"""Which device is taken: one that computes, named as tensors name it; and a line where a better seems to be there."""
 
 from __future__ import annotations
 

@@ -198,7 +198,8 @@ class TestOptions:
     def test_of_written_commands_exist(self, page: Path) -> None:
         text = "\n".join([*blocks(text_of(page)), *inline(text_of(page))]).replace("\\\n", " ")
         for command, rest in _COMMAND.findall(text):
-            if command not in ("import", "COMMAND"):
+            bare = f"{command}{rest}".split()[0] in ("photo.jpg", "photos")  # what a command is guessed for
+            if not bare and command not in ("import", "COMMAND"):
                 assert command in commands(), command
                 words = re.sub(r"\"[^\"]*\"|#.*", "", rest)
                 assert set(_OPTION.findall(words)) <= spelled(commands()[command]), f"unrender {command}{rest}"

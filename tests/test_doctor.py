@@ -15,6 +15,7 @@ from hub_server import FakeHub, no_settings_of_this_machine_fixture, server_fixt
 from pretended_cuda import NAME, PretendedCuda, cuda_fixture  # noqa: F401
 from unrender.cli import main
 from unrender.core import machine
+from unrender.core.installing import install_command
 
 ROOT = Path(unrender.__path__[0]).resolve()
 TITLES = ["Program", "Packages", "Devices", "Environment", "Models", "Hosts", "Extras"]
@@ -160,9 +161,11 @@ def test_what_is_lacking_comes_with_its_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = machine.installed
-    monkeypatch.setattr(machine, "installed", lambda name: None if name == "gradio" else known(name))
+    lacking = ("gradio", "matplotlib")
+    monkeypatch.setattr(machine, "installed", lambda name: None if name in lacking else known(name))
     text = told(capsys)
-    assert row(text, "ui") == "absent: run `pip install gradio`" and row(text, "parquet") == "installed"
+    assert row(text, "ui") == machine.discreet(f"absent: run `{install_command(('gradio', 'matplotlib'))}`")
+    assert row(text, "parquet") == "installed"
 
 
 def test_a_driver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +23,7 @@ from unrender.server.waiting import held
 
 ROOT = Path(__file__).parents[1]
 STANDIN = Path(__file__).parent / "webui_standin"
-FIELD = ROOT / "javascript" / "unrender_prompt_field.js"
+FIELD = ROOT / "javascript" / "unrender_button.js"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 FOUND = Interrogation("a boat", 0.3, "best", "", (), "micro", 1.0)
 
@@ -105,7 +104,8 @@ STOP = """
     sd_models.model_data.lock = threading.Lock()
     lock = {lock}
     lock.acquire()  # the webui draws, or a checkpoint loads
-    host = Host(Models(), Settings, Preferences, webui_host.turn, lambda _: nullcontext(), webui_host.interrupted_in_turn)
+    turn, interrupted = webui_host.turn, webui_host.interrupted_in_turn
+    host = Host(Models(), Settings, Preferences, turn, lambda _: nullcontext(), interrupted)
     service = Service(host, str, [], [])
 
     def work(job):
@@ -183,6 +183,19 @@ def test_a_line_of_what_is_over_may_go_with_its_picture():
     with made.jobs.running(Job()) as key:
         assert made.jobs.outdate(key)
     assert not made.jobs.outdate(key)
+
+
+@pytest.mark.parametrize("held", ["data:image/png;base64,bm8gcGljdHVyZQ==", "data:image/avif;base64,!", "data:,x"])
+def test_what_is_no_picture_is_said_to_be_none(held):
+    """Not that there is none."""
+    pytest.importorskip("gradio", reason="pip install gradio")
+    from unrender.extension.toolbar import Toolbar
+
+    bar = Toolbar(service(), lambda **_: None)
+    bar._pictures = {"img2img_image": None}
+    last = list(bar._found(0, held))[-1]
+    assert last.kind == "fault" and "There is no picture" not in last.text and "picture" in last.text.lower()
+    assert "There is no picture" in list(bar._found(0, ""))[-1].text
 
 
 # --- the words in the field
@@ -282,6 +295,18 @@ def test_words_reach_a_field_that_is_not_shown_and_no_other(field):
     field.page.evaluate("document.getElementById('img2img_prompt').style.display = ''")
     field.undo()
     assert field.words.input_value() == "before"
+
+
+def test_a_picture_is_another_one_once(field):
+    def is_other(held, name="img2img_image"):
+        return field.page.evaluate("([name, held]) => unrender.isOther(name, held)", [name, held])
+
+    assert not is_other(None) and not is_other("")
+    for each in ("data:a", {"image": "data:b", "mask": "data:m"}, {"path": "/c", "url": "x"}, None):
+        assert is_other(each) and not is_other(each)
+    assert is_other({"image": "data:b", "mask": None}) and not is_other({"image": "data:b", "mask": "data:n"})
+    assert not is_other("data:b"), "it is in the same field, not painted upon"
+    assert is_other("data:b", "inpaint_sketch")
 
 
 def test_words_wait_for_a_field_that_is_about_to_be_shown(field):

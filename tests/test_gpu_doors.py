@@ -38,11 +38,11 @@ def commands(picture: Path, folder: Path) -> dict[str, list[str]]:
     return {
         "interrogate": ["interrogate", one, "--mode", "fast", "--max-phrases", "2"],
         "analyze": ["analyze", one],
-        "match": ["match", one, "a circle", "a square"],
-        "locate": ["locate", one, "a circle"],
+        "match": ["match", one, "--phrases", "a circle", "a square"],
+        "locate": ["locate", one, "a circle", "-o", str(folder / "heat.png")],
         "embed": ["embed", one, "-o", str(folder / "embedding.safetensors"), "--for", "micro"],
         "vary": ["vary", one, "-o", str(folder / "varied.png"), "--checkpoint", "micro", "--steps", "2"],
-        "batch": ["batch", str(folder), "--mode", "fast", "--max-phrases", "2"],
+        "batch": ["batch", str(folder), "--mode", "fast", "--max-phrases", "2", "-o", str(folder / "all.csv")],
         "index": ["index", str(folder)],
     }
 
@@ -86,11 +86,9 @@ def test_the_other_nodes(comfyui: torch.device, photographs: list[Image.Image]) 
     from unrender.nodes import study
 
     setup, pictures = micro_setup(), as_batch(photographs[:2])
-    assert study.Analyze.execute(image=pictures, categories="", top=3, dark=False, interrogator=setup).args
-    assert study.MatchPhrases.execute(
-        image=pictures, phrases="a circle\na square", templates="", interrogator=setup
-    ).args
-    assert study.Locate.execute(image=pictures[:1], phrase="a circle", threshold=0.5, interrogator=setup).args
+    assert study.Analyze.execute(image=pictures, categories="", top=3, interrogator=setup).args
+    assert study.Match.execute(image=pictures, phrases="a circle\na square", templates="", interrogator=setup).args
+    assert study.Locate.execute(image=pictures[:1], phrase="a circle", interrogator=setup).args
 
 
 @pytest.mark.parametrize("projection", ["pinv", "ridge"])
@@ -126,12 +124,12 @@ def test_the_api(device: str, picture: Path, tmp_path: Path) -> None:
     settings = Settings(clip="micro", captioner="micro", device=device, cache=tmp_path, max_phrases=2, min_phrases=1)
     client = client_of(host(settings=settings))
     image = base64.b64encode(picture.read_bytes()).decode()
-    for path, asked in {
-        "interrogate": {"image": image, "mode": "fast"},
-        "analyze": {"image": image},
-        "match": {"images": [image], "phrases": ["a circle", "a square"]},
+    for path, more in {
+        "interrogate": {"mode": "fast"},
+        "analyze": {},
+        "match": {"phrases": ["a circle", "a square"]},
     }.items():
-        answer = client.post(f"/unrender/v1/{path}", json=asked)
+        answer = client.post(f"/unrender/v1/{path}", json={"image": image, **more})
         assert answer.status_code == 200, answer.text
     assert client.get("/unrender/v1/status").json()
 
@@ -149,7 +147,6 @@ WEBUI = """
     from unrender.server.models import Models
     from unrender.server.work import interrogation
 
-    paths.models_path = {models!r}
     devices.get_device_for = lambda task: torch.device("cuda")
     sd_models.model_data.sd_model = "checkpoint"
     with pretended(total={total}) as cuda:
@@ -168,7 +165,7 @@ def test_a_webui_that_leaves_out_the_index(tmp_path: Path, total: str, moves: st
     import unrender
 
     shims = str(Path(unrender.__path__[0]).parent)
-    code = WEBUI.format(tests=str(Path(__file__).parent), shims=shims, total=total, models=str(tmp_path))
+    code = WEBUI.format(tests=str(Path(__file__).parent), shims=shims, total=total)
     done = in_a_webui(code)
     assert done.returncode == 0, done.stderr
     assert f"{moves} True" in done.stdout

@@ -289,7 +289,7 @@ def table(path, first):
 def test_docs_list_the_outputs():
     rows = []
     for name, kind in OUTPUTS.items():
-        place = {"beside": "", "file": f"a file, or desc.{name}", "folder": "a folder"}[kind.where]
+        place = {"beside": "", "file": f"a file, or {kind.file_name()}", "folder": "a folder"}[kind.where]
         ways = "never overwrites"
         if kind.usual is not None:
             ways = ", ".join(f"`{way}` (default)" if way == kind.usual else f"`{way}`" for way in kind.ways)
@@ -315,7 +315,7 @@ def test_a_sink_is_made_and_refused_as_it_declares(tmp_path, name):
         with pytest.raises(SettingsError, match="has no columns to add to"):
             sink_named(name, tmp_path, place, columns=COLUMNS)
     if kind.where == "file":
-        assert sink_named(name, tmp_path).path == tmp_path / f"desc.{name}"
+        assert sink_named(name, tmp_path).path == tmp_path / kind.file_name()
     else:
         with pytest.raises(SettingsError, match=r"makes new files|works where the pictures are"):
             sink_named(name, tmp_path, None if kind.where == "folder" else tmp_path)

@@ -265,8 +265,16 @@ def test_what_another_clip_saw_is_refused(models, server):
             nodes[name](Output(torch.rand(1, 768)))
 
 
+@pytest.mark.parametrize("width", [8, 1024])
+def test_what_another_familys_vision_model_saw_is_not_embedded(models, server, width):
+    """Which would be a product of the wrong shapes."""
+    with pytest.raises(ModelError, match=r"does not belong to this CLIP.*ViT-L/14 .*Load CLIP Vision"):
+        every_node(micro_setup())["Embedding"](Output(torch.rand(1, width)))
+
+
 def test_the_clip_that_saw_is_used_where_no_other_is_chosen(models):
-    from unrender.nodes.models import default_setup, setup_for
+    from unrender.nodes.looks import setup_for
+    from unrender.nodes.models import default_setup
 
     assert setup_for([PHOTOGRAPH]) == default_setup()
     for width, name in ((768, "ViT-L-14/openai"), (1024, "ViT-H-14/"), (1280, "ViT-bigG-14/")):
@@ -278,7 +286,7 @@ def test_the_clip_that_saw_is_used_where_no_other_is_chosen(models):
 def test_what_holds_no_embedding_is_no_picture(models, server):
     """Such as what DINO saw."""
     for run in every_node(micro_setup()).values():
-        with pytest.raises((ImageError, SettingsError), match="no picture|seen as a whole"):
+        with pytest.raises((ImageError, SettingsError), match=r"no picture|seen as a whole"):
             run(Output(None))
 
 

@@ -128,3 +128,36 @@ def test_an_old_python_gets_a_sentence():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip() == "run.py: Unrender needs Python 3.10 or newer, this is Python 3.8."
+
+
+@pytest.mark.parametrize(
+    ("typed", "extras"),
+    [
+        ("interrogate photo.jpg", set()),
+        ("analyze photo.jpg --plot chart.png", {"plot"}),
+        ("analyze photo.jpg --plot=chart.png", {"plot"}),
+        ("batch photos --output parquet", {"parquet"}),
+        ("batch photos --output=parquet", {"parquet"}),
+        ("batch list.parquet", {"parquet"}),
+        ("batch s3://bucket/photos", {"parquet"}),
+        ("batch photos --engine ray", {"ray"}),
+        ("interrogate photo.jpg --phrases peer", {"lists"}),
+        ("analyze photo.HEIC --phrases clip-gaze --plot c.svg", {"lists", "plot", "heif"}),
+        ("photo.heic", {"heif"}),
+        ("vary photo.jpg -o out", {"render"}),
+        ("ui", {"ui"}),
+        ("test -k ray", {"test"}),
+    ],
+)
+def test_what_a_command_line_needs_is_installed(bootstrap, typed, extras):
+    assert bootstrap.extras_for(typed.split()) == extras
+
+
+def test_every_extra_of_the_bootstrap_is_there_and_the_page_can_draw_charts(bootstrap):
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.11 brings it")
+
+    known = tomllib.loads(RUN.with_name("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    commands = set().union(*bootstrap.EXTRAS.values())
+    named = commands | {*bootstrap.EXTRAS_OF_OPTIONS.values()} | {*bootstrap.EXTRAS_OF_ENDINGS.values()}
+    assert named <= {*known} and {"plot", "parquet", "lists", "ray"} <= named
+    assert {*known["plot"]} <= {*known["ui"]}

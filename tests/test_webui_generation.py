@@ -43,7 +43,7 @@ def sd15_fixture(webui, clips):
 
 @pytest.fixture(name="wide_xl")
 def wide_xl_fixture(webui, clips):
-    if webui.is_forge:
+    if webui.host.takes_known_shapes_alone:
         pytest.skip("Forge takes no SDXL but of the full size")
     webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "wide-xl.safetensors"})
     webui.set_options(seeing=str(clips / "clip-g"))

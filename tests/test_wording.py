@@ -228,3 +228,23 @@ def test_an_index_is_not_said_to_be_where_results_go(tmp_path):
 
 def test_none_is_no_captioner_at_every_door():
     assert Settings(captioner="None").captioner is None
+
+
+def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    yield from cast(Any, cli._commands(cli._parser())).items()
+
+
+def test_no_command_is_advised_an_option_of_another():
+    given = 0
+    for name, parser in commands():
+        words = cli_wording.words_for(parser)
+        known = {option for action in parser._actions for option in action.option_strings}
+        for where, error in ALL:
+            for cure in error.cures:
+                advice = "" if isinstance(cure, (str, Install)) else words.cure(cure)
+                options = re.findall(r"(?<![\w-])--?[a-z][\w-]*", advice)
+                assert {*options} <= known, (name, where, advice)
+                given += bool(options)
+            said = error.said(words)
+            assert re.fullmatch(r"\S.*[^.;,: ]\.", said, re.DOTALL), (name, where, said)
+    assert given > 100, "advice with options that a command has is still given"

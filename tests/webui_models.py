@@ -2,9 +2,9 @@
 
 WEBUI_PYTHON tests/webui_models.py WEBUI_DIR FOLDER
 
-Beside the tiny15 that is there already the webui gets wide-xl, whose second text encoder is as wide as SDXL's. Forge,
-which knows checkpoints by their shapes, gets a tiny15 that is as small as it accepts. FOLDER gets clip-l and clip-g, in
-transformers' format: vision towers that are nearly nothing, for those encoders' widths.
+Beside the tiny15 that is there already the webui gets wide-xl, whose second text encoder is as wide as SDXL's. Forge
+and its kin, which know checkpoints by their shapes, get a tiny15 that is as small as they accept. FOLDER gets clip-l
+and clip-g, in transformers' format: vision towers that are nearly nothing, for those encoders' widths.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from webui_hosts import HostFiles
 
 _BIG = "tiny-bigG-14"
 """The name of an architecture that is added to those the webui's open_clip knows."""
@@ -53,23 +56,20 @@ def write_wide_xl(webui: Path) -> None:
     save_file(tensors, str(folder / "wide-xl.safetensors"))
 
 
-def write_forge15(webui: Path) -> None:
-    """The text encoder and the VAE have their real size, the UNet its real width but few layers."""
+def write_known15(webui: Path, backend: str) -> None:
+    """For programs that know checkpoints by their shapes: the text encoder and the VAE have their real size, the UNet
+    its real width but few layers."""
     import torch
-    from backend.nn.unet import IntegratedUNet2DConditionModel  # type: ignore[import-not-found]
-    from backend.nn.vae import IntegratedAutoencoderKL  # type: ignore[import-not-found]
     from safetensors.torch import save_file
     from transformers import CLIPTextConfig, CLIPTextModel
 
     torch.manual_seed(0)
-    configs = webui / "backend" / "huggingface" / "runwayml" / "stable-diffusion-v1-5"
-    unet = {"in_channels": 4, "out_channels": 4, "model_channels": 320, "context_dim": 768, "num_heads": 8}
-    unet |= {"num_res_blocks": [1, 1], "channel_mult": [1, 1], "use_spatial_transformer": True}
-    unet |= {"transformer_depth": [1, 1], "transformer_depth_output": [1, 1, 1, 1], "transformer_depth_middle": 1}
+    unet, vae = _parts_of_backend(webui) if backend == "backend" else _parts_of_ldm()
+    text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
     models = {
-        "model.diffusion_model.": IntegratedUNet2DConditionModel(**unet),
-        "first_stage_model.": IntegratedAutoencoderKL.from_config(IntegratedAutoencoderKL.load_config(configs / "vae")),
-        "cond_stage_model.transformer.": CLIPTextModel(CLIPTextConfig.from_pretrained(configs / "text_encoder")),
+        "model.diffusion_model.": unet,
+        "first_stage_model.": vae,
+        "cond_stage_model.transformer.": CLIPTextModel(text),
     }
     tensors = {
         prefix + name: tensor.half().contiguous()
@@ -77,6 +77,52 @@ def write_forge15(webui: Path) -> None:
         for name, tensor in model.state_dict().items()
     }
     save_file(tensors, str(webui / "models" / "Stable-diffusion" / "tiny15.safetensors"))
+
+
+_LAST_NORMS = ("final_layer_norm.bias", "ln_final.bias")
+
+_UNET: Mapping[str, Any] = {
+    **{"in_channels": 4, "out_channels": 4, "model_channels": 320, "context_dim": 768, "num_heads": 8},
+    **{"num_res_blocks": [1, 1], "channel_mult": [1, 1], "use_spatial_transformer": True},
+    **{"transformer_depth": [1, 1], "transformer_depth_output": [1, 1, 1, 1], "transformer_depth_middle": 1},
+}
+
+
+def _parts_of_backend(webui: Path) -> tuple[Any, Any]:
+    """Forge's and Forge Neo's."""
+    from backend.nn.unet import IntegratedUNet2DConditionModel  # type: ignore[import-not-found]
+    from backend.nn.vae import IntegratedAutoencoderKL  # type: ignore[import-not-found]
+
+    vae = webui / "backend" / "huggingface" / "runwayml" / "stable-diffusion-v1-5" / "vae"
+    unet = IntegratedUNet2DConditionModel(**_UNET)
+    return unet, IntegratedAutoencoderKL.from_config(IntegratedAutoencoderKL.load_config(vae))
+
+
+def _parts_of_ldm() -> tuple[Any, Any]:
+    """reForge's."""
+    from ldm_patched.modules import args_parser  # type: ignore[import-not-found]
+
+    args_parser.args, _ = args_parser.parser.parse_known_args()  # as reForge does, or it looks for a GPU
+    from ldm_patched.ldm.models.autoencoder import AutoencoderKL  # type: ignore[import-not-found]
+    from ldm_patched.ldm.modules.diffusionmodules.openaimodel import UNetModel  # type: ignore[import-not-found]
+
+    vae = {"double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128}
+    vae |= {"ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0}
+    return UNetModel(image_size=32, **_UNET), AutoencoderKL(embed_dim=4, ddconfig=vae)
+
+
+def give_a_mean(path: Path) -> None:
+    """Has the text encoders' states differ from zero on the whole, as all trained ones do: webuis divide by their mean
+    where words have weights, and random encoders now and then gave no numbers for a plain prompt."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(str(path))
+    flat = [name for name in tensors if name.endswith(_LAST_NORMS) and not tensors[name].any()]
+    if flat:
+        tensors |= {name: tensors[name] + 0.1 for name in flat}
+        beside = path.with_suffix(".part")
+        save_file(tensors, str(beside))
+        beside.replace(path)
 
 
 def write_clip(folder: Path, joint: int, tokenizer: Path) -> None:
@@ -101,24 +147,34 @@ def write_clip(folder: Path, joint: int, tokenizer: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
+_TOKENIZERS = {
+    "backend": "backend/huggingface/runwayml/stable-diffusion-v1-5/tokenizer",
+    "ldm_patched": "ldm_patched/modules/sd1_tokenizer",
+    "": "models/tiny_clip_l",
+}
+_OWN_PACKAGES = (".", "packages_3rdparty", "modules_forge/packages", "repositories/huggingface_guess")
+
+
 def main() -> None:
     webui, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    is_forge = (webui / "modules_forge").exists()
-    if is_forge:
-        sys.argv[1:] = ["--always-cpu"]
-        sys.path[:0] = [str(webui / name) for name in (".", "packages_3rdparty", "repositories/huggingface_guess")]
-        tokenizer = webui / "backend" / "huggingface" / "runwayml" / "stable-diffusion-v1-5" / "tokenizer"
+    host = HostFiles(webui)
+    if host.backend:
+        sys.argv[1:] = host.flags_for_the_cpu()[:1]
+        sys.path[:0] = [str(webui / name) for name in _OWN_PACKAGES]
     else:
         repositories = webui / "repositories"
         sys.path[:0] = [str(repositories / name) for name in ("stable-diffusion-stability-ai", "generative-models")]
-        tokenizer = webui / "models" / "tiny_clip_l"
         add_architecture()
     for name, joint in (("clip-l", 768), ("clip-g", 1280)):
         if not (folder / name).exists():
-            write_clip(folder / name, joint, tokenizer)
-    name, write = ("tiny15", write_forge15) if is_forge else ("wide-xl", write_wide_xl)
-    if not (webui / "models" / "Stable-diffusion" / f"{name}.safetensors").exists():
-        write(webui)
+            write_clip(folder / name, joint, webui / _TOKENIZERS[host.backend])
+    checkpoints = webui / "models" / "Stable-diffusion"
+    if host.backend and not (checkpoints / "tiny15.safetensors").exists():
+        write_known15(webui, host.backend)
+    if not host.backend and not (checkpoints / "wide-xl.safetensors").exists():
+        write_wide_xl(webui)
+    for path in checkpoints.glob("*.safetensors"):
+        give_a_mean(path)
 
 
 if __name__ == "__main__":

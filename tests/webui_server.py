@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from webui_hosts import HostFiles
 
 WEBUI = os.environ.get("WEBUI_DIR")
 PYTHON = os.environ.get("WEBUI_PYTHON")
@@ -46,14 +47,14 @@ class Server:
         assert WEBUI and PYTHON
         self.webui, self.python, self.base, self._hub = Path(WEBUI), Path(PYTHON), base, hub
         self._flags, self._login = [*flags, *(["--api-auth", ":".join(login)] if login else [])], login
-        self.is_forge = (self.webui / "modules_forge").exists()
+        self.host = HostFiles(self.webui)
         self.log = base / "log.txt"
         self.models = base / "models" / "unrender"
         self.models.mkdir(parents=True)
         (base / "extensions").mkdir()
         (base / "extensions" / FOLDER_NAME).symlink_to(ROOT, target_is_directory=True)
         _write_decoy(base / "extensions" / "a decoy")
-        options = {"live_previews_enable": False, "samples_save": False}
+        options = {"live_previews_enable": False, "samples_save": False, **self.host.version_mark}
         (base / "config.json").write_text(json.dumps(options), encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -64,12 +65,12 @@ class Server:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         subprocess.run([self.python, self.base / "extensions" / FOLDER_NAME / "install.py"], check=True)
+        quietly = ("--skip-python-version-check", "--no-download-sd-model", "--do-not-download-clip")
         command = [
             *(str(self.python), "-W", "ignore", "launch.py", "--skip-prepare-environment", "--skip-torch-cuda-test"),
-            *("--skip-version-check", "--no-download-sd-model", "--api"),
-            *(self._flags_of_forge() if self.is_forge else ("--no-half", "--use-cpu", "all")),
-            *("--do-not-download-clip", "--port", str(port), "--data-dir", str(self.base)),
-            *("--ckpt-dir", str(self.webui / "models" / "Stable-diffusion"), *self._flags),
+            *("--skip-version-check", "--api", *self.host.known(*quietly), *self.host.flags_for_the_cpu()),
+            *("--port", str(port), "--data-dir", str(self.base), *self._readable(), *self._flags),
+            *(*self.host.known("--ckpt-dir", "--ckpt-dirs"), str(self.webui / "models" / "Stable-diffusion")),
         ]
         own = {
             "HF_ENDPOINT": self._hub,
@@ -87,14 +88,16 @@ class Server:
         self._wait_for("Startup time: ")
         self._wait_until_it_answers()
 
-    def _flags_of_forge(self) -> Sequence[str]:
-        """Its page may read its own scripts only where they lie in the data folder, or are named."""
-        return "--always-cpu", "--no-hashing", "--gradio-allowed-path", str(self.webui)
+    def _readable(self) -> Sequence[str]:
+        """gradio 4's page may read scripts only where they lie in the data folder, or are named."""
+        if not self.host.has_canvas:
+            return ()
+        return "--gradio-allowed-path", str(self.webui), "--gradio-allowed-path", str(ROOT)
 
     def wait_for_checkpoint(self) -> None:
         """The webui answers before it can draw, and two checkpoints that are loaded at once spoil each other.
         Forge loads one when it has to draw."""
-        if self.is_forge:
+        if self.host.loads_when_drawing:
             return
         self._wait_for("Model loaded in ")
 
@@ -214,6 +217,10 @@ class Page:
         given = {"selector": f"#{elem_id} p", "ending": ending}
         ends = "given => document.querySelector(given.selector)?.innerText.endsWith(given.ending)"
         self.page.wait_for_function(ends, arg=given)
+
+    def wait_for_no_status(self, elem_id: str) -> None:
+        gone = "selector => !(document.querySelector(selector)?.innerText || '').trim()"
+        self.page.wait_for_function(gone, arg=f"#{elem_id} p", timeout=10_000)
 
     def text(self, elem_id: str) -> str:
         return self.page.input_value(f"#{elem_id} textarea")

@@ -32,7 +32,7 @@ class FailureList:
     def __init__(self, sink: Sink, part: str, failures: Mapping[str, str]) -> None:
         self.path = sink.place / f"errors{part and '-'}{part}.csv"
         self._part = part
-        self._output = sink.label
+        self._output, self._listed = sink.label, sink.listed
         self._standing = dict(failures)
         self._others = self._rows_of_others() if os.path.lexists(self.path) else []
         self._rewrite()
@@ -48,7 +48,7 @@ class FailureList:
         self._standing[outcome.name] = outcome.error
         with contextlib.closing(AppendFile(self.path, anew=not os.path.lexists(self.path))) as file:
             first = b"" if file.size else _FIRST
-            file.append(first + csv_lines([(outcome.name, outcome.error, self._output)]))
+            file.append(first + csv_lines([(self._listed(outcome.name), outcome.error, self._output)]))
 
     def tidy(self) -> None:
         """Leaves what still stands, each once."""
@@ -70,7 +70,7 @@ class FailureList:
             raise BatchError(f"{self.path} is not a list of failures that a run wrote", "move it away") from error
 
     def _rewrite(self) -> None:
-        own = ((name, reason, self._output) for name, reason in self._standing.items())
+        own = ((self._listed(name), reason, self._output) for name, reason in self._standing.items())
         rows = [*self._others, *own]
         with writing(self.path):
             if rows:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -42,6 +43,13 @@ class FolderSource:
         self._recursive = recursive
         self._pattern = pattern
 
+    def below(self, most: int) -> int:
+        """How many pictures lie in folders below it and are left out; most: to count."""
+        if self._recursive:
+            return 0
+        everywhere = FolderSource(self.root, True, self._pattern)._names()
+        return sum(1 for _ in islice((name for name in everywhere if "/" in name), most))
+
     def __iter__(self) -> Iterator[Item]:
         names = sorted(self._names())
         return (Item(name, self.root / name) for name in names)
@@ -71,14 +79,14 @@ class JoinedSource:
     def __init__(self, sources: Sequence[Source]) -> None:
         if not sources:
             raise SettingsError("There is no source", "name a folder")
-        self._sources = sources
+        self.parts = tuple(sources)
         self.root = sources[0].root
         self.reads = tuple(path for source in sources for path in getattr(source, "reads", ()))
 
     def __iter__(self) -> Iterator[Item]:
-        for source in self._sources:
+        for source in self.parts:
             for item in source:
-                yield item if len(self._sources) == 1 else replace(item, name=item.name_among_sources(source.root))
+                yield item if len(self.parts) == 1 else replace(item, name=item.name_among_sources(source.root))
 
 
 @cache

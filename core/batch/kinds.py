@@ -45,13 +45,15 @@ def sink_named(
     shard: Shard = WHOLE,
     columns: Sequence[Column] = (),
     formulas: bool = False,
+    base: Path | None = None,
 ) -> Sink:
     """The sink for a kind of output, one of `OUTPUTS`.
 
-    root: the source's. place: the file for a sink that writes one, "desc" and the output's name as suffix in `root`
-    when absent; the folder for one that fills a new one. existing: what to do with what is there, None for what is
-    usual; see `docs/batch.md`. columns: further ones, of sinks that take them. formulas: leaves cells of a CSV file
-    as they are that a spreadsheet would compute.
+    root: the source's. place: the file for a sink that writes one, `Sink.file_name` in `root` when absent; the folder
+    for one that fills a new one. existing: what to do with what is there, None for what is usual; see `docs/batch.md`.
+    columns: further ones, of sinks that take them. formulas: leaves cells of a CSV file as they are that a spreadsheet
+    would compute. base: the folder that the source's names are relative to (`base_of`), so that a table elsewhere can
+    be read as a list; None where they stay as they are.
     Raises SettingsError for what does not go together.
     """
     kind = OUTPUTS.get(output)
@@ -59,7 +61,16 @@ def sink_named(
         raise SettingsError(f"There is no output {output!r}", Choose("output", tuple(OUTPUTS)))
     _check(kind, place, existing, columns)
     where = _table_path(kind, root, place, shard) if kind.where == "file" else place or root
-    return kind.of(Chosen(where, existing or kind.usual, template or Template(), columns, formulas))
+    sink = kind.of(Chosen(where, existing or kind.usual, template or Template(), columns, formulas))
+    sink.base = base
+    return sink
+
+
+def base_of(source: Source) -> Path | None:
+    """The folder that names of a source's pictures are relative to; None where they are no paths."""
+    if isinstance(source, JoinedSource):
+        return Path()
+    return None if isinstance(source, TarSource | RemoteSource) else source.root
 
 
 def _check(kind: type[Sink], place: Path | None, existing: Existing | None, columns: Sequence[Column]) -> None:
@@ -84,7 +95,7 @@ def _check(kind: type[Sink], place: Path | None, existing: Existing | None, colu
 def _table_path(kind: type[Sink], root: Path, place: Path | None, shard: Shard) -> Path:
     path = root if place is None else place
     if path.is_dir():
-        path = path / f"desc.{kind.output}"
+        path = path / kind.file_name()
     return path.with_stem(f"{path.stem}-{shard.label}") if shard.label else path
 
 

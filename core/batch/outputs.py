@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .renaming import CopySink, RenameSink
 from .sinks import Sink
-from .tables import CsvSink, JsonLinesSink, ParquetSink
+from .tables import CsvSink, JsonLinesSink, ParquetSink, WildcardSink
 from .tars import TarSink
 from .texts import TextSink
 from .xmp import DescribedCopySink
@@ -21,4 +21,4 @@ def register(*kinds: type[Sink]) -> None:
         OUTPUTS[kind.output] = kind
 
 
-register(TextSink, CsvSink, JsonLinesSink, ParquetSink, RenameSink, CopySink, DescribedCopySink, TarSink)
+register(TextSink, CsvSink, JsonLinesSink, ParquetSink, WildcardSink, RenameSink, CopySink, DescribedCopySink, TarSink)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
+from ..places import place_from
 from .append import HIDDEN, replace_file, sync, writing
 from .columns import Column
 from .items import Item, Outcome
+from .remote import is_address
 from .template import Template
 
 Existing = Literal["skip", "overwrite", "prepend", "append"]
@@ -40,8 +42,9 @@ class Sink:
 
     One that a user can name (see `outputs`) says on its class what help, menus, refusals and docs are made from:
     output: the name. summary: in a few words. details: for help, without the names of options. where: what it writes.
-    ways: what may be done with what is there already; usual: without being asked, None for nothing. takes_columns:
-    whether it has room for further ones. undoable: whether `undo` takes a run back. of: makes one.
+    file: its name where none was chosen, desc.OUTPUT if empty. ways: what may be done with what is there already;
+    usual: without being asked, None for nothing. takes_columns: whether it has room for further ones. undoable:
+    whether `undo` takes a run back. of: makes one.
 
     First `plan` tells what `write` will do; that is in the journal before `write` is called, which may happen again
     for the same outcome after a kill, and then has to leave what one call leaves.
@@ -51,12 +54,14 @@ class Sink:
     chooses_names: by what is in a folder already, which several shards would change under each other.
     produces: the folder that gets pictures, which are no sources. columns: what it wants of a picture beyond the
     prompt. part: the shard that is written, "" for the whole. plans: names of texts in each of its plans.
+    base: the folder that names of pictures are relative to; None where they are no paths.
     """
 
     output: ClassVar[str] = ""
     summary: ClassVar[str] = ""
     details: ClassVar[str] = ""
     where: ClassVar[Where] = "beside"
+    file: ClassVar[str] = ""
     ways: ClassVar[tuple[Existing, ...]] = ()
     usual: ClassVar[Existing | None] = None
     takes_columns: ClassVar[bool] = False
@@ -68,10 +73,16 @@ class Sink:
     produces: Path | None = None
     columns: Sequence[Column] = ()
     part = ""
+    base: Path | None = None
 
     def __init__(self, place: Path, label: str) -> None:
         self.place = place
         self.label = label
+
+    @classmethod
+    def file_name(cls) -> str:
+        """Where none was chosen, of a sink that writes one file."""
+        return cls.file or f"desc.{cls.output}"
 
     @classmethod
     def of(cls, chosen: Chosen) -> Sink:
@@ -81,6 +92,10 @@ class Sink:
     @property
     def journal(self) -> Path:
         return self.place / HIDDEN / f"{self.label}{self.part and '-'}{self.part}.jsonl"
+
+    def listed(self, name: str) -> str:
+        """A picture's name as a list in this sink's folder has it, from where it can be found again."""
+        return name if self.base is None or is_address(name) else place_from(self.place, self.base, name)
 
     def skips(self, item: Item) -> bool:
         """Whether the picture needs no prompt, because of what is there already."""

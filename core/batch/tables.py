@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cures import Choose, Give, Take
 from ..errors import BatchError
+from ..prompt_syntax import escape_for_wildcards
 from .ahead import with_first
 from .append import HIDDEN
 from .columns import Column
@@ -127,7 +128,7 @@ class CsvSink(TableSink):
         return csv_lines([("image", "prompt")])
 
     def row(self, outcome: Outcome) -> bytes:
-        return csv_lines([(outcome.name, self._template.fill(outcome))], self._formulas)
+        return csv_lines([(self.listed(outcome.name), self._template.fill(outcome))], self._formulas)
 
 
 class JsonLinesSink(TableSink):
@@ -152,7 +153,32 @@ class JsonLinesSink(TableSink):
 
     def row(self, outcome: Outcome) -> bytes:
         # escaped as JSON allows: file names may hold characters that no encoding has
-        return json.dumps(row_values(outcome)).encode("ascii") + b"\n"
+        return json.dumps(row_values(self, outcome)).encode("ascii") + b"\n"
+
+
+class WildcardSink(TableSink):
+    """A prompt a line, of which an extension for webuis (dynamic prompts) draws one for each picture it makes."""
+
+    output = "wildcard"
+    summary = "one text file of prompts, for a webui's wildcards"
+    details = "a prompt a line, to be put into a webui's folder of wildcards"
+    file = "wildcard.txt"
+
+    def __init__(self, path: Path, replace: bool = False, template: Template | None = None) -> None:
+        super().__init__(path, replace)
+        self._template = template or Template()
+
+    @classmethod
+    def of(cls, chosen: Chosen) -> WildcardSink:
+        return cls(chosen.place, chosen.existing == "overwrite", chosen.template)
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        return {"template": self._template.text}
+
+    def row(self, outcome: Outcome) -> bytes:
+        # a line end inside, which a template has none of, would be another prompt
+        return f"{escape_for_wildcards(self._template.fill(outcome))}\n".encode("utf-8", "replace")
 
 
 class ParquetSink(Sink):
@@ -207,7 +233,7 @@ class ParquetSink(Sink):
     def finish(self) -> str:
         from . import parquet
 
-        found = with_first(row_values(outcome) for outcome in outcomes(self.journal) if outcome.result)
+        found = with_first(row_values(self, outcome) for outcome in outcomes(self.journal) if outcome.result)
         if found is None and self.path.exists():
             return left_alone(self.path)
         parquet.write(self.path, found or (), self.columns)
@@ -215,9 +241,10 @@ class ParquetSink(Sink):
         return ""
 
 
-def row_values(outcome: Outcome) -> dict[str, Any]:
+def row_values(sink: Sink, outcome: Outcome) -> dict[str, Any]:
     """An outcome's columns, in JSON's types."""
-    return {name: value for name, value in outcome.to_dict().items() if name != "plan"}
+    values = {name: value for name, value in outcome.to_dict().items() if name != "plan"}
+    return {**values, "image": sink.listed(outcome.name)}
 
 
 def _asked(columns: Sequence[Column]) -> Mapping[str, Any]:

@@ -52,8 +52,7 @@ class Captioner:
         wait: leaves it in main memory, ready for the device, until `to` brings it there.
 
         name: "micro", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
-        dtype: of its arithmetic; None for float16 on CUDA and XPU, float32 elsewhere. They are read straight
-        into it.
+        dtype: of its arithmetic, into which weights are read; None for float16 on CUDA and XPU, float32 elsewhere.
         Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
         transformers, or a package), SettingsError (device), Cancelled.
         """

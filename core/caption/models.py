@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -108,7 +109,8 @@ class CaptionModel:
         problem = f"{self._name} runs out of memory on {self._device}"
         cures = (Give("captioner", "a smaller one"), Take("use the CPU"), Choose("captioner", ("none",)))
         try:
-            with within_memory(problem, *cures), quiet_transformers():
+            quiet = quiet_transformers() if "transformers" in sys.modules else contextlib.nullcontext()
+            with within_memory(problem, *cures), quiet:
                 yield
         except _REFUSALS as error:
             line = " ".join(str(error).split())[:200].rstrip(".")

@@ -73,7 +73,9 @@ def from_transformers(
     return _assembled(name, model, _transformers_vision(model), preprocess, text, placement)
 
 
-def from_micro(model: Any, tokens: Tokenizer, preprocess: Callable[[Image.Image], Tensor], placement: Placement) -> Clip:
+def from_micro(
+    model: Any, tokens: Tokenizer, preprocess: Callable[[Image.Image], Tensor], placement: Placement
+) -> Clip:
     """The package's own model in its own modules, whose text tower needs no comparison with a library's."""
     weights = tower_weights.from_transformers(model, tokens.start_of_text, tokens.end_of_text)
     if weights is None:

@@ -9,7 +9,9 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 _TABLE = "_PRETRAINED"
@@ -53,18 +55,26 @@ def _folder() -> Path | None:
 
 @lru_cache(maxsize=1)
 def _evaluated(folder: Path) -> Tags | None:
-    """What the lines say that make the table; what imports and downloads is left out. None where that does not do."""
-    names: dict[str, Any] = {"copy": copy}
+    """What the lines say that make the table. None where they do not make one."""
+    module = ModuleType("unrender_open_clip_names")
+    vars(module)["copy"] = copy
     try:
         for file in ("constants.py", "pretrained.py"):
-            tree = ast.parse((folder / file).read_text("utf-8"))
-            tree.body = [line for line in tree.body if isinstance(line, _VALUES) and not _downloads(line)]
-            exec(compile(tree, str(folder / file), "exec"), names)
+            _Values(module.__name__, str(folder / file)).exec_module(module)
     except Exception:  # noqa: BLE001 - another open_clip, which then is imported
         return None
-    table = names.get(_TABLE)
+    table = getattr(module, _TABLE, None)
     return table if isinstance(table, dict) and table else None
 
 
-def _downloads(line: ast.stmt) -> bool:
+class _Values(SourceFileLoader):
+    """Leaves out of a module what it imports and what it does, downloading above all."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        tree = ast.parse(self.get_data(self.path))
+        tree.body = [line for line in tree.body if isinstance(line, _VALUES) and not _does_something(line)]
+        return compile(tree, self.path, "exec")
+
+
+def _does_something(line: ast.stmt) -> bool:
     return isinstance(line, ast.FunctionDef) and not line.name.startswith("_")

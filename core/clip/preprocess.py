@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from ..foreign import Unreadable, shown
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -51,6 +52,8 @@ class Preprocess:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """RGB picture -> float32 [3, height, width]."""
+        import torch
+
         pixels = np.asarray(self._fit(image if image.mode == "RGB" else image.convert("RGB")), dtype=np.uint8)
         unit = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div(255)
         mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
+
+from ..places import place_from
 
 Kind = Literal["duplicate", "near", "turned", "outlier", "caption"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -47,11 +51,13 @@ class Report:
     def least_overlap(self, kind: Kind) -> float | None:
         return min((each.overlap for each in self.of(kind) if each.overlap is not None), default=None)
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """A table with a heading, for CSV."""
-        return [("kind", "image", "other", "left", "score", "note", "overlap"), *map(_row, self.findings)]
+    def rows(self, folder: Path) -> list[tuple[str, ...]]:
+        """A table with a heading, for a CSV file in this folder, from where its pictures are found."""
+        header = ("kind", "image", "other", "left", "score", "note", "overlap")
+        return [header, *(_row(each, partial(place_from, folder, self.root)) for each in self.findings)]
 
 
-def _row(each: Finding) -> tuple[str, ...]:
+def _row(each: Finding, place: Callable[[str], str]) -> tuple[str, ...]:
     overlap = "" if each.overlap is None else f"{each.overlap:.3f}"
-    return each.kind, each.name, each.other, str(each.left or ""), f"{each.score:.4g}", each.said, overlap
+    other = each.other and place(each.other)
+    return each.kind, place(each.name), other, str(each.left or ""), f"{each.score:.4g}", each.said, overlap

@@ -41,6 +41,7 @@ body { margin: 0 auto; max-width: 76rem; padding: 1.5rem; background: var(--pape
   font: 16px/1.45 system-ui, sans-serif }
 h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere } h2 { font-size: 1.15rem; margin: 2.2rem 0 0 }
 p { margin: .2rem 0 .8rem; color: var(--faint) }
+a:focus-visible { outline: 3px solid; outline-offset: 2px }
 nav { margin: .8rem 0; display: flex; flex-wrap: wrap; gap: .4rem 1.2rem } a { color: inherit }
 .cards { display: flex; flex-wrap: wrap; gap: .8rem; align-items: flex-start }
 .group { padding: .8rem; border: 1px solid var(--line); border-radius: .5rem }
@@ -56,7 +57,7 @@ figcaption span { color: var(--faint); display: block }
 def write_page(report: Report, path: Path) -> None:
     """Raises OSError. Names lead to the pictures where they are, seen from the page."""
     parts = [_head(report), *_sections(report, path.parent)]
-    write_whole(path, "\n".join([*parts, "</body>", "</html>", ""]).encode(errors="replace"))
+    write_whole(path, "\n".join([*parts, "</main>", "</body>", "</html>", ""]).encode(errors="replace"))
 
 
 def _head(report: Report) -> str:
@@ -75,9 +76,10 @@ def _head(report: Report) -> str:
 <style>{_STYLE}</style>
 </head>
 <body>
+<main>
 <h1>{title}</h1>
 <p>{report.pictures:,} pictures, seen by {_shown(report.model)}. Nothing was changed. {remarks}</p>
-<nav>{links or "Nothing is amiss."}</nav>"""
+{f'<nav aria-label="What was found">{links}</nav>' if links else "<p>Nothing is amiss.</p>"}"""
 
 
 def _sections(report: Report, page: Path) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ..errors import EmbeddingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -32,4 +33,4 @@ class Seen:
             raise EmbeddingError("What was seen of the pictures is no embedding of them", "let a CLIP see them again")
         features = embeddings.float() / lengths
         rows = features.cpu().contiguous()
-        return cls(features, tuple(sha256(row.numpy().tobytes()).hexdigest() for row in torch.unbind(rows)))
+        return cls(features, tuple(sha256(row.numpy().tobytes()).hexdigest() for row in rows.unbind()))

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image, features
 
+from ..installing import install_command
 from .sieve import PNG_SIGNATURE
 
 HEAD_BYTES = 1024
@@ -87,7 +88,7 @@ def describe(head: bytes) -> str:
         if native or _import_plugin(kind) is not None:
             return f"begins like an {kind} picture {_RARE}"
         package = _PLUGINS[kind][1]
-        return f"is an {kind} picture, which needs the package {package}; run `pip install {package}`"
+        return f"is an {kind} picture, which needs the package {package}; run `{install_command((package,))}`"
     for beginning, meaning in _BEGINNINGS:
         if re.match(beginning, head, re.DOTALL):
             return meaning

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ..cures import Take
 from ..errors import Cancelled, ImageError, SettingsError
 from ..settings import Fit
 from . import formats, strips
@@ -182,7 +183,7 @@ def _open_file(path: str, label: str) -> BinaryIO:
             raise ImageError(f"{label} has an empty path", "give the path of a picture file")
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ImageError(f"{label} is a folder", "give a picture in it")
+            raise ImageError(f"{label} is a folder", "give a picture in it", Take("describe a folder"))
         if not stat.S_ISREG(mode):  # opening a pipe or a device could wait for ever
             raise ImageError(f"{label} is not a regular file", "give a picture file")
         return Path(path).open("rb")

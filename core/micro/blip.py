@@ -23,7 +23,8 @@ class _Attention(nn.Module):
         self._heads = heads
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.projection(attended(*self.qkv(x).chunk(3, -1), self._heads))
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return self.projection(attended(q, k, v, self._heads))
 
 
 class _PictureEmbeddings(nn.Module):

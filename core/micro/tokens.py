@@ -17,7 +17,7 @@ _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\
 """How CLIP parts a text before it looks its pieces up (github.com/openai/CLIP, simple_tokenizer.py)."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClipTokens:
     """What core.clip.tokenizers asks of a tokenizer."""
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..progress import Progress
-from .search import Candidate, ChainRules, Scorer, Trail, allowed
+from ..progress import Progress, Task, steps
+from .search import SEARCHING, Candidate, ChainRules, Scorer, Trail, allowed, most_steps
 
 _EXCHANGES = 16
 _LEAST_GAIN = 1e-6  # float32 rounds differently where prompts share another beginning
@@ -66,7 +66,8 @@ def beam_search(
     best, trails, stale = start, [start], 0
     shortlist: list[Candidate] = []
     shortlists: list[list[Candidate]] = []
-    with progress.task("Searching", rules.most, "phrases") as task:
+    most = most_steps(scorer, rules, start, candidates)
+    with steps(progress, SEARCHING, 2 * most, "steps") as task:
         for grown in range(rules.most):
             if grown < len(guides):
                 shortlist = list(guides[grown].shortlist)
@@ -84,17 +85,25 @@ def beam_search(
                 stale += 1
             if stale >= beam.refresh and grown + 1 >= max(rules.least, len(guides)):
                 break
-    return _refined(scorer, best, len(start.phrases), shortlists, rules)
+        task.reach(most)
+        return _refined(scorer, best, len(start.phrases), shortlists, rules, task)
 
 
 def _refined(
-    scorer: Scorer, trail: Trail, fixed: int, shortlists: Sequence[Sequence[Candidate]], rules: ChainRules
+    scorer: Scorer,
+    trail: Trail,
+    fixed: int,
+    shortlists: Sequence[Sequence[Candidate]],
+    rules: ChainRules,
+    task: Task | None = None,
 ) -> Trail:
     """The trail after every phrase behind the first `fixed` was exchanged for what suits better now that the phrases
     behind it are known, or for nothing."""
     for place in range(fixed, len(trail.phrases)):
         if place < len(trail.phrases):
             trail = _exchanged(scorer, trail, place, shortlists[min(place - fixed, len(shortlists) - 1)], rules)
+            if task is not None:
+                task.advance()
     return trail
 
 

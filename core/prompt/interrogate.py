@@ -29,13 +29,23 @@ from ..cures import Give
 from ..errors import SettingsError
 from ..phrases import NEGATIVE, Vocabulary
 from ..phrases.table import PhraseTable
-from ..progress import Progress
+from ..progress import Progress, steps
 from ..settings import Mode, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
 from .checks import check_captions, known_limits
 from .cutting import cut
 from .ranking import reversed_values, top, top_as_peer
-from .search import EMPTY, Candidate, ChainRules, Scorer, Trail, greedy_chain, joined_category
+from .search import (
+    EMPTY,
+    SEARCHING,
+    Candidate,
+    ChainRules,
+    Scorer,
+    Trail,
+    greedy_chain,
+    joined_category,
+    most_steps,
+)
 
 CAPTION = "caption"
 FLAVORS = "flavors"
@@ -147,17 +157,31 @@ class Interrogator:
     def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
         start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
         pool = self._pool(self._ranked(similarities, self._settings.pool))
-        guides = Guides(self._settings.beam_shortlist) if self._settings.search == "beam" else None
-        watcher = guides and guides.watch
-        found = [greedy_chain(scorer, pool, start, self._rules(), self._progress, watcher)]
-        if guides is not None:
-            found.append(self._beam(scorer, pool, start, guides.found))
+        found = self._searched(scorer, pool, start)
         most = self._settings.max_phrases
         classic = self._classic(scorer, subject, similarities, most)
         fast = self._fast(scorer, subject, similarities, most)
         return max((start, classic, fast, *found), key=lambda trail: (bool(trail.prompt), trail.similarity))
 
-    def _beam(self, scorer: Scorer, pool: Sequence[Candidate], start: Trail, guides: Sequence[Guide]) -> Trail:
+    def _searched(self, scorer: Scorer, pool: Sequence[Candidate], start: Trail) -> list[Trail]:
+        rules = self._rules()
+        if self._settings.search != "beam":
+            return [greedy_chain(scorer, pool, start, rules, self._progress)]
+        guides, beam = Guides(self._settings.beam_shortlist), pool[: math.ceil(len(pool) * _BEAM_SHARE)]
+        chain, grown = (most_steps(scorer, rules, start, some) for some in (pool, beam))
+        grown *= 2  # and what it has found is refined
+        with steps(self._progress, SEARCHING, chain + grown, "steps") as both:
+            first = greedy_chain(scorer, pool, start, rules, both.part(chain, self._progress), guides.watch)
+            return [first, self._beam(scorer, beam, start, guides.found, both.part(grown, self._progress))]
+
+    def _beam(
+        self,
+        scorer: Scorer,
+        suiting: Sequence[Candidate],
+        start: Trail,
+        guides: Sequence[Guide],
+        progress: Progress,
+    ) -> Trail:
         """Over the phrases that suit the picture best by themselves, with one medium at most. A beam is so good at
         raising the similarity that left alone it does so with phrases that are not true of the picture: similarity
         then rises further, the factors rightly named and a second model's opinion fall (benchmarks/beam.py)."""
@@ -165,10 +189,9 @@ class Interrogator:
         rules = replace(rules, limits={"mediums": 1, **rules.limits})
         settings = self._settings
         beam = BeamRules(settings.beam_width, settings.beam_shortlist, settings.beam_refresh)
-        suiting = pool[: math.ceil(len(pool) * _BEAM_SHARE)]
         known = set(suiting)
         advice = [Guide(None, tuple(one for one in guide.shortlist if one in known)) for guide in guides]
-        return beam_search(scorer, suiting, start, rules, beam, self._progress, advice)
+        return beam_search(scorer, suiting, start, rules, beam, progress, advice)
 
     def _negative(self, scorer: Scorer, subject: Subject) -> Trail:
         flavors = self._table.rows(FLAVORS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ..clip import Clip
-from ..progress import Progress
+from ..progress import Progress, steps
 from ..results import PhraseGain
 from .screening import Screening
 
@@ -41,6 +42,8 @@ class Trail:
 
 
 EMPTY = Trail("", 0.0, ())
+SEARCHING = "Searching"
+_FOR_LENGTH = 64
 
 
 class Round(NamedTuple):
@@ -163,7 +166,7 @@ def greedy_chain(
         current, left = _first_step(scorer, left, sign, rules, watcher)
         objective = current.similarity if rules.unsigned_start else sign * current.similarity
     best, best_objective = current, objective
-    with progress.task("Searching", rules.most, "phrases") as task:
+    with steps(progress, SEARCHING, most_steps(scorer, rules, start, candidates), "phrases") as task:
         for taken in range(rules.most):
             left = allowed(left, current, rules.limits)
             if not left:
@@ -182,6 +185,16 @@ def greedy_chain(
             if length >= rules.token_limit:
                 break
     return best
+
+
+def most_steps(scorer: Scorer, rules: ChainRules, start: Trail, candidates: Sequence[Candidate]) -> int:
+    """That a search will take, as far as can be known: as many phrases as there is room for where they are as long as
+    those that suit best. It may end before, when the next one brings nothing more."""
+    around, some = scorer.length(""), candidates[:_FOR_LENGTH]
+    lengths = [scorer.length(each.text) - around + 1 for each in some]  # with the comma
+    room = rules.token_limit - scorer.length(start.prompt)
+    fitting = math.ceil(room * len(some) / sum(lengths)) if some else 0
+    return max(1, min(rules.most, len(candidates), fitting))
 
 
 def joined_category(trail: Trail, category: str) -> Trail:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from ..clip import Clip
 from ..cures import Give
 from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..clip import Clip
 
 _NOTHING_SHARED = 1e-6
 
@@ -20,6 +22,8 @@ def shares(count: int, weights: Sequence[float] | None) -> Tensor:
 
     Raises SettingsError for weights that are not one of zero or more for each picture, or that are all zero.
     """
+    import torch
+
     check_weights(count, weights)
     factors = torch.tensor([1.0] * count if weights is None else list(weights), dtype=torch.float64)
     return factors / factors.sum()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
-from ..clip import Clip
 from ..errors import SettingsError
 from ..phrases import Category
-from ..phrases.table import PhraseTable
 from ..progress import Progress
 from ..prompt.ranking import top as top_rows
 from ..prompt.together import shared_features
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..clip import Clip
+    from ..phrases.table import PhraseTable
 
 ARTIST_NOTE = (
     "Artists: what the model associates with these names, not who made the picture; model and list are biased."

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
-from ..clip import Clip
 from ..errors import SettingsError
 from .analyze import softmax
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..clip import Clip
 
 _PLACE = "{}"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -16,13 +17,16 @@ from .prompt import PromptPage, prompt_page
 __all__ = ["PromptPage", "build"]
 
 
-def build(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
+def build(
+    service: Service, send_to: Sequence[str] = (), below: Callable[[Any], None] = lambda prompt: None
+) -> PromptPage:
     """Builds all pages into the gradio context it is called in.
 
-    send_to: names of tabs that take a prompt or a picture."""
+    send_to: names of tabs that take a prompt or a picture. below: builds what a host has to offer for the prompt, given
+    its field."""
     with gr.Tabs(elem_id="unrender_pages"):
         with gr.Tab("Prompt", elem_id="unrender_page_prompt"):
-            page = prompt_page(service, send_to)
+            page = prompt_page(service, send_to, below)
         with gr.Tab("Analyze", elem_id="unrender_page_analyze"):
             analyze_page(service)
         with gr.Tab("Embedding", elem_id="unrender_page_embedding") as tab:

@@ -17,6 +17,7 @@ from ..gate import App, Gate, Scope
 from ..gradio_versions import Alone, logged_in, uploads_folder
 from ..host import alone
 from ..origins import Names
+from ..outside import SOURCES, without_outside
 from ..refusals import Refused
 from ..service import Service
 from . import build
@@ -67,7 +68,7 @@ def launch(
 
     def guarded(inner: App, gradio: Any) -> App:
         rules = (_Files(uploads_folder(gradio)), *([] if login is None else [_Login(gradio)]))
-        return Gate(inner, names, rules, Bodies(_ALL_BODIES), _most)
+        return Gate(without_outside(inner), names, rules, Bodies(_ALL_BODIES), _most, SOURCES)
 
     page.url = app.launch(names.bound, port, login, open_browser, _MOST_UPLOADED, guarded)
     return page

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from ...core.choices import CLIPS
 from ..gradio_versions import event, image_input
 from ..service import Service
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _EXAMPLE_SIZE = 512
 
@@ -28,14 +25,14 @@ def example_button(elem_id: str, picture: Any) -> Any:
     return button
 
 
-def example() -> Image:
+def example() -> Any:  # gradio 3 looks up what a handler's signature names
     """A drawing of micro's world, which every model can say something of, enlarged without loss."""
     from PIL import Image
 
     from ...core.micro.drawing import draw
     from ...core.micro.world import Scene
 
-    drawn = draw(Scene("star", "yellow", "three", "night", "oil", "none"), 3).picture
+    drawn = draw(Scene("moon", "yellow", "large", "sea", "oil", "mira"), 3).picture
     return drawn.resize((_EXAMPLE_SIZE, _EXAMPLE_SIZE), Image.Resampling.NEAREST)
 
 

@@ -55,7 +55,7 @@ def _pictures() -> list[Any]:
                 with gr.Column(min_width=160):
                     name = f"unrender_embedding_picture{number}"
                     parts.append(image_input(False, label=f"Picture {number}", elem_id=name, height=200))
-                    parts.append(gr.Slider(0, 1, 1, step=0.05, label="Weight", elem_id=f"{name}_weight"))
+                    parts.append(gr.Slider(0, 1, 1, step=0.05, label=f"Weight {number}", elem_id=f"{name}_weight"))
     return parts
 
 

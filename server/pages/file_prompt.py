@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from html import escape
 from typing import Any
 
@@ -32,8 +33,11 @@ class FilePrompt:
     def connect(self, picture: Any, prompt: Any, example: Any) -> None:
         """example: what is only offered while there is no picture."""
 
+        one_at_a_time = threading.Lock()  # a text hidden in pixels takes those pixels' memory
+
         def look(value: Any) -> list[Any]:
-            found = None if value is None else prompt_in_file(file_of(value))
+            with one_at_a_time:
+                found = None if value is None else prompt_in_file(file_of(value))
             return [gr.update(visible=found is not None), *_shown(found), gr.update(visible=value is None)]
 
         outputs = [self._group, self._prompt, self._take, self._rest, example]

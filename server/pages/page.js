@@ -5,10 +5,11 @@
   const name = (part, text) => { if (text && part.getAttribute("aria-label") !== text) part.setAttribute("aria-label", text); };
 
   const mend = () => {
+    if (!document.querySelector("main, [role=main]")) document.querySelector(".gradio-container")?.setAttribute("role", "main");
     for (const button of document.querySelectorAll("button")) {
       const visible = button.innerText.trim(), said = button.getAttribute("aria-label");
       if (said && visible && !said.toLowerCase().includes(visible.toLowerCase())) button.removeAttribute("aria-label");
-      if (!said && !visible) name(button, button.title || (button.querySelector("img, svg") ? labelOf(button) : ""));
+      if (!said && !visible) name(button, button.title || labelOf(button));
     }
     for (const field of document.querySelectorAll("input, textarea")) {
       if (!field.labels?.length && !field.getAttribute("aria-label") && !field.getAttribute("aria-labelledby")) name(field, labelOf(field));

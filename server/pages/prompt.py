@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,9 +34,9 @@ class PromptPage:
     send: Mapping[str, Any]
 
 
-def prompt_page(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
+def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any], None]) -> PromptPage:
     """Builds the page into the gradio context it is called in: the picture, what was found, and what to choose, in the
-    order in which a narrow screen shows them."""
+    order in which a narrow screen shows them. below: as for `build`."""
     with gr.Row(elem_id="unrender_prompt_page"):
         with gr.Column(variant="panel", elem_id="unrender_prompt_asked"):
             picture = picture_input("unrender_picture", decoded=bool(send_to))
@@ -48,6 +48,7 @@ def prompt_page(service: Service, send_to: Sequence[str] = ()) -> PromptPage:
             results = _Results()
             with gr.Row(elem_id="unrender_send"):
                 send = {name: gr.Button(f"Send to {name}", elem_id=f"unrender_send_{name}") for name in send_to}
+            below(prompt)
             again = results.rest()
             in_file = FilePrompt()
         with gr.Column(variant="panel", elem_id="unrender_prompt_choices"):

@@ -5,7 +5,9 @@ collections = 0
 
 
 def get_device_for(task: str) -> Any:
-    return "cpu"
+    import torch  # a webui has it; what loads the extension has to do without
+
+    return torch.device("cpu")
 
 
 def torch_gc() -> None:

@@ -32,5 +32,6 @@ class Options(SimpleNamespace):
 
 
 state = State()
+prompt_styles: Any = None
 opts = Options()
 cmd_opts = SimpleNamespace(api_auth=None)

@@ -1,5 +1,5 @@
-// Puts found words into a webui's prompt field as if they were typed, so that the browser's own undo has those before
-// back, and so has the button for it.
+// What the button in a webui needs of the browser: found words are put into the prompt field as if they were typed, so
+// that the browser's own undo has those before back, and so has the button for it; and a picture is known again.
 (() => {
   const PATIENCE = 1_500; // milliseconds, until a field that was sent to is shown
 
@@ -53,5 +53,16 @@
     showUndo(id);
   }
 
-  window.unrender = { put, undo };
+  const pictures = {}; // by the name of the field, the last that was in it
+
+  // gradio 3 calls a picture changed whenever what it may be painted upon is laid out anew.
+  function isOther(name, held) {
+    const picture = held?.image ?? held ?? null;
+    const text = picture && typeof picture === "object" ? JSON.stringify(picture) : picture || null;
+    if (text === (pictures[name] ?? null)) return false;
+    pictures[name] = text;
+    return true;
+  }
+
+  window.unrender = { put, undo, isOther };
 })();

@@ -1,0 +1,46 @@
+"""Words by which people who write another language look for a node: a newer front end searches them beside its name,
+whatever language it shows."""
+
+SEARCH_WORDS = {
+    "UnrenderInterrogate": [
+        *("反推", "提示词反推", "反推提示词", "图生文", "图像转文本", "图片转文字", "图片描述", "打标", "看图写词"),
+        *("反推提示詞", "圖生文", "影像轉文字", "圖片描述", "標註"),
+        *("プロンプト逆算", "画像からプロンプト", "画像からテキスト", "画像説明", "タグ付け", "キャプション"),
+        *("프롬프트 추출", "이미지에서 프롬프트", "이미지 설명", "태그 추출", "태거", "캡션"),
+        *("Bild zu Text", "Bild beschreiben", "Bildbeschreibung", "Prompt aus Bild", "Verschlagworten"),
+        *("image vers texte", "décrire une image", "légende", "prompt depuis une image", "étiqueter"),
+        *("imagen a texto", "describir imagen", "descripción de imagen", "prompt de imagen", "etiquetar"),
+        *("изображение в текст", "описать изображение", "промпт по картинке", "теги", "подпись"),
+    ],
+    "UnrenderImageToPromptEmbedding": [
+        *("图片转条件", "图生图变体", "图片提示", "圖片轉條件", "圖片提示"),
+        *("画像プロンプト", "画像バリエーション", "이미지 프롬프트", "이미지 변형"),
+        *("Bildvariation", "Bild als Prompt", "variation d'image", "image comme prompt"),
+        *("variación de imagen", "imagen como prompt", "вариация изображения", "картинка вместо промпта"),
+    ],
+    "UnrenderCaptionFolder": [
+        *("批量打标", "训练集打标", "数据集打标", "批量反推", "批次標註", "訓練集標註"),
+        *("一括タグ付け", "データセット", "学習用キャプション", "일괄 캡션", "데이터셋 태그", "학습 캡션"),
+        *("Trainingsdaten beschriften", "Captions", "légender un jeu de données", "etiquetar conjunto de datos"),
+        *("подписи для обучения", "разметка датасета"),
+    ],
+    "UnrenderAnalyze": [
+        *("图片风格", "风格分析", "識別風格", "圖片風格", "画風", "スタイル分析", "스타일 분석", "화풍"),
+        *("Stil erkennen", "style de l'image", "estilo de imagen", "стиль изображения"),
+    ],
+    "UnrenderLocate": [
+        *("热力图", "文字生成遮罩", "熱圖", "文字產生遮罩"),
+        *("ヒートマップ", "テキストからマスク", "히트맵", "텍스트 마스크"),
+        *("Maske aus Text", "masque par texte", "máscara por texto", "маска по тексту"),
+    ],
+    "UnrenderMatchPhrases": [
+        *("图文匹配", "零样本分类", "圖文匹配", "零樣本分類"),
+        *("ゼロショット分類", "画像とテキストの類似度", "제로샷 분류"),
+        *("Bild-Text-Ähnlichkeit", "similarité image texte", "similitud imagen texto", "сходство текста и картинки"),
+    ],
+    "UnrenderReadImagePrompt": [
+        *("读取元数据", "图片信息", "PNG信息", "讀取中繼資料", "圖片資訊"),
+        *("メタデータ", "PNG情報", "메타데이터", "이미지 정보"),
+        *("Metadaten", "métadonnées", "metadatos", "метаданные"),
+    ],
+}

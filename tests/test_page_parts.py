@@ -1,0 +1,136 @@
+"""What the pages say and send, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from hub_server import no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
+from unrender.core.hub import Hub
+from unrender.core.presets import PRESETS
+from unrender.core.results import Interrogation, PhraseGain
+from unrender.core.settings import MODES, Settings
+from unrender.core.variation.download import fetch_pipeline
+from unrender.server.bars import gain_bars
+from unrender.server.choices import ABOUT_MODES, Request
+from unrender.server.downloads import checkpoint_download
+from unrender.server.outside import without_outside
+from unrender.server.results_shown import similarity_note
+
+
+def found(model: str, mode: str) -> Interrogation:
+    return Interrogation("a cat", 0.2, mode, "a cat", (), model, 1.0)
+
+
+# --- the note on the similarity
+
+
+def test_the_note_fits_model_and_mode():
+    assert "0.3" in similarity_note(found("ViT-L-14/openai", "best"))
+    for other in ("ViT-H-14/laion2b_s32b_b79k", "someone/clip", "/models/clip"):
+        note = similarity_note(found(other, "best"))
+        assert "0.3" not in note and "scale of its own" in note
+    assert "lower the better" in similarity_note(found("ViT-L-14/openai", "negative"))
+    assert "caption alone" in similarity_note(found("ViT-H-14/laion2b_s32b_b79k", "caption"))
+    for mode in MODES:
+        assert "toy" in similarity_note(found("micro", mode))
+
+
+def test_each_mode_has_one_sentence():
+    assert set(ABOUT_MODES) == set(MODES)
+    assert all(said.endswith(".") and said.count(". ") == 0 and len(said) < 110 for said in ABOUT_MODES.values())
+
+
+def test_phrases_are_shown_as_text_with_their_gain():
+    rows = gain_bars([PhraseGain("<b>a cat</b>", "caption", 0.2), PhraseGain("blue", "flavors", -0.01)])
+    assert "&lt;b&gt;a cat" in rows and "+0.2000" in rows and "-0.0100" in rows
+    assert "width: 100.00%" in rows and "width: 0.00%" in rows
+    assert gain_bars([]) == ""
+
+
+# --- what a target means
+
+
+@pytest.mark.parametrize("target", PRESETS)
+def test_a_target_s_lengths_hold(target):
+    preset = PRESETS[target]
+    made = Request(None, "best", "micro", "none", target=target).settings(Settings())
+    assert (made.token_limit, made.min_phrases, made.max_phrases) == (
+        *(preset.token_limit, preset.min_phrases),
+        preset.max_phrases,
+    )
+    assert made.captioning.max_length == preset.caption_length
+    fewest = Request(None, "best", "micro", "none", target=target, most=1).settings(Settings())
+    assert (fewest.min_phrases, fewest.max_phrases) == (1, 1)
+
+
+def test_what_the_program_was_started_with_holds_where_nothing_else_is_chosen():
+    usual = Settings(search="beam", max_phrases=5, min_phrases=2, token_limit=40)
+    made = Request(None, "best", "micro", "none").settings(usual)
+    assert (made.search, made.min_phrases, made.max_phrases, made.token_limit) == ("beam", 2, 5, 40)
+
+
+# --- a checkpoint's size
+
+
+def test_a_checkpoint_s_size_is_what_is_then_downloaded(no_settings_of_this_machine, server, tmp_path):
+    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
+    files = {
+        "model_index.json": json.dumps(index).encode(),
+        "unet/config.json": b"{}",
+        "unet/diffusion_pytorch_model.safetensors": b"x" * 5_000,
+        "unet/diffusion_pytorch_model.fp16.safetensors": b"x" * 2_500,
+        "unet/diffusion_pytorch_model.bin": b"x" * 7_000,
+    }
+    server.repos["someone/diffusion"] = files
+    hub = Hub(tmp_path / "cache")
+    for half, weights in ((False, 5_000), (True, 2_500)):
+        asked = checkpoint_download("someone/diffusion", half, hub)
+        assert asked is not None and asked.bytes == weights + 2
+    fetch_pipeline(hub, "someone/diffusion", False)
+    assert checkpoint_download("someone/diffusion", False, hub) is None
+    for here in ("micro", str(tmp_path)):
+        assert checkpoint_download(here, False, hub) is None
+
+
+# --- pages that name other servers
+
+PAGE = b"""<head><link rel="preconnect" href="https://fonts.googleapis.com" />
+<link rel="stylesheet" href="./own.css"><script src="https://cdn.example/x.js"
+async></script><script src="own.js"></script></head><a href="https://example.org">a link</a>"""
+
+
+def answered(headers: dict[str, str], parts: list[bytes], method: str = "GET") -> tuple[dict[bytes, bytes], bytes]:
+    async def app(scope, receive, send):
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": sent})
+        for number, part in enumerate(parts, 1):
+            await send({"type": "http.response.body", "body": part, "more_body": number < len(parts)})
+
+    told: list[dict] = []
+
+    async def hear(message):
+        told.append(message)
+
+    asyncio.run(without_outside(app)({"type": "http", "method": method}, None, hear))
+    return dict(told[0]["headers"]), b"".join(each["body"] for each in told[1:])
+
+
+@pytest.mark.parametrize("size", [7, 10_000])
+def test_a_page_names_no_other_server_to_load_from(size):
+    parts = [PAGE[at : at + size] for at in range(0, len(PAGE), size)]
+    headers, body = answered({"content-type": "text/html; charset=utf-8", "content-length": str(len(PAGE))}, parts)
+    assert b"googleapis" not in body and b"cdn.example" not in body
+    assert b"own.css" in body and b"own.js" in body and b'href="https://example.org"' in body
+    assert int(headers[b"content-length"]) == len(body)
+
+
+def test_all_else_passes_as_it_is():
+    for headers, method in (
+        ({"content-type": "application/json", "content-length": str(len(PAGE))}, "GET"),
+        ({"content-type": "text/html", "content-encoding": "gzip", "content-length": str(len(PAGE))}, "GET"),
+        ({"content-type": "text/html", "content-length": str(len(PAGE))}, "HEAD"),
+    ):
+        told, body = answered(headers, [PAGE], method)
+        assert body == PAGE and int(told[b"content-length"]) == len(PAGE)

@@ -1,0 +1,183 @@
+"""The page Prompt beyond a prompt: caption, phrases, tokens, target, the file's own prompt, the example, downloads; in
+a real browser, under every gradio there is (see `page_server`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hub_server import serving as serving_hub
+from page_server import CHROMIUM, Browser, PageServer, can_browse, gradio_pythons
+from PIL.PngImagePlugin import PngInfo
+from unrender.core.engine import Engine, Settings
+
+pytestmark = [
+    pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
+    pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
+]
+OF_FILE = "a boat (at sea:1.2), oil"
+PARAMETERS = f"{OF_FILE}\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 7, Size: 64x64, Model: a"
+CLIP = "someone/clip"
+
+
+@pytest.fixture(scope="module")
+def hub(transformers_folder):
+    with serving_hub() as state:
+        state.repos[CLIP] = {path.name: path.read_bytes() for path in transformers_folder.iterdir()}
+        yield state
+
+
+@pytest.fixture(scope="module", params=gradio_pythons())
+def server(request, tmp_path_factory, hub):
+    with pytest.MonkeyPatch.context() as patch:
+        base = tmp_path_factory.mktemp("page")
+        patch.setenv("HF_ENDPOINT", hub.url)
+        patch.setenv("HF_HOME", str(base / "hf"))
+        server = PageServer(request.param, base)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(server):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield Browser(browser.new_page(viewport={"width": 1400, "height": 1000}), server.url)
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory, photographs) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "coffee.png"
+    photographs[1].save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory, photographs) -> Path:
+    """As a webui saves it."""
+    said = PngInfo()
+    said.add_text("parameters", PARAMETERS)
+    path = tmp_path_factory.mktemp("pictures") / "generated.png"
+    photographs[0].resize((64, 64)).save(path, pnginfo=said)
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with Engine(Settings(clip="micro", captioner="micro")) as engine:
+        yield engine
+
+
+def test_what_the_prompt_is_made_of_is_shown(browser, photograph, engine):
+    browser.open()
+    browser.put("unrender_picture", photograph)
+    browser.press("unrender")
+    found = engine.interrogate(photograph)
+    assert browser.value("unrender_caption") == found.caption
+    assert browser.value("unrender_tokens") == f"{engine.clip.text.length(found.prompt)} of 77"
+    rows = browser.page.locator("#unrender_phrases li").all_inner_texts()
+    assert len(rows) == len(found.phrases)
+    for row, phrase in zip(rows, found.phrases, strict=True):
+        assert row.startswith(phrase.text) and f"{phrase.gain:+.4f}" in row
+    assert "Micro is a toy" in browser.text("unrender_note")
+
+
+def test_a_caption_that_was_changed_is_used(browser, photograph, engine):
+    browser.open()
+    browser.put("unrender_picture", photograph)
+    browser.press("unrender")
+    browser.fill("unrender_caption", "two blue squares")
+    browser.page.click("#unrender_again")
+    expected = engine.interrogate(photograph, caption="two blue squares")
+    browser.wait_for_value("unrender_prompt", expected.prompt)
+    assert browser.value("unrender_caption") == "two blue squares"
+    assert browser.press("unrender").endswith("s with micro.")
+    browser.wait_for_value("unrender_prompt", engine.interrogate(photograph).prompt)
+
+
+def test_fewer_phrases_are_taken_where_fewer_are_wanted(browser, photograph):
+    browser.open()
+    browser.put("unrender_picture", photograph)
+    browser.page.fill("#unrender_most input[type=number]", "2")
+    browser.page.keyboard.press("Tab")
+    browser.press("unrender")
+    assert browser.page.locator("#unrender_phrases li").count() <= 3  # the caption is none of them
+
+
+def test_a_target_chooses_what_suits_it(browser):
+    browser.open()
+    browser.choose("unrender_target", "sd2")
+    browser.wait_for_value("unrender_clip_model", "ViT-H-14/laion2b_s32b_b79k")
+    browser.choose("unrender_target", "flux")
+    browser.wait_for_value("unrender_clip_model", "ViT-L-14/openai")
+    browser.wait_for_value("unrender_most", "8")
+
+
+def test_each_mode_says_what_it_does(browser):
+    browser.open()
+    said = set()
+    for mode in ("best", "fast", "classic", "negative", "caption"):
+        browser.page.locator("#unrender_mode label", has_text=mode).click()
+        browser.page.wait_for_timeout(600)
+        said.add(browser.text("unrender_mode_about"))
+    assert len(said) == 5 and all(each.endswith(".") for each in said)
+
+
+def test_the_prompt_in_the_file_is_shown_and_taken(browser, generated, photograph):
+    browser.open()
+    browser.put("unrender_picture", generated)
+    browser.wait_for_value("unrender_file_prompt", OF_FILE)
+    assert "Negative prompt: blurry" in browser.text("unrender_file_rest")
+    browser.page.click("#unrender_file_take")
+    browser.wait_for_value("unrender_prompt", OF_FILE)
+
+
+def test_nothing_of_one_picture_stays_beside_another(browser, photograph, generated):
+    browser.open()
+    browser.put("unrender_picture", generated)
+    browser.press("unrender")
+    removing = ("lear", "emove")  # as the versions call it
+    browser.page.locator(
+        ", ".join(f"#unrender_picture button[aria-label*={word} i]" for word in removing)
+    ).first.click()
+    browser.page.wait_for_selector("#unrender_example", state="visible")
+    browser.page.wait_for_timeout(500)
+    for name in ("unrender_prompt", "unrender_caption", "unrender_similarity"):
+        assert browser.value(name) == ""
+    assert browser.text("unrender_status") == "" and browser.text("unrender_phrases") == ""
+    assert not browser.page.is_visible("#unrender_file_prompt")
+
+
+def test_the_example_is_one_to_begin_with(browser):
+    browser.open()
+    browser.page.click("#unrender_example")
+    browser.page.wait_for_selector("#unrender_picture img")
+    browser.page.wait_for_timeout(1_000)
+    assert browser.press("unrender").endswith("s with micro.")
+    assert "moon" in browser.value("unrender_prompt")
+
+
+def test_a_download_is_asked_about_first(browser, photograph, hub):
+    """With its size; Cancel leaves it, Download goes on, and then it is never asked about again."""
+    hub.requests.clear()
+    browser.open()
+    browser.put("unrender_picture", photograph)
+    browser.page.locator("#unrender_mode label", has_text="negative").click()
+    browser.page.fill("#unrender_clip_model input", CLIP)
+    browser.page.keyboard.press("Enter")
+    line = browser.press("unrender")
+    assert line.startswith(f"{CLIP}: ") and line.endswith(" MB to download.")
+    browser.page.click("#unrender_decline")
+    browser.page.wait_for_selector("#unrender_agree", state="hidden")
+    assert browser.text("unrender_status") == "" and hub.asked("GET", "model.safetensors") == []
+    browser.press("unrender")
+    browser.page.click("#unrender_agree")
+    browser.wait_for_text("unrender_status", f"s with {CLIP}")
+    assert hub.asked("GET", "model.safetensors") and not browser.page.is_visible("#unrender_agree")
+    assert browser.press("unrender").endswith(f"s with {CLIP}.")
