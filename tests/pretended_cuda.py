@@ -26,7 +26,7 @@ REAL = os.environ.get("UNRENDER_TEST_DEVICE")
 """A real device for the tests that take any, such as cuda:0."""
 
 NAME = "NVIDIA GeForce GTX 1660"
-_MARK = "_pretended_device"
+_MARK, _HELD = "_pretended_device", "_pretended_memory"
 _GETTERS = {torch.Tensor.device.__get__: None, torch.Tensor.is_cuda.__get__: None, torch.Tensor.is_cpu.__get__: None}
 _TO_NUMPY = (torch.Tensor.numpy, torch.Tensor.__array__)
 _SETS_DATA = torch.Tensor.data.__set__
@@ -118,6 +118,8 @@ class PretendedCuda(TorchFunctionMode):
 
     def _put(self, tensor: Tensor, place: torch.device | None) -> None:
         """Marks a tensor as being on a device, or as being in main memory."""
+        if before := tensor.__dict__.pop(_HELD, None):
+            before()
         if place is None or tensor.device.type != "cpu" or tensor.layout is not torch.strided:
             tensor.__dict__.pop(_MARK, None)
             return
@@ -132,7 +134,8 @@ class PretendedCuda(TorchFunctionMode):
             self._held.setdefault(key, [size, 0])[1] += 1
             self.most = max(self.most, self.allocated)
         tensor.__dict__[_MARK] = place
-        weakref.finalize(tensor, self._let_go, key).atexit = False
+        tensor.__dict__[_HELD] = held = weakref.finalize(tensor, self._let_go, key)
+        held.atexit = False
 
     def _let_go(self, key: int) -> None:
         with self._lock:
