@@ -262,8 +262,7 @@ class Handler(BaseHTTPRequestHandler):
         """Packed where that is allowed, and then without a length, as the hub's own front does."""
         packs = self.hub.packs_always or self.packs()
         self.send_response(200)
-        is_head = self.command == "HEAD"
-        length = {"Content-Length": str(len(gzip.compress(body)))} if is_head else {"Transfer-Encoding": "chunked"}
+        length = {"Transfer-Encoding": "chunked"} if self.command == "GET" else {"Content-Length": str(len(body) // 2)}
         sized = {"Content-Encoding": "gzip", **length}
         for name, value in {**headers, **(sized if packs else {"Content-Length": str(len(body))})}.items():
             self.send_header(name, value)
