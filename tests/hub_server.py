@@ -1,10 +1,7 @@
 """A small server on the loopback that answers as a Hugging Face hub of 2026 does, and the fixtures around it.
 
 As seen in huggingface_hub's source and in what users quote of its headers (huggingface_hub #4698, #2586,
-swift-transformers #209, mlx-examples #759): a file under git's large file storage is a 302 to a signed address on
-another host, which knows nothing of tokens and calls the file by another name; a small one a relative 307 to
-resolve-cache, packed where that is allowed; a renamed repository a relative 307; what does not exist is 401 without a
-token.
+swift-transformers #209, mlx-examples #759).
 """
 
 from __future__ import annotations
@@ -265,9 +262,8 @@ class Handler(BaseHTTPRequestHandler):
         """Packed where that is allowed, and then without a length, as the hub's own front does."""
         packs = self.hub.packs_always or self.packs()
         self.send_response(200)
-        sized = {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}
-        if self.command == "HEAD":
-            sized = {"Content-Encoding": "gzip", "Content-Length": str(len(gzip.compress(body)))}
+        length = {"Transfer-Encoding": "chunked"} if self.command == "GET" else {"Content-Length": str(len(body) // 2)}
+        sized = {"Content-Encoding": "gzip", **length}
         for name, value in {**headers, **(sized if packs else {"Content-Length": str(len(body))})}.items():
             self.send_header(name, value)
         self.end_headers()
