@@ -110,10 +110,9 @@ def test_without_a_network(hub: Hub, no_settings_of_this_machine: None, monkeypa
     sentence(error)
 
 
-def test_micro(monkeypatch: pytest.MonkeyPatch, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_micro(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import unrender.core.micro as micro
 
-    monkeypatch.setattr(micro, "CAPTIONER_FOLDER", folders["blip"])
     captioner = Captioner.load("micro")
     assert captioner.name == "micro" and captioner.caption([Image.new("RGB", (64, 64))])
     monkeypatch.setattr(micro, "CAPTIONER_FOLDER", tmp_path)
