@@ -187,7 +187,8 @@ def test_the_command_writes_a_table_and_a_page_and_leaves_the_pictures(capsys, r
     before = {path: path.read_bytes() for path in planted[0].iterdir() if path.is_file()}
     status = main(["curate", str(planted[0]), "-o", str(tmp_path / "out"), "--device", "cpu"])
     out, error = capsys.readouterr()
-    assert status == 0 and error == ""
+    assert status == 0
+    assert error.splitlines()[-1] == f"unrender: curation.csv and curation.html written to {tmp_path / 'out'}."
     least = {kind: min((each.overlap for each in report.of(kind)), default=None) for kind in ("duplicate", "near")}
     shared = {kind: f" (sharing {share:.0%} or more)" for kind, share in least.items() if share is not None}
     kinds = ("duplicate", "near", "turned", "outlier", "caption")
