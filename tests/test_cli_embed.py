@@ -73,7 +73,7 @@ def test_what_learned_says_whether_the_gap_is_corrected(capsys, projection, monk
     assert made.gap_corrected and made.projection == projection and error == WRITTEN
     monkeypatch.setattr("unrender.core.embed.gap.shipped_gap", lambda _: None)
     made, error = embedded(capsys, "0.png", *learned)
-    remark = error.removesuffix(WRITTEN)
+    remark = error.removeprefix(WRITTEN)
     assert not made.gap_corrected and "40 varied pictures" in remark and remark.count("\n") == 1 and remark != error
     made, error = embedded(capsys, "0.png", *learned, "--gap-pictures", *(f"{number}.png" for number in range(9)))
     assert made.gap_corrected and error == WRITTEN
