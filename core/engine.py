@@ -294,9 +294,7 @@ class Engine:
 
     def measure_gap(self, images: Picture | Sequence[Picture] | Seen) -> GapCorrection:
         """What varied pictures (as for `embed`), about 40, say of where the CLIP's pictures are, to move them to where
-        its texts are.
-
-        Raises ImageError, ModelError, SettingsError, or Cancelled."""
+        its texts are. Raises ImageError, ModelError, SettingsError, or Cancelled."""
         from .embed.gap import GapCorrection, check_variety
         from .embed.seen import looking_at
 
