@@ -198,7 +198,7 @@ EMBEDDING: dict[str, Case] = {
         PhraseError,
         "'moods'",
     ),
-    "asked before": (lambda w: w.engine().check_embedding(2, "micro", blend=Blend([1])), SettingsError, "1 weights"),
+    "asked before": (lambda w: w.engine().check_embedding(2, "micro", blend=Blend([1])), SettingsError, "1 weight"),
     "a text's family": (lambda w: w.engine().embed_text("a cat", "sd9"), SettingsError, "'sd9'"),
     "a text for none": (lambda w: w.engine().embed_text("a cat", "flux"), SettingsError, "FLUX"),
     "few pictures": (lambda w: w.engine().measure_gap(w.two), SettingsError, "2 pictures to measure the gap"),
