@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Collection, Sequence
 from pathlib import PurePath
@@ -30,6 +31,8 @@ def with_command(arguments: Sequence[str], commands: Collection[str]) -> Sequenc
 
 
 def _is_described(text: str) -> bool:
-    """Whether a text names a picture or a folder, one that is not there included."""
-    is_named_so = PurePath(text).suffix.casefold() in PICTURE_SUFFIXES
-    return text == STANDARD_INPUT or is_named_so or (bool(text) and os.path.exists(text))  # noqa: PTH110
+    """Whether a text names a picture or a folder, one that is not there included, or pictures by a pattern or an
+    address."""
+    is_named_so = PurePath(text).suffix.casefold() in PICTURE_SUFFIXES or "://" in text
+    is_there = bool(text) and (os.path.exists(text) or bool(glob.glob(text)))  # noqa: PTH110, PTH207
+    return text == STANDARD_INPUT or is_named_so or is_there

@@ -41,6 +41,10 @@ def place_fixture(tmp_path, monkeypatch):
         ("photos/a.png", "interrogate photos/a.png"),
         ("nowhere.JPG --json", "interrogate nowhere.JPG --json"),
         ("*.webp", "interrogate *.webp"),
+        ("photos/*", "interrogate photos/*"),  # as Windows leaves it
+        ("nowhere/*", "nowhere/*"),
+        ("https://example.com/picture?id=3", "interrogate https://example.com/picture?id=3"),
+        ("s3://bucket/photos", "interrogate s3://bucket/photos"),
         ("-", "interrogate -"),
         ("--clip micro photos/a.png", "interrogate --clip micro photos/a.png"),
         ("photos", "batch photos"),

@@ -85,7 +85,7 @@ def test_interrogate_together(capsys):
         (["analyze", "0.png", "--categories", "surfacez"], 1, "no category 'surfacez'"),
         (["analyze", "0.png", "--categories", ","], 1, "No category is named"),
         (["analyze", "0.png", "--weights", "1"], 2, "--together"),
-        (["analyze", "0.png", "1.png", "--together", "--weights", "1"], 2, "1 weights for 2 pictures"),
+        (["analyze", "0.png", "1.png", "--together", "--weights", "1"], 2, "1 weight for 2 pictures"),
         (["interrogate", "0.png", "--weights", "1"], 2, "--together"),
         (["analyze", "0.png", "--plot", "chart.gif"], 2, "png or svg"),
         (["match", "0.png"], 2, "no phrases"),

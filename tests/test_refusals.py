@@ -117,7 +117,7 @@ INTERROGATING: dict[str, Case] = {
     "a CLIP's file": (lambda w: w.engine(clip=str(w.here / "red.png")).interrogate(w.two[0]), ModelError, "red.png"),
     "a device": (lambda w: w.engine(device="abacus").interrogate(w.two[0]), SettingsError, "'abacus'"),
     "an absent device": (lambda w: w.engine(device="cuda:99").interrogate(w.two[0]), SettingsError, "'cuda:99'"),
-    "weights": (lambda w: w.engine().interrogate_together(w.two, weights=[1]), SettingsError, "1 weights for 2"),
+    "weights": (lambda w: w.engine().interrogate_together(w.two, weights=[1]), SettingsError, "1 weight for 2"),
     "a negative weight": (
         lambda w: w.engine().interrogate_together(w.two, weights=[1, -1]),
         SettingsError,
@@ -127,7 +127,7 @@ INTERROGATING: dict[str, Case] = {
     "captions": (
         lambda w: list(w.engine().interrogate_each(w.two, captions=["a cat"])),
         SettingsError,
-        "1 captions for 2 pictures",
+        "1 caption for 2 pictures",
     ),
     "one empty caption": (
         lambda w: list(w.engine().interrogate_each(w.two, "caption", ["a cat", ""])),
@@ -172,12 +172,12 @@ EMBEDDING: dict[str, Case] = {
     "a projection": (lambda w: w.engine().embed(w.two, "micro", "lens"), SettingsError, "'lens'"),
     "a projection out of reach": (lambda w: w.engine().embed(w.two, "sdxl", "pinv"), SettingsError, "SDXL"),
     "a picture": (lambda w: w.engine().embed(w.here / "broken.png", "micro"), ImageError, "broken.png"),
-    "weights": (lambda w: w.engine().embed(w.two, "micro", blend=Blend([1])), SettingsError, "1 weights for 2"),
+    "weights": (lambda w: w.engine().embed(w.two, "micro", blend=Blend([1])), SettingsError, "1 weight for 2"),
     "a weight": (lambda w: w.engine().embed(w.two, "micro", blend=Blend([1, -1])), SettingsError, "weight is"),
     "weights of what was seen": (
         lambda w: w.engine().embed(_seen(3), "micro", blend=Blend([1])),
         SettingsError,
-        "1 weights for 3",
+        "1 weight for 3",
     ),
     "a mix": (lambda w: Blend(mix="stirred"), SettingsError, "'stirred'"),  # pyright: ignore[reportArgumentType]
     "a text": (
@@ -198,7 +198,7 @@ EMBEDDING: dict[str, Case] = {
         PhraseError,
         "'moods'",
     ),
-    "asked before": (lambda w: w.engine().check_embedding(2, "micro", blend=Blend([1])), SettingsError, "1 weights"),
+    "asked before": (lambda w: w.engine().check_embedding(2, "micro", blend=Blend([1])), SettingsError, "1 weight"),
     "a text's family": (lambda w: w.engine().embed_text("a cat", "sd9"), SettingsError, "'sd9'"),
     "a text for none": (lambda w: w.engine().embed_text("a cat", "flux"), SettingsError, "FLUX"),
     "few pictures": (lambda w: w.engine().measure_gap(w.two), SettingsError, "2 pictures to measure the gap"),
@@ -215,7 +215,7 @@ EMBEDDING: dict[str, Case] = {
     "one to verify with": (
         lambda w: measure_fidelity(w.engine(), None, [], w.two[:1]),  # pyright: ignore[reportArgumentType]
         SettingsError,
-        "1 pictures to verify with",
+        "1 picture to verify with",
     ),
 }
 

@@ -314,11 +314,11 @@ def test_a_node_refuses(models, monkeypatch, ask, says):
 
 
 EMBEDDINGS = {
-    "weights": ({"weights": "1"}, "1 weights for 2"),
+    "weights": ({"weights": "1"}, "1 weight for 2"),
     "no numbers": ({"weights": "many"}, "'many'"),
     "a text": ({"projection": "ridge", "text": "a star"}, "less than 1 as"),
     "few pictures for the gap": ({"gap_pictures": PICTURES}, "2 pictures to measure the gap"),
-    "weights before the gap": ({"weights": "1", "gap_pictures": torch.rand(9, 16, 16, 3)}, "1 weights for 2"),
+    "weights before the gap": ({"weights": "1", "gap_pictures": torch.rand(9, 16, 16, 3)}, "1 weight for 2"),
     "masks": ({"mask": torch.ones(3, 16, 16)}, "3 masks for 2"),
     "an empty mask": ({"mask": torch.zeros(1, 16, 16)}, "black all over"),
     "two that see": ({"interrogator": True, "clip_vision": True}, "connect one of them"),
