@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
 from ..core.printable import visible
-from .streams import quiet_libraries, write_json, write_line
+from .streams import command_name, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.catalogue import Named
@@ -64,7 +64,8 @@ def run_list(options: argparse.Namespace) -> int:
         "Recommended", [(one.name, _told_size(one), _HERE if one.on_disk else "", one.use) for one in models]
     )
     _write_disk(hub, models)
-    write_line("All that can be named: unrender models --all. Ahead of time: unrender models download NAME.")
+    typed = f"{command_name()} models"
+    write_line(f"All that can be named: {typed} --all. Ahead of time: {typed} download NAME.")
     return 0
 
 

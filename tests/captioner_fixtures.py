@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_captioners as tiny
-from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from PIL import Image
 
 
