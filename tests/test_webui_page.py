@@ -63,6 +63,8 @@ def test_webui_page_draws_with_the_advanced_part_and_pastes_it(browser, file):
     for part in ("projection: pinv", 'words: "in winter, at night"', "alpha: 0.35"):
         assert f"Image as prompt {part}" in infotext
     browser.open()
+    for section in (PREFIX, f"{PREFIX}_advanced"):
+        page.click(f"#{section} > .label-wrap")
     browser.fill(f"{PREFIX}_anchor", "words of before")
     browser.fill("txt2img_prompt", infotext)
     page.click("#paste")
