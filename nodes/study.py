@@ -15,7 +15,7 @@ from .inputs import interrogator_input
 from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size, setup_for
 from .models import ModelNode, default_setup
 from .pictures import as_batch, as_image, as_mask
-from .taken import opened
+from .taken import opened, toy_note
 from .wording import WORDS
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ class Analyze(ModelNode):
             charts = _charts(analyses, looks, dark)
         tables = [analysis_table(analysis) for analysis in analyses]
         host.keep(cls.hidden, {0: tables})
+        note = [] if isinstance(looks, Seen) else toy_note(analyses[0].model, looks)
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables)))
+        return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables), *note))
 
 
 def numbered(texts: Sequence[str]) -> list[str]:
@@ -172,12 +173,13 @@ class MatchPhrases(ModelNode):
         rankings = [ranking(match, picture) for picture in range(len(looks))]
         best = [match.ranked_phrases(picture)[0] for picture in range(len(looks))]
         phrases_found = [match.phrases[entry.index] for entry in best]
+        note = [] if isinstance(looks, Seen) else toy_note(match.model, looks)
         host.keep(cls.hidden, {0: rankings, 1: phrases_found})
         return io.NodeOutput(
             rankings,
             phrases_found,
             [entry.likelihood for entry in best],
-            ui=host.shown(*numbered(rankings)),
+            ui=host.shown(*numbered(rankings), *note),
         )
 
 
@@ -230,7 +232,8 @@ class Locate(ModelNode):
                 location = engine.locate(picture, phrase)
                 masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
                 overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))
-        return io.NodeOutput(as_batch(masks), as_batch(overlays))
+        note = toy_note(location.model, pictures)
+        return io.NodeOutput(as_batch(masks), as_batch(overlays), ui=host.shown(*note) if note else None)
 
 
 def support_share(heat: HeatMap, size: tuple[int, int], threshold: float) -> Any:
