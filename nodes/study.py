@@ -225,14 +225,15 @@ class Locate(ModelNode):
         from ..core.drawing.overlay import draw_overlay
 
         setup = interrogator or default_setup()
-        masks, overlays = [], []
+        masks, overlays, model = [], [], ""
         with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
             pictures = pictures_of_one_size(image)
             for picture in progress.track(map(opened, pictures), "Locating", len(pictures)):
                 location = engine.locate(picture, phrase)
+                model = location.model
                 masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
                 overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))
-        note = toy_note(location.model, pictures)
+        note = toy_note(model, pictures)
         return io.NodeOutput(as_batch(masks), as_batch(overlays), ui=host.shown(*note) if note else None)
 
 
