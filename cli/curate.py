@@ -10,7 +10,7 @@ from ..core.errors import UnrenderError
 from ..core.printable import visible
 from . import engine_options
 from .search import settings_of
-from .streams import complain, quiet_libraries, tell_written, write_line
+from .streams import command_name, complain, quiet_libraries, tell_written, write_line
 from .tables import add_formulas_to
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="find duplicates, turned pictures, outliers and wrong captions in an indexed folder",
         usage="%(prog)s INDEX [options]",
         description="Finds duplicates, turned pictures, outliers and wrong captions in an indexed folder.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.replace("`unrender", f"`{command_name()}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, parser=parser)
-    parser.add_argument("index", metavar="INDEX", help="a folder that `unrender index` has been through, or its index")
+    parser.add_argument("index", metavar="INDEX", help=f"a folder that `{command_name()} index` saw, or its index")
     parser.add_argument(
         "-o",
         "--output",

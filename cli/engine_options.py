@@ -12,7 +12,7 @@ from ..core.phrases import POSITIVE
 from ..core.presets import PRESETS, TARGETS
 from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
 from ..core.texts import read_known
-from .wording import command_name
+from .streams import command_name
 
 _MICRO = "micro"
 
@@ -36,7 +36,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--captioner",
         metavar="NAME",
-        help=f"name from `{command_name()} models`, hub id, folder, micro, or none (default: {default.captioner})",
+        help=f"name (`{command_name()} models --all`), hub id, folder, micro, or none (default: {default.captioner})",
     )
     group.add_argument("--instruction", metavar="TEXT", help="what an instruction-following captioner is asked")
     group.add_argument("--caption-length", type=int, metavar="N", help="tokens of a caption at most")

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from ..core.printable import visible
 from .pictures import PICTURE_SUFFIXES, STANDARD_INPUT
-from .streams import complain
+from .streams import command_name, complain
 
 
 def with_command(arguments: Sequence[str], commands: Collection[str]) -> Sequence[str]:
@@ -23,7 +23,9 @@ def with_command(arguments: Sequence[str], commands: Collection[str]) -> Sequenc
         return arguments
     if not os.path.isdir(named):  # noqa: PTH112
         return ["interrogate", *arguments]
-    complain(f"{visible(named)} is a folder: this is `unrender batch`, which writes a text beside each picture.")
+    complain(
+        f"{visible(named)} is a folder: this is `{command_name()} batch`, which writes a text beside each picture."
+    )
     return ["batch", *arguments]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.printable import visible
 from . import engine_options
-from .streams import complain, quiet_libraries, write_line
+from .streams import command_name, complain, quiet_libraries, write_line
 
 _EPILOG = """\
 what happens
@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="prepare a folder of pictures for search and curate",
         usage="%(prog)s FOLDER [options]",
         description="Keeps what a CLIP sees in each picture of a folder in one file, for search and curate.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.replace("  unrender ", f"  {command_name()} "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, parser=parser)

@@ -66,8 +66,8 @@ def run_list(options: argparse.Namespace) -> int:
         "Recommended", [(one.name, _told_size(one), _HERE if one.on_disk else "", one.use) for one in models]
     )
     _write_disk(hub, models)
-    command = f"{command_name()} models"
-    write_line(f"All that can be named: `{command} --all`. Ahead of time: `{command} download NAME`.")
+    typed = f"{command_name()} models"
+    write_line(f"All that can be named: {typed} --all. Ahead of time: {typed} download NAME.")
     return 0
 
 

@@ -14,7 +14,7 @@ from ..core.printable import visible
 from . import engine_options
 from .match import pictures_and_phrases
 from .pictures import read_picture
-from .streams import quiet_libraries, tell_written, write_json, write_line
+from .streams import command_name, quiet_libraries, tell_written, write_json, write_line
 from .tables import add_formulas_to, write_csv
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, parser=parser)
-    parser.add_argument("index", metavar="INDEX", help="a folder that `unrender index` has been through, or its index")
+    parser.add_argument("index", metavar="INDEX", help=f"a folder that `{command_name()} index` saw, or its index")
     parser.add_argument("query", metavar="QUERY", help="words, or a picture file; - reads one from standard input")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="pictures to find (default: 10)")
     engine_options.add_clip_to(parser)

@@ -115,11 +115,17 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
 
     from ..core.clip.naming import check_clip
+    from ..core.variation.naming import check_checkpoint
+    from ..core.variation.sampling import Sampling
 
     names, init = expand(options.images), None if options.init is None else read_picture(options.init)
     pictures = [read_picture(name) for name in names]
     if options.clip is not None:
         check_clip(options.clip)
+    check_checkpoint(options.checkpoint)
+    sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
+    read = [*names, *expand(options.gap_pictures), *([] if options.init is None else [options.init])]
+    places = _places(options.output, options.count, read)
 
     from ..core.embed.embedder import Blend, check_swaps, checked_choice  # and with it torch
     from ..core.embed.gap import check_variety
@@ -128,16 +134,12 @@ def run(options: argparse.Namespace) -> int:
     from ..core.images import image_key
     from ..core.phrases.vocabulary import load_vocabulary
     from ..core.variation.checkpoint import Checkpoint
-    from ..core.variation.infotext import with_text
-    from ..core.variation.render import Sampling
+    from ..core.variation.pictures import with_text
     from ..core.variation.variations import Request, variations
     from .progress import terminal_progress
 
-    sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
     blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, swaps=dict(options.swap))
     asked = Request(pictures, options.projection, blend, None, options.negative, sampling, options.count, init)
-    names += [*expand(options.gap_pictures), *([] if options.init is None else [options.init])]
-    places = _places(options.output, options.count, names)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     check_swaps(blend.swaps, load_vocabulary(None))  # which has all categories that micro's has, too
     if varied:
@@ -169,7 +171,7 @@ def run(options: argparse.Namespace) -> int:
 def _places(output: Path, count: int, sources: Sequence[str]) -> list[Path]:
     """Where the pictures go: one file, none of those that are read, or numbered files in a folder, past those that are
     there. Nothing is made yet."""
-    from ..core.variation.infotext import FORMATS
+    from ..core.variation.pictures import FORMATS
 
     if output.suffix.casefold() in PICTURE_SUFFIXES and not output.is_dir():
         if output.suffix.casefold() not in FORMATS:

@@ -75,19 +75,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints the findings. The exit status is 1 when a check failed. Errors are raised."""
     quiet_libraries()
 
-    from ..core.clip import Clip
-    from ..core.embed.prompts import composed_prompts
-    from ..core.embed.recommended import recommend
-    from ..core.engine import Engine
-    from ..core.hub import Hub
-    from ..core.phrases.vocabulary import load_vocabulary
-    from ..core.variation.checkpoint import Checkpoint
-    from ..core.variation.render import Sampling
-    from ..core.verify import report, weights
-    from ..core.verify.dino import Dino
-    from ..core.verify.fidelity import Judge, measure_fidelity
-    from ..core.verify.sheet import draw_fidelity
-    from .progress import terminal_progress
+    from ..core.variation.sampling import Sampling
 
     if options.count < 1 or options.seeds < 1:
         raise SettingsError("--count and --seeds are numbers of 1 or more")
@@ -96,6 +84,22 @@ def run(options: argparse.Namespace) -> int:
     shown, others = pictures[: options.count], pictures[options.count :]
     settings = replace(engine_options.clip_settings_from(options), captioner=options.captioner, phrases=options.phrases)
     _check(options, settings, shown)
+
+    from ..core.clip import Clip
+    from ..core.embed.prompts import composed_prompts
+    from ..core.embed.recommended import recommend
+    from ..core.engine import Engine
+    from ..core.hub import Hub
+    from ..core.phrases.vocabulary import load_vocabulary
+    from ..core.variation.checkpoint import Checkpoint
+    from ..core.verify import report, weights
+    from ..core.verify.dino import Dino, dino_class
+    from ..core.verify.fidelity import Judge, measure_fidelity
+    from ..core.verify.sheet import draw_fidelity
+    from .progress import terminal_progress
+
+    if options.dino != "none" and options.checkpoint is not None and shown:
+        dino_class()  # which a model need not be loaded for to be missed
     progress, hub, fidelity = terminal_progress(), Hub(options.cache), None
     checkpoint = None
     if options.checkpoint is not None:
@@ -140,11 +144,13 @@ def _check(options: argparse.Namespace, settings: Settings, pictures: Sequence[I
     from ..core.clip.naming import check_clip
     from ..core.engine import Engine
     from ..core.places import check_folder
-    from ..core.verify.dino import check_dino
-    from ..core.verify.fidelity import check_count
+    from ..core.variation.naming import check_checkpoint
+    from ..core.verify.asked import check_count, check_dino
 
     if options.output is not None:
         check_folder(options.output, [_REPORT, _SHEET])
+    if options.checkpoint is not None:
+        check_checkpoint(options.checkpoint)
     Engine(settings).check()
     if options.checkpoint is not None and pictures:
         check_count(len(pictures))

@@ -27,7 +27,7 @@ KINDS = ("cuda", "xpu", "mps")
 CPU = torch.device("cpu")
 
 _HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-_FAILS = (RuntimeError, AssertionError, NotImplementedError, OSError)
+_FAILS = (RuntimeError, AssertionError, NotImplementedError, ImportError, OSError)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -237,8 +237,11 @@ def memory_of(device: torch.device | str) -> tuple[int, int] | None:
     if device.type not in ("cuda", "xpu") or not hasattr(_backend(device.type), "mem_get_info"):
         return None
     backend, whole = _backend(device.type), torch.empty(0, device=device).device
+    try:
+        free, total = backend.mem_get_info(whole)
+    except _FAILS:  # graphics inside a processor tell none
+        return None
     unused = backend.memory_reserved(whole) - backend.memory_allocated(whole)
-    free, total = backend.mem_get_info(whole)
     return free + unused, total
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .cures import Give
 from .errors import SettingsError
@@ -125,11 +125,11 @@ class Engine:
         Raises what `interrogate` does.
         """
         from .images import open_each
+        from .prompt.together import check_one_each
 
         pictures = open_each(images)
-        for name, given in (("captions", captions), ("features", features)):
-            if isinstance(pictures, list) and given is not None and len(given) != len(pictures):
-                raise SettingsError(f"There are {len(given)} {name} for {len(pictures)} pictures", "give one for each")
+        if isinstance(pictures, list):
+            check_one_each(len(pictures), captions=captions, features=features)
         with self._lock:
             self._prepare(mode, captions)
             started = time.perf_counter()
@@ -194,10 +194,11 @@ class Engine:
         images: as for `analyze`. templates: texts with {} in the phrase's place; several are averaged.
         Raises ImageError, ModelError, SettingsError (no phrases, a template without {}), or Cancelled.
         """
+        from .embed.seen import each_look
         from .study.match import check_question, match
 
         check_question(phrases, templates)
-        look, _ = self._each_look(images)
+        look, _ = each_look(images, self._encode)
         with self._lock:
             clip = self._models.clip()
             return match(clip, look(clip), phrases, templates)
@@ -249,9 +250,10 @@ class Engine:
         """
         from .embed.embedder import UNDESCRIBED, Blend
         from .embed.gap import shipped_gap
+        from .embed.seen import looking_at
 
         blend = blend or Blend()
-        look, pictures, keys = self._looking_at(images)
+        look, pictures, keys = looking_at(images, self._encode)
         self.check_embedding(len(keys), family, projection, blend)
         if not pictures and projection == "anchored" and blend.anchor is None:
             raise SettingsError(UNDESCRIBED, Give("anchor", "one"))
@@ -292,12 +294,11 @@ class Engine:
 
     def measure_gap(self, images: Picture | Sequence[Picture] | Seen) -> GapCorrection:
         """What varied pictures (as for `embed`), about 40, say of where the CLIP's pictures are, to move them to where
-        its texts are.
-
-        Raises ImageError, ModelError, SettingsError, or Cancelled."""
+        its texts are. Raises ImageError, ModelError, SettingsError, or Cancelled."""
         from .embed.gap import GapCorrection, check_variety
+        from .embed.seen import looking_at
 
-        look, _, keys = self._looking_at(images)
+        look, _, keys = looking_at(images, self._encode)
         check_variety(keys)
         with self._lock:
             return GapCorrection.measured(look(self._models.clip()).features)
@@ -341,13 +342,14 @@ class Engine:
         together: bool,
         weights: Sequence[float] | None = None,
     ) -> tuple[Analysis, ...]:
+        from .embed.seen import each_look
         from .phrases.vocabulary import select_categories
         from .prompt.together import check_weights
         from .study.analyze import analyse, check_top
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
-        look, count = self._each_look(images)
+        look, count = each_look(images, self._encode)
         if count is not None:
             check_weights(count, weights)
         with self._lock:
@@ -358,28 +360,6 @@ class Engine:
         from .images import fit_image
 
         return clip.encode_images(fit_image(picture, self.settings.fit) for picture in pictures)
-
-    def _each_look(self, images: Any) -> tuple[Callable[[Clip], Tensor], int | None]:
-        """What gives a CLIP's view of pictures, and how many there are, where they are no iterator's."""
-        from .embed.seen import Seen
-        from .images import open_each
-
-        if isinstance(images, Seen):
-            return lambda clip: clip.recognised(images.features), len(images)
-        pictures = open_each(images)
-        return lambda clip: self._encode(clip, pictures), len(pictures) if isinstance(pictures, list) else None
-
-    def _looking_at(self, images: Any) -> tuple[Callable[[Clip], Seen], list[Image], tuple[str, ...]]:
-        """What gives a CLIP's view of pictures, those that are at hand, opened before a CLIP is loaded, and a hash of
-        each."""
-        from .embed.seen import Seen
-        from .images import image_key, open_images
-
-        if isinstance(images, Seen):
-            return lambda _: images, [], images.keys
-        pictures = open_images(images)
-        keys = tuple(map(image_key, pictures))
-        return lambda clip: Seen(self._encode(clip, pictures), keys), pictures, keys
 
     def _prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip:
         """Loads what the mode needs, the captioner excepted."""

@@ -79,14 +79,22 @@ def sections(version: str, cache: str | os.PathLike[str] | None = None) -> Itera
     for title, rows in parts:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of libraries that are asked for nothing but their version
-            yield title, [(name, discreet(value)) for name, value in rows()]
+            yield title, [(name, discreet(value)) for name, value in _as_far_as_told(rows)]
+
+
+def _as_far_as_told(rows: Callable[[], Iterator[Row]]) -> Iterator[Row]:
+    """One part of a machine that is out of order hides nothing of the others."""
+    try:
+        yield from rows()
+    except Exception as error:  # noqa: BLE001  a broken library or disk raises anything
+        yield "the rest", f"cannot be told ({type(error).__name__}: {first_line(error)})"
 
 
 def discreet(text: str) -> str:
-    """Without passwords in addresses, and without the home folder's name."""
-    text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
-    home = str(Path.home())
-    return text.replace(home, "~") if len(home) > 1 else text
+    """Without passwords in addresses, whatever letters are in them, and without the home folder's name."""
+    text = re.sub(r"((?<=://)\S*|^[^/\\\s]+)@", "***@", text)
+    home = os.path.expanduser("~")  # noqa: PTH111  which is "~" where nobody knows it, and Path raises
+    return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 1 else text
 
 
 def _program(version: str) -> Iterator[Row]:
@@ -99,12 +107,32 @@ def _program(version: str) -> Iterator[Row]:
 def _commit(root: Path) -> str:
     """Of a checkout that holds this program, read as git has it on the disk."""
     try:
-        head = (root / ".git" / "HEAD").read_text(encoding="utf-8").strip()
+        own = _folder_of_git(root / ".git")
+        head = _line(own / "HEAD")
         if head.startswith("ref: "):
-            head = (root / ".git" / head.removeprefix("ref: ")).read_text(encoding="utf-8").strip()
+            head = _commit_of(head.removeprefix("ref: "), own)
     except (OSError, UnicodeDecodeError):
         return ""
-    return f" at {head[:9]}"
+    return f" at {head[:9]}" if head else ""
+
+
+def _folder_of_git(place: Path) -> Path:
+    """A folder, or in worktrees and submodules a file that names it."""
+    return place.parent / _line(place).removeprefix("gitdir: ") if place.is_file() else place
+
+
+def _commit_of(branch: str, own: Path) -> str:
+    """own: a worktree's, which leaves its branches to the folder that all have in common."""
+    common = own / _line(own / "commondir") if (own / "commondir").is_file() else own
+    for place in (own / branch, common / branch):
+        if place.is_file():
+            return _line(place)
+    packed = (common / "packed-refs").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(" ")[0] for line in packed if line.endswith(f" {branch}")), "")
+
+
+def _line(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _main_memory() -> str:
@@ -219,7 +247,9 @@ def _driver() -> str:
         return ""
     asked = [program, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=_DRIVER_SECONDS, check=False)
+        done = subprocess.run(
+            asked, capture_output=True, text=True, errors="replace", timeout=_DRIVER_SECONDS, check=False
+        )
     except (OSError, subprocess.SubprocessError) as error:
         return f"NVIDIA's does not answer ({first_line(error)})"
     lines = done.stdout.split("\n") if done.returncode == 0 else [f"nvidia-smi fails: {first_line_of(done.stdout)}"]

@@ -33,6 +33,11 @@ def visible(text: str, kept: str = "") -> str:
     return "".join(letter if letter in kept or not _is_hidden(letter) else _escaped(letter) for letter in text)
 
 
+def there_are(count: int, things: str) -> str:
+    """How a sentence begins that counts. things: a regular plural."""
+    return f"There is 1 {things.removesuffix('s')}" if count == 1 else f"There are {count:,} {things}"
+
+
 def _is_hidden(letter: str) -> bool:
     if letter in _DIRECTION or letter in _UNSEEN:
         return True

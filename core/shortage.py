@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +19,15 @@ SMALLER_CLIP = (Give("clip", f"a smaller one such as {VIT_B}"),)
 _TOLD = (
     "out of memory",  # CUDA, HIP, XPU, MPS, and their drivers
     "can't allocate memory",  # PyTorch's on Linux and macOS
+    "cannot allocate memory",  # and the system's
     "not enough memory",  # and on Windows
+    "paging file is too small",  # where a file of weights is opened
     "_alloc_failed",  # cuBLAS, cuDNN, cuSOLVER, hipBLAS
+    "allocation_failed",  # cuDNN 9
+    "statusallocfailed",  # MIOpen
+    "rocblas_status_memory_error",
+    "failed to allocate",  # Metal
+    "error_out_of_resources",  # SYCL, on Intel's cards
     "out_of_device_memory",
     "out_of_host_memory",
     "outofmemory",
@@ -28,13 +36,17 @@ _TOLD = (
     "bad allocation",
 )
 
+_PAGING_FILE = 1455  # Windows' number for one that is too small
+
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether a device, a library that works on it, or main memory has nothing left; by what they say, since their
     classes differ from release to release."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    text = str(error).casefold() if isinstance(error, RuntimeError) else ""
+    if isinstance(error, OSError) and error.errno is not None:  # whose text may hold a file's name
+        return error.errno == errno.ENOMEM or getattr(error, "winerror", None) == _PAGING_FILE
+    text = str(error).casefold() if isinstance(error, RuntimeError | OSError) else ""
     return any(told in text for told in _TOLD)
 
 
@@ -66,7 +78,7 @@ def within_memory(problem: str, *cures: Cure) -> Iterator[None]:
     try:
         yield
         return
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
             raise
         cause = error

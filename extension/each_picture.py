@@ -22,6 +22,7 @@ _logger = logging.getLogger(__name__)
 TITLE = "Interrogate each picture"
 OFF = "off"
 AS_SET = "as in the settings"
+_STOPPED = "It was skipped, or all was interrupted, before its words were found."
 
 
 class InterrogateEach(webui_host.Script):
@@ -54,7 +55,7 @@ class InterrogateEach(webui_host.Script):
             asked, chosen = _way(way), _mode(mode)
             turn.put(self.words.found(pictures[0], chosen), asked, chosen)
         except Cancelled:
-            turn.leave_out("")
+            turn.leave_out(_STOPPED)
         except Exception as error:
             if getattr(p, "is_api", False):
                 with failing(p):

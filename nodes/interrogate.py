@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import SettingsError
+from ..core.prompt.together import unequal
 from ..core.prompt_syntax import escape
 from ..core.results import Interrogation
 from ..core.settings import MODES, UNCAPTIONED, Mode, Settings
@@ -147,9 +148,7 @@ def given_captions(captions: Sequence[str] | None, count: int) -> list[str] | No
     if captions is None:
         return None
     if len(captions) not in (1, count):
-        raise SettingsError(
-            f"There are {len(captions)} captions for {count} pictures", "give one for each, or one for all"
-        )
+        raise SettingsError(unequal(len(captions), "captions", count), "give one for each, or one for all")
     return list(captions) * (count if len(captions) == 1 else 1)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from ..core.embed.region import masked
 from ..core.embed.seen import Seen
 from ..core.errors import ImageError, SettingsError
+from ..core.prompt.together import unequal
 from . import host
 from .host import io
 from .models import Setup, default_setup
@@ -74,8 +75,6 @@ def shown_by(mask: Any, image: Any) -> list[Image.Image]:
     """What MASK [masks, height, width] leaves of each picture of an IMAGE: one mask for all, or one for each."""
     masks, pictures = each_mask(mask), each_picture(image)
     if len(masks) not in (1, len(pictures)):
-        raise SettingsError(
-            f"There are {len(masks)} masks for {len(pictures)} pictures", "give one for each, or one for all"
-        )
+        raise SettingsError(unequal(len(masks), "masks", len(pictures)), "give one for each, or one for all")
     shown = [opened(each) for each in masks] * (len(pictures) if len(masks) == 1 else 1)
     return [masked(opened(picture), each) for picture, each in zip(pictures, shown, strict=True)]

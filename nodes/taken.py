@@ -65,13 +65,19 @@ def _apart(value: Any, name: str) -> list[Any]:
     if isinstance(value, Image.Image):
         return [value]
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-        value = torch.as_tensor(value)
+        value = torch.as_tensor(_plain(value))
     if not isinstance(value, Tensor):
         raise _no_picture(name)
     if value.ndim == 5:
         return list(value.flatten(0, 1))
     greys = value.ndim == 3 and value.shape[2] not in _CHANNELS and value.shape[0] not in _CHANNELS
     return list(value) if value.ndim == 4 or greys else [value]
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """One that torch takes, copied where it must be: arrays may be turned around, or in another byte order."""
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return np.require(native, requirements=["C", "W"])
 
 
 def _channels_last(picture: Any) -> Any:

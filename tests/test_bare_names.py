@@ -17,7 +17,7 @@ from unrender.core.files import save_picture
 from unrender.core.metadata import read_metadata
 from unrender.core.micro.drawing import draw
 from unrender.core.micro.world import Scene
-from unrender.core.variation.infotext import FORMATS, with_text
+from unrender.core.variation.pictures import FORMATS, with_text
 
 MICRO = ["--clip", "micro", "--device", "cpu", "--mode", "fast"]
 COMMANDS = ("interrogate", "batch", "models", "metadata")

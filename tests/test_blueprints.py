@@ -99,6 +99,12 @@ def test_our_nodes_in_blueprints_are_as_their_schemas_say(path):
 
 
 @every_blueprint
+def test_no_widget_is_without_a_value(path):
+    """ComfyUI would take it for the word "None", in a prompt for one."""
+    assert all(None not in drawn["widgets_values"] for drawn in blueprint(path.stem)["nodes"])
+
+
+@every_blueprint
 def test_every_file_that_is_named_has_a_place_to_be_had_from(path):
     for drawn in blueprint(path.stem)["nodes"]:
         named = {value for value in drawn["widgets_values"] if str(value).endswith(".safetensors")}

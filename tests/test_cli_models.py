@@ -46,7 +46,7 @@ def test_advice_is_typed_as_this_was(store, capsys, monkeypatch):
     monkeypatch.setenv("UNRENDER_COMMAND", "python3 run.py")
     assert main(["models"]) == 0
     out = capsys.readouterr().out
-    assert "`python3 run.py models --all`" in out and "unrender models" not in out
+    assert "python3 run.py models --all" in out and "unrender models" not in out
 
 
 def test_models_recommends_a_few_with_their_sizes(store, capsys):

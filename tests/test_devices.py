@@ -68,6 +68,23 @@ def test_a_device_without_memory_left_computes(cuda: PretendedCuda) -> None:
     assert devices.trouble_of(torch.device("cuda:0")) == ""
 
 
+def test_a_device_that_does_not_tell_its_free_memory(cuda: PretendedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Intel's processors with graphics in them."""
+
+    def untold(device: Any = None) -> tuple[int, int]:
+        raise RuntimeError("The device (Intel(R) Graphics) doesn't support querying the available free memory.")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", untold)
+    assert devices.memory_of("cuda") is None and devices.free_memory("cuda:0") is None
+    assert devices.roomy(torch.device("cuda:0")) == f"cuda:0 ({NAME})"
+
+
+@pytest.mark.parametrize("name", ["hpu", "privateuseone", "npu", "meta", "vulkan", "CUDA", "cuda:x", "cuda:-1", ""])
+def test_devices_that_only_pytorch_has_heard_of(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"is not here|cannot compute"):
+        devices.pick_device(name)
+
+
 @pytest.mark.parametrize("warned", [True, False])
 def test_a_driver_that_is_too_old(
     cuda: PretendedCuda, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, warned: bool

@@ -87,6 +87,63 @@ def test_nothing_that_is_a_secret(capsys: pytest.CaptureFixture[str], monkeypatc
     assert row(text, "HF_TOKEN") == "set" and row(text, "folder").startswith("~/models")
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("http://joan:p@ssw/rd@proxy.example:3128", "http://***@proxy.example:3128"),
+        ("joan:passw0rd@proxy.example:3128", "***@proxy.example:3128"),
+        ("socks5h://joan@proxy.example", "socks5h://***@proxy.example"),
+        ("/srv/teams/@vision/models", "/srv/teams/@vision/models"),
+        ("/home/jo/models and /home/john/models", "~/models and /home/john/models"),
+    ],
+)
+def test_logins_of_all_forms_are_hidden_and_other_homes_are_not_cut(
+    monkeypatch: pytest.MonkeyPatch, said: str, shown: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/jo")
+    assert machine.discreet(said) == shown
+
+
+def test_a_user_without_a_home(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as in a container, for a number without a name
+    text = told(capsys, "--cache", "/tmp/models")
+    assert [line for line in text.splitlines() if not line.startswith(" ")] == TITLES
+
+
+def test_a_part_that_fails_hides_no_other(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn() -> str:
+        raise PermissionError("Permission denied: '/proc'")
+
+    monkeypatch.setattr(machine, "_main_memory", torn)
+    text = told(capsys)
+    assert row(text, "the rest") == "cannot be told (PermissionError: Permission denied: '/proc')"
+    assert row(text, "python") and "computes in float32" in row(text, "cpu")
+
+
+@pytest.mark.parametrize("kind", ["loose", "packed", "worktree", "packed worktree", "detached", "submodule"])
+def test_the_commit_of_a_checkout_of_any_kind(tmp_path: Path, kind: str) -> None:
+    def git(*arguments: str, place: Path = tmp_path / "first") -> str:
+        known = ("-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "protocol.file.allow=always")
+        return subprocess.check_output(["git", "-C", str(place), *known, *arguments], text=True).strip()
+
+    place = tmp_path / "first"
+    place.mkdir()
+    git("init", "-q", "-b", "feature/one")
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    if "worktree" in kind:
+        place = tmp_path / "second"
+        git("worktree", "add", "-q", "-b", "other", str(place))
+    if kind == "submodule":
+        git("init", "-q", str(tmp_path / "outer"), place=tmp_path)
+        git("submodule", "add", "-q", str(tmp_path / "first"), "inner", place=tmp_path / "outer")
+        place = tmp_path / "outer" / "inner"
+    if "packed" in kind:
+        git("pack-refs", "--all")
+    if kind == "detached":
+        git("checkout", "-q", "--detach")
+    assert machine._commit(place) == f" at {git('rev-parse', 'HEAD', place=place)[:9]}"
+
+
 BROKEN = {
     "half removed": ("raise ModuleNotFoundError('torch is gone', name='torch')", "torch is gone"),
     "broken": ("raise OSError('libcudart.so.13: cannot open it')", "OSError: libcudart.so.13: cannot open it"),

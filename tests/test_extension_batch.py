@@ -195,11 +195,13 @@ def test_a_request_through_the_api_fails_with_the_sentence(webui):
 
 
 @pytest.mark.parametrize("is_api", [False, True])
-def test_a_picture_that_is_skipped_is_not_drawn_with_the_typed_words(webui, is_api):
+def test_a_picture_that_is_skipped_is_not_drawn_with_the_typed_words_and_is_told_of(webui, is_api):
     p = Generation(None, is_api=is_api)
     words = Told(Cancelled("Stopped."), "a cow")
     made = process_batch(webui.shared, p, [picture(0), picture(1)], script(webui, words), "append")
-    assert [each.getpixel((0, 0))[0] for each in made.images] == [1, 1] and made.comments == ""
+    assert [each.getpixel((0, 0))[0] for each in made.images] == [1, 1]
+    (line,) = made.comments.splitlines()
+    assert line.startswith("Picture 1 of 2 is left out: It was skipped")
 
 
 def test_words_are_what_the_command_line_finds_written_for_a_webui(webui, photographs, tmp_path):

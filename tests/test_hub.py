@@ -29,7 +29,7 @@ from unrender.core.errors import Cancelled, ModelError
 from unrender.core.hub import Hub
 from unrender.core.hub.names import check_weights
 
-PATIENCE = 1.0
+PATIENCE = 4.0
 
 pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 

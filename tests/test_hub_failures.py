@@ -22,7 +22,7 @@ from hub_server import (  # noqa: F401
 from unrender.core.errors import ModelError
 from unrender.core.hub import Hub
 
-PATIENCE = 1.0
+PATIENCE = 2.0
 
 pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 
@@ -129,7 +129,7 @@ def test_a_hub_in_trouble(server: FakeHub, hub: Hub, status: int, where: str) ->
     started = time.monotonic()
     with pytest.raises(ModelError, match=rf"answered {status}|nothing arrived") as error:
         hub.fetch(REPO, ["model.safetensors"])  # some versions of huggingface_hub ask again for minutes
-    assert time.monotonic() - started < 3 and is_one_sentence(error)
+    assert time.monotonic() - started < 3 * PATIENCE and is_one_sentence(error)
 
 
 def test_something_that_is_no_hub(server: FakeHub, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_refused_connection(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None
     started = time.monotonic()
     with pytest.raises(ModelError, match="refused") as error:
         hub.fetch_model(REPO)
-    assert time.monotonic() - started < 5 and is_one_sentence(error)
+    assert time.monotonic() - started < 5 * PATIENCE and is_one_sentence(error)
     text = str(error.value)
     assert all(part in text for part in (address, str(hub.models), "hf-home", REPO, "micro as clip"))
 
@@ -168,9 +168,9 @@ def test_a_name_server_that_never_answers(hub: Hub, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: released.wait(30))
     monkeypatch.setenv("HF_ENDPOINT", "http://somewhere.example")
     started = time.monotonic()
-    with pytest.raises(ModelError, match="nothing arrived within 1 seconds"):
+    with pytest.raises(ModelError, match=f"nothing arrived within {PATIENCE:g} seconds"):
         hub.fetch(REPO, ["config.json"])
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 4 * PATIENCE
     released.set()
 
 
@@ -180,7 +180,7 @@ def test_a_server_that_takes_the_call_and_stays_silent(server: FakeHub, hub: Hub
     started = time.monotonic()
     with pytest.raises(ModelError, match=r"nothing arrived|did not answer") as error:
         hub.fetch(REPO, ["model.safetensors"])
-    assert time.monotonic() - started < 4 and is_one_sentence(error)
+    assert time.monotonic() - started < 4 * PATIENCE and is_one_sentence(error)
 
 
 @pytest.mark.full

@@ -366,6 +366,8 @@ def test_what_will_do_is_not_waited_for(server: FakeHub, hasty: Hub) -> None:
         ({"Retry-After": "0"}, 0.0),
         ({"Retry-After": " 120 "}, 120.0),
         ({"Retry-After": "9" * 400}, 1e9),
+        ({"Retry-After": "1.5, 30"}, 1.5),  # where a proxy joins two headers
+        ({"Retry-After": "2015-10-21T07:28:30Z", "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 GMT", "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 -0000", "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),

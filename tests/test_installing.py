@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from unrender.cli import main
 from unrender.cli.wording import WORDS
 from unrender.core.cures import PYTHON, Install
 from unrender.core.installing import install_command
@@ -68,3 +70,27 @@ def test_in_an_environment_that_uv_made_without_pip(tmp_path, monkeypatch):
     monkeypatch.setattr("unrender.core.installing.importlib.util.find_spec", lambda name: None)
     python = shlex.quote(sys.executable)
     assert install_command(("matplotlib",)) == f"uv pip install --python {python} matplotlib"
+
+
+COMMANDS = [
+    *("interrogate", "batch", "analyze", "match", "locate", "embed", "vary", "metadata", "index", "search", "curate"),
+    *("models", "verify", "serve", "ui", "demo", "doctor"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_commands_as_they_are_typed_here(command, monkeypatch, capsys):
+    monkeypatch.setenv("UNRENDER_COMMAND", "python3 run.py")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    assert "python3 run.py" in said
+    assert not re.findall(rf"\bunrender (?:{'|'.join(COMMANDS)})\b", said)
+
+
+def test_so_do_remarks(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("UNRENDER_COMMAND", "python3 run.py")
+    assert main(["models", "--cache", str(tmp_path)]) == 0
+    assert "python3 run.py models --all" in capsys.readouterr().out
+    main([str(tmp_path), "--clip", "nobody"])
+    assert "this is `python3 run.py batch`" in capsys.readouterr().err

@@ -50,6 +50,9 @@ COLOURED: dict[str, Any] = {
     "with a gradient": PHOTOGRAPH.clone().requires_grad_(),
     "a list": [PHOTOGRAPH],
     "an array": PHOTOGRAPH.numpy(),
+    "an array turned around, as from BGR": np.ascontiguousarray(PHOTOGRAPH.numpy()[..., ::-1])[..., ::-1],
+    "an array of another byte order": PHOTOGRAPH.numpy().astype(">f4"),
+    "an array that cannot be written": np.broadcast_to(PHOTOGRAPH.numpy(), (1, 24, 40, 3)),
     "a picture of Pillow's": Image.fromarray(PICTURE.numpy()),
 }
 GREYS = {

@@ -18,13 +18,16 @@ pytestmark = [
 ]
 OF_FILE = "a boat (at sea:1.2), oil"
 PARAMETERS = f"{OF_FILE}\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 7, Size: 64x64, Model: a"
-CLIP = "someone/clip"
+CLIP, OTHER_CLIP = "someone/clip", "someone/other-clip"
+REMOVE = ", ".join(f"#unrender_picture button[aria-label*={word} i]" for word in ("lear", "emove"))
+"""The button that takes the picture out, as the versions of gradio call it."""
 
 
 @pytest.fixture(scope="module")
 def hub(transformers_folder):
     with serving_hub() as state:
-        state.repos[CLIP] = {path.name: path.read_bytes() for path in transformers_folder.iterdir()}
+        files = {path.name: path.read_bytes() for path in transformers_folder.iterdir()}
+        state.repos |= {CLIP: files, OTHER_CLIP: files}
         yield state
 
 
@@ -144,16 +147,26 @@ def test_nothing_of_one_picture_stays_beside_another(browser, photograph, genera
     browser.open()
     browser.put("unrender_picture", generated)
     browser.press("unrender")
-    removing = ("lear", "emove")  # as the versions call it
-    browser.page.locator(
-        ", ".join(f"#unrender_picture button[aria-label*={word} i]" for word in removing)
-    ).first.click()
+    browser.page.locator(REMOVE).first.click()
     browser.page.wait_for_selector("#unrender_example", state="visible")
     browser.page.wait_for_timeout(500)
     for name in ("unrender_prompt", "unrender_caption", "unrender_similarity"):
         assert browser.value(name) == ""
     assert browser.text("unrender_status") == "" and browser.text("unrender_phrases") == ""
     assert not browser.page.is_visible("#unrender_file_prompt")
+
+
+def test_a_question_goes_with_the_picture_it_was_asked_for(browser, photograph):
+    browser.open()
+    browser.put("unrender_picture", photograph)
+    browser.page.locator("#unrender_mode label", has_text="negative").click()
+    browser.page.fill("#unrender_clip_model input", OTHER_CLIP)
+    browser.page.keyboard.press("Enter")
+    assert browser.press("unrender").endswith(" MB to download.")
+    browser.page.locator(REMOVE).first.click()
+    browser.page.wait_for_selector("#unrender_example", state="visible")
+    browser.page.wait_for_selector("#unrender_agree", state="hidden")
+    assert browser.text("unrender_status") == ""
 
 
 def test_the_example_is_one_to_begin_with(browser):

@@ -18,7 +18,7 @@ from unrender.core.clip import Clip
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError
 from unrender.core.foreign import library_reads
-from unrender.core.shortage import is_out_of_memory
+from unrender.core.shortage import is_out_of_memory, within_memory
 from unrender.core.undisturbed import undisturbed
 
 pytest_plugins = ["captioner_fixtures"]
@@ -36,9 +36,26 @@ SHORT = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried to ..."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:114] data. DefaultCPUAllocator: not enough memory: you tried to ..."),
     RuntimeError("std::bad_alloc"),
+    RuntimeError("unable to mmap 1710540580 bytes from file <a>: Cannot allocate memory (12)"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("MIOpen error: miopenStatusAllocFailed"),
+    RuntimeError("rocBLAS error: rocblas_status_memory_error"),
+    RuntimeError("Native API failed. Native API returns: -5 (PI_ERROR_OUT_OF_RESOURCES)"),
+    RuntimeError("level_zero backend failed with error: 40 (UR_RESULT_ERROR_OUT_OF_RESOURCES)"),
+    RuntimeError("Failed to allocate private MTLBuffer for size 4294967296"),
+    OSError(12, "Cannot allocate memory"),
+    OSError("The paging file is too small for this operation to complete. (os error 1455)"),
     MemoryError(),
 ]
-OTHER = [RuntimeError("CUDA error: device-side assert triggered"), ValueError("out of memory"), KeyError("a"), None]
+OTHER = [
+    RuntimeError("CUDA error: device-side assert triggered"),
+    RuntimeError("CUDA error: too many resources requested for launch"),
+    ValueError("out of memory"),
+    FileNotFoundError(2, "No such file or directory", "out of memory.png"),
+    OSError(28, "No space left on device"),
+    KeyError("a"),
+    None,
+]
 
 
 @pytest.mark.parametrize("error", SHORT, ids=lambda error: str(error)[:40])
@@ -51,6 +68,11 @@ def test_all_kinds_of_short_memory_are_known(error: BaseException) -> None:
 @pytest.mark.parametrize("error", OTHER, ids=str)
 def test_nothing_else_is_short_memory(error: BaseException | None) -> None:
     assert not is_out_of_memory(error)
+
+
+def test_short_memory_of_the_system_is_told_as_any_other() -> None:
+    with pytest.raises(ModelError, match="It does not fit"), within_memory("It does not fit"):
+        raise OSError(12, "Cannot allocate memory")
 
 
 # --- what does not fit

@@ -54,6 +54,22 @@ embed nothing.png -o x.safetensors --for sd15
 embed pictures/a.png -o x.safetensors --for sd15 --clip nobody
 vary nothing.png -o out --checkpoint pictures
 vary pictures/a.png -o out --clip nobody --checkpoint pictures
+vary pictures/a.png -o out --checkpoint nofile
+vary pictures/a.png -o out --checkpoint nofile.safetensors
+vary pictures/a.png -o out --checkpoint bad.png
+vary pictures/a.png -o out --checkpoint pictures
+vary pictures/a.png -o out --checkpoint inpainting
+vary pictures/a.png -o out --checkpoint micro --steps 0
+vary pictures/a.png -o out.png --checkpoint micro --count 2
+verify --clip nobody
+verify --count 0
+verify --steps 0
+verify --checkpoint nofile
+verify --checkpoint bad.png
+verify --pictures nowhere --count 1
+verify --pictures empty
+verify --checkpoint micro --pictures pictures
+verify -o bad.png --checkpoint micro
 metadata nothing.png
 models download nothing
 models remove nothing
@@ -68,6 +84,8 @@ def place_fixture(tmp_path_factory):
         (place / folder).mkdir()
     Image.new("RGB", (64, 64), "red").save(place / "pictures" / "a.png")
     (place / "bad.png").write_bytes(b"not a picture")
+    (place / "inpainting").mkdir()
+    (place / "inpainting" / "model_index.json").write_text('{"_class_name": "StableDiffusionInpaintPipeline"}')
     return place
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,15 @@ LEFT_OUT = "is left out"
 
 
 @pytest.fixture(scope="module")
-def webui(tmp_path_factory):
+def hub():
+    with serving() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory, hub):
     write_models(tmp_path_factory.mktemp("clips"))
-    with serving() as hub, started(tmp_path_factory.mktemp("webui"), hub.url) as server:
+    with started(tmp_path_factory.mktemp("webui"), hub.url) as server:
         server.wait_for_checkpoint()
         server.ask("/sdapi/v1/options", {"sd_model_checkpoint": "tiny15.safetensors", "samples_save": True})
         server.set_options(**MICRO)
@@ -78,22 +85,8 @@ def test_webui_refuses_what_has_no_sense(webui, pictures):
 
 
 def test_webui_batch_tab_finds_words_for_each_picture(webui, pictures, words, tmp_path):
-    given, made = tmp_path / "given", tmp_path / "made"
-    given.mkdir()
-    made.mkdir()
-    for number, picture in enumerate(pictures):
-        picture.save(given / f"{number}.png")
     with opened(webui, height=1600) as browser:
-        browser.open_img2img("Batch")
-        if browser.page.locator("#img2img_batch_source").count():
-            browser.choose_tab("From directory", "img2img_batch_source")
-        browser.fill("img2img_prompt", "a cat")
-        browser.fill("img2img_batch_input_dir", str(given))
-        browser.fill("img2img_batch_output_dir", str(made))
-        small(browser)
-        browser.page.click("#unrender_each > .label-wrap")
-        browser.page.click("#unrender_each_way label:has-text('append')")
-        browser.page.click("#img2img_generate")
+        made = batch(browser, pictures, tmp_path, "append")
         files = wait_for(made, len(pictures))
         browser.page.wait_for_selector("#img2img_gallery img", timeout=120_000)
         assert LEFT_OUT not in browser.page.inner_text("#html_log_img2img")
@@ -102,26 +95,51 @@ def test_webui_batch_tab_finds_words_for_each_picture(webui, pictures, words, tm
 
 def test_webui_batch_tab_leaves_out_what_fails_and_says_so(webui, pictures, tmp_path):
     webui.set_options(clip="not/there")
-    given, made = tmp_path / "given", tmp_path / "made"
-    given.mkdir()
-    made.mkdir()
-    pictures[0].save(given / "0.png")
-    pictures[1].save(given / "1.png")
     with opened(webui, height=1600) as browser:
-        browser.open_img2img("Batch")
-        if browser.page.locator("#img2img_batch_source").count():
-            browser.choose_tab("From directory", "img2img_batch_source")
-        browser.fill("img2img_batch_input_dir", str(given))
-        browser.fill("img2img_batch_output_dir", str(made))
-        small(browser)
-        browser.page.click("#unrender_each > .label-wrap")
-        browser.page.click("#unrender_each_way label:has-text('replace')")
-        browser.page.click("#img2img_generate")
+        made = batch(browser, pictures, tmp_path, "replace")
         said = browser.page.locator("#html_log_img2img").first  # gradio 3 has two of a name, one in the other
         said.locator(f":text('Picture 2 of 2 {LEFT_OUT}')").first.wait_for(timeout=120_000)
         assert f"Picture 1 of 2 {LEFT_OUT}" in said.inner_text()
     webui.set_options(**MICRO)
     assert not list(made.iterdir())
+
+
+def test_webui_batch_tab_says_what_was_skipped(webui, hub, pictures, transformers_folder, tmp_path):
+    """While its model comes, which takes its time."""
+    hub.repos["someone/slow-clip"] = {path.name: path.read_bytes() for path in transformers_folder.iterdir()}
+    hub.slowness = 2
+    webui.set_options(clip="someone/slow-clip")
+    with opened(webui, height=1600) as browser:
+        made = batch(browser, pictures[:1], tmp_path, "replace")
+        browser.page.wait_for_selector("#img2img_skip", state="visible")
+        wait_until(lambda: " MB" in (webui.ask("/sdapi/v1/progress")["textinfo"] or ""))
+        browser.page.click("#img2img_skip")
+        line = browser.page.locator("#html_log_img2img").first.locator(f":text('Picture 1 of 1 {LEFT_OUT}')").first
+        line.wait_for(timeout=120_000)
+        assert "It was skipped" in line.inner_text()
+    hub.slowness = 0
+    webui.set_options(**MICRO)
+    assert not list(made.iterdir())
+
+
+def batch(browser, pictures, folder: Path, way: str) -> Path:
+    """Begins one of the pictures, and returns where they will lie."""
+    given, made = folder / "given", folder / "made"
+    given.mkdir()
+    made.mkdir()
+    for number, picture in enumerate(pictures):
+        picture.save(given / f"{number}.png")
+    browser.open_img2img("Batch")
+    if browser.page.locator("#img2img_batch_source").count():
+        browser.choose_tab("From directory", "img2img_batch_source")
+    browser.fill("img2img_prompt", "a cat")
+    browser.fill("img2img_batch_input_dir", str(given))
+    browser.fill("img2img_batch_output_dir", str(made))
+    small(browser)
+    browser.page.click("#unrender_each > .label-wrap")
+    browser.page.click(f"#unrender_each_way label:has-text('{way}')")
+    browser.page.click("#img2img_generate")
+    return made
 
 
 def small(browser) -> None:
@@ -130,6 +148,13 @@ def small(browser) -> None:
         field = browser.page.locator(f"#img2img_{name} input[type=number]")
         field.fill(str(value))
         field.blur()
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def wait_for(folder: Path, count: int) -> list[Path]:

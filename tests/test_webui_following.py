@@ -72,7 +72,7 @@ def test_webui_gives_a_further_checkpoint_the_picture_and_not_the_words(webui, p
 
 
 def test_webui_draws_with_a_further_checkpoint_of_another_kind_by_the_words(webui, picture):
-    if webui.is_forge:
+    if webui.host.takes_known_shapes_alone:
         pytest.skip("Forge takes no SDXL but of the full size")
     values = {"refiner_checkpoint": "tinyxl.safetensors", "refiner_switch_at": 0.5}
     assert drawn(webui, picture, **values) != drawn(webui, picture, prompt="a dog", **values)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hub_server import serving
 from safetensors.torch import save_file
-from webui_drawing import base64_png, draw, drawn, print_of, refusal, write_models
+from webui_drawing import base64_png, draw, drawn, plotted, print_of, refusal, write_models
 from webui_server import needs_webui, opened, started
 
 pytestmark = needs_webui
@@ -99,18 +99,6 @@ def test_webui_ways_strength_and_steps(webui, sd15, pictures):
     seen += [drawn(webui, picture, None, "blend", 0.5)]
     seen += [drawn(webui, picture, None, "replace", 1, start, end) for start, end in ((0, 0.5), (0.5, 1))]
     assert len(set(seen)) == len(seen)
-
-
-def plotted(webui, picture, x, y, *numbers):
-    """The pictures of an X/Y/Z plot without its grid. x, y: of each a label and its values as text."""
-    script = webui.ask("/sdapi/v1/script-info")
-    plot = next(each for each in script if each["name"] == "x/y/z plot" and not each["is_img2img"])
-    labels = plot["args"][0]["choices"]
-    axes = [value for label, values in (x, y, ("Nothing", "")) for value in (labels.index(label), values, [])]
-    flags = {"draw_legend": False, "lone_images": True, "sub_grids": False, "no_fixed_seeds": False}
-    args = [*axes, *flags.values(), False, False, False, 0, True]
-    found, _ = draw(webui, picture, *numbers, script_name="x/y/z plot", script_args=args)
-    return found[1:]
 
 
 def test_webui_plots_strengths_and_steps(webui, sd15, pictures):

@@ -55,6 +55,18 @@ def drawn(webui: Server, *args: Any, **values: Any) -> str:
     return print_of(draw(webui, *args, **values)[0])
 
 
+def plotted(webui: Server, picture: str, x: tuple[str, str], y: tuple[str, str], *args: Any) -> list[np.ndarray]:
+    """The pictures of an X/Y/Z plot without its grid. x, y: of each a label and its values as text."""
+    script = webui.ask("/sdapi/v1/script-info")
+    plot = next(each for each in script if each["name"] == "x/y/z plot" and not each["is_img2img"])
+    labels = plot["args"][0]["choices"]
+    axes = [value for label, values in (x, y, ("Nothing", "")) for value in (labels.index(label), values, [])]
+    flags = {"draw_legend": False, "lone_images": True, "sub_grids": False, "no_fixed_seeds": False}
+    of_plot = [*axes, *flags.values(), False, False, False, 0, True]
+    found, _ = draw(webui, picture, *args, script_name="x/y/z plot", script_args=of_plot)
+    return found[1:]
+
+
 def refusal(webui: Server, *args: Any, **values: Any) -> tuple[int, str]:
     with pytest.raises(urllib.error.HTTPError) as refused:
         draw(webui, *args, **values)

@@ -13,6 +13,7 @@ from ..cures import Give
 from ..errors import ModelError, SettingsError
 from ..files import replace_whole
 from ..foreign import Unreadable, read_header, read_tensors
+from ..printable import there_are
 
 ENOUGH_PICTURES = 40
 """In a trial on the micro models more made no difference."""
@@ -82,7 +83,7 @@ def check_variety(pictures: Sequence[str]) -> None:
 def _check_count(pictures: int) -> None:
     if pictures < _FEWEST_PICTURES:
         raise SettingsError(
-            f"There are {pictures} pictures to measure the gap between pictures and texts with",
+            f"{there_are(pictures, 'pictures')} to measure the gap between pictures and texts with",
             f"give about {ENOUGH_PICTURES}, and {_FEWEST_PICTURES} at least",
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..clip.layers import Layer
 from ..errors import SettingsError
+from ..printable import there_are
 from ..progress import SILENT, Progress
 from .text_side import TextSide
 
@@ -39,7 +40,7 @@ def chunks(
     """What the encoders make of the prompts. Says beforehand how many there are and how large the file will be, and
     after the first chunk how long the rest takes. nbytes: of the file. Raises SettingsError for too few prompts."""
     if len(prompts) < FEWEST_TEXTS:
-        raise SettingsError(f"There are {len(prompts)} prompts to learn from", f"give {FEWEST_TEXTS} or more")
+        raise SettingsError(f"{there_are(len(prompts), 'prompts')} to learn from", f"give {FEWEST_TEXTS} or more")
     portions = [prompts[start : start + TEXTS_AT_ONCE] for start in range(0, len(prompts), TEXTS_AT_ONCE)]
     plan = f"Learning from {len(prompts):,} texts, {nbytes / 1e6:,.0f} MB"
     with progress.task(f"{plan}, timing the first {len(portions[0])}"):

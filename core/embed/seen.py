@@ -1,15 +1,21 @@
-"""Pictures as a CLIP has seen them already, for hosts that pass on what their vision model gave."""
+"""Pictures as a CLIP sees them, or has seen them already, for hosts that pass on what their vision model gave."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EmbeddingError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
+
+    from ..clip import Clip
+
+    Encode = Callable[[Clip, Iterable[Image]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -34,3 +40,26 @@ class Seen:
         features = embeddings.float() / lengths
         rows = features.cpu().contiguous()
         return cls(features, tuple(sha256(row.numpy().tobytes()).hexdigest() for row in rows.unbind()))
+
+
+def each_look(images: Any, encode: Encode) -> tuple[Callable[[Clip], Tensor], int | None]:
+    """What gives a CLIP's view of pictures, or of what it has seen, and how many there are, where they are no
+    iterator's."""
+    from ..images import open_each
+
+    if isinstance(images, Seen):
+        return lambda clip: clip.recognised(images.features), len(images)
+    pictures = open_each(images)
+    return lambda clip: encode(clip, pictures), len(pictures) if isinstance(pictures, list) else None
+
+
+def looking_at(images: Any, encode: Encode) -> tuple[Callable[[Clip], Seen], list[Image], tuple[str, ...]]:
+    """What gives a CLIP's view of pictures, those that are at hand, opened before a CLIP is loaded, and a hash of
+    each."""
+    from ..images import image_key, open_images
+
+    if isinstance(images, Seen):
+        return lambda _: images, [], images.keys
+    pictures = open_images(images)
+    keys = tuple(map(image_key, pictures))
+    return lambda clip: Seen(encode(clip, pictures), keys), pictures, keys

@@ -79,8 +79,8 @@ class Patience:
 def told_wait(headers: Mapping[str, str]) -> float | None:
     """The seconds that an answer asks to wait for, by Retry-After (a number or a date) or the hub's own RateLimit."""
     told = (headers.get("Retry-After") or "").strip()
-    if told.isdecimal():
-        return min(float(told), 1e9)
+    if seconds := re.fullmatch(r"(\d+(?:\.\d+)?)(?:\s*,.*)?", told):  # the first of several that a proxy has joined
+        return min(float(seconds[1]), 1e9)
     then = _date(told)
     if then is not None:
         now = _date(headers.get("Date") or "") or datetime.now(timezone.utc)  # its clock may be another
@@ -93,5 +93,14 @@ def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (TypeError, ValueError, IndexError, OverflowError):
+        date = _iso_date(text)
+    if date is None:
         return None
     return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+
+
+def _iso_date(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None

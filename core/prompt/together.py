@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING
 
 from ..cures import Give
 from ..errors import SettingsError
+from ..printable import there_are
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,9 +35,21 @@ def check_weights(count: int, weights: Sequence[float] | None) -> None:
     if weights is None:
         return
     if len(weights) != count:
-        raise SettingsError(f"There are {len(weights)} weights for {count} pictures", Give("weights", "one for each"))
+        raise SettingsError(unequal(len(weights), "weights", count), Give("weights", "one for each"))
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
         raise SettingsError("A weight is below zero or no number, or all are zero", "give numbers of zero and more")
+
+
+def check_one_each(count: int, **given: Sized | None) -> None:
+    """SettingsError for what is given by name and is not one for each of so many pictures."""
+    for name, values in given.items():
+        if values is not None and len(values) != count:
+            raise SettingsError(unequal(len(values), name, count), "give one for each")
+
+
+def unequal(given: int, name: str, count: int) -> str:
+    """What is wrong, where it should be one for each picture."""
+    return f"{there_are(given, name)} for {count:,} picture{'' if count == 1 else 's'}"
 
 
 def shared_features(features: Tensor, weights: Sequence[float] | None = None) -> Tensor:

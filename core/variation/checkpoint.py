@@ -16,22 +16,20 @@ from ..clip.tokenizers import TransformersTokenizer
 from ..clip.weights import from_transformers
 from ..cures import Give, Install
 from ..devices import pick_device
-from ..embed.families import FAMILIES, Encoder, Family
+from ..embed.families import Encoder, Family
 from ..embed.text_side import TextSide, whole_tower
 from ..errors import MissingPackageError, ModelError
-from ..foreign import Unreadable, existing, few, first_line, library_reads, read_header, shown
+from ..foreign import Unreadable, existing, few, first_line, library_reads, read_header
 from ..hub import Hub
-from ..hub.names import is_local_name
 from ..micro import DIFFUSION_FOLDER
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, without_own_code
 from . import DEFAULT_CHECKPOINT, MICRO
 from .download import NOT_NEEDED, check_settings, fetch_pipeline, fetch_settings
+from .naming import RENDERED, check_checkpoint, pipeline_of_folder
 from .placing import encoders_device, place
 from .single_file import family_of_file, noise_of_file
-
-_RENDERED = [family for family in FAMILIES.values() if family.pipeline]
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class Checkpoint:
 
         Raises ModelError, MissingPackageError, SettingsError, or Cancelled.
         """
+        check_checkpoint(name)
         where, hub = pick_device(device), hub or Hub()
         diffusers = diffusers_module()
         half = where.type != "cpu"
@@ -64,7 +63,7 @@ class Checkpoint:
             check_settings(family.settings, settings)
             read = partial(_from_file, diffusers, path, family, settings, options)
         else:
-            folder, variant = (path, None) if path else _fetched(hub, name, half, progress)
+            folder, variant = (path, None) if path else fetch_pipeline(hub, name, half, progress)
             read = partial(_from_folder, diffusers, name, folder, {**options, "variant": variant})
         with progress.task(f"Loading {name}"), _quiet(diffusers):
             pipeline = _read(name, read)
@@ -82,14 +81,6 @@ class Checkpoint:
         known = zip(family.encoders, models, tokenizers, strict=True)
         sides = {encoder.name: _side(model, tokenizer, encoder, device) for encoder, model, tokenizer in known}
         return cls(name, family, pipeline, sides)
-
-
-def _fetched(hub: Hub, name: str, half: bool, progress: Progress) -> tuple[Path, str | None]:
-    if name.count("/") != 1 or is_local_name(name):
-        raise ModelError(
-            f"There is no file or folder {shown(name)}, and a hub id has the form OWNER/NAME", "give either"
-        )
-    return fetch_pipeline(hub, name, half, progress)
 
 
 def _read(name: str, read: Callable[[], Any]) -> Any:
@@ -130,11 +121,8 @@ def _check_count(name: str, part: str, files: Sequence[Path], models: Sequence[t
 
 
 def _from_folder(diffusers: Any, name: str, folder: Path, options: Mapping[str, Any]) -> Any:
-    kind = str(diffusers.DiffusionPipeline.load_config(folder).get("_class_name", ""))
-    if kind not in {family.pipeline for family in _RENDERED}:
-        raise ModelError(f"{name} is a {kind or 'model of an unknown kind'}", "give Stable Diffusion 1, 2 or XL")
     check_settings(name, folder)
-    made = getattr(diffusers, kind)
+    made = getattr(diffusers, pipeline_of_folder(name, folder))
     return made.from_pretrained(folder, use_safetensors=True, **_without_the_unneeded(made), **options)
 
 
@@ -192,7 +180,7 @@ def diffusers_module() -> Any:
 def _family(pipeline: Any, name: str) -> Family:
     """By how many text encoders it listens to and, where several families have one each, by how wide they are."""
     models = parts_of(pipeline, "text_encoder")
-    possible = [family for family in _RENDERED if len(family.encoders) == len(models)]
+    possible = [family for family in RENDERED if len(family.encoders) == len(models)]
     if len(possible) == 1:
         return possible[0]
     widths = [model.config.hidden_size for model in models]

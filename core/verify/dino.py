@@ -15,10 +15,10 @@ from ..devices import pick_device
 from ..errors import ModelError
 from ..foreign import existing
 from ..hub import Hub
-from ..hub.names import check_names
 from ..pretrained import WHOLE_AGAIN, load_whole
 from ..progress import SILENT, Progress
 from ..transformers_access import quiet_transformers, transformers_attribute
+from .asked import check_dino
 
 WITHOUT_DINO = Choose("dino", ("none",))
 _FILES = ("config.json", "model.safetensors")
@@ -38,7 +38,7 @@ class Dino:
     def load(cls, name: str, device: str = "auto", hub: Hub | None = None, progress: Progress = SILENT) -> Dino:
         """A folder in transformers' format, or a hub id. Raises ModelError, MissingPackageError, or Cancelled."""
         check_dino(name)
-        model_class = transformers_attribute("Dinov2Model")
+        model_class = dino_class()
         folder = existing(name)
         if folder is None:
             folder = (hub or Hub()).fetch(name, _FILES, progress, instead=WITHOUT_DINO)
@@ -59,15 +59,12 @@ class Dino:
         return features
 
 
-def check_dino(name: str) -> None:
-    """What is known to be wrong of a DINOv2 without a network. Raises ModelError, MissingPackageError."""
-    if transformers_attribute("Dinov2Model") is None:
+def dino_class() -> Any:
+    """Raises ModelError, MissingPackageError."""
+    found = transformers_attribute("Dinov2Model")
+    if found is None:
         raise ModelError("This transformers has no DINOv2", Install(("transformers",), "--upgrade"))
-    folder = existing(name)
-    if folder is None:
-        check_names(name, ())
-    elif not folder.is_dir():
-        raise ModelError(f"{name} is a file", Give("dino", "the folder in transformers' format that holds a DINOv2"))
+    return found
 
 
 def _prepared(image: Image.Image) -> Tensor:

@@ -19,12 +19,12 @@ from ..errors import SettingsError
 from ..settings import Mode
 from ..variation.checkpoint import Checkpoint
 from ..variation.render import Sampling, render
+from .asked import check_count
 from .statistics import Estimate, difference, estimate, retention
 
 CAPTION, FAST, BEST, SHUFFLED, EMPTY = "caption", "interrogated, fast", "interrogated, best", "shuffled", "empty prompt"
 RIVAL = "pinv"
 SHOWN = 6
-_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,6 @@ def measure_fidelity(
     ways = {name: _way(name, scores) for name in scores}
     best = recommended(ways, checkpoint.family.projection)
     return Fidelity(ways, shown, best, made[checkpoint.family.projection][0].fingerprint)
-
-
-def check_count(pictures: int) -> None:
-    """SettingsError for fewer pictures than can be compared."""
-    if pictures < _FEWEST:
-        raise SettingsError(f"There are {pictures} pictures to verify with", f"give {_FEWEST} or more")
 
 
 def recommended(ways: Mapping[str, Way], usual: Projection) -> Projection:

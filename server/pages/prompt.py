@@ -74,7 +74,7 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
         also=[(again, find_again)],
     )
     in_file.connect(picture, prompt, example)
-    picture.change(None, inputs=[], outputs=[*found, runner.status], **event(_emptied(len(found) + 1)))
+    picture.change(None, inputs=[], outputs=found, **event(_emptied(len(found))))
     never_saved(picture, *found, *controls, *in_file.parts)
     return PromptPage(picture, prompt, send)
 

@@ -78,11 +78,16 @@ class Runner:
         self._connect_ends()
         for field in enter:
             field.submit(None, inputs=[], outputs=[], **event(_PRESS.format(name=self._name)))
-        for picture in (each for each in inputs if isinstance(each, gr.Image)):  # no old line beside a new picture
-            picture.change(self._forget, inputs=[self._key], outputs=[self.status], queue=False, **event())
+        for picture in (each for each in inputs if isinstance(each, gr.Image)):
+            picture.change(
+                self._forget, inputs=[self._key], outputs=[self.status, self._question], queue=False, **event()
+            )
 
-    def _forget(self, key: str) -> Any:
-        return gr.update() if self._service.jobs.outdate(key) else ""
+    def _forget(self, key: str) -> list[Any]:
+        """No old line or question beside a new picture."""
+        if self._service.jobs.outdate(key):
+            return [gr.update(), gr.update()]
+        return ["", gr.update(visible=False)]
 
     def _connect_ends(self) -> None:
         self._stop.click(self._service.jobs.stop, inputs=[self._key], outputs=[], queue=False, **event())
