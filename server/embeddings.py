@@ -164,12 +164,12 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
 def _rendered(host: Host, embedding: PromptEmbedding, name: str, settings: Any, job: Job) -> Image:
     from ..core.devices import pick_device
     from ..core.hub import Hub
-    from ..core.variation.checkpoint import Checkpoint
+    from ..core.variation.checkpoint import Checkpoint, takes_half
     from ..core.variation.render import check_family, render
     from ..core.variation.variations import negative_embedding
 
     hub = Hub(settings.cache)
-    half = pick_device(settings.device).type != "cpu"
+    half = takes_half(pick_device(settings.device))
     if job.agreed is not None and (wanted := checkpoint_download(name, half, hub)) is not None:
         check_agreed([wanted], job.agreed)
     with host.lent(job, settings, captions=False) as engine, host.make_room(RENDERING_MEMORY):

@@ -143,6 +143,10 @@ class Browser:
         has = "given => document.querySelector(given.selector)?.innerText.includes(given.text)"
         self.page.wait_for_function(has, arg=given)
 
+    def wait_for_no_text(self, elem_id: str) -> None:
+        nothing = "id => !document.getElementById(id)?.innerText.trim()"
+        self.page.wait_for_function(nothing, arg=elem_id)
+
     def wait_for_value(self, elem_id: str, value: str) -> None:
         given = {"selector": f"#{elem_id} textarea, #{elem_id} input", "value": value}
         has = "given => document.querySelector(given.selector)?.value === given.value"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -100,7 +101,8 @@ def test_the_demo_runs_offline_and_leaves_a_contact_sheet(tmp_path):
     }
     done = run_process("demo", "--count", "1", "-o", str(tmp_path / "sheets"), env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    slow = r"unrender: .* of [\d,]+ texts, .* left\n"  # said every half minute
+    assert re.fullmatch(f"({slow})*", done.stderr)
     assert "toy" in done.stdout
     for word in ("truth", *MODES):
         assert f"{word} " in done.stdout

@@ -226,8 +226,8 @@ def test_a_new_family_is_known_by_its_value_alone(monkeypatch):
     new = replace(SD1, name="sdw", model="sdw", encoders=(wide,), prefix="wide.")
     monkeypatch.setattr(text_encoders, "FAMILIES", {**FAMILIES, "sdw": new})
     assert text_encoders.family_of(SimpleNamespace(is_sdw=True, is_sd1=False), 4) is new
-    monkeypatch.setattr("unrender.core.variation.checkpoint._RENDERED", [*FAMILIES.values(), new])
-    monkeypatch.setattr("unrender.core.variation.checkpoint._side", lambda model, tokenizer, encoder: encoder)
+    monkeypatch.setattr("unrender.core.variation.checkpoint.RENDERED", [*FAMILIES.values(), new])
+    monkeypatch.setattr("unrender.core.variation.checkpoint._side", lambda model, tokenizer, encoder, device: encoder)
     model = SimpleNamespace(config=SimpleNamespace(hidden_size=96))
     made = Checkpoint.of(SimpleNamespace(text_encoder=model, tokenizer="words"))
     assert made.family is new and made.encoders == {"clip_w": wide}

@@ -11,6 +11,8 @@ from hub_server import serving as serving_hub
 from page_server import CHROMIUM, Browser, PageServer, can_browse, gradio_pythons
 from PIL.PngImagePlugin import PngInfo
 from unrender.core.engine import Engine, Settings
+from unrender.core.settings import MODES
+from unrender.server.choices import ABOUT_MODES
 
 pytestmark = [
     pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
@@ -125,12 +127,10 @@ def test_a_target_chooses_what_suits_it(browser):
 
 def test_each_mode_says_what_it_does(browser):
     browser.open()
-    said = set()
-    for mode in ("best", "fast", "classic", "negative", "caption"):
+    for mode in MODES:
         browser.page.locator("#unrender_mode label", has_text=mode).click()
-        browser.page.wait_for_timeout(600)
-        said.add(browser.text("unrender_mode_about"))
-    assert len(said) == 5 and all(each.endswith(".") for each in said)
+        browser.wait_for_text("unrender_mode_about", ABOUT_MODES[mode])
+    assert len(set(ABOUT_MODES.values())) == len(MODES) and all(each.endswith(".") for each in ABOUT_MODES.values())
 
 
 def test_the_prompt_in_the_file_is_shown_and_taken(browser, generated, photograph):
@@ -149,11 +149,11 @@ def test_nothing_of_one_picture_stays_beside_another(browser, photograph, genera
     browser.press("unrender")
     browser.page.locator(REMOVE).first.click()
     browser.page.wait_for_selector("#unrender_example", state="visible")
-    browser.page.wait_for_timeout(500)
     for name in ("unrender_prompt", "unrender_caption", "unrender_similarity"):
-        assert browser.value(name) == ""
-    assert browser.text("unrender_status") == "" and browser.text("unrender_phrases") == ""
-    assert not browser.page.is_visible("#unrender_file_prompt")
+        browser.wait_for_value(name, "")
+    for name in ("unrender_status", "unrender_phrases"):
+        browser.wait_for_no_text(name)
+    browser.page.wait_for_selector("#unrender_file_prompt", state="hidden")
 
 
 def test_a_question_goes_with_the_picture_it_was_asked_for(browser, photograph):
@@ -166,14 +166,14 @@ def test_a_question_goes_with_the_picture_it_was_asked_for(browser, photograph):
     browser.page.locator(REMOVE).first.click()
     browser.page.wait_for_selector("#unrender_example", state="visible")
     browser.page.wait_for_selector("#unrender_agree", state="hidden")
-    assert browser.text("unrender_status") == ""
+    browser.wait_for_no_text("unrender_status")
 
 
 def test_the_example_is_one_to_begin_with(browser):
     browser.open()
     browser.page.click("#unrender_example")
     browser.page.wait_for_selector("#unrender_picture img")
-    browser.page.wait_for_timeout(1_000)
+    browser.page.wait_for_selector("#unrender_example", state="hidden")
     assert browser.press("unrender").endswith("s with micro.")
     assert "moon" in browser.value("unrender_prompt")
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from unrender.cli import main
+from unrender.core.installing import install_command
 
 
 @pytest.fixture(autouse=True)
@@ -31,4 +32,4 @@ def test_without_gradio_it_says_what_to_install(capsys, monkeypatch):
     for name in [name for name in sys.modules if name.startswith(("unrender.server.pages", "unrender.server.gr"))]:
         monkeypatch.delitem(sys.modules, name)
     assert main(["ui", "--clip", "micro"]) == 1
-    assert 'The page needs gradio; run `pip install ".[ui]"` in this folder.' in capsys.readouterr().err
+    assert f"The page needs gradio; run `{install_command(('gradio', 'matplotlib'))}`." in capsys.readouterr().err

@@ -234,16 +234,27 @@ def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     yield from cast(Any, cli._commands(cli._parser())).items()
 
 
+OPTION = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
+WHOLE = re.compile(r"`unrender ([a-z]+)([^`]*)`")
+"""Another command, as it is typed, may have options of its own."""
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    return {option for action in parser._actions for option in action.option_strings}
+
+
 def test_no_command_is_advised_an_option_of_another():
     given = 0
+    known = {name: options_of(parser) for name, parser in commands()}
     for name, parser in commands():
         words = cli_wording.words_for(parser)
-        known = {option for action in parser._actions for option in action.option_strings}
         for where, error in ALL:
             for cure in error.cures:
                 advice = "" if isinstance(cure, (str, Install)) else words.cure(cure)
-                options = re.findall(r"(?<![\w-])--?[a-z][\w-]*", advice)
-                assert {*options} <= known, (name, where, advice)
+                for other, rest in WHOLE.findall(advice):
+                    assert {*OPTION.findall(rest)} <= known[other], (where, advice)
+                options = OPTION.findall(WHOLE.sub("", advice))
+                assert {*options} <= known[name], (name, where, advice)
                 given += bool(options)
             said = error.said(words)
             assert re.fullmatch(r"\S.*[^.;,: ]\.", said, re.DOTALL), (name, where, said)

@@ -16,7 +16,7 @@ KEPT = "unrender"
 """Beside a node's title in `_meta`: what one of our nodes gave out at run time, by the number of its output."""
 
 OWN_NAMES = {
-    "UnrenderInterrogate": "Interrogate Picture",
+    "UnrenderInterrogate": "Interrogate Picture (Image to Text)",
     "UnrenderReadImagePrompt": "Read Image Prompt",
     "UnrenderAnalyze": "Analyze Picture",
     "UnrenderMatchPhrases": "Match Phrases",

@@ -54,7 +54,7 @@ class Checkpoint:
         check_checkpoint(name)
         where, hub = pick_device(device), hub or Hub()
         diffusers = diffusers_module()
-        half = where.type != "cpu"
+        half = takes_half(where)
         options: dict[str, Any] = {"torch_dtype": torch.float16 if half else torch.float32}
         path = DIFFUSION_FOLDER if name == MICRO else existing(name)
         if path is not None and path.is_file():
@@ -81,6 +81,11 @@ class Checkpoint:
         known = zip(family.encoders, models, tokenizers, strict=True)
         sides = {encoder.name: _side(model, tokenizer, encoder, device) for encoder, model, tokenizer in known}
         return cls(name, family, pipeline, sides)
+
+
+def takes_half(device: torch.device) -> bool:
+    """Whether checkpoints are in half precision there."""
+    return device.type != "cpu"
 
 
 def _read(name: str, read: Callable[[], Any]) -> Any:
