@@ -242,7 +242,7 @@ def _sum_up(batch: Batch | RayBatch, seconds: float, where: str) -> None:
     if not batch.total and not batch.skipped:
         complain("no pictures are left to do.")
         return
-    rate = (batch.written + batch.failed) / seconds
+    rate = batch.written / seconds
     facts = [f"{_pictures(batch.written)} in {seconds:,.0f} s, {rate:,.2f} a second", where]
     if batch.skipped:
         facts.append(f"{batch.skipped:,} skipped because their prompt is there")

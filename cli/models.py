@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -192,7 +194,7 @@ def _row(model: Named) -> tuple[str, ...]:
 
 
 def _told_size(model: Named) -> str:
-    return _size(model.bytes) if model.bytes else "shown first" if model.repos else "no download"
+    return _size(model.bytes) if model.bytes else "unknown" if model.repos else "no download"
 
 
 def _write_section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
@@ -202,8 +204,18 @@ def _write_section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
     write_line(f"{title}")
     for row in rows:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
-        write_line(f"  {line}".rstrip() + "")
+        start = 2 + sum(widths[: len(row) - 1]) + 2 * (len(row) - 1)
+        for part in _fitted(f"  {line}".rstrip(), row[-1], start):
+            write_line(part)
     write_line()
+
+
+def _fitted(line: str, last: str, start: int) -> list[str]:
+    """The line as a terminal has room for it: what stands last, from column `start` on, below the rest if need be."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(line)
+    if len(line) <= room or not last:
+        return [line]
+    return [line[:start].rstrip(), *textwrap.wrap(last, room, initial_indent=" " * 4, subsequent_indent=" " * 4)]
 
 
 def _size(count: int) -> str:

@@ -10,34 +10,41 @@ from .streams import command_name, complain
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_MICRO = "micro"
 
+def tell_if_toy(command: str, settings: Settings, *pictures: Image, option: str = "clip") -> None:
+    """pictures: none of them for whatever there is. option: the one that micro was named with."""
+    from ..core.micro.toy import is_lost
 
-def tell_if_toy(command: str, settings: Settings, *pictures: Image) -> None:
-    """pictures: none of them for whatever there is. One as small as micro's own drawings is taken for one of them."""
-    from ..core.micro.drawing import SIZE
-
-    if settings.clip == _MICRO and (not pictures or any(picture.size != (SIZE, SIZE) for picture in pictures)):
-        usual = Settings()
-        size = _size_of(usual)
+    if is_lost(settings.clip, [picture.size for picture in pictures] or [(0, 0)]):
+        names = _usual_of(option, settings)
         complain(
             f"micro is a toy that knows nothing but small drawings of shapes; of real pictures ask a real model, with "
-            f"`{command_name()} {command} ...` and no --clip micro: {usual.clip}{size}."
+            f"`{command_name()} {command} ...` and no --{option} micro: {' with '.join(names)}{_size_of(names)}."
         )
 
 
-def _size_of(usual: Settings) -> str:
-    """Of what the usual models take to download, where that is known without asking; what is on the disk takes none."""
+def _usual_of(option: str, settings: Settings) -> list[str]:
+    """The models that a command takes where none are named. A captioner only where it captions."""
+    from ..core.variation import DEFAULT_CHECKPOINT
+
+    if option == "checkpoint":
+        return [DEFAULT_CHECKPOINT]
+    usual = Settings()
+    return [usual.clip, *filter(None, [usual.captioner if settings.captioner else None])]
+
+
+def _size_of(names: list[str]) -> str:
+    """Of what these models take to download, where that is known without asking; what is on the disk takes none."""
     from rich.filesize import decimal
 
-    from ..core.catalogue import find, survey
+    from ..core.catalogue import find, recommended
     from ..core.hub import Hub
 
-    clips, captioners = survey(Hub(usual.cache))
-    found = [find(usual.clip, clips), find(usual.captioner or "", captioners)]
-    sizes = [one.bytes for one in found if one is not None and one.bytes and not one.on_disk]
-    lacking = [one.name for one in found if one is not None and not one.on_disk]
+    known = recommended(Hub(Settings().cache))
+    found = [find(name, known) for name in names]
+    lacking = [one for one in found if one is None or not one.on_disk]
     if not lacking:
-        return ", which is on this disk"
+        return ", which is on this disk" if len(names) == 1 else ", which are on this disk"
+    sizes = [one.bytes for one in lacking if one is not None and one.bytes]
     told = f"{'' if len(sizes) == len(lacking) else 'more than '}{decimal(sum(sizes))} at its first use"
-    return f" with {usual.captioner}, a download of {told}" if sizes else ", a download at its first use"
+    return f", a download of {told}" if sizes else ", a download at its first use"

@@ -12,10 +12,11 @@ from ..core.embed.kinds import MIXES, PROJECTIONS
 from ..core.errors import SettingsError, UnrenderError
 from ..core.files import save_picture
 from ..core.places import check_file, check_folder
-from ..core.variation import DEFAULT_CHECKPOINT
+from ..core.variation import DEFAULT_CHECKPOINT, MICRO
 from . import engine_options
 from .pictures import PICTURE_SUFFIXES, expand, read_picture
 from .streams import complain, quiet_libraries, tell_written
+from .toys import tell_if_toy
 
 _EPILOG = """\
 what is written
@@ -147,6 +148,8 @@ def run(options: argparse.Namespace) -> int:
     checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", Hub(options.cache), progress)
     projection = checked_choice(checkpoint.family, options.projection)
     options.clip = options.clip or checkpoint.family.clip
+    if options.checkpoint == MICRO:
+        tell_if_toy("vary", engine_options.clip_settings_from(options), *pictures, option="checkpoint")
     with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
         engine.check_embedding(len(pictures), checkpoint.family.name, projection, blend)
         gap = engine.measure_gap(varied) if varied else None

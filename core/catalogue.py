@@ -10,10 +10,10 @@ from pathlib import Path
 from .cures import Take
 from .errors import ModelError
 from .hub import Hub
+from .micro.toy import MICRO as MICRO
 from .progress import SILENT, Progress
 from .published import ALL, MAIN, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, PIPELINES, TRANSFORMERS_WEIGHTS, for_open_clip
 
-MICRO = "micro"
 _MICRO_NOTE = "a toy that is part of the package"
 _PICKLE_NOTE = "only in a format that is never opened"
 

@@ -174,7 +174,7 @@ def _import_trouble(module: str) -> str:
 
 def _extras() -> Iterator[Row]:
     for extra, packages in EXTRAS.items():
-        lacking = tuple(name for name, _ in packages if installed(name) is None)
+        lacking = tuple(f"'{name}'" if "[" in name else name for name, _ in packages if installed(name) is None)
         yield extra, f"absent: run `{install_command(lacking)}`" if lacking else "installed"
 
 

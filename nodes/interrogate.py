@@ -15,7 +15,7 @@ from .host import io
 from .inputs import category_switches, interrogator_input, only, with_words
 from .looks import pictures_alone
 from .models import ModelNode, Setup, default_setup
-from .taken import opened
+from .taken import opened, toy_note
 
 _ALIASES = [
     *("clip interrogator", "interrogate clip", "blip", "blip caption"),
@@ -55,12 +55,15 @@ class Interrogate(ModelNode):
         setup = values.get("interrogator") or default_setup()
         with host.reporting(cls.hidden.unique_id) as progress:
             settings = with_words(setup.settings, values)
-            found = interrogate(setup, settings, pictures_alone(image), values["mode"], captions, progress)
+            pictures = pictures_alone(image)
+            found = interrogate(setup, settings, pictures, values["mode"], captions, progress)
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
         captions = [result.caption for result in found]
         host.keep(cls.hidden, {0: prompts, 2: captions})
         similarities = [result.similarity for result in found]
-        return io.NodeOutput(prompts, similarities, captions, ui=host.shown(*prompts))
+        return io.NodeOutput(
+            prompts, similarities, captions, ui=host.shown(*prompts, *toy_note(found[0].model, pictures))
+        )
 
 
 def _inputs() -> list[Any]:

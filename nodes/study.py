@@ -15,7 +15,7 @@ from .inputs import interrogator_input
 from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size, setup_for
 from .models import ModelNode, default_setup
 from .pictures import as_batch, as_image, as_mask
-from .taken import opened
+from .taken import opened, toy_note
 from .wording import WORDS
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ class Analyze(ModelNode):
             charts = _charts(analyses, looks, dark)
         tables = [analysis_table(analysis) for analysis in analyses]
         host.keep(cls.hidden, {0: tables})
+        note = [] if isinstance(looks, Seen) else toy_note(analyses[0].model, looks)
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables)))
+        return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables), *note))
 
 
 def numbered(texts: Sequence[str]) -> list[str]:
@@ -172,12 +173,13 @@ class MatchPhrases(ModelNode):
         rankings = [ranking(match, picture) for picture in range(len(looks))]
         best = [match.ranked_phrases(picture)[0] for picture in range(len(looks))]
         phrases_found = [match.phrases[entry.index] for entry in best]
+        note = [] if isinstance(looks, Seen) else toy_note(match.model, looks)
         host.keep(cls.hidden, {0: rankings, 1: phrases_found})
         return io.NodeOutput(
             rankings,
             phrases_found,
             [entry.likelihood for entry in best],
-            ui=host.shown(*numbered(rankings)),
+            ui=host.shown(*numbered(rankings), *note),
         )
 
 
@@ -223,14 +225,16 @@ class Locate(ModelNode):
         from ..core.drawing.overlay import draw_overlay
 
         setup = interrogator or default_setup()
-        masks, overlays = [], []
+        masks, overlays, model = [], [], ""
         with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
             pictures = pictures_of_one_size(image)
             for picture in progress.track(map(opened, pictures), "Locating", len(pictures)):
                 location = engine.locate(picture, phrase)
+                model = location.model
                 masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
                 overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))
-        return io.NodeOutput(as_batch(masks), as_batch(overlays))
+        note = toy_note(model, pictures)
+        return io.NodeOutput(as_batch(masks), as_batch(overlays), ui=host.shown(*note) if note else None)
 
 
 def support_share(heat: HeatMap, size: tuple[int, int], threshold: float) -> Any:

@@ -3,6 +3,7 @@ opened when it is its turn."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..core.errors import ImageError
 from ..core.images import open_image
+from ..core.micro.toy import TOY, is_lost
 
 _CHANNELS = (1, 3, 4)
 _FAR_BEYOND_WHITE = 2.0
@@ -42,6 +44,11 @@ def each_mask(value: Any, name: str = "mask") -> list[Any]:
 def size_of(picture: Any) -> tuple[int, int]:
     """Width and height of one of these."""
     return picture.size if isinstance(picture, Image.Image) else (picture.shape[1], picture.shape[0])
+
+
+def toy_note(model: str, pictures: Iterable[Any]) -> list[str]:
+    """What is to be shown below a result that micro has of pictures which it cannot know."""
+    return [f"{TOY} Choose another clip in Load Interrogator."] if is_lost(model, map(size_of, pictures)) else []
 
 
 def opened(picture: Any) -> Image.Image:

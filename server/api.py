@@ -15,6 +15,7 @@ from .. import __version__
 from ..core.choices import NONE, VOCABULARIES
 from ..core.cures import Choose, Take
 from ..core.errors import ModelError, PhraseError
+from ..core.micro.toy import MICRO
 from ..core.settings import UNCAPTIONED, Settings
 from . import api_models as models
 from .api_route import Guard, api_route
@@ -93,6 +94,8 @@ class _PeerRoutes:
         """A prompt for a picture."""
         with _picture(self._host, asked.image) as picture:
             settings = _settings(self._host, asked.clip_model_name)
+            if settings.clip == MICRO:  # these routes know no captioner, and its words are of its own small world
+                settings = replace(settings, captioner=MICRO)
             with self._host.engine(settings, asked.mode not in UNCAPTIONED) as engine:
                 return {"prompt": engine.interrogate(picture, asked.mode).prompt}
 

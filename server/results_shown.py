@@ -5,14 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from ..core.catalogue import MICRO
+from ..core.micro.toy import MICRO, TOY
 from ..core.results import Interrogation
 from ..core.settings import Mode
 from .bars import gain_bars
 from .choices import known_mode
 from .work import Found
 
-_OF_MICRO = "Micro is a toy that knows drawings of a few shapes; what it says of a photograph means nothing."
 _OF_MODES: dict[Mode, str] = {
     "negative": "here the lower the better: these words go into the negative prompt",
     "caption": "of the caption alone, which phrases would raise",
@@ -42,10 +41,15 @@ class Shown(NamedTuple):
         )
 
 
+def seen_by(model: str) -> str:
+    """Whose eyes it was seen with, as the last line of a look at a picture."""
+    return f"Seen by {model}. {TOY}" if model.casefold() == MICRO else f"Seen by {model}."
+
+
 def similarity_note(found: Interrogation) -> str:
     """What the similarity says, by the CLIP whose eyes it is and by mode."""
     name = found.model.casefold()
     if name == MICRO:
-        return _OF_MICRO
+        return TOY
     usual = _OF_OPENAI if name.endswith("/openai") else _OF_OTHERS
     return f"Similarity in this CLIP's eyes, from -1 to 1; {_OF_MODES.get(known_mode(found.mode), usual)}."

@@ -48,13 +48,13 @@ class Located(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """One line."""
-        boxes, model = self.location.boxes, self.location.model
+        """One line, whose eyes it was seen with aside."""
+        boxes = self.location.boxes
         if not boxes:
-            return f"Nothing in the picture speaks for it, as {model} sees it."
+            return "Nothing in the picture speaks for it."
         best = boxes[0]
         place = f"({best.left}, {best.top}) to ({best.right}, {best.bottom})"
-        return f"Best from {place} in pixels, with a support of {best.score:.2f}, as {model} sees it."
+        return f"Best from {place} in pixels, with a support of {best.score:.2f}."
 
 
 def interrogation(host: Host, request: Request, job: Job) -> Interrogation:

@@ -114,6 +114,10 @@ def test_the_peers_clients_get_its_answers(client, engine, picture, image):
     usual = client.post("/interrogator/prompt", json={"image": f"data:image/png;base64,{image}", "more": 1})
     assert usual.json() == prompts["fast"]
 
+    real = client_of(host(settings=replace(MICRO, clip="ViT-L-14/openai", captioner="blip-large")))  # not to be had
+    chosen = real.post("/interrogator/prompt", json={"image": image, "clip_model_name": "micro"})
+    assert chosen.json() == prompts["fast"], "these routes have no captioner that could be sent"
+
     analysis = client.post("/interrogator/analyze", json={"image": image}).json()
     assert list(analysis) == ["medium", "artist", "movement", "trending", "flavor"]
     assert len(analysis["flavor"]) == 5

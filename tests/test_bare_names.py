@@ -177,6 +177,11 @@ def test_micro_is_called_a_toy_on_what_it_does_not_know(place, capsys):
             err.count("is a toy") == 1 and f"unrender {command[0]}" in err and "ViT-L-14/openai" in err and "GB" in err
         )
         assert "toy" not in out
+        assert ("blip-large" in err) == (command[0] == "interrogate"), "match needs no captioner"
+    vary = ["vary", "photo.jpg", "-o", "v.png", "--checkpoint", "micro", "--steps", "1", "--device", "cpu"]
+    assert main(vary) == 0
+    err = capsys.readouterr().err
+    assert "no --checkpoint micro: stable-diffusion-v1-5/stable-diffusion-v1-5, a download of 4.3 GB" in err
     assert main(["interrogate", "photos/a.png", *MICRO]) == 0
     assert "toy" not in capsys.readouterr().err, "that is one of its own drawings"
 

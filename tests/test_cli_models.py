@@ -30,6 +30,25 @@ def store(tmp_path, monkeypatch):
 HERE = ["openai/clip-vit-large-patch14", "2.5", "MB", "ViT-L-14/openai"]
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_terminal_has_room_for_what_stands_last(width, store, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    named = [line for line in lines if line.startswith("  ViT") or line.startswith("    ")]
+    assert "prompts for Stable Diffusion 1" in " ".join(" ".join(lines).split())
+    assert all(len(line) <= width for line in named if line.startswith("    ")), named
+    assert max(map(len, lines)) < 100
+
+
+def test_advice_is_typed_as_this_was(store, capsys, monkeypatch):
+    monkeypatch.setenv("UNRENDER_COMMAND", "python3 run.py")
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "python3 run.py models --all" in out and "unrender models" not in out
+
+
 def test_models_recommends_a_few_with_their_sizes(store, capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()

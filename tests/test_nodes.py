@@ -52,7 +52,7 @@ def test_each_picture_of_a_batch_gets_a_prompt(models, server, photographs):
     prompts, similarities, captions = out.args
     assert len(prompts) == len(similarities) == len(captions) == 3
     assert prompts[0] == prompts[2] != prompts[1]
-    assert out.ui == {"text": prompts}
+    assert out.ui["text"][:-1] == prompts and "Micro is a toy" in out.ui["text"][-1]  # it knows nothing of photographs
     given = Interrogate.execute(image=[batch], caption=["(one)", "two"], **{**words, "mode": ["caption"]})
     assert given.args[0] == ["\\(one\\)", "two"] and given.args[2] == ["(one)", "two"]
     with pytest.raises(SettingsError, match="3 captions for 2 pictures"):
@@ -234,6 +234,21 @@ def test_weights_are_numbers():
 
 
 # --- the other nodes' functions ---
+
+
+def test_micro_is_called_a_toy_beside_all_but_its_own_drawings(models, server, photographs):
+    from unrender.nodes.study import Analyze, Locate, MatchPhrases
+
+    def texts(batch):
+        setup = micro_setup()
+        yield Analyze.execute(batch, "mediums", 2, False, setup).ui
+        yield MatchPhrases.execute(batch, "a disc", "", setup).ui
+        yield Locate.execute(batch, "a disc", 0.0, setup).ui
+
+    for ui in texts(as_batch(photographs[:1])):
+        assert "Micro is a toy" in ui["text"][-1] and "Load Interrogator" in ui["text"][-1]
+    for ui in texts(as_batch(photographs[:1])[:, :64, :64]):
+        assert "toy" not in str(ui)
 
 
 def test_analysis_match_and_location_as_nodes(models, server, photographs):

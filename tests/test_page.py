@@ -82,7 +82,7 @@ def test_no_picture_and_a_broken_one_are_told_in_a_sentence(browser, broken):
 def test_a_photograph_is_analyzed(browser, photograph, engine):
     browser.open("Analyze")
     browser.put("unrender_analyze_picture", photograph)
-    assert browser.press("unrender_analyze") == "Seen by micro."
+    assert browser.press("unrender_analyze").startswith("Seen by micro. Micro is a toy")
     labels = browser.text("unrender_analyze_labels")
     for found in engine.analyze(photograph)[0].categories:
         assert found.category in labels and found.top[0].phrase in labels
@@ -100,12 +100,12 @@ def test_own_phrases_are_matched_and_looked_for(browser, photograph, engine):
     assert "no phrases" in browser.press("unrender_match")
     phrases = ["a blue square", "a red circle, seen from above", "two green stars"]
     browser.fill("unrender_match_phrases", "\n".join(phrases))
-    assert browser.press("unrender_match").startswith("Seen by micro.")
+    assert browser.press("unrender_match").startswith("Seen by micro. Micro is a toy")
     best = phrases[engine.match(photograph, phrases).ranked_phrases(0)[0].index]
     assert browser.text("unrender_match_labels").startswith(best)
     browser.choose_tab("Heat map")
     browser.fill("unrender_locate_phrase", "a red circle")
-    assert "as micro sees it" in browser.press("unrender_locate")
+    assert "Seen by micro. Micro is a toy" in browser.press("unrender_locate")
     browser.page.wait_for_selector("#unrender_locate_heat img")
 
 

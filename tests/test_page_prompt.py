@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import axe
 import pytest
 from hub_server import serving as serving_hub
 from page_server import CHROMIUM, Browser, PageServer, can_browse, gradio_pythons
@@ -137,6 +138,7 @@ def test_the_prompt_in_the_file_is_shown_and_taken(browser, generated, photograp
     browser.put("unrender_picture", generated)
     browser.wait_for_value("unrender_file_prompt", OF_FILE)
     assert "Negative prompt: blurry" in browser.text("unrender_file_rest")
+    _expect_no_fault(browser)
     browser.page.click("#unrender_file_take")
     browser.wait_for_value("unrender_prompt", OF_FILE)
 
@@ -186,6 +188,8 @@ def test_a_download_is_asked_about_first(browser, photograph, hub):
     browser.page.keyboard.press("Enter")
     line = browser.press("unrender")
     assert line.startswith(f"{CLIP}: ") and line.endswith(" MB to download.")
+    browser.page.wait_for_selector("#unrender_agree", state="visible")
+    _expect_no_fault(browser)
     browser.page.click("#unrender_decline")
     browser.page.wait_for_selector("#unrender_agree", state="hidden")
     assert browser.text("unrender_status") == "" and hub.asked("GET", "model.safetensors") == []
@@ -194,3 +198,9 @@ def test_a_download_is_asked_about_first(browser, photograph, hub):
     browser.wait_for_text("unrender_status", f"s with {CLIP}")
     assert hub.asked("GET", "model.safetensors") and not browser.page.is_visible("#unrender_agree")
     assert browser.press("unrender").endswith(f"s with {CLIP}.")
+
+
+def _expect_no_fault(browser):
+    """For those who cannot see the page, or not well; where axe-core is here to look."""
+    if axe.has_axe():
+        assert axe.faults(browser.page) == []

@@ -253,7 +253,7 @@ def test_webui_tab_has_the_other_pages(browser, micro, files):
     assert [name.strip() for name in pages.all_inner_texts()] == ["Prompt", "Analyze", "Embedding", "Batch", "Models"]
     pages.nth(1).click()
     browser.put("unrender_analyze_picture", files[0])
-    assert browser.press("unrender_analyze_start", "unrender_analyze_status")[-1] == "Seen by micro."
+    assert browser.press("unrender_analyze_start", "unrender_analyze_status")[-1].startswith("Seen by micro. ")
     assert browser.page.is_visible("#unrender_analyze_labels .unrender-bar")
     pages.nth(4).click()
     browser.page.wait_for_selector("#unrender_models_memory td:text-is('micro')", timeout=20_000)

@@ -18,7 +18,7 @@ from ..published import PIPELINE_INDEX as INDEX
 NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
 """Parts of pipelines that rendering an embedding does without."""
 
-_INSTEAD = Give("checkpoint", "a folder in diffusers' format")
+_INSTEAD = Give("checkpoint", "a folder in diffusers' format, or the toy micro,")
 _SETTINGS = (".json", ".txt")
 _SETTINGS_OF = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
 _WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "special_tokens_map.json")  # old and new tokenizers' files

@@ -11,6 +11,7 @@ from ..bars import analysis_bars, match_bars
 from ..choices import Study
 from ..gradio_versions import html_output, image_output
 from ..jobs import Job
+from ..results_shown import seen_by
 from ..service import Service
 from ..work import Analysed, Located, analysis, location, matched
 from .controls import clip_list, never_saved, picture_input, vocabulary_list
@@ -59,7 +60,7 @@ def _categories(service: Service, study: list[Any]) -> None:
         return [analysis_bars(found.analysis), found.chart]
 
     def said(found: Analysed) -> str:
-        return found.remark or f"Seen by {found.analysis.model}."
+        return found.remark or seen_by(found.analysis.model)
 
     runner.connect(work, [dark, chosen, *study], [labels, chart], shown, said, _IN_DARK)
     never_saved(chosen, dark)
@@ -84,7 +85,7 @@ def _own_phrases(service: Service, study: list[Any]) -> None:
         [labels],
         lambda found: [match_bars(found)],
         lambda found: (
-            f"Seen by {found.model}. The likelihood says which of these phrases suits best, not what is true."
+            f"{seen_by(found.model)} The likelihood says which of these phrases suits best, not what is true."
         ),
         enter=[template],
     )
@@ -99,7 +100,7 @@ def _heat_map(service: Service, study: list[Any]) -> None:
     def work(job: Job, phrase: str, *study: Any) -> Located:
         return location(service.host, _study(*study), phrase or "", job)
 
-    shown, said = lambda found: [found.heat], lambda found: found.summary
+    shown, said = lambda found: [found.heat], lambda found: f"{found.summary} {seen_by(found.location.model)}"
     runner.connect(work, [phrase, *study], [heat], shown, said, enter=[phrase])
     never_saved(phrase)
 
