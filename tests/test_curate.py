@@ -8,6 +8,7 @@ import io
 import random
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
