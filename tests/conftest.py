@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import torch
 
 # two cores share the machine with whatever else runs: one thread each wastes nothing on waiting
 torch.set_num_threads(1)
+
+
+os.environ.pop("UNRENDER_COMMAND", None)  # run.py names itself so, and tests expect the command's usual name
 
 
 @pytest.fixture(autouse=True, scope="session")
