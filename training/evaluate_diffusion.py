@@ -20,7 +20,8 @@ from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.world import FACTORS
 from unrender.core.settings import Settings
 from unrender.core.variation.checkpoint import Checkpoint
-from unrender.core.variation.render import Sampling, render_together
+from unrender.core.variation.render import render_together
+from unrender.core.variation.sampling import Sampling
 
 from .judges import load_judge, read_factors
 
