@@ -122,9 +122,11 @@ def test_a_killed_run_of_a_real_model_goes_on_to_the_last_bit(engine, folder, ou
     twin.mkdir(parents=True)
     for path in folder.iterdir():
         (twin / path.name).write_bytes(path.read_bytes())
+    started = time.monotonic()
     list(Batch(engine, source_named([str(twin)]), sink_named(output, twin), "fast"))
+    whole = time.monotonic() - started
     killed = 0
-    for patience in (0.3, 0.8, None):
+    for patience in (0.2 * whole, 0.5 * whole, 0.7 * whole, None):
         child = os.fork()
         if not child:
             _describe_and_end(engine, folder, output)
