@@ -14,8 +14,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+from PIL import Image
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 _START_SECONDS = 180
@@ -77,6 +82,39 @@ class PageServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(15)
+
+
+@contextmanager
+def page_served(python: str, base: Path, *options: str) -> Iterator[PageServer]:
+    server = PageServer(python, base, *options)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(name="chromium", scope="module")
+def chromium_fixture() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(name="browser", scope="module")
+def browser_fixture(server: PageServer, chromium: Any) -> Browser:
+    """The page of the module's server in a window of a desktop."""
+    return Browser(chromium.new_page(viewport={"width": 1400, "height": 1000}), server.url)
+
+
+@pytest.fixture(name="photograph", scope="module")
+def photograph_fixture(tmp_path_factory: pytest.TempPathFactory, photographs: list[Image.Image]) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "coffee.png"
+    photographs[1].save(path)
+    return path
 
 
 class Browser:

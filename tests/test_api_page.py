@@ -8,7 +8,7 @@ import subprocess
 
 import axe
 import pytest
-from page_server import CHROMIUM, can_browse
+from page_server import can_browse, chromium_fixture  # noqa: F401
 
 pytest.importorskip("uvicorn", reason="pip install uvicorn")
 
@@ -33,16 +33,6 @@ def app(tmp_path_factory):
 def url(app):
     with serving(Gate(app, Names("127.0.0.1", ()), sources=SOURCES)) as port:
         yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_every_route_field_and_refusal_is_described(app, chromium, url):

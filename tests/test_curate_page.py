@@ -6,7 +6,7 @@ from pathlib import Path
 
 import axe
 import pytest
-from page_server import CHROMIUM, can_browse
+from page_server import can_browse, chromium_fixture  # noqa: F401
 from PIL import Image
 from unrender.core.curate import write_page
 from unrender.core.curate.findings import KINDS, Finding, Report
@@ -35,14 +35,10 @@ def page(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", ["page.html", "empty.html"])
 @pytest.mark.parametrize("theme", axe.THEMES)
 @pytest.mark.parametrize("size", axe.SIZES, ids=lambda size: str(size[0]))
-def test_it_has_no_serious_fault(page, name, size, theme):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        screen = {"width": size[0], "height": size[1]}
-        shown = browser.new_context(viewport=screen, color_scheme=theme).new_page()
-        shown.goto(page.with_name(name).as_uri())
-        found, width = axe.faults(shown), shown.evaluate("document.documentElement.scrollWidth")
-        browser.close()
+def test_it_has_no_serious_fault(page, chromium, name, size, theme):
+    session = chromium.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+    shown = session.new_page()
+    shown.goto(page.with_name(name).as_uri())
+    found, width = axe.faults(shown), shown.evaluate("document.documentElement.scrollWidth")
+    session.close()
     assert found == [] and width <= size[0]

@@ -8,7 +8,15 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from page_server import CHROMIUM, Browser, PageServer, can_browse, gradio_pythons
+from page_server import (
+    PageServer,
+    browser_fixture,  # noqa: F401
+    can_browse,
+    chromium_fixture,  # noqa: F401
+    gradio_pythons,
+    page_served,
+    photograph_fixture,  # noqa: F401
+)
 from unrender.core.embed import PromptEmbedding
 from unrender.core.engine import Engine, Settings
 
@@ -21,29 +29,8 @@ pytestmark = [
 @pytest.fixture(scope="module", params=gradio_pythons())
 def server(request, tmp_path_factory):
     base = tmp_path_factory.mktemp("page")
-    server = PageServer(request.param, base, "--allow", str(base.parent))
-    try:
-        server.wait()
+    with page_served(request.param, base, "--allow", str(base.parent)) as server:
         yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(server):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield Browser(browser.new_page(viewport={"width": 1400, "height": 1000}), server.url)
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def photograph(tmp_path_factory, photographs) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "coffee.png"
-    photographs[1].save(path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,16 @@ other server than this one."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import axe
 import pytest
-from page_server import CHROMIUM, Browser, PageServer, can_browse, gradio_pythons
+from page_server import (
+    Browser,
+    can_browse,
+    chromium_fixture,  # noqa: F401
+    gradio_pythons,
+    page_served,
+    photograph_fixture,  # noqa: F401
+)
 
 pytestmark = [
     pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
@@ -19,22 +24,8 @@ WAYS = ("Categories", "Own phrases", "Heat map")
 
 @pytest.fixture(scope="module", params=gradio_pythons())
 def server(request, tmp_path_factory):
-    server = PageServer(request.param, tmp_path_factory.mktemp("page"))
-    try:
-        server.wait()
+    with page_served(request.param, tmp_path_factory.mktemp("page")) as server:
         yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -52,13 +43,6 @@ def opened(chromium, server):
     yield open_page
     for session in sessions:
         session.close()
-
-
-@pytest.fixture(scope="module")
-def photograph(tmp_path_factory, photographs) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "coffee.png"
-    photographs[1].save(path)
-    return path
 
 
 def test_nothing_is_asked_of_any_other_server(opened, server, photograph):

@@ -8,7 +8,14 @@ from pathlib import Path
 import axe
 import pytest
 from hub_server import serving as serving_hub
-from page_server import CHROMIUM, Browser, PageServer, can_browse, gradio_pythons
+from page_server import (
+    browser_fixture,  # noqa: F401
+    can_browse,
+    chromium_fixture,  # noqa: F401
+    gradio_pythons,
+    page_served,
+    photograph_fixture,  # noqa: F401
+)
 from PIL.PngImagePlugin import PngInfo
 from unrender.core.engine import Engine, Settings
 from unrender.core.settings import MODES
@@ -39,29 +46,8 @@ def server(request, tmp_path_factory, hub):
         base = tmp_path_factory.mktemp("page")
         patch.setenv("HF_ENDPOINT", hub.url)
         patch.setenv("HF_HOME", str(base / "hf"))
-        server = PageServer(request.param, base)
-    try:
-        server.wait()
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(server):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield Browser(browser.new_page(viewport={"width": 1400, "height": 1000}), server.url)
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def photograph(tmp_path_factory, photographs) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "coffee.png"
-    photographs[1].save(path)
-    return path
+        with page_served(request.param, base) as server:
+            yield server
 
 
 @pytest.fixture(scope="module")
