@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import SettingsError, TextFileError
 from ..core.phrases import POSITIVE
 from ..core.presets import PRESETS, TARGETS
-from ..core.settings import FITS, PRECISIONS, SEARCHES, CaptionSettings, Settings
+from ..core.settings import FITS, PRECISIONS, SEARCHES, Settings
 from ..core.texts import read_known
 from .streams import command_name
 
@@ -141,31 +142,22 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
 
 def settings_from(options: argparse.Namespace) -> Settings:
     """The Settings these options ask for: an explicit option wins over the preset, that over the default."""
-    values: dict[str, Any] = {}
-    captioning: dict[str, Any] = {}
-    if options.target is not None:
-        preset = PRESETS[options.target]
-        values.update(
-            clip=preset.clip,
-            token_limit=preset.token_limit,
-            min_phrases=preset.min_phrases,
-            max_phrases=preset.max_phrases,
-        )
-        captioning.update(max_length=preset.caption_length)
+    usual = Settings() if options.target is None else PRESETS[options.target].over(Settings())
     names = (
         *("clip", "phrases", "fit", "device", "precision", "memory", "cache", "trigger", "prefix", "suffix"),
-        *("search", "pool", "min_phrases", "max_phrases", "token_limit"),
+        *("search", "pool", "token_limit"),
     )
-    values.update(_given(options, {name: name for name in names}))
-    captioning.update(_given(options, {"instruction": "instruction", "caption_length": "max_length", "beams": "beams"}))
+    values = _given(options, {name: name for name in names})
+    captioning = _given(options, {"instruction": "instruction", "caption_length": "max_length", "beams": "beams"})
     if options.captioner is not None:
         values["captioner"] = options.captioner
     elif values.get("clip") == _MICRO:
         values["captioner"] = _MICRO  # the toy CLIP's words are those of its own small world
     values["limits"] = {**dict(options.max), **dict.fromkeys(options.no, 0)}
     values["exclude"] = tuple(phrase for text in options.exclude for phrase in _excluded(text))
-    _keep_range(values, options)
-    return Settings(captioning=CaptionSettings(**captioning), **values)
+    least, most = _range(usual, options)
+    asked = {**values, "min_phrases": least, "max_phrases": most}
+    return replace(usual, captioning=replace(usual.captioning, **captioning), **asked)
 
 
 def clip_settings_from(options: argparse.Namespace) -> Settings:
@@ -200,15 +192,13 @@ def _given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]
     return {setting: getattr(options, name) for name, setting in names.items() if getattr(options, name) is not None}
 
 
-def _keep_range(values: dict[str, Any], options: argparse.Namespace) -> None:
+def _range(usual: Settings, options: argparse.Namespace) -> tuple[int, int]:
     """One end given alone moves the other end's default along, so that `--max-phrases 4` is enough."""
-    default = Settings()
-    least = values.get("min_phrases", default.min_phrases)
-    most = values.get("max_phrases", default.max_phrases)
+    least = usual.min_phrases if options.min_phrases is None else options.min_phrases
+    most = usual.max_phrases if options.max_phrases is None else options.max_phrases
     if options.min_phrases is None:
-        values["min_phrases"] = max(0, min(least, most))
-    elif options.max_phrases is None:
-        values["max_phrases"] = max(least, most)
+        return max(0, min(least, most)), most
+    return least, max(least, most) if options.max_phrases is None else most
 
 
 def _category_limit(text: str) -> tuple[str, int]:

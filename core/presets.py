@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from .published import VIT_H, VIT_L
+from .settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,17 @@ class Preset:
     caption_length: int = 32
     min_phrases: int = 8
     max_phrases: int = 32
+
+    def over(self, settings: Settings) -> Settings:
+        """The settings with what suits the family in place of their own."""
+        return replace(
+            settings,
+            clip=self.clip,
+            token_limit=self.token_limit,
+            min_phrases=self.min_phrases,
+            max_phrases=self.max_phrases,
+            captioning=replace(settings.captioning, max_length=self.caption_length),
+        )
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(

@@ -92,6 +92,9 @@ class Request:
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
         captioner = self.captioner.strip()
+        preset = PRESETS.get(self.target)
+        usual = usual if preset is None else preset.over(usual)
+        most = self.most or usual.max_phrases
         return replace(
             usual,
             clip=self.clip.strip(),
@@ -100,18 +103,9 @@ class Request:
             limits={**usual.limits, **{name: 0 for name in POSITIVE if name not in self.categories}},
             exclude=(*usual.exclude, *phrases_in(self.exclude)),
             search=self.search or usual.search,
-            **self._lengths(usual),
+            max_phrases=most,
+            min_phrases=min(usual.min_phrases, most),
         )
-
-    def _lengths(self, usual: Settings) -> dict[str, Any]:
-        preset = PRESETS.get(self.target)
-        most = self.most or (usual if preset is None else preset).max_phrases
-        least = min((usual if preset is None else preset).min_phrases, most)
-        found: dict[str, Any] = {"max_phrases": most, "min_phrases": least}
-        if preset is not None:
-            captioning = replace(usual.captioning, max_length=preset.caption_length)
-            found |= {"token_limit": preset.token_limit, "captioning": captioning}
-        return found
 
 
 @dataclass(frozen=True)
