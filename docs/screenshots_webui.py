@@ -29,7 +29,7 @@ def main() -> None:
         with started(Path(folder) / "webui", hub.url) as server:
             server.wait_for_checkpoint()
             _set(server, clips)
-            with opened(server, height=1750) as page:
+            with opened(server, height=1950) as page:
                 _fill(page, picture)
                 page.page.screenshot(path=HERE / "webui-image-as-prompt.png")
     _shrink(HERE / "webui-image-as-prompt.png")
@@ -54,7 +54,7 @@ def _fill(browser: Page, picture: Path) -> None:
     browser.fill(f"{PREFIX}_words", "at night")
     page.click("#txt2img_generate")
     page.wait_for_selector("#html_info_txt2img :text('Image as prompt: blend')")
-    page.locator("#txt2img_extra_tabs").scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, 0)")
     page.mouse.move(0, 0)
     page.wait_for_timeout(1_500)
 
