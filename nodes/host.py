@@ -91,9 +91,11 @@ def folder_named(path: str) -> Path:
     return Path(folder_paths.get_input_directory()) / Path(path.strip()).expanduser()
 
 
-def shown(*texts: str) -> dict[str, Any]:
-    """What a node shows of texts, some of which may be names of files: nothing in them turns what is read."""
-    return {"text": [visible(text, "\n\t") for text in texts]}
+def shown(*texts: str, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """What a node shows of texts, some of which may be names of files: nothing in them turns what is read. notes: what
+    the page says beside them, so that no result holds it."""
+    found = {"text": [visible(text, "\n\t") for text in texts]} if texts else {}
+    return {**found, "unrender_notes": list(notes)} if notes else found
 
 
 def stop_here(message: str) -> ExecutionBlocker:

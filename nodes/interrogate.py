@@ -62,7 +62,7 @@ class Interrogate(ModelNode):
         host.keep(cls.hidden, {0: prompts, 2: captions})
         similarities = [result.similarity for result in found]
         return io.NodeOutput(
-            prompts, similarities, captions, ui=host.shown(*prompts, *toy_note(found[0].model, pictures))
+            prompts, similarities, captions, ui=host.shown(*prompts, notes=toy_note(found[0].model, pictures))
         )
 
 

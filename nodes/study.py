@@ -75,7 +75,7 @@ class Analyze(ModelNode):
         host.keep(cls.hidden, {0: tables})
         note = [] if isinstance(looks, Seen) else toy_note(analyses[0].model, looks)
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
-        return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables), *note))
+        return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables), notes=note))
 
 
 def numbered(texts: Sequence[str]) -> list[str]:
@@ -179,7 +179,7 @@ class MatchPhrases(ModelNode):
             rankings,
             phrases_found,
             [entry.likelihood for entry in best],
-            ui=host.shown(*numbered(rankings), *note),
+            ui=host.shown(*numbered(rankings), notes=note),
         )
 
 
@@ -234,7 +234,7 @@ class Locate(ModelNode):
                 masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
                 overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))
         note = toy_note(model, pictures)
-        return io.NodeOutput(as_batch(masks), as_batch(overlays), ui=host.shown(*note) if note else None)
+        return io.NodeOutput(as_batch(masks), as_batch(overlays), ui=host.shown(notes=note) or None)
 
 
 def support_share(heat: HeatMap, size: tuple[int, int], threshold: float) -> Any:

@@ -47,7 +47,7 @@ def size_of(picture: Any) -> tuple[int, int]:
 
 
 def toy_note(model: str, pictures: Iterable[Any]) -> list[str]:
-    """What is to be shown below a result that micro has of pictures which it cannot know."""
+    """What is to be said beside a result that micro has of pictures which it cannot know."""
     return [f"{TOY} Choose another clip in Load Interrogator."] if is_lost(model, map(size_of, pictures)) else []
 
 

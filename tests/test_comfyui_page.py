@@ -153,6 +153,7 @@ def test_comfyuis_page_keeps_the_prompt_with_the_workflow_and_when_a_run_fails(p
     page.page.evaluate(WITH_MICRO, "fast")
     page.run()
     [prompt] = comfyui.last_run().texts()
+    page.page.wait_for_selector(".p-toast:has-text('Micro is a toy')")  # beside the prompt, not in it
     boxes = "() => app.graph._nodes.filter((each) => each.widgets?.some((one) => one.name === 'unrender_text'))"
     assert page.page.evaluate(f"({boxes})().map((each) => each.type)") == ["UnrenderInterrogate"], "no empty ones"
 

@@ -52,7 +52,9 @@ def test_each_picture_of_a_batch_gets_a_prompt(models, server, photographs):
     prompts, similarities, captions = out.args
     assert len(prompts) == len(similarities) == len(captions) == 3
     assert prompts[0] == prompts[2] != prompts[1]
-    assert out.ui["text"][:-1] == prompts and "Micro is a toy" in out.ui["text"][-1]  # it knows nothing of photographs
+    assert (
+        out.ui["text"] == prompts and "Micro is a toy" in out.ui["unrender_notes"][0]
+    )  # it knows nothing of photographs
     given = Interrogate.execute(image=[batch], caption=["(one)", "two"], **{**words, "mode": ["caption"]})
     assert given.args[0] == ["\\(one\\)", "two"] and given.args[2] == ["(one)", "two"]
     with pytest.raises(SettingsError, match="3 captions for 2 pictures"):
@@ -246,7 +248,7 @@ def test_micro_is_called_a_toy_beside_all_but_its_own_drawings(models, server, p
         yield Locate.execute(batch, "a disc", 0.0, setup).ui
 
     for ui in texts(as_batch(photographs[:1])):
-        assert "Micro is a toy" in ui["text"][-1] and "Load Interrogator" in ui["text"][-1]
+        assert "Micro is a toy" in ui["unrender_notes"][0] and "Load Interrogator" in ui["unrender_notes"][0]
     for ui in texts(as_batch(photographs[:1])[:, :64, :64]):
         assert "toy" not in str(ui)
 

@@ -56,6 +56,11 @@ function showResult(node, output) {
   show(node, text);
 }
 
+// Beside a result and never in it, where somebody would copy it; older pages have no place for that.
+function say(notes) {
+  for (const detail of notes ?? []) app.extensionManager?.toast?.add({ severity: "info", summary: "Unrender", detail, life: 12000 });
+}
+
 // What is to be seen when nothing is going on: the last result, if there was any.
 function rest(node) {
   if (hasResult(node)) show(node, node.properties[NAME] ?? "");
@@ -96,7 +101,10 @@ const extension = {
     if (!nodeData.name?.startsWith("Unrender")) return;
     after(prototype, "onNodeCreated", (node) => hasResult(node) && makeBox(node));
     after(prototype, "onConfigure", (node) => hasResult(node) && rest(node));
-    after(prototype, "onExecuted", showResult);
+    after(prototype, "onExecuted", (node, output) => {
+      showResult(node, output);
+      say(output?.unrender_notes);
+    });
   },
   // a workflow comes back into view, or out of the history
   onNodeOutputsUpdated(outputs) {
