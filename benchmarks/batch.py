@@ -35,9 +35,9 @@ from PIL import Image
 from search import SMALL
 from skimage import data
 from unrender.core.batch import Batch, FolderSource, sink_named
-from unrender.core.caption import Captioner
-from unrender.core.caption.models import model_for
 from unrender.core.clip import Clip
+from unrender.core.describe import Captioner
+from unrender.core.describe.models import model_for
 from unrender.core.engine import Engine
 from unrender.core.phrases import table
 from unrender.core.prompt.interrogate import Interrogator
@@ -66,7 +66,7 @@ class Benchmark:
         blip = copy.deepcopy(self.blip)  # whose attention is changed
         writer = Captioner("random BLIP", model_for("random BLIP", blip, self.processor, torch.float32))
         settings = Settings(phrases="peer", device=str(self.device), cache=self.cache)
-        return Engine(settings, clip=clip, load_captioner=lambda progress: writer)
+        return Engine(settings, clip=clip, load_describer=lambda name, progress: writer)
 
     def _peer(self) -> peer.Interrogator:
         config = peer.Config(

@@ -75,8 +75,8 @@ def recommended(hub: Hub) -> list[Named]:
 
 def survey(hub: Hub) -> tuple[list[Named], list[Named]]:
     """All CLIP models and all captioners that have a name."""
-    from .caption import KNOWN_CAPTIONERS
     from .clip.names import known_models
+    from .describe import KNOWN_CAPTIONERS
 
     stored = {one.repo for one in hub.on_disk() if one.usable}
     sizes = {row.repo: row.bytes for row in ALL if row.bytes}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from .caption import Captioner
     from .clip import Clip
+    from .describe import Describer
     from .embed import PromptEmbedding
     from .embed.embedder import Blend
     from .embed.gap import GapCorrection
@@ -43,8 +43,8 @@ class Engine:
 
     clip: a model that is loaded already (`Clip.from_open_clip`, `Clip.from_transformers`), used for settings.clip.
     progress: hears of downloads, tables and searches, and is asked whether to go on.
-    load_clip, load_captioner: for hosts that keep models themselves: asked instead of loading what the settings name,
-    when a model is first needed and again after `unload`; for no captioner where the settings name none.
+    load_clip, load_describer: for hosts that keep models themselves: asked instead of loading what the settings name,
+    when a model is first needed and again after `unload`; for a describer by its name.
     closed_forms: of "pinv", for who makes an engine for every picture and need not compute them each time.
 
     Whatever is known to be wrong without a model is refused before one is loaded.
@@ -57,12 +57,12 @@ class Engine:
         progress: Progress = SILENT,
         *,
         load_clip: Callable[[Progress], Clip] | None = None,
-        load_captioner: Callable[[Progress], Captioner | None] | None = None,
+        load_describer: Callable[[str, Progress], Describer] | None = None,
         closed_forms: ClosedForms | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.progress = progress
-        self._models = EngineModels(self.settings, progress, clip, load_clip, load_captioner, closed_forms)
+        self._models = EngineModels(self.settings, progress, clip, load_clip, load_describer, closed_forms)
         self._lock = Turn()
 
     def __enter__(self) -> Engine:

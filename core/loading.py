@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from .caption import Captioner
     from .clip import Clip
+    from .describe import Describer
     from .embed.embedder import Blend, Embedder
     from .embed.embedders import Embedders
     from .embed.projection import ClosedForms
@@ -37,7 +37,7 @@ class EngineModels:
         progress: Progress,
         clip: Clip | None,
         load_clip: Callable[[Progress], Clip] | None,
-        load_captioner: Callable[[Progress], Captioner | None] | None,
+        load_describer: Callable[[str, Progress], Describer] | None,
         closed_forms: ClosedForms | None,
     ) -> None:
         self._settings = settings
@@ -46,10 +46,10 @@ class EngineModels:
         self.loaded_clip = clip
         self._lend_clip = load_clip or self._clip_by_name
         self._clip_is_lent = load_clip is not None
-        self._lend_captioner = load_captioner or self._captioner_by_name
-        self._captioner_is_lent = load_captioner is not None
+        self._lend_describer = load_describer or self._describer_by_name
+        self._describers_are_lent = load_describer is not None
         self._closed_forms = closed_forms
-        self._captioner: Captioner | None = None
+        self._describers: dict[str, Describer] = {}
         self._interrogator: Interrogator | None = None
         self._analyzer: Analyzer | None = None
         self._embedders: Embedders | None = None
@@ -58,8 +58,8 @@ class EngineModels:
     def check(self, mode: Mode, captions: Sequence[str] | None) -> None:
         """What is known to be wrong of an interrogation before anything is loaded for it. captions: None where the
         captioner writes them. Raises SettingsError, PhraseError, ModelError, MissingPackageError."""
-        from .caption.captioner import check_captioner
         from .clip.naming import check_clip
+        from .describe import check_describer
         from .prompt.checks import check_captions, check_mode
 
         settings = self._settings
@@ -74,8 +74,8 @@ class EngineModels:
 
                 pick_device(settings.device)
         writes = captions is None and mode not in UNCAPTIONED
-        if writes and settings.captioner is not None and self._captioner is None and not self._captioner_is_lent:
-            check_captioner(settings.captioner)
+        if writes and settings.captioner is not None and not self._describers_are_lent:
+            check_describer(settings.captioner)
 
     def check_embedding(self, family: str, projection: str | None = None, blend: Blend | None = None) -> None:
         """The same of an embedding. blend: None for a text's. Raises SettingsError, PhraseError, ModelError."""
@@ -92,9 +92,9 @@ class EngineModels:
 
     def unload(self) -> None:
         # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
-        may_hold_itself = self._captioner is not None or not self._clip_is_lent
+        may_hold_itself = bool(self._describers) or not self._clip_is_lent
         self.loaded_clip = self._given_clip
-        self._captioner = None
+        self._describers.clear()
         self._interrogator = None
         self._analyzer = None
         self._embedders = None
@@ -198,10 +198,10 @@ class EngineModels:
         """Goes once over the pictures. Leaves the device to the search again, whose memory is the dearer one."""
         from .devices import pick_device
 
-        wanted = mode not in UNCAPTIONED and self._settings.captioner is not None
-        captioner = self._load_captioner() if wanted else None
-        if captioner is None:
+        name = self._settings.captioner
+        if mode in UNCAPTIONED or name is None:
             return [""] * sum(1 for _ in pictures)
+        captioner = self._describer(name)
         device, budget = pick_device(self._settings.device), self._settings.memory
         held = 0 if self.loaded_clip is None else self.loaded_clip.nbytes
         try:
@@ -211,7 +211,7 @@ class EngineModels:
         finally:
             captioner.to("cpu")
         if device.type == "cpu" and budget is not None:
-            self._captioner = None
+            self._describers.clear()
         return texts
 
     def _prompt_vocabulary(self) -> Vocabulary:
@@ -234,19 +234,16 @@ class EngineModels:
 
             return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
 
-    def _load_captioner(self) -> Captioner | None:
-        if self._captioner is None:
-            self._captioner = self._lend_captioner(self._progress)
-        return self._captioner
+    def _describer(self, name: str) -> Describer:
+        if name not in self._describers:
+            self._describers[name] = self._lend_describer(name, self._progress)
+        return self._describers[name]
 
-    def _captioner_by_name(self, progress: Progress) -> Captioner | None:
-        from .caption import Captioner
+    def _describer_by_name(self, name: str, progress: Progress) -> Describer:
+        from .describe import load_describer
 
-        name, device = self._settings.captioner, self._settings.device
-        if name is None:
-            return None
         with progress.task(f"Loading the captioner {name}"):
-            return Captioner.load(name, device, hub=self._hub(), progress=progress, wait=True)
+            return load_describer(name, self._settings.device, hub=self._hub(), progress=progress, wait=True)
 
     def _hub(self) -> Hub:
         from .hub import Hub

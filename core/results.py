@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .tags import Tag
+
 
 @dataclass(frozen=True)
 class PhraseGain:
@@ -21,6 +23,17 @@ class PhraseGain:
 
 
 @dataclass(frozen=True)
+class Contender:
+    """A text that might have become the caption. describer: who wrote it. seed: by which one, where words are drawn.
+    similarity: cosine of its and the picture's CLIP embeddings."""
+
+    text: str
+    describer: str
+    seed: int
+    similarity: float
+
+
+@dataclass(frozen=True)
 class Interrogation:
     """A picture's prompt.
 
@@ -29,6 +42,8 @@ class Interrogation:
     caption: the captioner's (or caller's) text, empty when there was none.
     seconds: wall time spent on this picture, model loading not included.
     risk: an upper bound on the probability that a search in float32 throughout would have found another prompt.
+    tags: what a tagger told above its thresholds, and the ratings. contenders: the texts among which the caption was
+    chosen, best first, where there were several.
     """
 
     prompt: str
@@ -39,9 +54,12 @@ class Interrogation:
     model: str
     seconds: float
     risk: float = 0.0
+    tags: tuple[Tag, ...] = ()
+    contenders: tuple[Contender, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON-ready values."""
         values = asdict(self)
-        values["phrases"] = list(values["phrases"])
+        for name in ("phrases", "tags", "contenders"):
+            values[name] = list(values[name])
         return values

@@ -13,10 +13,13 @@ from .cures import Choose, Control
 from .errors import SettingsError
 from .published import VIT_L
 
-Mode = Literal["best", "fast", "classic", "negative", "caption"]
+Mode = Literal["best", "fast", "classic", "negative", "caption", "tags"]
 Fit = Literal["crop", "pad", "squash"]
 Precision = Literal["auto", "exact", "float16", "bfloat16"]
 Search = Literal["peer", "beam"]
+Style = Literal["words", "tags", "sentence", "paragraph", "training", "keywords"]
+TagOrder = Literal["confidence", "alphabet", "target"]
+Quantization = Literal["none", "8bit", "4bit"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 UNCAPTIONED: tuple[Mode, ...] = ("negative",)
@@ -25,23 +28,108 @@ UNCAPTIONED: tuple[Mode, ...] = ("negative",)
 FITS: tuple[Fit, ...] = get_args(Fit)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 SEARCHES: tuple[Search, ...] = get_args(Search)
+WRITING_STYLES: tuple[Style, ...] = get_args(Style)
+TAG_ORDERS: tuple[TagOrder, ...] = get_args(TagOrder)
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+
+
+@dataclass(frozen=True)
+class TagSettings:
+    """Which tags of a tagger become words, and how they are written.
+
+    general, character: the confidence a tag has to reach; None for what the tagger's publisher says. automatic: each
+    picture's own thresholds by the largest gap between confidences (MCut) instead. most: general tags at most; None for
+    all. rating: the rating among the words. exclude: tags left out, with underscores or blanks, without letter case.
+    order: of the words; "target" is the grammar of `target`, a name of `core.targets`.
+    underscores: as the tagger writes them, instead of blanks. implied: also those that others imply
+    (animal_ears beside cat_ears). trigger: a word before all others.
+    """
+
+    general: float | None = None
+    character: float | None = None
+    automatic: bool = False
+    most: int | None = None
+    rating: bool = False
+    exclude: tuple[str, ...] = ()
+    order: TagOrder = "confidence"
+    target: str = ""
+    underscores: bool = False
+    implied: bool = False
+    trigger: str = ""
+
+    def __post_init__(self) -> None:
+        thresholds: tuple[tuple[Control, float | None], ...] = (
+            ("general_threshold", self.general),
+            ("character_threshold", self.character),
+        )
+        for name, value in thresholds:
+            if value is not None and not 0 <= value <= 1:
+                raise SettingsError(f"is {value}", "give a number from 0 to 1", control=name)
+        if self.most is not None:
+            _at_least("most_tags", self.most, 1)
+        _one_of("tag_order", self.order, TAG_ORDERS)
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """How a server that speaks OpenAI's chat completions is asked. Which one, and which of its models, is the
+    captioner's name: ADDRESS or ADDRESS#MODEL.
+
+    keep_alive: for how long Ollama keeps the model in memory, in its words ("5m", "-1"); "" says nothing of it.
+    thinking: None says nothing of it; False turns it off where the server can. longest_side: of the picture that is
+    sent, in pixels. timeout: seconds without a byte. retries: after failures that may pass.
+    """
+
+    keep_alive: str = ""
+    thinking: bool | None = None
+    longest_side: int = 1024
+    timeout: float = 120.0
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        _at_least("longest_side", self.longest_side, 16)
+        _at_least("retries", self.retries, 0)
+        if not self.timeout > 0:
+            raise SettingsError(f"is {self.timeout}", "give a number above 0", control="timeout")
 
 
 @dataclass(frozen=True)
 class CaptionSettings:
-    """How the captioner writes.
+    """How a describer writes.
 
-    instruction: what an instruction-following captioner is asked; others continue it as the caption's beginning.
-    max_length: tokens at most. beams: beam search width, 1 is greedy.
+    instruction: what an instruction-following describer is asked, in place of what `style` asks; others continue it as
+    the caption's beginning. style: None for what each does by itself.
+    max_length: tokens at most; None for what suits the describer and the style. beams: beam search width, 1 is greedy.
+    system: the system message; None for the model's own. temperature: 0 takes the likeliest word; above it words are
+    drawn, by top_p and seed. repetition: penalty, 1 for none. trim: takes away what is said of the picture's being a
+    picture ("The image shows") and markdown.
     """
 
     instruction: str = ""
-    max_length: int = 32
+    max_length: int | None = None
     beams: int = 1
+    style: Style | None = None
+    system: str | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    repetition: float = 1.0
+    trim: bool = False
+    tags: TagSettings = field(default_factory=TagSettings)
+    endpoint: EndpointSettings = field(default_factory=EndpointSettings)
 
     def __post_init__(self) -> None:
-        _at_least("max_length", self.max_length, 1)
+        if self.max_length is not None:
+            _at_least("max_length", self.max_length, 1)
         _at_least("beams", self.beams, 1)
+        if self.style is not None:
+            _one_of("style", self.style, WRITING_STYLES)
+        if not 0 <= self.temperature <= 5:
+            raise SettingsError(f"is {self.temperature}", "give a number from 0 to 5", control="writing_temperature")
+        if not 0 < self.top_p <= 1:
+            raise SettingsError(f"is {self.top_p}", "give a number above 0, 1 at most", control="top_p")
+        if not 0 < self.repetition <= 10:
+            raise SettingsError(f"is {self.repetition}", "give a number above 0, 10 at most", control="repetition")
 
 
 @dataclass(frozen=True)
@@ -49,7 +137,13 @@ class Settings:
     """What an Engine works with.
 
     clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, or "micro".
-    captioner: a known captioner's name, a hub id, a folder, "micro"; None, or "none", for no caption.
+    captioner: any describer (`core.describe.kinds`): a known captioner's or tagger's name, a hub id, a folder, the
+    address of a server (ADDRESS#MODEL), "micro", "micro-tagger", "micro-chat"; None, or "none", for no caption.
+    tagger: of the tags that mode "tags" gives, and that follow the caption in the others; None for the usual one where
+    the mode is "tags", for none elsewhere.
+    rivals: further describers, whose texts compete with the captioner's. candidates: texts of each describer that can
+    write several, by seeds that follow each other. The text most like the picture becomes the caption.
+    quantization: of a chat model's weights while it is loaded, on CUDA.
     phrases: None for the built-in lists, "peer" for an installed clip-interrogator's, "clip-gaze", or a folder of
     NAME.txt files.
     search: "peer" is clip-interrogator's greedy chain; "beam" also grows beam_width prompts side by side, each over the
@@ -72,6 +166,10 @@ class Settings:
 
     clip: str = VIT_L
     captioner: str | None = "blip-large"
+    tagger: str | None = None
+    rivals: tuple[str, ...] = ()
+    candidates: int = 1
+    quantization: Quantization = "none"
     phrases: str | PathLike[str] | None = None
     search: Search = "peer"
     device: str = "auto"
@@ -97,6 +195,9 @@ class Settings:
     def __post_init__(self) -> None:
         if self.captioner is not None and self.captioner.casefold() == NONE:
             object.__setattr__(self, "captioner", None)
+        if self.tagger is not None and self.tagger.casefold() == NONE:
+            object.__setattr__(self, "tagger", None)
+        _one_of("quantization", self.quantization, QUANTIZATIONS)
         _one_of("search", self.search, SEARCHES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("fit", self.fit, FITS)
@@ -118,6 +219,7 @@ def _counts(settings: Settings) -> tuple[tuple[Control, int], ...]:
         ("beam_width", settings.beam_width),
         ("beam_shortlist", settings.beam_shortlist),
         ("beam_refresh", settings.beam_refresh),
+        ("candidates", settings.candidates),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.caption.captioner import KNOWN_CAPTIONERS
 from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
+from ..core.describe import known_describers
 from ..core.engine import Engine
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
@@ -19,7 +19,7 @@ def _captioner_inputs(default: str) -> list[Any]:
     return [
         io.Combo.Input(
             "captioner",
-            options=[*KNOWN_CAPTIONERS, *captioner_folders(), "micro", NONE],
+            options=[*known_describers(), *captioner_folders(), "micro", NONE],
             default=default,
             tooltip="What writes the caption a prompt begins with. Downloaded when first used; folders in transformers "
             "format under models/unrender are offered too. none: the prompt is phrases alone, unless a caption is "

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary, ref
 
-import torch
 from torch import Tensor
 
-from ..core.caption import Captioner
 from ..core.clip import Clip
 from ..core.clip.movable import MovableClip
+from ..core.describe import Describer, Description, load_describer
 from ..core.devices import model_dtype, pick_arithmetic
 from ..core.embed.projection import ClosedForms
 from ..core.engine import Engine
 from ..core.hub import Hub
-from ..core.progress import Progress
+from ..core.progress import SILENT, Progress
 from ..core.settings import CaptionSettings, Settings
 from . import host
 from .host import io
@@ -63,38 +62,51 @@ class NamedClip:
         return weights.clip(resident.bring(*beside))
 
 
-class _PlacedCaptioner(Captioner):
+class _Placed(Describer):
     """Is where ComfyUI has it: an engine, which would have it wait in main memory, does not move it."""
 
-    def to(self, device: str | torch.device) -> Captioner:
-        return self
+    def __init__(self, describer: Describer) -> None:
+        self.name = describer.name
+        self._describer = describer
 
-    def follow(self, device: torch.device) -> Captioner:
-        return super().to(device)
+    def describe(
+        self, images: Iterable[Any], settings: CaptionSettings | None = None, progress: Progress = SILENT
+    ) -> list[Description]:
+        return self._describer.describe(images, settings, progress)
+
+    @property
+    def nbytes(self) -> int:
+        return self._describer.nbytes
+
+    @property
+    def module(self) -> Any:
+        return self._describer.module
 
 
-class NamedCaptioner:
-    """A captioner, loaded when first needed."""
+class NamedDescriber:
+    """A describer, loaded when first needed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._loaded: tuple[_PlacedCaptioner, host.Resident] | None = None
+        self._loaded: tuple[Describer, host.Resident | None] | None = None
 
-    def captioner(self, progress: Progress, *beside: Any) -> Captioner:
+    def placed(self, progress: Progress, *beside: Any) -> Describer:
         """On the device it computes on. beside: patchers of other models that have to be there too."""
         if self._loaded is None:
             dtype = model_dtype(host.compute_device())
-            captioner = _PlacedCaptioner.load(self.name, "cpu", dtype, hub(), progress)
-            assert isinstance(captioner, _PlacedCaptioner)
-            self._loaded = captioner, host.Resident(captioner.module)
-        captioner, resident = self._loaded
-        return captioner.follow(resident.bring(*beside))
+            describer = load_describer(self.name, "cpu", dtype, hub(), progress)
+            module = describer.module
+            self._loaded = describer, None if module is None else host.Resident(module)
+        describer, resident = self._loaded
+        if resident is not None:
+            describer.to(resident.bring(*beside))
+        return _Placed(describer)
 
     def describe(self, pictures: Iterable[Any], settings: CaptionSettings, progress: Progress) -> list[str]:
         """A caption for each RGB picture; an iterator's are let go of one by one."""
-        captioner = self.captioner(progress)
+        describer = self.placed(progress)
         # one by one: in a batch, rounding could give a picture another caption than alone
-        return [captioner.caption([picture], settings, progress)[0] for picture in pictures]
+        return [describer.caption([picture], settings, progress)[0] for picture in pictures]
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ class Setup:
 
     settings: Settings
     source: ClipSource
-    captioner: NamedCaptioner | None
+    captioner: NamedDescriber | None
 
     @property
     def patcher(self) -> Any:
@@ -117,13 +129,13 @@ class Setup:
         def clip(progress: Progress) -> Clip:
             return self.source.clip(progress, *beside)
 
-        def captioner(progress: Progress) -> Captioner | None:
-            if self.captioner is None or settings.captioner is None:
-                return None
-            return self.captioner.captioner(progress, *self.source.patchers, *beside)
+        def describer(name: str, progress: Progress) -> Describer:
+            own = self.captioner
+            named = own if own is not None and own.name == name else named_describer(name)
+            return named.placed(progress, *self.source.patchers, *beside)
 
         forms = _kept().closed_forms
-        return Engine(settings, progress=progress, load_clip=clip, load_captioner=captioner, closed_forms=forms)
+        return Engine(settings, progress=progress, load_clip=clip, load_describer=describer, closed_forms=forms)
 
 
 @dataclass(eq=False)
@@ -139,7 +151,7 @@ class _Shelf:
     """Models by name, each once, for as long as something refers to them; and what nodes keep."""
 
     clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
-    captioners: WeakValueDictionary[str, NamedCaptioner] = field(default_factory=WeakValueDictionary)
+    describers: WeakValueDictionary[str, NamedDescriber] = field(default_factory=WeakValueDictionary)
     kept: ReferenceType[_Kept] | None = None
 
 
@@ -174,10 +186,12 @@ def named_setup(settings: Settings) -> Setup:
     return Setup(settings, source, named_captioner(settings.captioner))
 
 
-def named_captioner(name: str | None) -> NamedCaptioner | None:
-    if name is None:
-        return None
-    return _shelf.captioners.get(name) or _shelf.captioners.setdefault(name, NamedCaptioner(name))
+def named_captioner(name: str | None) -> NamedDescriber | None:
+    return None if name is None else named_describer(name)
+
+
+def named_describer(name: str) -> NamedDescriber:
+    return _shelf.describers.get(name) or _shelf.describers.setdefault(name, NamedDescriber(name))
 
 
 def default_setup(clip: str = Settings.clip) -> Setup:

@@ -123,9 +123,9 @@ class Study:
 
 
 def captioners() -> list[str]:
-    from ..core.caption.captioner import KNOWN_CAPTIONERS
+    from ..core.describe import known_describers
 
-    return [*KNOWN_CAPTIONERS, "micro", NONE]
+    return [*known_describers(), "micro", NONE]
 
 
 def vocabularies(folder: Path) -> list[str]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import torch
     from torch.nn import Module
 
-    from ..core.caption import Captioner
     from ..core.clip import Clip
     from ..core.clip.movable import MovableClip
+    from ..core.describe import Describer
     from ..core.embed.embedder import Blend
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
@@ -47,7 +47,7 @@ class _Placed(NamedTuple):
 
     device: torch.device
     weights: MovableClip
-    captioner: Captioner | None
+    captioner: Describer | None
 
     @property
     def nbytes(self) -> int:
@@ -59,7 +59,7 @@ class Models:
 
     def __init__(self) -> None:
         self._clip: tuple[str, MovableClip] | None = None
-        self._captioner: tuple[str, Captioner] | None = None
+        self._captioner: tuple[str, Describer] | None = None
         self._lock = threading.Lock()
 
     def embed(
@@ -157,8 +157,8 @@ class Models:
             self._clip = settings.clip, MovableClip(loaded, arithmetic)
         return self._clip[1]
 
-    def _load_captioner(self, settings: Settings, progress: Progress) -> Captioner | None:
-        from ..core.caption import Captioner
+    def _load_captioner(self, settings: Settings, progress: Progress) -> Describer | None:
+        from ..core.describe import load_describer
         from ..core.hub import Hub
 
         name = settings.captioner
@@ -167,18 +167,18 @@ class Models:
         if self._captioner is None or self._captioner[0] != name:
             self._captioner = None
             hub = Hub(settings.cache)
-            self._captioner = name, Captioner.load(name, settings.device, hub=hub, progress=progress, wait=True)
+            self._captioner = name, load_describer(name, settings.device, hub=hub, progress=progress, wait=True)
         return self._captioner[1]
 
 
 def check_names(settings: Settings, captions: bool) -> None:
     """Whether a model's name is known to be wrong. Raises ModelError."""
-    from ..core.caption.captioner import check_captioner
     from ..core.clip.naming import check_clip
+    from ..core.describe import check_describer
 
     check_clip(settings.clip)
     if captions and settings.captioner is not None:
-        check_captioner(settings.captioner)
+        check_describer(settings.captioner)
 
 
 def _checked(settings: Settings, captions: bool) -> torch.device:
@@ -196,11 +196,17 @@ def _engine(settings: Settings, placed: Callable[[], _Placed], progress: Progres
         found = placed()
         return found.weights.to(found.device).clip(found.device)
 
-    return Engine(settings, progress=progress, load_clip=load_clip, load_captioner=lambda _: placed().captioner)
+    def load_describer(name: str, _: Progress) -> Describer:
+        found = placed().captioner
+        assert found is not None, name
+        return found
+
+    return Engine(settings, progress=progress, load_clip=load_clip, load_describer=load_describer)
 
 
-def _device(module: Module) -> str:
-    return str(next(module.parameters()).device)
+def _device(module: Module | None) -> str:
+    """ "" of what runs elsewhere."""
+    return "" if module is None else str(next(module.parameters()).device)
 
 
 def _nbytes(weights: MovableClip) -> int:

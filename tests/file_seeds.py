@@ -143,7 +143,7 @@ def load_clip_file(folder: Path) -> object:
 
 def load_captioner(place: Path) -> object:
     from PIL import Image
-    from unrender.core.caption import Captioner
+    from unrender.core.describe import Captioner
     from unrender.core.settings import CaptionSettings
 
     captioner = Captioner.load(str(place), "cpu")

@@ -13,8 +13,8 @@ import torch
 from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from PIL import Image
 from tiny_captioners import ALL, direct, sentence, words
-from unrender.core.caption import Captioner
-from unrender.core.caption.models import CHAT_INSTRUCTION, CaptionModel
+from unrender.core.describe import Captioner
+from unrender.core.describe.models import CHAT_INSTRUCTION, CaptionModel
 from unrender.core.errors import Cancelled, ModelError, SettingsError
 from unrender.core.progress import Progress
 from unrender.core.settings import CaptionSettings
@@ -194,7 +194,7 @@ def test_cancelling_between_batches(folders: dict[str, Path], images: list[Image
 def test_the_terminal_stays_clean(folders: dict[str, Path], which: str) -> None:
     chosen = [folder for name, folder in folders.items() if which in ("all", name)]
     code = (
-        "import sys; from PIL import Image; from unrender.core.caption import Captioner; "
+        "import sys; from PIL import Image; from unrender.core.describe import Captioner; "
         "[print(Captioner.load(folder).caption([Image.new('RGB', (9, 9))])) for folder in sys.argv[1:]]"
     )
     command = [sys.executable, "-W", "ignore", "-c", code, *map(str, chosen)]
@@ -210,7 +210,7 @@ def test_a_broken_torchvision_is_not_needed(folders: dict[str, Path], tmp_path: 
     (package / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from PIL import Image; "
-        "from unrender.core.caption import Captioner; "
+        "from unrender.core.describe import Captioner; "
         "print(Captioner.load(sys.argv[1]).caption([Image.new('RGB', (9, 9))]))"
     )
     finished = subprocess.run([sys.executable, "-c", code, str(folders["blip"])], capture_output=True, text=True)

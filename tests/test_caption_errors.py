@@ -10,8 +10,8 @@ import torch
 from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from safetensors.torch import load_file, save_file
 from tiny_captioners import FLOOR, change_config, sentence
-from unrender.core.caption import KNOWN_CAPTIONERS, Captioner, nearest_captioners
 from unrender.core.cures import Choose
+from unrender.core.describe import KNOWN_CAPTIONERS, Captioner, nearest_captioners
 from unrender.core.errors import MissingPackageError, ModelError
 from unrender.core.hub import Hub
 from unrender.core.hub.names import PROCESSOR_FILES

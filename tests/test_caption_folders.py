@@ -12,7 +12,7 @@ from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_captioners import FLOOR, NEW, sentence
-from unrender.core.caption import KNOWN_CAPTIONERS, Captioner, find_captioner
+from unrender.core.describe import KNOWN_CAPTIONERS, Captioner, find_captioner
 from unrender.core.errors import ModelError
 from unrender.core.hub import Hub
 from unrender.core.settings import CaptionSettings

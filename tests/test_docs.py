@@ -243,7 +243,7 @@ class TestWords:
         assert {path.stem for path in (ROOT / "core/phrases/lists").rglob("*.txt")} <= known
 
     def test_every_captioner_is_told(self) -> None:
-        from unrender.core.caption import KNOWN_CAPTIONERS
+        from unrender.core.describe import KNOWN_CAPTIONERS
 
         assert set(KNOWN_CAPTIONERS) <= set(inline(text_of(ROOT / "docs/models.md")))
 

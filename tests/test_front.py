@@ -97,8 +97,8 @@ def test_the_page_tells_every_public_name():
 @pytest.fixture
 def micro_everywhere(monkeypatch):
     """Whatever a Settings does not name is micro, and each model is loaded once."""
-    from unrender.core.caption import Captioner
     from unrender.core.clip import Clip
+    from unrender.core.describe import Captioner
 
     defaults = dict(zip(Settings.__dataclass_fields__, Settings.__init__.__defaults__ or (), strict=True))
     micro = {**defaults, "clip": "micro", "captioner": "micro"}

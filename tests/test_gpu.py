@@ -13,9 +13,9 @@ from embed_settings import FEW
 from PIL import Image
 from pretended_cuda import REAL, device_fixture  # noqa: F401
 from tiny_captioners import ALL
-from unrender.core.caption import Captioner
 from unrender.core.clip import Clip
 from unrender.core.clip.trie import Trie
+from unrender.core.describe import Captioner
 from unrender.core.embed.embedder import Blend
 from unrender.core.embed.kinds import PROJECTIONS
 from unrender.core.engine import Engine, Settings

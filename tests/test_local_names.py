@@ -33,8 +33,8 @@ def test_a_name_that_is_a_places_is_never_asked_for_at_a_hub(
     server: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     """At any door of a model's: there a stranger may have taken it."""
-    from unrender.core.caption import Captioner
     from unrender.core.clip import Clip
+    from unrender.core.describe import Captioner
     from unrender.core.variation.checkpoint import Checkpoint
     from unrender.core.verify.dino import Dino
 
@@ -50,8 +50,8 @@ def test_a_name_that_is_a_places_is_never_asked_for_at_a_hub(
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a/" + "x" * 400, "x\0y", "~nobody/x", "\ud800", "a\nb"])
 def test_a_name_that_nothing_can_have_is_a_sentence(name: str) -> None:
-    from unrender.core.caption import Captioner
     from unrender.core.clip import Clip
+    from unrender.core.describe import Captioner
     from unrender.core.errors import UnrenderError
     from unrender.core.phrases.vocabulary import load_vocabulary
     from unrender.core.variation.checkpoint import Checkpoint

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from unrender.core.caption import Captioner
 from unrender.core.clip import Clip
+from unrender.core.describe import Captioner
 from unrender.core.errors import ModelError
 
 PICTURE = Image.new("RGB", (40, 30), "red")

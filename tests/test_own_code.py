@@ -7,8 +7,8 @@ import json
 import shutil
 
 import pytest
-from unrender.core.caption import Captioner
 from unrender.core.clip import Clip
+from unrender.core.describe import Captioner
 from unrender.core.errors import ModelError, UnrenderError
 from unrender.core.micro import CAPTIONER_FOLDER
 

@@ -151,7 +151,7 @@ def test_every_row_is_asked_for_as_it_is_published(server: FakeHub, hub: Hub) ->
 
 
 def test_captioners_known_by_name_are_the_tables() -> None:
-    from unrender.core.caption import KNOWN_CAPTIONERS
+    from unrender.core.describe import KNOWN_CAPTIONERS
 
     assert list(KNOWN_CAPTIONERS.values()) == list(CAPTIONERS)
 

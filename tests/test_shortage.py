@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 from pretended_cuda import PretendedCuda, cuda_fixture  # noqa: F401
-from unrender.core.caption import Captioner
 from unrender.core.clip import Clip
+from unrender.core.describe import Captioner
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError
 from unrender.core.foreign import library_reads
@@ -90,7 +90,7 @@ def test_a_captioner_that_does_not_fit(cuda: PretendedCuda, folders: dict[str, P
 
 
 def test_what_would_fit_is_named(cuda: PretendedCuda) -> None:
-    from unrender.core.caption.captioner import _smaller
+    from unrender.core.describe.captioner import _smaller
 
     assert "blip-large" in _smaller(7_500_000_000, (7_000_000_000, 8_000_000_000)).what
     assert "blip2-2.7b" in _smaller(15_000_000_000, (15_000_000_000, 15_500_000_000)).what

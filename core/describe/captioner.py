@@ -1,4 +1,4 @@
-"""Captions: a picture in, a sentence out, by any of transformers' models that describe pictures."""
+"""The describers that write: any of transformers' models that describe pictures."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ..hub.names import check_weights, is_local_name
 from ..progress import SILENT, Progress
 from ..published import CAPTIONERS, CONFIG, MAIN, Published
 from ..settings import CaptionSettings
+from .describer import Describer, Description
+from .kind import Kind
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +32,8 @@ KNOWN_CAPTIONERS: dict[str, Published] = {known.name: known for known in CAPTION
 """By name; besides these, "micro" and any hub id or folder."""
 
 
-class Captioner:
-    """A loaded captioner. Deterministic: the same picture and settings give the same words."""
+class Captioner(Describer):
+    """A model that writes."""
 
     def __init__(self, name: str, model: CaptionModel) -> None:
         self.name = name
@@ -65,10 +67,10 @@ class Captioner:
         captioner = cls(name, model)
         return captioner if wait else captioner.to(place)
 
-    def caption(
+    def describe(
         self, images: Iterable[Image.Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
-    ) -> list[str]:
-        """One line of text for each RGB picture.
+    ) -> list[Description]:
+        """See `Describer`.
 
         settings.instruction: BLIP, GIT continue it as the beginning of the caption, which then contains it;
         Florence-2 takes a task (<CAPTION>, <DETAILED_CAPTION>, <MORE_DETAILED_CAPTION>); the others answer it. Without
@@ -83,7 +85,7 @@ class Captioner:
             progress.check()
             captions += self._model.describe(some, settings)
             del some
-        return [" ".join(caption.split()) for caption in captions]
+        return [Description(" ".join(caption.split())) for caption in captions]
 
     @property
     def nbytes(self) -> int:
@@ -201,3 +203,6 @@ def _check_version(known: Published) -> None:
             Install((f"'transformers>={needed}'",)),
             Give("captioner"),
         )
+
+
+KIND = Kind("captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load)

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
 FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
 _INSTRUCTED = frozenset({"instructblip"})
+_USUAL_TOKENS = 32
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
@@ -122,8 +123,12 @@ class CaptionModel:
         text = settings.instruction or self._default_instruction()
         texts = {} if text is None else {"text": [text] * len(images)}
         inputs = self._to_device(self._processor(images=images, return_tensors="pt", **texts))
-        written = self._generate(inputs, settings, settings.max_length)
+        written = self._generate(inputs, settings, self._tokens(settings))
         return self._decode(_without_prompt(written, inputs.get("input_ids")))
+
+    def _tokens(self, settings: CaptionSettings) -> int:
+        """Written at most."""
+        return settings.max_length or _USUAL_TOKENS
 
     def _default_instruction(self) -> str | None:
         kind = self._model.config.model_type
@@ -165,14 +170,14 @@ class CaptionModel:
         config = self._model.config
         positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
         used = prompt.shape[1]
-        room = settings.max_length if positions is None else positions - used
+        room = self._tokens(settings) if positions is None else positions - used
         if room < 1:
             raise SettingsError(
                 f"has {used} tokens, and {self._name} can take {(positions or 0) - 1}",
                 "shorten it",
                 control="instruction",
             )
-        return min(settings.max_length, room)
+        return min(self._tokens(settings), room)
 
 
 class _Watch:
@@ -253,7 +258,7 @@ class Florence(CaptionModel):
                 f"{self._name} has no task {task!r} that gives a text", Choose("instruction", tuple(FLORENCE_TASKS))
             )
         inputs = self._to_device(self._processor(images=images, text=[task] * len(images), return_tensors="pt"))
-        return self._decode(self._generate(inputs, settings, settings.max_length))
+        return self._decode(self._generate(inputs, settings, self._tokens(settings)))
 
 
 class Chat(CaptionModel):
@@ -282,7 +287,7 @@ class Chat(CaptionModel):
     def _answer(self, image: Image.Image, settings: CaptionSettings) -> str:
         prompt = self._prompt(settings.instruction or CHAT_INSTRUCTION)
         inputs = self._to_device(self._processor(images=[image], text=[prompt], return_tensors="pt"))
-        written = self._generate(inputs, settings, settings.max_length)
+        written = self._generate(inputs, settings, self._tokens(settings))
         return self._decode(_without_prompt(written, inputs.get("input_ids")))[0]
 
 
