@@ -21,7 +21,6 @@ from ..pretrained import WHOLE_AGAIN
 from ..settings import CaptionSettings
 from ..shortage import in_portions, within_memory
 from ..transformers_access import quiet_transformers
-from .fused_attention import fuse_attention
 from .templates import rendered
 
 _log = logging.getLogger(__name__)
@@ -35,9 +34,6 @@ _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, Runtim
 
 _MOST_HELD = 8_400_000
 """Pixels of a picture that waits for those it is described with, and which its processor will make much smaller."""
-
-_MOST_AS_IT_IS = 2_100_000
-"""Pixels of a picture that is kept to be made ready with others, which takes less time than each by itself."""
 
 
 class _NoNumbers(ModelError):
@@ -193,61 +189,6 @@ class _Watch:
         return scores
 
 
-class Continuing(CaptionModel):
-    """Continues a text; the caption contains it."""
-
-    def seen(self, image: Image.Image) -> Any:
-        if image.width * image.height <= _MOST_AS_IT_IS:
-            return image
-        with self._asked():
-            return self._made_ready([image])
-
-    def _together(self, seen: list[Any]) -> dict[str, Tensor]:
-        """What the model takes of pictures, some of which have been made ready: as if it had been done with all."""
-        kept = [each for each in seen if isinstance(each, Image.Image)]
-        rows = iter(self._rows_of(kept))
-        parts = [next(rows) if isinstance(each, Image.Image) else each for each in seen]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-    def _rows_of(self, images: list[Image.Image]) -> list[dict[str, Tensor]]:
-        made = self._made_ready(images) if images else {}
-        return [{name: value[row : row + 1] for name, value in made.items()} for row in range(len(images))]
-
-    def _made_ready(self, images: list[Image.Image]) -> dict[str, Tensor]:
-        made = self._processor.image_processor(images, return_tensors="pt")
-        return {name: value for name, value in made.items() if isinstance(value, Tensor)}
-
-
-class Blip(Continuing):
-    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
-        super().__init__(name, model, processor, dtype)
-        fuse_attention(model)
-
-    def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(self._together(images))
-        tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids
-        if not settings.instruction:
-            tokens = tokens[:, :1]
-            length = self._length_after(tokens, settings)
-        else:
-            # generate() drops the end token and puts its own start token first
-            inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
-            length = self._length_after(tokens[:, 1:], settings)
-        written = self._generate(inputs, settings, length)
-        return self._decode(written[:, 1:])
-
-
-class Git(Continuing):
-    """It starts with BERT's first token and ends with its last."""
-
-    def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(self._together(images))
-        tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids[:, :-1]
-        inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
-        written = self._generate(inputs, settings, self._length_after(tokens, settings))
-        return self._decode(written[:, 1:])
-
-
 class Florence(CaptionModel):
     """Takes a task in angle brackets, or the question behind it."""
 
@@ -289,16 +230,6 @@ class Chat(CaptionModel):
         inputs = self._to_device(self._processor(images=[image], text=[prompt], return_tensors="pt"))
         written = self._generate(inputs, settings, self._tokens(settings))
         return self._decode(_without_prompt(written, inputs.get("input_ids")))[0]
-
-
-def model_for(name: str, model: Any, processor: Any, dtype: torch.dtype) -> CaptionModel:
-    """The way to ask this model, by its type."""
-    kinds = {"blip": Blip, "git": Git, "florence2": Florence}
-    kind = kinds.get(model.config.model_type)
-    if kind is None:
-        has_template = bool(getattr(processor, "chat_template", None))
-        kind = Chat if has_template and hasattr(processor, "apply_chat_template") else CaptionModel
-    return kind(name, model, processor, dtype)
 
 
 def _without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:
