@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core.describe import Describer, known_writers
+from ..core.describe import KNOWN_CAPTIONERS, Describer
 from ..core.describe.endpoint import check_endpoint, named_endpoint
 from ..core.describe.endpoint_allowed import check_allowed
 from ..core.errors import SettingsError
@@ -70,7 +70,7 @@ def _inputs() -> list[Any]:
         io.Image.Input("image", tooltip="The picture, or a batch of them: each is described."),
         io.Combo.Input(
             "model",
-            options=[*known_writers(), *captioner_folders(), "micro-chat", "micro"],
+            options=[*KNOWN_CAPTIONERS, *captioner_folders(), "micro-chat", "micro"],
             default="florence-2-base",
             tooltip="What writes. Folders in transformers format under models/unrender are offered too. micro-chat and "
             "micro are toys for trying things out.",
@@ -89,9 +89,7 @@ def _inputs() -> list[Any]:
             tooltip="What the model is asked, in place of what the style asks. BLIP and GIT continue it; Florence-2 "
             "takes its tasks, such as <CAPTION>.",
         ),
-        io.Int.Input(
-            "max_length", default=0, min=0, max=4096, tooltip="Tokens at most; 0 for what suits the style."
-        ),
+        io.Int.Input("max_length", default=0, min=0, max=4096, tooltip="Tokens at most; 0 for what suits the style."),
         io.Float.Input(
             "temperature",
             default=0.0,
@@ -115,7 +113,9 @@ def _inputs() -> list[Any]:
             tooltip="Write round brackets as \\( and \\), so that CLIP Text Encode does not take them for weights.",
         ),
         *host.advanced(
-            io.String.Input("system", default="", multiline=True, tooltip="The system message; empty for the model's own."),
+            io.String.Input(
+                "system", default="", multiline=True, tooltip="The system message; empty for the model's own."
+            ),
             io.Float.Input(
                 "top_p",
                 default=1.0,
@@ -133,7 +133,11 @@ def _inputs() -> list[Any]:
                 tooltip="The penalty on words that were written already; 1 for none.",
             ),
             io.Int.Input(
-                "beams", default=1, min=1, max=16, tooltip="Beams of the search where nothing is drawn; 1 is the quickest."
+                "beams",
+                default=1,
+                min=1,
+                max=16,
+                tooltip="Beams of the search where nothing is drawn; 1 is the quickest.",
             ),
             io.Combo.Input(
                 "quantization",
@@ -198,11 +202,11 @@ class DescriberServer(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.String.Input(
-                    "address", default="http://127.0.0.1:11434/v1", tooltip="Of the server, with the /v1 that most have."
+                    "address",
+                    default="http://127.0.0.1:11434/v1",
+                    tooltip="Of the server, with the /v1 that most have.",
                 ),
-                io.String.Input(
-                    "model", default="", tooltip="One of the server's; empty where it has one alone."
-                ),
+                io.String.Input("model", default="", tooltip="One of the server's; empty where it has one alone."),
                 io.Int.Input(
                     "longest_side",
                     default=1024,
@@ -218,14 +222,16 @@ class DescriberServer(io.ComfyNode):
                     ),
                     io.Boolean.Input("thinking", default=False, tooltip="Let the model think before it answers."),
                     io.Float.Input(
-                        "timeout", default=120.0, min=1.0, max=3600.0, tooltip="Seconds to wait for the server's next word."
+                        "timeout",
+                        default=120.0,
+                        min=1.0,
+                        max=3600.0,
+                        tooltip="Seconds to wait for the server's next word.",
                     ),
                     io.Int.Input("retries", default=2, min=0, max=10, tooltip="After failures that may pass."),
                 ),
             ],
-            outputs=[
-                DescriberType.Output("describer", display_name="describer", tooltip="For Describe Picture.")
-            ],
+            outputs=[DescriberType.Output("describer", display_name="describer", tooltip="For Describe Picture.")],
         )
 
     @classmethod

@@ -152,7 +152,9 @@ class _Shelf:
     """Models by name, each once, for as long as something refers to them; and what nodes keep."""
 
     clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
-    describers: WeakValueDictionary[tuple[str, Quantization], NamedDescriber] = field(default_factory=WeakValueDictionary)
+    describers: WeakValueDictionary[tuple[str, Quantization], NamedDescriber] = field(
+        default_factory=WeakValueDictionary
+    )
     kept: ReferenceType[_Kept] | None = None
 
 

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from ..core.describe import Description
+from ..core.describe.tag_words import written
+from ..core.describe.tagger import KNOWN_TAGGERS, MICRO_TAGGER
 from ..core.phrases import phrases_in
 from ..core.prompt_syntax import escape
 from ..core.settings import TAG_ORDERS, CaptionSettings, TagSettings
@@ -54,20 +56,18 @@ class TagPicture(ModelNode):
             found = describer.describe(map(opened, pictures), settings, progress)
         host_syntax = "comfyui" if values["escape"] else "plain"
         texts = [escape(each.text, host_syntax) for each in found]
-        characters = [_words(each, "character", settings.tags, host_syntax) for each in found]
+        characters = [escape(_characters(each, settings.tags), host_syntax) for each in found]
         ratings = [rating_of(each.tags) for each in found]
         host.keep(cls.hidden, {0: texts, 1: characters})
         return io.NodeOutput(texts, characters, ratings, [_json(each) for each in found], ui=host.shown(*texts))
 
 
 def _inputs() -> list[Any]:
-    from ..core.describe import known_taggers
-
     return [
         io.Image.Input("image", tooltip="The picture, or a batch of them: each gets its tags."),
         io.Combo.Input(
             "tagger",
-            options=[*known_taggers(), *tagger_folders(), "micro-tagger"],
+            options=[*KNOWN_TAGGERS, *tagger_folders(), MICRO_TAGGER],
             default="wd-eva02-large",
             tooltip="What tells the tags. Folders under models/unrender with model.safetensors, config.json and "
             "selected_tags.csv are offered too. micro-tagger is a toy for trying things out.",
@@ -156,6 +156,10 @@ def _tag_settings(values: dict[str, Any]) -> TagSettings:
         implied=values["implied"],
         trigger=values["trigger"].strip(),
     )
+
+
+def _characters(found: Description, settings: TagSettings) -> str:
+    return ", ".join(written(tag.name, settings) for tag in of_category(found.tags, "character"))
 
 
 def _json(found: Description) -> str:
