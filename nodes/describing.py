@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core.describe import KNOWN_CAPTIONERS, Describer
-from ..core.describe.endpoint import check_endpoint, named_endpoint
-from ..core.describe.endpoint_allowed import check_allowed
-from ..core.errors import SettingsError
+from ..core.describe import KNOWN_CAPTIONERS, Describer, check_describer
+from ..core.describe.endpoint_address import Address
+from ..core.describe.endpoint_allowed import NAMED, allowed, named_endpoints
+from ..core.errors import ModelError, SettingsError
 from ..core.progress import Progress
 from ..core.prompt_syntax import escape
 from ..core.settings import QUANTIZATIONS, WRITING_STYLES, CaptionSettings, EndpointSettings
@@ -41,8 +41,8 @@ class DescribePicture(ModelNode):
             display_name="Describe Picture",
             category="unrender",
             search_aliases=_ALIASES,
-            description="Describes a picture in the style you choose, with a vision-language model by name, a server, or "
-            "the text encoder in the graph. A model is downloaded into models/unrender when first used.",
+            description="Describes a picture in the style you choose, with a vision-language model by name, a server, "
+            "or the text encoder in the graph. A model is downloaded into models/unrender when first used.",
             is_input_list=True,
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
@@ -79,8 +79,8 @@ def _inputs() -> list[Any]:
             "style",
             options=list(WRITING_STYLES),
             default="paragraph",
-            tooltip="words: a few of them. tags: a list. sentence, paragraph: for FLUX, Qwen-Image and others that read "
-            "sentences. training: a plain caption to train with. keywords: subject, medium, light, colours.",
+            tooltip="words: a few of them. tags: a list. sentence, paragraph: for FLUX, Qwen-Image and others that "
+            "read sentences. training: a plain caption to train with. keywords: subject, medium, light, colours.",
         ),
         io.String.Input(
             "instruction",
@@ -137,7 +137,7 @@ def _inputs() -> list[Any]:
                 default=1,
                 min=1,
                 max=16,
-                tooltip="Beams of the search where nothing is drawn; 1 is the quickest.",
+                tooltip="Beams of the search at temperature 0; 1 is the quickest.",
             ),
             io.Combo.Input(
                 "quantization",
@@ -197,8 +197,8 @@ class DescriberServer(io.ComfyNode):
             category="unrender",
             search_aliases=_SERVER_ALIASES,
             description="A vision-language model that runs in Ollama, LM Studio, llama.cpp, vLLM or any other server "
-            "with OpenAI's interface, for Describe Picture. Only servers on this machine, and those that UNRENDER_ENDPOINTS "
-            "names where ComfyUI is started, are asked. A key is read from UNRENDER_ENDPOINT_KEY.",
+            "with OpenAI's interface, for Describe Picture. Asked are servers on this machine alone, and those that "
+            "UNRENDER_ENDPOINTS names where ComfyUI is started. A key is read from UNRENDER_ENDPOINT_KEY.",
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.String.Input(
@@ -218,7 +218,7 @@ class DescriberServer(io.ComfyNode):
                     io.String.Input(
                         "keep_alive",
                         default="",
-                        tooltip="How long Ollama keeps the model in memory, such as 5m, 0 or -1; empty leaves it to Ollama.",
+                        tooltip="How long Ollama keeps the model in memory, such as 5m, 0 or -1; empty leaves that to it.",
                     ),
                     io.Boolean.Input("thinking", default=False, tooltip="Let the model think before it answers."),
                     io.Float.Input(
@@ -239,8 +239,13 @@ class DescriberServer(io.ComfyNode):
         cls, address: str, model: str, longest_side: int, keep_alive: str, thinking: bool, timeout: float, retries: int
     ) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
-            name = named_endpoint(address, model)
-            check_endpoint(name)
-            check_allowed(name)
+            name = f"{address.strip()}#{model.strip()}"
+            check_describer(name)
+            if not allowed(name, named_endpoints()):
+                raise ModelError(
+                    f"{Address.of(name).base} is not on this machine, and a workflow from elsewhere may not send "
+                    "pictures wherever it likes",
+                    f"start ComfyUI with the address in {NAMED}",
+                )
             settings = EndpointSettings(keep_alive.strip(), thinking, longest_side, timeout, retries)
         return io.NodeOutput(Server(name, settings))

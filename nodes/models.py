@@ -147,6 +147,9 @@ class _Kept:
     closed_forms: ClosedForms = field(default_factory=ClosedForms)
 
 
+_DescriberKey = tuple[str, Quantization]
+
+
 @dataclass
 class _Shelf:
     """Models by name, each once, for as long as something refers to them; and what nodes keep."""

@@ -36,8 +36,8 @@ class TagPicture(ModelNode):
             display_name="Tag Picture",
             category="unrender",
             search_aliases=_ALIASES,
-            description="Says by tags what is in a picture, as prompts for Pony, Illustrious, NoobAI and Anima are made "
-            "of them. The tagger is downloaded into models/unrender when first used.",
+            description="Says by tags what is in a picture, as prompts for Pony, Illustrious, NoobAI and Anima are "
+            "made of them. The tagger is downloaded into models/unrender when first used.",
             is_input_list=True,
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
