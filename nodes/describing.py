@@ -218,7 +218,7 @@ class DescriberServer(io.ComfyNode):
                     io.String.Input(
                         "keep_alive",
                         default="",
-                        tooltip="How long Ollama keeps the model in memory, such as 5m, 0 or -1; empty leaves that to it.",
+                        tooltip="How long Ollama keeps the model in memory, such as 5m, 0 or -1.",
                     ),
                     io.Boolean.Input("thinking", default=False, tooltip="Let the model think before it answers."),
                     io.Float.Input(
