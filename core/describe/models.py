@@ -1,4 +1,4 @@
-"""How each kind of captioner is asked. All search deterministically and write at most the tokens they are given."""
+"""How captioners are asked. All write the likeliest words, or draw by a seed, and at most the tokens they are given."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ..pretrained import WHOLE_AGAIN
 from ..settings import CaptionSettings
 from ..shortage import in_portions, within_memory
 from ..transformers_access import quiet_transformers
-from .templates import rendered
+from .drawing import Drawing
+from .styles import STYLES
 
 _log = logging.getLogger(__name__)
 
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
-FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
 _INSTRUCTED = frozenset({"instructblip"})
 _USUAL_TOKENS = 32
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
@@ -116,20 +116,21 @@ class CaptionModel:
             ) from error
 
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        text = settings.instruction or self._default_instruction()
+        text = settings.instruction or self._default_instruction(settings)
         texts = {} if text is None else {"text": [text] * len(images)}
         inputs = self._to_device(self._processor(images=images, return_tensors="pt", **texts))
         written = self._generate(inputs, settings, self._tokens(settings))
-        return self._decode(_without_prompt(written, inputs.get("input_ids")))
+        return self._decode(without_prompt(written, inputs.get("input_ids")))
 
     def _tokens(self, settings: CaptionSettings) -> int:
         """Written at most."""
-        return settings.max_length or _USUAL_TOKENS
+        usual = STYLES[settings.style].tokens if settings.style else _USUAL_TOKENS
+        return settings.max_length or usual
 
-    def _default_instruction(self) -> str | None:
+    def _default_instruction(self, settings: CaptionSettings) -> str | None:
         kind = self._model.config.model_type
         if kind in _INSTRUCTED:
-            return CHAT_INSTRUCTION
+            return STYLES[settings.style].instruction if settings.style else CHAT_INSTRUCTION
         # where the picture's place is marked in the text there has to be a text, if an empty one
         return "" if getattr(self._processor, "image_token", None) and kind != "blip-2" else None
 
@@ -149,11 +150,17 @@ class CaptionModel:
             if isinstance(value, Tensor)
         }
 
-    def _generate(self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int) -> Tensor:
-        """Raises ModelError where the model's scores are no numbers, of which any word would be made, or none."""
+    def _generate(
+        self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int, *changes: Any, **further: Any
+    ) -> Tensor:
+        """changes: of the scores, after words were drawn. further: options of transformers' own.
+        Raises ModelError where the model's scores are no numbers, of which any word would be made, or none."""
         watch = _Watch()
-        options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False}
-        written = self._model.generate(**inputs, **options, logits_processor=[watch])
+        drawing = (Drawing(settings),) if settings.temperature else ()
+        options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False, **further}
+        if settings.repetition != 1:
+            options["repetition_penalty"] = settings.repetition
+        written = self._model.generate(**inputs, **options, logits_processor=[watch, *drawing, *changes])
         if watch.odd is not None and bool(watch.odd):
             raise _NoNumbers(f"{self._name} gives values that are no numbers", WHOLE_AGAIN)
         return written
@@ -189,50 +196,7 @@ class _Watch:
         return scores
 
 
-class Florence(CaptionModel):
-    """Takes a task in angle brackets, or the question behind it."""
-
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        task = settings.instruction or FLORENCE_TASKS[0]
-        if task.startswith("<") and task not in FLORENCE_TASKS:
-            raise SettingsError(
-                f"{self._name} has no task {task!r} that gives a text", Choose("instruction", tuple(FLORENCE_TASKS))
-            )
-        inputs = self._to_device(self._processor(images=images, text=[task] * len(images), return_tensors="pt"))
-        return self._decode(self._generate(inputs, settings, self._tokens(settings)))
-
-
-class Chat(CaptionModel):
-    """Answers. One picture after the other: how many tokens a picture takes differs from picture to picture, and with
-    its size."""
-
-    at_once = 1
-
-    def seen(self, image: Image.Image) -> Any:
-        return image
-
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        return [self._answer(image, settings) for image in images]
-
-    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
-        super().__init__(name, model, processor, dtype)
-        self._prompts: dict[str, str] = {}
-
-    def _prompt(self, instruction: str) -> str:
-        if instruction not in self._prompts:
-            question = {"type": "text", "text": instruction}
-            message = {"role": "user", "content": [{"type": "image"}, question]}
-            self._prompts[instruction] = rendered(self._name, self._processor, message)
-        return self._prompts[instruction]
-
-    def _answer(self, image: Image.Image, settings: CaptionSettings) -> str:
-        prompt = self._prompt(settings.instruction or CHAT_INSTRUCTION)
-        inputs = self._to_device(self._processor(images=[image], text=[prompt], return_tensors="pt"))
-        written = self._generate(inputs, settings, self._tokens(settings))
-        return self._decode(_without_prompt(written, inputs.get("input_ids")))[0]
-
-
-def _without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:
+def without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:
     """Some models return the prompt with what they wrote, some do not."""
     if prompt is None or written.shape[1] < prompt.shape[1]:
         return written
