@@ -1,10 +1,10 @@
 """BLIP's decoder writing for many pictures at once, the likeliest word each time.
 
-It computes what transformers' class does, by the modules of that class (or of ours, which have the same names), with
-less work. Keys and values of what was written are kept, and a caption that has ended leaves the others. Keys and values
-of a picture are never made: its some hundred patches would go through two matrices a layer for a dozen words that look
-at them. The words' questions go through the keys' matrix instead, the other way round, and what they found through the
-values': scores = (q W) x in place of q (W x). Biases of keys add the same to all scores of a question, and fall out.
+It computes what transformers' class does, by the modules of that class, with less work. Keys and values of what was
+written are kept, and a caption that has ended leaves the others. Keys and values of a picture are never made: its some
+hundred patches would go through two matrices a layer for a dozen words that look at them. The words' questions go
+through the keys' matrix instead, the other way round, and what they found through the values': (q W) x in place of
+q (W x). Biases of keys add the same to all scores of a question, and fall out.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class _Writer:
             x, known = _read_back(layer.attention, x, cache[index] if start else None)
             cache[index : index + 1] = [known]
             x = _look(layer.crossattention, x, seen)
-            x = _added(layer.output, F.gelu(_through(layer.intermediate.dense, x)), x)
+            x = _added(layer.output, layer.intermediate.intermediate_act_fn(_through(layer.intermediate.dense, x)), x)
         transform = self._predictions.transform
-        hidden = _normed(transform.LayerNorm, F.gelu(_through(transform.dense, x[:, -1])))
+        hidden = _normed(transform.LayerNorm, transform.transform_act_fn(_through(transform.dense, x[:, -1])))
         return _through(self._predictions.decoder, hidden), hidden
 
     def likeliest(self, scores: Tensor, hidden: Tensor) -> Tensor:
