@@ -19,6 +19,7 @@ TRANSFORMERS_WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.in
 OPEN_CLIP_WEIGHTS, OPEN_CLIP_CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 PIPELINE_INDEX = "model_index.json"
 TAG_LIST, PREPROCESS = "selected_tags.csv", "preprocess.json"
+TAGGER_FILES, TAGGER_EXTRAS = (CONFIG, TAG_LIST, TRANSFORMERS_WEIGHTS), (PREPROCESS,)
 
 PROJECTION_TENSORS = ("text_projection.weight", "text_model.embeddings.position_embedding.weight")
 OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
@@ -41,7 +42,8 @@ class Published:
     from the model's parameters where the last digits are zeros. seen: where. bytes: of all that a download takes, where
     it can be told without asking. use: what it is recommended for. needs: the first transformers that reads it.
     lacks: tensors that one might expect in it. licence: its name, as the repository has it. thresholds: of a tagger,
-    for general tags and for characters, where its publisher says them.
+    for general tags and for characters, where its publisher says them. half: whether its weights lie in half
+    precision.
     """
 
     kind: Kind
@@ -59,6 +61,13 @@ class Published:
     lacks: tuple[str, ...] = ()
     licence: str = ""
     thresholds: tuple[float, float] | None = None
+    half: bool = False
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the weights in half precision; None where their size is not known."""
+        whole = self.bytes or sum(size for name, size in self.files.items() if name.endswith(".safetensors"))
+        return (whole if self.half else whole // 2) or None
 
 
 _LAION = "laion/"
@@ -165,6 +174,7 @@ CAPTIONERS = (
         bytes=991_000_000,
         summary="BLIP with a base vision tower: the small and quick one",
         use="captions, small and quick",
+        licence="BSD-3-Clause",
     ),
     Published(
         "captioner",
@@ -176,6 +186,7 @@ CAPTIONERS = (
         bytes=1_880_000_000,
         summary="BLIP with a large vision tower: the usual choice",
         use="captions; the usual one",
+        licence="BSD-3-Clause",
     ),
     Published(
         "captioner",
@@ -186,6 +197,7 @@ CAPTIONERS = (
         "a program calls its download 15 GB",
         bytes=14_980_000_000,
         summary="BLIP-2 over OPT 2.7B",
+        licence="MIT",
     ),
     Published(
         "captioner",
@@ -196,6 +208,7 @@ CAPTIONERS = (
         "nothing found",
         bytes=15_770_000_000,
         summary="BLIP-2 over Flan-T5 XL: follows instructions",
+        licence="MIT",
     ),
     Published(
         "captioner",
@@ -206,6 +219,7 @@ CAPTIONERS = (
         "nothing found",
         bytes=1_580_000_000,
         summary="GIT trained on COCO: short plain sentences",
+        licence="MIT",
     ),
     Published(
         "captioner",
@@ -217,6 +231,7 @@ CAPTIONERS = (
         summary="Florence-2: small and good; three lengths by task",
         use="captions, as long as one likes",
         needs=(4, 56),
+        licence="MIT",
     ),
     Published(
         "captioner",
@@ -227,6 +242,7 @@ CAPTIONERS = (
         "several programs of 2026 name it in place of Microsoft's, which needs code of its own",
         summary="Florence-2, the larger one",
         needs=(4, 56),
+        licence="MIT",
     ),
 )
 
@@ -249,8 +265,8 @@ def _tagger(
 
 
 TAGGERS = (
-    _tagger("wd-vit", 378_400_000, "seen", "tags: the quick one"),
-    _tagger("wd-swinv2", 392_100_000, "told", "tags: the usual choice", use="tags of drawn pictures; the usual one"),
+    _tagger("wd-vit", 378_400_000, "seen", "tags: the quick one", use="tags of drawn pictures; the usual one"),
+    _tagger("wd-swinv2", 392_100_000, "told", "tags, by windows"),
     _tagger("wd-convnext", 394_800_000, "seen", "tags, by convolutions"),
     _tagger("wd-vit-large", 1_260_100_000, "seen", "tags, by a large network"),
     _tagger(

@@ -205,4 +205,6 @@ def _check_version(known: Published) -> None:
         )
 
 
-KIND = Kind("captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load)
+KIND = Kind(
+    "captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load, ("micro",)
+)
