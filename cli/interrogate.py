@@ -41,8 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--mode",
         choices=MODES,
-        default="best",
-        help="best searches (default), fast and classic rank, negative is for the negative prompt",
+        help="best searches, fast and classic rank, negative is for the negative prompt, caption and tags describe "
+        "(default: what suits --for, else best)",
     )
     parser.add_argument("--caption", metavar="TEXT", help="your own caption, in the captioner's place")
     parser.add_argument("--together", action="store_true", help="one prompt for what the pictures share")
@@ -67,7 +67,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Interrogates every picture. Returns 1 when any failed. Errors that concern all pictures are raised."""
     quiet_libraries()
-    settings = engine_options.settings_from(options)
+    settings, options.mode = engine_options.settings_and_mode_from(options)
     images = expand(options.images)
     if options.together:
         return _run_together(images, settings, options)
