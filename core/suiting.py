@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .cures import Give
 from .describe import known_describers
 from .describe.kinds import check_describer, kind_of
-from .errors import ModelError, UnrenderError
+from .errors import UnrenderError
 from .foreign import Unreadable, existing, read_json
 from .hub import Hub
 from .micro.toy import MICRO
-from .published import CONFIG, Published
+from .published import CONFIG, MICRO_TAGGER, USUAL_TAGGER, Published
 from .settings import UNCAPTIONED, Mode, Settings
 from .targets import Sort, Target
 
-_OF_MICRO: dict[Sort, str] = {"tagger": "micro-tagger", "captioner": MICRO, "chat": "micro-chat"}
+_OF_MICRO: dict[Sort, str] = {"tagger": MICRO_TAGGER, "captioner": MICRO, "chat": "micro-chat"}
 _SORTS: dict[str, Sort] = {"tagger": "tagger", "endpoint": "chat"}
 """Of kinds of describers; captioners are of two."""
 _IN_THEIR_OWN_WORDS = ("blip", "instructblip", "git", "florence", "paligemma", "vision-encoder-decoder", "pix2struct")
@@ -50,7 +49,7 @@ class Suited:
 
 
 def suited(target: Target, named: Named, hub: Hub) -> Suited:
-    """What is taken for the target. Downloads and loads nothing. Raises ModelError where there is no tagger at all."""
+    """What is taken for the target. Downloads and loads nothing."""
     mode = named.mode or _mode(target, named, hub)
     if mode == "tags":
         return _tagging(target, named, hub)
@@ -120,10 +119,9 @@ def _tagging(target: Target, named: Named, hub: Hub) -> Suited:
     found = _chosen(("tagger",), named.micro, hub)
     if found is not None:
         return Suited("tags", "tagger", tagger=found[1], told=_choice(found[1], target))
-    usual = next(iter(_of_sort("tagger")), None)
-    if usual is None or named.micro:
-        raise ModelError(f"There is no tagger for {target.name}", Give("tagger", "one"))
-    return Suited("tags", "tagger", tagger=usual.name, lacking=usual)
+    if named.micro:
+        return Suited("tags", "tagger", tagger=MICRO_TAGGER)
+    return Suited("tags", "tagger", tagger=USUAL_TAGGER, lacking=known_describers()[USUAL_TAGGER])
 
 
 def _chosen(sorts: Sequence[Sort], micro: bool, hub: Hub) -> tuple[Sort, str] | None:
