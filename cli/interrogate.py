@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..core.errors import ImageError, UnrenderError
 from ..core.settings import MODES, Settings
 from . import engine_options, interruption
-from .output import HOSTS, printer
+from .output import HOSTS, host_for, printer
 from .pictures import STANDARD_INPUT, expand
 from .streams import complain, quiet_libraries
 from .toys import tell_if_toy
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     if options.together:
         return _run_together(images, settings, options)
     engine_options.refuse_weights(options)
-    show = printer(options.json, options.escape, several=len(images) > 1)
+    show = printer(options.json, host_for(options.escape, options.target), several=len(images) > 1)
 
     from ..core.engine import Engine
     from ..core.images import open_image
@@ -116,5 +116,5 @@ def _run_together(names: Sequence[str], settings: Settings, options: argparse.Na
     progress = terminal_progress(quiet=options.json)
     with Engine(settings, progress=progress) as engine, progress.task(f"Interrogating {len(names)} pictures"):
         result = engine.interrogate_together(pictures, options.mode, options.caption, options.weights)
-    printer(options.json, options.escape, several=False)(" + ".join(names), result, None)
+    printer(options.json, host_for(options.escape, options.target), several=False)(" + ".join(names), result, None)
     return 0

@@ -229,3 +229,12 @@ def test_excluded_tags_come_from_a_file_too(engine, pictures, tmp_path):
     (tmp_path / "never.txt").write_text("simple_background\n\nwhite background\n", encoding="utf-8")
     settings, _ = settings_of(engine, pictures[0], "--exclude-tags", f"@{tmp_path / 'never.txt'}")
     assert settings.captioning.tags.exclude == ("simple_background", "white background")
+
+
+def test_what_takes_brackets_as_they_are_gets_no_backslashes(engine, pictures, disk, tmp_path, capsys):
+    disk("talker-2b")
+    asked = ("interrogate", pictures[0], "--escape", "comfyui", "--cache", str(tmp_path / "own"), "--for")
+    for target in TARGET_NAMES:
+        if TARGETS[target].mode != "tags":
+            assert main([*asked, target]) == 0
+            assert (r"\(" in capsys.readouterr().out) == TARGETS[target].weighted, target
