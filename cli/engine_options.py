@@ -112,7 +112,6 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_words(parser: argparse.ArgumentParser) -> None:
-    default = Settings()
     group = parser.add_argument_group("words around the prompt")
     group.add_argument("--trigger", metavar="TEXT", help="a trigger word, put first")
     group.add_argument("--prefix", metavar="TEXT", help="words before the prompt")
@@ -121,7 +120,7 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
         "--token-limit",
         type=int,
         metavar="N",
-        help=f"length of a prompt in tokens (default: {default.token_limit})",
+        help="length of a prompt in tokens (default: what the CLIP reads where it searches, else all of it)",
     )
 
 

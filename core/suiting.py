@@ -50,16 +50,19 @@ class Suited:
 
 def suited(target: Target, named: Named, hub: Hub) -> Suited:
     """What is taken for the target. Downloads and loads nothing."""
-    mode = named.mode or _mode(target, named, hub)
+    mode: Mode = named.mode or _mode(target, named, hub)
     if mode == "tags":
         return _tagging(target, named, hub)
     if named.captioner is not None or named.captioned or mode in UNCAPTIONED:
-        return Suited(mode, sort_of(named.captioner, hub) if named.captioner else "captioner")
+        sort = "captioner" if named.captioner is None else sort_of(named.captioner, hub)
+        return Suited(_of_what_is_told(mode, sort, target, named), sort)
     found = _chosen(target.describers, named.micro, hub)
     if found is None:
         usual = MICRO if named.micro else str(Settings().captioner)
         return Suited(mode, "captioner", told=f"{_taken(usual, target)}, as {_none_here(target.describers[:1])}.")
-    return Suited(mode, found[0], captioner=found[1], told=_choice(found[1], target))
+    return Suited(
+        _of_what_is_told(mode, found[0], target, named), found[0], captioner=found[1], told=_choice(found[1], target)
+    )
 
 
 def suited_models(target: Target, named: Named, hub: Hub) -> Suited:
@@ -109,6 +112,12 @@ def _mode(target: Target, named: Named, hub: Hub) -> Mode:
     if named.tagger is None and _chosen(("tagger",), named.micro, hub) is None:
         return "caption" if _chosen(("chat",), named.micro, hub) else "tags"
     return "tags"
+
+
+def _of_what_is_told(mode: Mode, sort: Sort, target: Target, named: Named) -> Mode:
+    """Sentences of a chat model stay as they are, which a search would cut to what its CLIP reads."""
+    told = sort == "chat" and target.form == "sentences" and not named.captioned
+    return "caption" if told and named.mode is None else mode
 
 
 def _tagging(target: Target, named: Named, hub: Hub) -> Suited:

@@ -45,7 +45,8 @@ def disk(tmp_path, monkeypatch):
         ("anima", ("talker-2b", "blip-large"), "talker-2b", "caption"),
         ("qwen-image", ("wd-vit", "blip-base", "talker-2b"), "talker-2b", "caption"),
         ("qwen-image", ("wd-vit", "blip-base"), "blip-base", "caption"),
-        ("flux", ("talker-2b", "blip-large"), "talker-2b", "best"),
+        ("flux", ("talker-2b", "blip-large"), "talker-2b", "caption"),
+        ("flux", ("blip-large",), "blip-large", "best"),
         ("sd15", ("talker-2b", "blip-large"), "blip-large", "best"),
         ("sdxl", ("talker-2b",), "talker-2b", "best"),
     ],
@@ -78,6 +79,10 @@ def test_nothing_is_taken_that_is_not_there(disk, target):
         ("qwen-image", Named(captioner="wd-vit"), "caption", None),
         ("pony", Named("negative"), "negative", None),
         ("sd15", Named("caption", captioner="talker-2b"), "caption", None),
+        ("sd15", Named(captioner="talker-2b"), "best", None),
+        ("flux", Named(captioner="talker-2b"), "caption", None),
+        ("flux", Named("best", captioner="talker-2b"), "best", None),
+        ("flux", Named(captioner="blip-base"), "best", None),
     ],
 )
 def test_what_is_named_is_taken(disk, target, named, mode, tagger):
