@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
-from ..core.printable import visible
-from .streams import command_name, quiet_libraries, write_json, write_line
+from .streams import ask, command_name, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.catalogue import Named
@@ -180,9 +179,7 @@ def _agreed(question: str, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UnrenderError(f'Nobody is here to be asked "{question}"', "add --yes to do it without being asked")
-    sys.stderr.write(f"{visible(question)} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    return ask(question)
 
 
 def _row(model: Named) -> tuple[str, ...]:
