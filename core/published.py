@@ -368,3 +368,10 @@ def moved_to(repo: str) -> str:
 
 def former_names(repo: str) -> tuple[str, ...]:
     return next((each.formerly for each in ALL if each.repo == repo), ())
+
+
+USUAL_TAGGER = "wd-vit"
+"""Where tags are asked for and no tagger is named: the smallest of its family."""
+
+MICRO_TAGGER = "micro-tagger"
+"""The same beside the CLIP micro."""
