@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..cutting import cut
 from ..describe.together import Words, Written
 from ..results import Contender
 from ..tags import Tag
-from .cutting import cut
 from .tag_texts import beside, shared
 from .together import shared_caption
 
