@@ -21,12 +21,12 @@ from unrender.core.embed.families import FAMILIES, OFFERED, SD1, family_named
 from unrender.core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES, USUAL
 from unrender.core.errors import SettingsError
 from unrender.core.phrases import CATEGORIES, FURTHER_CATEGORIES, NEGATIVE, POSITIVE, load_vocabulary, select_categories
-from unrender.core.presets import TARGETS
 from unrender.core.settings import FITS, MODES, PRECISIONS, SEARCHES, UNCAPTIONED, Settings
+from unrender.core.targets import TARGET_NAMES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PLAIN = (
-    *("core.embed.families", "core.embed.kinds", "core.batch.outputs", "core.phrases", "core.presets", "core.settings"),
+    *("core.embed.families", "core.embed.kinds", "core.batch.outputs", "core.phrases", "core.targets", "core.settings"),
     *("core.choices", "core.clip.layers", "core.variation", "server.api_models", "server.choices"),
 )
 """What doors read to know what there is: with none of it comes a library that takes long."""
@@ -70,7 +70,7 @@ def choices(name, option):
         ("vary", "--projection", PROJECTIONS),
         ("vary", "--mix", MIXES),
         ("interrogate", "--mode", MODES),
-        ("interrogate", "--for", TARGETS),
+        ("interrogate", "--for", TARGET_NAMES),
         ("interrogate", "--fit", FITS),
         ("interrogate", "--precision", PRECISIONS),
         ("interrogate", "--search", SEARCHES),

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ..clip import Clip
 from ..cures import Give
+from ..cutting import cut
 from ..errors import SettingsError
 from ..phrases import NEGATIVE, Vocabulary
 from ..phrases.table import PhraseTable
@@ -33,7 +34,6 @@ from ..progress import Progress, steps
 from ..settings import Mode, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
 from .checks import check_captions, known_limits
-from .cutting import cut
 from .framing import framed
 from .ranking import reversed_values, top, top_as_peer
 from .search import (
