@@ -52,6 +52,7 @@ Control = Literal[
     "longest_side",
     "timeout",
     "retries",
+    "keep_alive",
     "endpoint_key",
     "images",
     "mode",
