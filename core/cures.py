@@ -52,7 +52,6 @@ Control = Literal[
     "longest_side",
     "timeout",
     "retries",
-    "keep_alive",
     "endpoint_key",
     "images",
     "mode",

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cures import Choose, Give, Install, LeaveOut
+from ..cures import Choose, Give, Install
 from ..errors import MissingPackageError, ModelError
 from ..foreign import shown
 from ..hub import Hub
@@ -110,7 +110,7 @@ class Endpoint(Describer):
             return
         raise ModelError(
             f"{self._address.base} does not take how long it is to keep the model, as Ollama does: {told.reason}",
-            LeaveOut("keep_alive"),
+            "say nothing of that",
         )
 
     def _let_go(self, client: Client, keep_alive: str) -> None:
