@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from chat_server import MODEL, WORDS, ChatServer, says, whole, writes
+from chat_server import MODEL, WORDS, Answer, ChatServer, says, whole, writes
 from PIL import Image, ImageChops
 from unrender.core.describe import load_describer
 from unrender.core.describe.endpoint import endpoint_models
@@ -107,7 +107,7 @@ def test_thoughts_and_what_steers_a_terminal_are_left_out(chat_server: ChatServe
     [
         ("sentence", "A cat sits. It looks at a b", "A cat sits."),
         ("paragraph", 'It says "hello." Then it', 'It says "hello."'),
-        ("sentence", "A cat that sits on a ma", "A cat that sits on a"),
+        ("sentence", "A cat on a mat, which looks at a", "A cat on a mat"),
         ("tags", "cat, mat, long ha", "cat, mat"),
         ("keywords", "cat", "cat"),
     ],
@@ -120,6 +120,20 @@ def test_what_was_cut_ends_before(chat_server: ChatServer, style: Style, written
 def test_thoughts_sent_apart_are_no_words(chat_server: ChatServer) -> None:
     chat_server.answers = [writes(WORDS, reasoning_content="Let me see.")]
     assert described(chat_server) == [WORDS]
+
+
+@pytest.mark.parametrize("thoughts", [writes("<think>So it is", end="length"), writes("", "length", reasoning="So")])
+def test_a_model_that_thinks_is_given_room_for_it(chat_server: ChatServer, thoughts: Answer) -> None:
+    chat_server.answers = [thoughts, writes()]
+    assert described(chat_server, count=2) == [WORDS] * 2
+    usual = STYLES["sentence"].tokens
+    assert [asked.json["max_tokens"] - usual for asked in chat_server.chats] == [0, 4096, 4096]
+
+
+def test_trimming(chat_server: ChatServer) -> None:
+    chat_server.answers = [writes("**The image shows a red circle.**")]
+    assert described(chat_server, CaptionSettings(trim=True)) == ["A red circle."]
+    assert described(chat_server) == ["**The image shows a red circle.**"]
 
 
 @pytest.mark.parametrize("thinking", [True, False])

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import Choose, Give, Install
+from ..cutting import finished
 from ..errors import MissingPackageError, ModelError
 from ..foreign import shown
 from ..hub import Hub
 from ..hub.failures import Unreachable
+from ..printable import printable
 from ..progress import SILENT, Progress
 from ..settings import CaptionSettings, EndpointSettings
 from .describer import Describer, Description
 from .endpoint_address import Address, claims
 from .endpoint_key import Key, key_for
-from .endpoint_words import cleaned
 from .kind import Kind
+from .trimming import trimmed, without_thoughts
 
 if TYPE_CHECKING:
     import torch
@@ -47,14 +50,15 @@ class Endpoint(Describer):
         self._address = address
         self._key = key
         self._refused: set[str] = set()
+        self._thinks = False
 
     def describe(
         self, images: Iterable[Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[Description]:
         """See `Describer`. One request a picture, one after the other. Beams are the server's own business.
 
-        Raises ModelError (the server is not there, fails, or answers nothing that could be a description),
-        SettingsError (a key that would be read on the way), Cancelled."""
+        Raises ModelError (the server is not there, fails, or answers nothing that could be a description; a key that
+        others could read on the way), Cancelled."""
         from .endpoint_client import Client
 
         settings = settings or CaptionSettings()
@@ -64,17 +68,23 @@ class Endpoint(Describer):
             self._keep(client, settings.endpoint.keep_alive)
             for image in images:
                 progress.check()
-                writing = self._written(client, image, settings)
-                found.append(Description(self._text(writing, key, settings)))
+                found.append(Description(self._described(client, image, key, settings)))
                 del image
             self._let_go(client, settings.endpoint.keep_alive)
         return found
+
+    def _described(self, client: Client, image: Image, key: Key, settings: CaptionSettings) -> str:
+        writing = self._written(client, image, settings)
+        if writing.end == "length" and _only_thought(writing) and not self._thinks:
+            self._thinks = True  # and has to be given room for it, which others would fill with words
+            writing = self._written(client, image, settings)
+        return self._text(writing, key, settings)
 
     def _written(self, client: Client, image: Image, settings: CaptionSettings) -> Writing:
         from .endpoint_request import fields_for, to_leave_out
 
         while True:
-            fields = fields_for(image, self._address.model, settings, self._refused)
+            fields = fields_for(image, self._address.model, settings, self._thinks, self._refused)
             try:
                 return client.chat(fields)
             except Unreachable as trouble:
@@ -89,10 +99,9 @@ class Endpoint(Describer):
             raise _failed(self._address, Unreachable("its answer holds the key"))
         if writing.end == "content_filter":
             raise _failed(self._address, Unreachable("its filter held the answer back"))
-        text = cleaned(writing.text, writing.end == "length", settings.style)
-        if text:
+        if text := _words(writing, settings):
             return text
-        if writing.thought or "think" in writing.text:
+        if _only_thought(writing):
             more = (Give("max_length", "more"), "turn thinking off")
             raise _failed(self._address, Unreachable("the model thought, and wrote nothing", *more))
         raise _failed(self._address, Unreachable("the model wrote nothing", "try a model that sees pictures"))
@@ -131,6 +140,19 @@ class Endpoint(Describer):
         if self._address.model in listed:
             return _failed(self._address, trouble)
         return _no_model(self._address, f"has no model {shown(self._address.model)!r}", listed)
+
+
+def _words(writing: Writing, settings: CaptionSettings) -> str:
+    """One line; "" where there is nothing that could be seen."""
+    text = printable(without_thoughts(writing.text))
+    if writing.end == "length":
+        text = finished(text)
+    text = " ".join((trimmed(text) if settings.trim else text).split())
+    return "" if all(unicodedata.category(letter) in ("Cf", "Zs") for letter in text) else text
+
+
+def _only_thought(writing: Writing) -> bool:
+    return not without_thoughts(writing.text) and (writing.thought or bool(writing.text.strip()))
 
 
 def endpoint_models(address: str, settings: EndpointSettings | None = None, progress: Progress = SILENT) -> list[str]:

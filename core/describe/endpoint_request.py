@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _QUALITY = 95
+_FOR_THOUGHTS = 4096
 _TOKENS, _NEWER_TOKENS = "max_tokens", "max_completion_tokens"
 
 
-def fields_for(image: Image, model: str, settings: CaptionSettings, refused: Collection[str] = ()) -> dict[str, Any]:
-    """Of a request for chat completions. refused: names of fields that the server does not take."""
+def fields_for(
+    image: Image, model: str, settings: CaptionSettings, thinks: bool = False, refused: Collection[str] = ()
+) -> dict[str, Any]:
+    """Of a request for chat completions. thinks: whether its words come after thoughts, which count too. refused: names
+    of fields that the server does not take."""
     asked = STYLES[settings.style or "sentence"]
     content = [
         {"type": "image_url", "image_url": {"url": data_url(image, settings.endpoint.longest_side)}},
@@ -28,7 +32,8 @@ def fields_for(image: Image, model: str, settings: CaptionSettings, refused: Col
     fields = {
         "model": model,
         "messages": [*system, {"role": "user", "content": content}],
-        _NEWER_TOKENS if _TOKENS in refused else _TOKENS: settings.max_length or asked.tokens,
+        _NEWER_TOKENS if _TOKENS in refused else _TOKENS: (settings.max_length or asked.tokens)
+        + (_FOR_THOUGHTS if thinks else 0),
         "temperature": settings.temperature,
         "seed": settings.seed,
         **({} if settings.top_p == 1 else {"top_p": settings.top_p}),
