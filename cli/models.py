@@ -34,6 +34,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--check", action="store_true", help="ask the hub whether all that is relied on still lies there (status 1: no)"
     )
+    parser.add_argument(
+        "--endpoint", metavar="ADDRESS", help="the models of a server instead, such as http://127.0.0.1:11434/v1"
+    )
     parser.add_argument("--json", action="store_true", help="all of it as one JSON object")
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     download = actions.add_parser("download", help="download a model ahead of time; its size is shown first")
@@ -52,6 +55,8 @@ def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def run_list(options: argparse.Namespace) -> int:
+    if options.endpoint is not None:
+        return _list_endpoint(options)
     if options.check:
         return _run_check(options)
     if options.all or options.json:
@@ -67,6 +72,24 @@ def run_list(options: argparse.Namespace) -> int:
     _write_disk(hub, models)
     typed = f"{command_name()} models"
     write_line(f"All that can be named: {typed} --all. Ahead of time: {typed} download NAME.")
+    return 0
+
+
+def _list_endpoint(options: argparse.Namespace) -> int:
+    """Names that --captioner takes."""
+    from ..core.describe.endpoint import endpoint_models
+    from ..core.describe.endpoint_address import Address
+    from .progress import terminal_progress
+
+    base = Address.of(options.endpoint).base
+    listed = endpoint_models(base, progress=terminal_progress(quiet=options.json))
+    if options.json:
+        write_json({"endpoint": base, "models": listed})
+        return 0
+    for name in listed:
+        write_line(f"{base}#{visible(name)}")
+    if not listed:
+        write_line(f"{base} lists no models.")
     return 0
 
 
