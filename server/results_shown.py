@@ -33,8 +33,8 @@ class Shown(NamedTuple):
     def of(cls, found: Found) -> Shown:
         one = found.interrogation
         return cls(
-            f"{one.similarity:.4f}",
-            f"{found.tokens} of {found.room}",
+            "" if one.similarity is None else f"{one.similarity:.4f}",
+            f"{found.tokens}" if found.room is None else f"{found.tokens} of {found.room}",
             f'<p class="unrender-note">{escape(similarity_note(one))}</p>',
             one.caption,
             gain_bars(one.phrases),
@@ -48,6 +48,8 @@ def seen_by(model: str) -> str:
 
 def similarity_note(found: Interrogation) -> str:
     """What the similarity says, by the CLIP whose eyes it is and by mode."""
+    if found.similarity is None:
+        return "Tags have no similarity: no CLIP was asked."
     name = found.model.casefold()
     if name == MICRO:
         return TOY
