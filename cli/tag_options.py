@@ -23,7 +23,13 @@ def add_tagger_to(parser: argparse.ArgumentParser) -> None:
         "--character-threshold", type=float, metavar="X", help="of characters (default: what its publisher says)"
     )
 
+    group.add_argument(
+        "--automatic-threshold",
+        action="store_true",
+        help="each picture's own thresholds instead, by the largest gap between confidences",
+    )
+
 
 def with_tagger(settings: Settings, options: argparse.Namespace) -> Settings:
-    tags = TagSettings(general=options.general_threshold, character=options.character_threshold)
+    tags = TagSettings(options.general_threshold, options.character_threshold, options.automatic_threshold)
     return replace(settings, tagger=options.tagger, captioning=replace(settings.captioning, tags=tags))

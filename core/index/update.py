@@ -16,6 +16,7 @@ import numpy as np
 from ..batch import FolderSource
 from ..batch.ahead import LookedAt, chunked, opened, readable, usual_jobs
 from ..batch.items import Item
+from ..describe.asked import check_tells_tags
 from ..errors import IndexFileError
 from .file import Entry, PictureIndex, changing, index_file, probe_of, read_index, write_index
 from .tagging import with_tags
@@ -51,6 +52,7 @@ def update_index(engine: Engine, folder: str | os.PathLike[str], path: Path | No
     ModelError, MissingPackageError, or Cancelled; a picture that cannot be read is left out and told.
     """
     if engine.settings.tagger is not None:
+        check_tells_tags(engine.settings)
         engine.check("tags")
     root = Path(folder)
     items = list(FolderSource(root, recursive=True))
