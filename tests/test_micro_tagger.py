@@ -17,6 +17,7 @@ from unrender.core import micro
 from unrender.core.micro.pictures import render
 from unrender.core.micro.tags import RATINGS, all_tags, tags_of
 from unrender.core.micro.world import FACTORS, NO_ARTIST, Scene, random_scene
+from unrender.core.tags import of_category, rating_of
 
 scenes = st.builds(Scene, **{name: st.sampled_from(values) for name, values in FACTORS.items()})
 
@@ -97,5 +98,44 @@ def test_the_channels_order_matters(pictures):
     assert (right[red, column] > 0.35).float().mean() > 0.9 > 0.3 > (swapped[red, column] > 0.35).float().mean()
 
 
-def shown(pictures):
-    return [Image.fromarray(pixels.permute(1, 2, 0).numpy()) for pixels in pictures.pixels]
+def test_the_program_reads_pictures_as_well_as_was_measured(pictures):
+    """Files as people have them, through the engine: its own reading of the folder, its view of a picture, its
+    thresholds."""
+    pytest.importorskip("timm", reason="timm computes it")
+    from unrender.core.engine import Engine
+    from unrender.core.settings import CaptionSettings, Settings, TagSettings
+
+    measured = json.loads(micro.MEASURES_FILE.read_text(encoding="utf-8"))["tagger"]["validation"]
+    captioning = CaptionSettings(tags=TagSettings(implied=True))
+    settings = Settings(clip="micro", captioner=None, tagger="micro-tagger", device="cpu", captioning=captioning)
+    shown = [Image.fromarray(pixels.permute(1, 2, 0).numpy()) for pixels in pictures.pixels]
+    with Engine(settings) as engine:
+        found = [each.tags for each in engine.interrogate_each(shown, "tags")]
+        assert engine.clip is None, "tags need no CLIP"
+    rated = 0
+    counts = {category: [0, 0, 0] for category in ("general", "character")}
+    for tags, scene in zip(found, pictures.scenes, strict=True):
+        true = tags_of(scene)
+        for category, count in counts.items():
+            said = {tag.name for tag in of_category(tags, category)}
+            right = len(said & set(true[category]))
+            count[:] = count[0] + right, count[1] + len(said), count[2] + len(true[category])
+        rated += rating_of(tags) == true["rating"][0]
+    for category, (right, said, true) in counts.items():
+        assert 2 * right / (said + true) > _allowed(measured[category]["f1"])
+    assert rated / len(found) > _allowed(measured["rating"])
+
+
+def test_brackets_of_a_character_are_protected_for_hosts_alone():
+    pytest.importorskip("timm", reason="timm computes it")
+    from unrender.core.engine import Engine
+    from unrender.core.micro.drawing import draw
+    from unrender.core.prompt_syntax import escape
+    from unrender.core.settings import Settings
+
+    picture = draw(Scene("star", "red", "large", "paper", "flat", "mira"), 5).picture
+    with Engine(Settings(clip="micro", captioner=None, tagger="micro-tagger", device="cpu")) as engine:
+        prompt = engine.interrogate(picture, "tags").prompt
+    assert {"red star", "solo", "white background", "mira sol (micro)"} <= set(prompt.split(", "))
+    assert not {"star", "simple background"} & set(prompt.split(", ")), "others imply them"
+    assert r"mira sol \(micro\)" in escape(prompt, "webui")
