@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """A prompt. tokens: of it, and room: for how many there is, start and end included."""
+    """A prompt. tokens: of it, and room: for how many there is, start and end included. captioner: that was asked."""
 
     interrogation: Interrogation
     tokens: int
     room: int
+    captioner: str | None = None
 
 
 class Analysed(NamedTuple):
@@ -68,7 +69,8 @@ def found_prompt(host: Host, request: Request, job: Job) -> Found:
             result = engine.interrogate(picture, request.mode, request.caption)
             assert engine.clip is not None
             text = engine.clip.text
-            return Found(result, text.length(result.prompt), min(settings.token_limit, text.context_length))
+            room = min(settings.token_limit, text.context_length)
+            return Found(result, text.length(result.prompt), room, None if request.caption else settings.captioner)
 
 
 def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, job: Job) -> Analysed:
