@@ -6,6 +6,7 @@ It is loaded and asked the way any user of transformers would.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Sequence
@@ -87,14 +88,20 @@ def measure_chat(folder: Path, pictures: Pictures) -> dict[str, Any]:
 
 
 def note(measures: dict[str, Any]) -> None:
-    """Keeps what is known of the chat model in the measures file."""
+    """Keeps what is known of the chat model in the measures file, and of which weights."""
     kept = json.loads(MEASURES_FILE.read_text(encoding="utf-8"))
-    kept["chat"] = {**kept.get("chat", {}), **measures}
+    known = kept.get("chat", {})
+    kept["chat"] = {**(known if known.get("weights") == _weights() else {}), "weights": _weights(), **measures}
     MEASURES_FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
+def _weights() -> str:
+    return hashlib.sha256((CHAT_FOLDER / "model.safetensors").read_bytes()).hexdigest()
+
+
 def main() -> None:
-    if "test" in json.loads(MEASURES_FILE.read_text(encoding="utf-8")).get("chat", {}):
+    known = json.loads(MEASURES_FILE.read_text(encoding="utf-8")).get("chat", {})
+    if "test" in known and known["weights"] == _weights():
         raise SystemExit(f"{MEASURES_FILE} already holds the test measures of these weights.")
     note({"test": measure_chat(CHAT_FOLDER, render("test", 500))})
 
