@@ -33,6 +33,7 @@ TOY = (
 SHEET_NAME = "sheet.png"
 DEFAULT_FOLDER = Path("unrender-demo")
 SEED = 7
+_SHOWN = tuple(mode for mode in MODES if mode != "tags")
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,9 @@ def _engine(progress: Progress) -> Iterator[Engine]:
 def interrogate_all(engine: Engine, subjects: Sequence[Subject]) -> Iterator[Shown]:
     """Interrogates each picture in every mode, one picture at a time."""
     for number, subject in enumerate(subjects, 1):
-        with engine.progress.task(f"Picture {number}", len(MODES), "modes") as task:
+        with engine.progress.task(f"Picture {number}", len(_SHOWN), "modes") as task:
             results = []
-            for mode in MODES:
+            for mode in _SHOWN:
                 results.append(engine.interrogate(subject.picture, mode=mode))
                 task.advance()
         yield Shown(subject, tuple(results))

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..core.errors import SettingsError, TextFileError
 from ..core.phrases import POSITIVE
-from ..core.presets import PRESETS, TARGETS
 from ..core.settings import FITS, PRECISIONS, SEARCHES, Settings
+from ..core.targets import TARGET_NAMES, TARGETS
 from ..core.texts import read_known
 from .streams import command_name
 
@@ -50,7 +50,7 @@ def _add_clip(group: argparse._ArgumentGroup, presets: bool = True) -> None:
         group.add_argument(
             "--for",
             dest="target",
-            choices=TARGETS,
+            choices=TARGET_NAMES,
             help="take the CLIP and the lengths that suit this family of image models",
         )
     group.add_argument(
@@ -142,7 +142,7 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
 
 def settings_from(options: argparse.Namespace) -> Settings:
     """The Settings these options ask for: an explicit option wins over the preset, that over the default."""
-    usual = Settings() if options.target is None else PRESETS[options.target].over(Settings())
+    usual = Settings() if options.target is None else TARGETS[options.target].over(Settings())
     names = (
         *("clip", "phrases", "fit", "device", "precision", "memory", "cache", "trigger", "prefix", "suffix"),
         *("search", "pool", "token_limit"),
@@ -162,7 +162,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
 def clip_settings_from(options: argparse.Namespace) -> Settings:
     """The Settings that the options of `add_clip_to` ask for."""
-    values = {} if options.target is None else {"clip": PRESETS[options.target].clip}
+    values = {} if options.target is None else {"clip": TARGETS[options.target].clip}
     names = ("clip", "fit", "device", "precision", "memory", "cache")
     return Settings(captioner=None, **{**values, **_given(options, {name: name for name in names})})
 

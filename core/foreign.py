@@ -17,6 +17,7 @@ from .errors import ModelError, UnrenderError
 from .printable import printable
 from .shortage import is_out_of_memory
 
+WHOLE_AGAIN = "get the whole model again"
 LARGEST_JSON = 64 * 2**20
 _MOST_OPENINGS = 2_000_000
 _DEEPEST = 100

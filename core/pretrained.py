@@ -12,11 +12,11 @@ import torch
 from .cures import Cure
 from .errors import ModelError
 from .foreign import LARGEST_JSON, Stored, Unreadable, few, library_reads, read_bytes, read_header, read_json
+from .foreign import WHOLE_AGAIN as WHOLE_AGAIN
 from .hub.names import PROCESSOR_FILES, check_weights
 from .published import CONFIG, WEIGHTS_INDEX
 from .transformers_access import LOCAL_WITHOUT_CODE, transformers_attribute, transformers_version, without_own_code
 
-WHOLE_AGAIN = "get the whole model again"
 _ADAPTER = "adapter_config.json"
 _ATTENTION = "attn_implementation"
 _ATTENTIONS = {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"}

@@ -18,6 +18,7 @@ CONFIG = "config.json"
 TRANSFORMERS_WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 OPEN_CLIP_WEIGHTS, OPEN_CLIP_CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 PIPELINE_INDEX = "model_index.json"
+TAG_LIST, PREPROCESS = "selected_tags.csv", "preprocess.json"
 
 PROJECTION_TENSORS = ("text_projection.weight", "text_model.embeddings.position_embedding.weight")
 OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
@@ -27,7 +28,7 @@ OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
 VIT_L, VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
 VIT_BIGG, VIT_B = "ViT-bigG-14/laion2b_s39b_b160k", "ViT-B-32/laion2b_s34b_b79k"
 
-Kind = Literal["CLIP", "CLIP for open_clip", "captioner", "diffusion", "judge", "for a folder"]
+Kind = Literal["CLIP", "CLIP for open_clip", "captioner", "tagger", "diffusion", "judge", "for a folder"]
 Sure = Literal["seen", "told", "remembered"]
 """Whether a public program that fetches these files says how large they are; names them; or none was found."""
 
@@ -39,7 +40,8 @@ class Published:
     name: by which a model is named here. files: what has to lie there, in bytes, 0 where they are not known; counted
     from the model's parameters where the last digits are zeros. seen: where. bytes: of all that a download takes, where
     it can be told without asking. use: what it is recommended for. needs: the first transformers that reads it.
-    lacks: tensors that one might expect in it.
+    lacks: tensors that one might expect in it. licence: its name, as the repository has it. thresholds: of a tagger,
+    for general tags and for characters, where its publisher says them.
     """
 
     kind: Kind
@@ -55,6 +57,8 @@ class Published:
     needs: tuple[int, int] = (4, 30)
     formerly: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    licence: str = ""
+    thresholds: tuple[float, float] | None = None
 
 
 _LAION = "laion/"
@@ -226,6 +230,40 @@ CAPTIONERS = (
     ),
 )
 
+
+def _tagger(
+    name: str, size: int, sure: Sure, summary: str, use: str = "", thresholds: tuple[float, float] | None = None
+) -> Published:
+    """SmilingWolf's, whose `model.safetensors` timm reads."""
+    files = {CONFIG: 0, TAG_LIST: 308_000, TRANSFORMERS_WEIGHTS: size}
+    seen = "its page's list of files, which rounds sizes; these are counted from the parameters, and agree"
+    repo = f"SmilingWolf/{name}-tagger-v3"
+    return Published(
+        *("tagger", name, repo, files, sure, seen),
+        bytes=size + 310_000,
+        summary=summary,
+        use=use,
+        licence="Apache-2.0",
+        thresholds=thresholds,
+    )
+
+
+TAGGERS = (
+    _tagger("wd-vit", 378_400_000, "seen", "tags: the quick one"),
+    _tagger("wd-swinv2", 392_100_000, "told", "tags: the usual choice", use="tags of drawn pictures; the usual one"),
+    _tagger("wd-convnext", 394_800_000, "seen", "tags, by convolutions"),
+    _tagger("wd-vit-large", 1_260_100_000, "seen", "tags, by a large network"),
+    _tagger(
+        "wd-eva02-large",
+        1_260_800_000,
+        "seen",
+        "tags: the surest one",
+        thresholds=(0.5296, 0.85),
+    ),
+)
+"""Ten thousand tags of Danbooru's, characters and ratings. thresholds: where precision equals recall, by the card of
+the one that has it above the usual."""
+
 SD1_PIPELINE = Published(
     "diffusion",
     "sd15",
@@ -312,7 +350,7 @@ FOR_WORKFLOWS = (
 )
 """What the workflows that come along name for a download; `workflows/` has their addresses."""
 
-ALL = (*CLIPS, *CLIPS_FOR_OPEN_CLIP, *CAPTIONERS, *PIPELINES, TOKENIZER, DINO, ENCODER_ALONE, *FOR_WORKFLOWS)
+ALL = (*CLIPS, *CLIPS_FOR_OPEN_CLIP, *CAPTIONERS, *TAGGERS, *PIPELINES, TOKENIZER, DINO, ENCODER_ALONE, *FOR_WORKFLOWS)
 
 
 def in_transformers_format(name: str) -> Published | None:
@@ -330,3 +368,10 @@ def moved_to(repo: str) -> str:
 
 def former_names(repo: str) -> tuple[str, ...]:
     return next((each.formerly for each in ALL if each.repo == repo), ())
+
+
+USUAL_TAGGER = "wd-vit"
+"""Where tags are asked for and no tagger is named: the smallest of its family."""
+
+MICRO_TAGGER = "micro-tagger"
+"""The same beside the CLIP micro."""

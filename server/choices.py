@@ -13,8 +13,8 @@ from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
 from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.phrases import POSITIVE, phrases_in
-from ..core.presets import PRESETS
 from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
+from ..core.targets import TARGETS
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
@@ -93,8 +93,8 @@ class Request:
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
         captioner = self.captioner.strip()
-        preset = PRESETS.get(self.target)
-        usual = usual if preset is None else preset.over(usual)
+        family = TARGETS.get(self.target)
+        usual = usual if family is None else family.over(usual)
         most = self.most or usual.max_phrases
         return replace(
             usual,

@@ -33,8 +33,8 @@ class Shown(NamedTuple):
     def of(cls, found: Found) -> Shown:
         one = found.interrogation
         return cls(
-            f"{one.similarity:.4f}",
-            f"{found.tokens} of {found.room}",
+            "" if one.similarity is None else f"{one.similarity:.4f}",
+            f"{found.tokens}" if found.room is None else f"{found.tokens} of {found.room}",
             f'<p class="unrender-note">{escape(similarity_note(one, found.captioner))}</p>',
             one.caption,
             gain_bars(one.phrases),
@@ -51,5 +51,7 @@ def similarity_note(found: Interrogation, captioner: str | None = None) -> str:
     name = found.model.casefold()
     if is_toy(name) or (is_toy(captioner) and found.mode not in UNCAPTIONED):
         return TOY
+    if found.similarity is None:
+        return "Tags have no similarity: no CLIP was asked."
     usual = _OF_OPENAI if name.endswith("/openai") else _OF_OTHERS
     return f"Similarity in this CLIP's eyes, from -1 to 1; {_OF_MODES.get(known_mode(found.mode), usual)}."

@@ -20,13 +20,13 @@ LAYERS = (
     ("engine", "core.engine"),
     ("loading", "core.catalogue core.loading core.machine"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),
-    ("models", "core.describe core.clip core.hub core.images core.phrases core.pretrained"),
+    ("models", "core.describe core.targets core.clip core.hub core.images core.phrases core.pretrained"),
     (
         "values",
-        "core.cells core.choices core.cures core.devices core.errors core.file_names core.files core.foreign "
-        "core.installing core.micro core.places core.presets core.printable core.progress core.prompt_syntax "
-        "core.published core.results core.settings core.shortage core.tags core.texts core.transformers_access "
-        "core.turn core.undisturbed",
+        "core.cells core.choices core.cures core.cutting core.devices core.errors core.file_names core.files "
+        "core.foreign core.installing core.micro core.places core.printable core.progress "
+        "core.prompt_syntax core.published core.results core.settings core.shortage core.tags core.texts "
+        "core.transformers_access core.turn core.undisturbed",
     ),
 )
 """From top to bottom. A room imports from its own layer, the doors excepted, and from those below."""

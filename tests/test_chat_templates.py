@@ -13,9 +13,10 @@ from unrender.core.errors import ModelError
 MESSAGE = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}
 
 
-def asked(template: object) -> str:
+def asked(template: object) -> str | None:
     tokenizer = SimpleNamespace(special_tokens_map={"bos_token": "<s>", "extra": ["<a>"]})
-    return rendered("someone/captioner", SimpleNamespace(chat_template=template, tokenizer=tokenizer), MESSAGE)
+    processor = SimpleNamespace(chat_template=template, tokenizer=tokenizer)
+    return rendered("someone/captioner", processor, [[MESSAGE]])[0]
 
 
 PLAIN = """{{ bos_token }}{% for message in messages %}{{ message.role | upper }}:

@@ -249,7 +249,7 @@ def test_no_captioner_and_a_caption_of_ones_own(engine, pictures):
     assert engine.made[-1].calls == [("best", "my cat")]
 
 
-def test_a_preset_picks_the_clip_and_explicit_options_win(engine, pictures):
+def test_a_target_picks_the_clip_and_explicit_options_win(engine, pictures):
     assert settings_of(engine, pictures, "--for", "sd2").clip == "ViT-H-14/laion2b_s32b_b79k"
     assert settings_of(engine, pictures, "--for", "sd2", "--clip", "micro").clip == "micro"
     flux = settings_of(engine, pictures, "--for", "flux", "--token-limit", "50")

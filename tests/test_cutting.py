@@ -7,11 +7,11 @@ import time
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from unrender.core.cutting import cut
 from unrender.core.errors import SettingsError
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category, Vocabulary
 from unrender.core.progress import SILENT
-from unrender.core.prompt.cutting import cut
 from unrender.core.prompt.interrogate import Interrogator, Subject, framed
 from unrender.core.settings import MODES, Settings
 

@@ -21,12 +21,12 @@ from unrender.core.embed.families import FAMILIES, OFFERED, SD1, family_named
 from unrender.core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES, USUAL
 from unrender.core.errors import SettingsError
 from unrender.core.phrases import CATEGORIES, FURTHER_CATEGORIES, NEGATIVE, POSITIVE, load_vocabulary, select_categories
-from unrender.core.presets import TARGETS
 from unrender.core.settings import FITS, MODES, PRECISIONS, SEARCHES, UNCAPTIONED, Settings
+from unrender.core.targets import TARGET_NAMES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PLAIN = (
-    *("core.embed.families", "core.embed.kinds", "core.batch.outputs", "core.phrases", "core.presets", "core.settings"),
+    *("core.embed.families", "core.embed.kinds", "core.batch.outputs", "core.phrases", "core.targets", "core.settings"),
     *("core.choices", "core.clip.layers", "core.variation", "server.api_models", "server.choices"),
 )
 """What doors read to know what there is: with none of it comes a library that takes long."""
@@ -70,7 +70,7 @@ def choices(name, option):
         ("vary", "--projection", PROJECTIONS),
         ("vary", "--mix", MIXES),
         ("interrogate", "--mode", MODES),
-        ("interrogate", "--for", TARGETS),
+        ("interrogate", "--for", TARGET_NAMES),
         ("interrogate", "--fit", FITS),
         ("interrogate", "--precision", PRECISIONS),
         ("interrogate", "--search", SEARCHES),
@@ -268,7 +268,7 @@ def test_categories_are_those_of_the_lists():
 
 
 def test_some_modes_take_no_caption():
-    assert UNCAPTIONED == ("negative",) and set(UNCAPTIONED) < set(MODES)
+    assert UNCAPTIONED == ("negative", "tags") and set(UNCAPTIONED) < set(MODES)
 
 
 # --- batch outputs
@@ -309,11 +309,11 @@ def test_a_sink_is_made_and_refused_as_it_declares(tmp_path, name):
     for way in set(EXISTING) - set(kind.ways):
         with pytest.raises(SettingsError, match="has no meaning"):
             sink_named(name, tmp_path, place, way)
-    if kind.takes_columns:
-        assert tuple(sink_named(name, tmp_path, place, columns=COLUMNS).columns) == COLUMNS
-    else:
-        with pytest.raises(SettingsError, match="has no columns to add to"):
-            sink_named(name, tmp_path, place, columns=COLUMNS)
+    assert set(kind.takes_columns) <= set(COLUMNS)
+    assert tuple(sink_named(name, tmp_path, place, columns=kind.takes_columns).columns) == kind.takes_columns
+    for column in set(COLUMNS) - set(kind.takes_columns):
+        with pytest.raises(SettingsError, match="has no column"):
+            sink_named(name, tmp_path, place, columns=[column])
     if kind.where == "file":
         assert sink_named(name, tmp_path).path == tmp_path / kind.file_name()
     else:

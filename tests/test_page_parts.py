@@ -9,9 +9,9 @@ import pytest
 from hub_server import no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from unrender.core.hub import Hub
 from unrender.core.micro.toy import TOYS
-from unrender.core.presets import PRESETS
 from unrender.core.results import Interrogation, PhraseGain
 from unrender.core.settings import MODES, Settings
+from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
 from unrender.server.bars import gain_bars
 from unrender.server.choices import ABOUT_MODES, Request
@@ -56,17 +56,17 @@ def test_phrases_are_shown_as_text_with_their_gain():
 # --- what a target means
 
 
-@pytest.mark.parametrize("target", PRESETS)
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_target_s_lengths_hold(target):
-    preset = PRESETS[target]
+    suiting = TARGETS[target]
     made = Request(None, "best", "micro", "none", target=target).settings(Settings())
     assert (made.token_limit, made.min_phrases, made.max_phrases) == (
-        *(preset.token_limit, preset.min_phrases),
-        preset.max_phrases,
+        *(suiting.token_limit, suiting.min_phrases),
+        suiting.max_phrases,
     )
-    assert made.captioning.max_length == preset.caption_length
+    assert made.captioning.max_length == suiting.caption_length
     fewest = Request(None, "best", "micro", "none", target=target, most=1).settings(Settings())
-    assert (fewest.min_phrases, fewest.max_phrases) == (1, 1)
+    assert (fewest.min_phrases, fewest.max_phrases) == (min(1, suiting.min_phrases), 1)
 
 
 def test_what_the_program_was_started_with_holds_where_nothing_else_is_chosen():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..cures import Choose, Give, Install, Take
 from ..errors import MissingPackageError, ModelError
@@ -89,6 +89,19 @@ class Captioner(Describer):
             progress.check()
             captions += self._model.describe(some, settings)
             del some
+        return [Description(" ".join(caption.split())) for caption in captions]
+
+    def seen(self, image: Image.Image) -> Any:
+        return self._model.seen(image)
+
+    def describe_seen(
+        self, seen: Sequence[Any], settings: CaptionSettings | None = None, progress: Progress = SILENT
+    ) -> list[Description]:
+        settings = settings or CaptionSettings()
+        captions: list[str] = []
+        for start in range(0, len(seen), self._model.at_once):
+            progress.check()
+            captions += self._model.describe(list(seen[start : start + self._model.at_once]), settings)
         return [Description(" ".join(caption.split())) for caption in captions]
 
     @property

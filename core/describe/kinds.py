@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from ..hub import Hub
 from ..progress import SILENT, Progress
 from ..published import Published
-from . import captioner
+from . import captioner, tagger
 from .describer import Describer
 from .kind import Kind
 
 if TYPE_CHECKING:
     import torch
 
-KINDS: tuple[Kind, ...] = (captioner.KIND,)
+KINDS: tuple[Kind, ...] = (tagger.KIND, captioner.KIND)
 
 
 def kind_of(name: str, hub: Hub | None = None) -> Kind:
@@ -49,4 +49,5 @@ def load_describer(
     Raises ModelError (unknown, absent, no describer, not safetensors), MissingPackageError, SettingsError (device),
     Cancelled.
     """
+    hub = hub or Hub()  # without one no kind asks what is on no disk
     return kind_of(name, hub).load(name, device, dtype, hub, progress, wait)

@@ -20,7 +20,8 @@ from ..transformers_access import (
     without_own_code,
 )
 from .classes import check_class, read_config
-from .models import CaptionModel, model_for
+from .models import CaptionModel
+from .ways import model_for
 
 _VOCABULARIES = (
     "tokenizer.json",

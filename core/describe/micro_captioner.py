@@ -17,7 +17,8 @@ from ..micro.blip import MicroBlip
 from ..micro.modules import filled
 from ..micro.tokens import BertTokens
 from ..settings import CaptionSettings
-from .models import Blip, CaptionModel
+from .blip import Blip
+from .models import CaptionModel
 
 
 def load_micro(name: str, folder: Path, dtype: torch.dtype, from_library: Callable[[], CaptionModel]) -> CaptionModel:

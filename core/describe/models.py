@@ -1,4 +1,4 @@
-"""How each kind of captioner is asked. All search deterministically and write at most the tokens they are given."""
+"""How captioners are asked. All write the likeliest words, or draw by a seed, and at most the tokens they are given."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from ..pretrained import WHOLE_AGAIN
 from ..settings import CaptionSettings
 from ..shortage import in_portions, within_memory
 from ..transformers_access import quiet_transformers
-from .fused_attention import fuse_attention
-from .templates import rendered
+from .drawing import Drawing
+from .styles import STYLES
 
 _log = logging.getLogger(__name__)
 
 CHAT_INSTRUCTION = "Describe this picture in one sentence."
-FLORENCE_TASKS = ("<CAPTION>", "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>")
 _INSTRUCTED = frozenset({"instructblip"})
 _USUAL_TOKENS = 32
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
@@ -35,9 +34,6 @@ _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, Runtim
 
 _MOST_HELD = 8_400_000
 """Pixels of a picture that waits for those it is described with, and which its processor will make much smaller."""
-
-_MOST_AS_IT_IS = 2_100_000
-"""Pixels of a picture that is kept to be made ready with others, which takes less time than each by itself."""
 
 
 class _NoNumbers(ModelError):
@@ -120,20 +116,21 @@ class CaptionModel:
             ) from error
 
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        text = settings.instruction or self._default_instruction()
+        text = settings.instruction or self._default_instruction(settings)
         texts = {} if text is None else {"text": [text] * len(images)}
         inputs = self._to_device(self._processor(images=images, return_tensors="pt", **texts))
         written = self._generate(inputs, settings, self._tokens(settings))
-        return self._decode(_without_prompt(written, inputs.get("input_ids")))
+        return self._decode(without_prompt(written, inputs.get("input_ids")))
 
     def _tokens(self, settings: CaptionSettings) -> int:
         """Written at most."""
-        return settings.max_length or _USUAL_TOKENS
+        usual = STYLES[settings.style].tokens if settings.style else _USUAL_TOKENS
+        return settings.max_length or usual
 
-    def _default_instruction(self) -> str | None:
+    def _default_instruction(self, settings: CaptionSettings) -> str | None:
         kind = self._model.config.model_type
         if kind in _INSTRUCTED:
-            return CHAT_INSTRUCTION
+            return STYLES[settings.style].instruction if settings.style else CHAT_INSTRUCTION
         # where the picture's place is marked in the text there has to be a text, if an empty one
         return "" if getattr(self._processor, "image_token", None) and kind != "blip-2" else None
 
@@ -153,11 +150,17 @@ class CaptionModel:
             if isinstance(value, Tensor)
         }
 
-    def _generate(self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int) -> Tensor:
-        """Raises ModelError where the model's scores are no numbers, of which any word would be made, or none."""
+    def _generate(
+        self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int, *changes: Any, **further: Any
+    ) -> Tensor:
+        """changes: of the scores, after words were drawn. further: options of transformers' own.
+        Raises ModelError where the model's scores are no numbers, of which any word would be made, or none."""
         watch = _Watch()
-        options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False}
-        written = self._model.generate(**inputs, **options, logits_processor=[watch])
+        drawing = (Drawing(settings),) if settings.temperature else ()
+        options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False, **further}
+        if settings.repetition != 1:
+            options["repetition_penalty"] = settings.repetition
+        written = self._model.generate(**inputs, **options, logits_processor=[watch, *drawing, *changes])
         if watch.odd is not None and bool(watch.odd):
             raise _NoNumbers(f"{self._name} gives values that are no numbers", WHOLE_AGAIN)
         return written
@@ -193,115 +196,7 @@ class _Watch:
         return scores
 
 
-class Continuing(CaptionModel):
-    """Continues a text; the caption contains it."""
-
-    def seen(self, image: Image.Image) -> Any:
-        if image.width * image.height <= _MOST_AS_IT_IS:
-            return image
-        with self._asked():
-            return self._made_ready([image])
-
-    def _together(self, seen: list[Any]) -> dict[str, Tensor]:
-        """What the model takes of pictures, some of which have been made ready: as if it had been done with all."""
-        kept = [each for each in seen if isinstance(each, Image.Image)]
-        rows = iter(self._rows_of(kept))
-        parts = [next(rows) if isinstance(each, Image.Image) else each for each in seen]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-    def _rows_of(self, images: list[Image.Image]) -> list[dict[str, Tensor]]:
-        made = self._made_ready(images) if images else {}
-        return [{name: value[row : row + 1] for name, value in made.items()} for row in range(len(images))]
-
-    def _made_ready(self, images: list[Image.Image]) -> dict[str, Tensor]:
-        made = self._processor.image_processor(images, return_tensors="pt")
-        return {name: value for name, value in made.items() if isinstance(value, Tensor)}
-
-
-class Blip(Continuing):
-    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
-        super().__init__(name, model, processor, dtype)
-        fuse_attention(model)
-
-    def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(self._together(images))
-        tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids
-        if not settings.instruction:
-            tokens = tokens[:, :1]
-            length = self._length_after(tokens, settings)
-        else:
-            # generate() drops the end token and puts its own start token first
-            inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
-            length = self._length_after(tokens[:, 1:], settings)
-        written = self._generate(inputs, settings, length)
-        return self._decode(written[:, 1:])
-
-
-class Git(Continuing):
-    """It starts with BERT's first token and ends with its last."""
-
-    def _write(self, images: list[Any], settings: CaptionSettings) -> list[str]:
-        inputs = self._to_device(self._together(images))
-        tokens = self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids[:, :-1]
-        inputs["input_ids"] = tokens.repeat(len(images), 1).to(self._device)
-        written = self._generate(inputs, settings, self._length_after(tokens, settings))
-        return self._decode(written[:, 1:])
-
-
-class Florence(CaptionModel):
-    """Takes a task in angle brackets, or the question behind it."""
-
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        task = settings.instruction or FLORENCE_TASKS[0]
-        if task.startswith("<") and task not in FLORENCE_TASKS:
-            raise SettingsError(
-                f"{self._name} has no task {task!r} that gives a text", Choose("instruction", tuple(FLORENCE_TASKS))
-            )
-        inputs = self._to_device(self._processor(images=images, text=[task] * len(images), return_tensors="pt"))
-        return self._decode(self._generate(inputs, settings, self._tokens(settings)))
-
-
-class Chat(CaptionModel):
-    """Answers. One picture after the other: how many tokens a picture takes differs from picture to picture, and with
-    its size."""
-
-    at_once = 1
-
-    def seen(self, image: Image.Image) -> Any:
-        return image
-
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
-        return [self._answer(image, settings) for image in images]
-
-    def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
-        super().__init__(name, model, processor, dtype)
-        self._prompts: dict[str, str] = {}
-
-    def _prompt(self, instruction: str) -> str:
-        if instruction not in self._prompts:
-            question = {"type": "text", "text": instruction}
-            message = {"role": "user", "content": [{"type": "image"}, question]}
-            self._prompts[instruction] = rendered(self._name, self._processor, message)
-        return self._prompts[instruction]
-
-    def _answer(self, image: Image.Image, settings: CaptionSettings) -> str:
-        prompt = self._prompt(settings.instruction or CHAT_INSTRUCTION)
-        inputs = self._to_device(self._processor(images=[image], text=[prompt], return_tensors="pt"))
-        written = self._generate(inputs, settings, self._tokens(settings))
-        return self._decode(_without_prompt(written, inputs.get("input_ids")))[0]
-
-
-def model_for(name: str, model: Any, processor: Any, dtype: torch.dtype) -> CaptionModel:
-    """The way to ask this model, by its type."""
-    kinds = {"blip": Blip, "git": Git, "florence2": Florence}
-    kind = kinds.get(model.config.model_type)
-    if kind is None:
-        has_template = bool(getattr(processor, "chat_template", None))
-        kind = Chat if has_template and hasattr(processor, "apply_chat_template") else CaptionModel
-    return kind(name, model, processor, dtype)
-
-
-def _without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:
+def without_prompt(written: Tensor, prompt: Tensor | None) -> Tensor:
     """Some models return the prompt with what they wrote, some do not."""
     if prompt is None or written.shape[1] < prompt.shape[1]:
         return written

@@ -47,7 +47,8 @@ def _render(template: str, values: dict[str, Any]) -> str:
     )
     environment.filters["tojson"] = as_json
     environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
+    # of one day, since the same picture is to get the same words tomorrow
+    environment.globals["strftime_now"] = lambda form: datetime.datetime(2026, 1, 1).strftime(form)
     parts: list[str] = []
     length = 0
     for part in environment.from_string(template).generate(**values):
@@ -58,17 +59,20 @@ def _render(template: str, values: dict[str, Any]) -> str:
     return "".join(parts)
 
 
+def _answer(template: str, values: dict[str, Any]) -> dict[str, str]:
+    try:
+        return {"text": _render(template, values)}
+    except MemoryError:
+        return {"error": "it takes too much memory"}
+    except Exception as error:  # noqa: BLE001 - whatever a template raises
+        return {"error": str(error)[:500] or type(error).__name__}
+
+
 def _main() -> None:
     asked = json.load(sys.stdin)
     sys.path[:0] = asked["places"]
     _limit()
-    try:
-        answer = {"text": _render(asked["template"], asked["values"])}
-    except MemoryError:
-        answer = {"error": "it takes too much memory"}
-    except Exception as error:  # noqa: BLE001 - whatever a template raises
-        answer = {"error": str(error)[:500] or type(error).__name__}
-    json.dump(answer, sys.stdout)
+    json.dump([_answer(asked["template"], values) for values in asked["values"]], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,21 @@ _SECONDS = 10
 _LONGEST = 200_000
 _WITHOUT_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
+Message = Mapping[str, Any]
 
-def rendered(name: str, processor: Any, message: Mapping[str, Any]) -> str:
-    """What the processor's template makes of a message that is to be answered. Raises ModelError, MissingPackageError.
+
+def template_of(processor: Any) -> object:
+    """The processor's, else its tokenizer's; None without one."""
+    template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
+    return template.get("default") if isinstance(template, Mapping) else template
+
+
+def rendered(name: str, processor: Any, conversations: Sequence[Sequence[Message]]) -> list[str | None]:
+    """What the template makes of each conversation, which is to be answered; None of those it refuses. Raises
+    ModelError where it refuses all, MissingPackageError.
 
     It may loop without end or write without end, in any of a hundred ways; so it runs in a process with limits."""
-    template = processor.chat_template
-    if isinstance(template, Mapping):
-        template = template.get("default")
+    template = template_of(processor)
     if not isinstance(template, str) or len(template) > _LONGEST:
         raise _refused(name, "it is none")
     try:
@@ -34,12 +41,13 @@ def rendered(name: str, processor: Any, message: Mapping[str, Any]) -> str:
     except ImportError as error:
         raise MissingPackageError(f"{name} needs jinja2", Install(("jinja2",)), Give("captioner")) from error
     special = {key: value for key, value in processor.tokenizer.special_tokens_map.items() if isinstance(value, str)}
-    values = {"messages": [message], "tools": None, "documents": None, "add_generation_prompt": True, **special}
+    shared = {"tools": None, "documents": None, "add_generation_prompt": True, "enable_thinking": False, **special}
+    values = [{**shared, "messages": list(each)} for each in conversations]
     places = [str(Path(str(module.__file__)).parent.parent) for module in (jinja2, markupsafe)]
-    return _answer(name, json.dumps({"template": template, "values": values, "places": places}))
+    return _answers(name, json.dumps({"template": template, "values": values, "places": places}))
 
 
-def _answer(name: str, question: str) -> str:
+def _answers(name: str, question: str) -> list[str | None]:
     command = [sys.executable, "-I", str(Path(__file__).with_name("rendering.py"))]
     try:
         done = subprocess.run(
@@ -50,15 +58,18 @@ def _answer(name: str, question: str) -> str:
             check=False,
             creationflags=_WITHOUT_WINDOW,
         )
-        answer = parsed_json(done.stdout) if done.returncode == 0 else {"error": "it takes too long or too much memory"}
+        answers = (
+            parsed_json(done.stdout) if done.returncode == 0 else [{"error": "it takes too long or too much memory"}]
+        )
     except subprocess.TimeoutExpired as error:
         raise _refused(name, "it takes too long") from error
     except (OSError, Unreadable, ValueError) as error:
         raise _refused(name, first_line(error)) from error
-    if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
-        told = answer.get("error", "") if isinstance(answer, dict) else ""
-        raise _refused(name, shown(str(told), 200))
-    return answer["text"]
+    told = [each for each in answers if isinstance(each, dict)] if isinstance(answers, list) else []
+    texts = [each["text"] if isinstance(each.get("text"), str) else None for each in told]
+    if not any(texts):
+        raise _refused(name, shown(str(told[0].get("error", "it writes nothing") if told else ""), 200))
+    return texts
 
 
 def _refused(name: str, reason: str) -> ModelError:

@@ -12,7 +12,7 @@ from ..published import CONFIG, MAIN, WEIGHTS_INDEX
 from ..published import TRANSFORMERS_WEIGHTS as SINGLE_WEIGHTS
 from .cache import complete_weights, indexed_weights
 
-SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
+SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".csv", ".model", ".jinja"})
 WEIGHT_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".onnx", ".gguf"})
 _SUFFIXES_OF_FILES = SAFE_SUFFIXES | WEIGHT_SUFFIXES | {".sft", ".yaml", ".zip"}
 _LONGEST = 200

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-MICRO, MICRO_TAGGER, MICRO_CHAT = "micro", "micro-tagger", "micro-chat"
+from ..published import MICRO_TAGGER
+
+MICRO, MICRO_CHAT = "micro", "micro-chat"
 TOYS = (MICRO, MICRO_TAGGER, MICRO_CHAT)
 TOY = "Micro is a toy that knows small drawings of a few shapes; what it says of anything else means nothing."
 

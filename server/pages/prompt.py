@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from ...core.phrases import POSITIVE
-from ...core.presets import PRESETS, TARGETS
 from ...core.settings import MODES, SEARCHES
+from ...core.targets import TARGET_NAMES, TARGETS
 from ..choices import ABOUT_MODES, ANY, Request, known_mode
 from ..gradio_versions import copyable_textbox, event, html_output
 from ..jobs import Job
@@ -130,7 +130,7 @@ def _controls(service: Service) -> list[Any]:
             service.captioners, preferred(service, "captioner"), "Captioner", "unrender_captioner_model"
         )
     with gr.Row():
-        target = gr.Dropdown([ANY, *TARGETS], value=ANY, label="Target", elem_id="unrender_target")
+        target = gr.Dropdown([ANY, *TARGET_NAMES], value=ANY, label="Target", elem_id="unrender_target")
         vocabulary = vocabulary_list(service, "unrender_vocabulary_name")
     with gr.Row():
         search = gr.Radio(
@@ -148,9 +148,9 @@ def _controls(service: Service) -> list[Any]:
     )
 
     def suited(target: str) -> list[Any]:
-        preset = PRESETS.get(target)
-        chosen = service.preferences().clip if preset is None else preset.clip
-        return [gr.update(value=chosen), gr.update(value=_most(usual() if preset is None else preset))]
+        family = TARGETS.get(target)
+        chosen = service.preferences().clip if family is None else family.clip
+        return [gr.update(value=chosen), gr.update(value=_most(usual() if family is None else family))]
 
     target.change(suited, inputs=[target], outputs=[clip, most], queue=False, **event())
     return [clip, captioner, target, vocabulary, search, most, categories, exclude]

@@ -41,6 +41,16 @@ def cut(text: str, length: Callable[[str], int], limit: int) -> str:
     return text[: _between_letters(text, most)].rstrip() or text[:most].rstrip()
 
 
+def finished(text: str) -> str:
+    """Of a text that broke off somewhere, what is whole: up to its last sentence's end, else its last clause's, else
+    all of it."""
+    for ending in (_SENTENCE, _CLAUSE):
+        ends = [found.end() for found in ending.finditer(f"{text} ") if found.end() <= len(text)]
+        if ends and ends[-1] >= max(1, _LEAST_KEPT * len(text)):
+            return text[: ends[-1]].rstrip()
+    return text.rstrip()
+
+
 def _reach(text: str, length: Callable[[str], int], limit: int) -> int:
     """Letters from the beginning that are too many, or all there are: twice the limit's tokens are never joined to as
     few as the limit by what follows."""
