@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import MissingPackageError, UnrenderError
 from ..core.files import save_picture
-from ..core.settings import MODES, Settings
+from ..core.settings import MODES, Mode, Settings
 from .streams import command_name, complain, quiet_libraries, write_line
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ TOY = (
 SHEET_NAME = "sheet.png"
 DEFAULT_FOLDER = Path("unrender-demo")
 SEED = 7
+_SHOWN: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "tags")
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,9 @@ def _engine(progress: Progress) -> Iterator[Engine]:
 def interrogate_all(engine: Engine, subjects: Sequence[Subject]) -> Iterator[Shown]:
     """Interrogates each picture in every mode, one picture at a time."""
     for number, subject in enumerate(subjects, 1):
-        with engine.progress.task(f"Picture {number}", len(MODES), "modes") as task:
+        with engine.progress.task(f"Picture {number}", len(_SHOWN), "modes") as task:
             results = []
-            for mode in MODES:
+            for mode in _SHOWN:
                 results.append(engine.interrogate(subject.picture, mode=mode))
                 task.advance()
         yield Shown(subject, tuple(results))

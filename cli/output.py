@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core.printable import visible
+from ..core.targets import TARGETS
 from .streams import write_json, write_line
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ HOSTS = ("plain", "comfyui", "webui")
 
 Printer = Callable[[str, "Interrogation", "FileMetadata | None"], None]
 """Given the picture's name, what was found, and what its file says it was made with."""
+
+
+def host_for(host: str, target: str | None) -> str:
+    """The syntax to escape for: ComfyUI has none for families whose brackets it takes as they are."""
+    return "plain" if host == "comfyui" and target is not None and not TARGETS[target].weighted else host
 
 
 def printer(as_json: bool, host: str, several: bool) -> Printer:
@@ -40,8 +46,9 @@ def printer(as_json: bool, host: str, several: bool) -> Printer:
         console.print(visible(name), style="bold", markup=False, soft_wrap=True)
         # Left to the terminal to wrap, so that it is copied without line breaks.
         console.print(visible(escape(result.prompt, host), "\n"), markup=False, soft_wrap=True)
-        facts = f"similarity {result.similarity:.3f} · {result.mode} · {result.model} · {result.seconds:.1f} s\n"
-        console.print(visible(facts, "\n"), style="dim", markup=False, soft_wrap=True)
+        console.print(visible(f"{_facts(result)}\n", "\n"), style="dim", markup=False, soft_wrap=True)
+        for line in _beside(result):
+            console.print(visible(line, "\n"), style="dim", markup=False, soft_wrap=True)
         for label, text in () if file is None else _own_words(file):
             console.print(f"{label}: ", style="dim", markup=False, end="")
             console.print(visible(text, "\n"), markup=False, soft_wrap=True)
@@ -49,6 +56,23 @@ def printer(as_json: bool, host: str, several: bool) -> Printer:
     if as_json:
         return print_json
     return print_block if sys.stdout.isatty() else print_line
+
+
+def _facts(result: Interrogation) -> str:
+    judged = [] if result.similarity is None else [f"similarity {result.similarity:.3f}"]
+    return " · ".join([*judged, result.mode, result.model, f"{result.seconds:.1f} s"])
+
+
+def _beside(result: Interrogation) -> list[str]:
+    """The tags with their confidences, and the captions among which one was chosen, each with a line of space after."""
+    lines = []
+    if result.tags:
+        told = (f"{tag.name} {tag.confidence:.2f}" for tag in sorted(result.tags, key=lambda tag: -tag.confidence))
+        lines.append(f"tags: {', '.join(told)}\n")
+    if result.contenders:
+        rows = [f"{each.similarity:8.3f}  {each.describer} {each.seed}  {each.text}" for each in result.contenders]
+        lines.append("\n".join(["captions, by similarity, describer and seed:", *rows, ""]))
+    return lines
 
 
 def _own_words(file: FileMetadata) -> list[tuple[str, str]]:

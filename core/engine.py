@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from .clip import Clip
     from .describe import Describer
+    from .describe.together import Words
     from .embed import PromptEmbedding
     from .embed.embedder import Blend
     from .embed.gap import GapCorrection
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .images import Picture, Pictures
     from .phrases import Vocabulary
     from .prompt.interrogate import Subject
+    from .prompt.judging import Told
     from .study.analyze import Analysis
     from .study.explain import HeatMap, Location
     from .study.match import Match
@@ -94,19 +97,23 @@ class Engine:
         weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
         """
         from .images import open_images
-        from .prompt.together import check_weights, shared_caption, shared_features
+        from .prompt.tag_texts import shared_words
+        from .prompt.together import check_weights, shared_features
 
         pictures = open_images(images)
         check_weights(len(pictures), weights)
         with self._lock:
             clip = self._prepare(mode, None if caption is None else [caption])
-            from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
-
             started = time.perf_counter()
-            captions = self._models.captions(pictures, mode) if caption is None else [caption]
+            words = self._models.words(pictures, mode, None if caption is None else [caption] * len(pictures))
+            if clip is None:
+                return self._in_tags(shared_words(words), time.perf_counter() - started)
+            from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
+            from .prompt.judging import told_together
+
             features = shared_features(self._encode(clip, pictures), weights)
-            caption = shared_caption(clip, captions, features) if any(captions) else ""
-            return self._in_words(mode, Subject(features, caption.strip()), started)
+            told = told_together(clip, features, words, self._models.judges(caption is not None))
+            return self._in_words(mode, Subject(features, told.start), told, started)
 
     def interrogate_each(
         self,
@@ -131,16 +138,20 @@ class Engine:
         if isinstance(pictures, list):
             check_one_each(len(pictures), captions=captions, features=features)
         with self._lock:
-            self._prepare(mode, captions)
-            started = time.perf_counter()
-            texts, features = self._models.looked_at(pictures, mode, captions, features)
-            if seen is not None:
+            clip = self._prepare(mode, captions)
+            started, look = time.perf_counter(), clip is not None or seen is not None
+            words, features = self._models.looked_at(pictures, mode, captions, features, look)
+            if seen is not None and features is not None:
                 seen(features.cpu())
-            subjects = self._models.interrogator().subjects(mode, features, texts)
-            share = (time.perf_counter() - started) / max(1, len(texts))
-        for subject in subjects:
+            subjects = (
+                [] if clip is None or features is None else self._models.subjects(mode, features, words, captions)
+            )
+            share = (time.perf_counter() - started) / max(1, len(words))
+        if clip is None:
+            yield from (self._in_tags(each, share) for each in words)
+        for subject, told in subjects:
             with self._lock:  # not while the caller has the prompt
-                found = self._in_words(mode, subject, time.perf_counter() - share)
+                found = self._in_words(mode, subject, told, time.perf_counter() - share)
             yield found
 
     def worth(self, image: Picture, prompt: str) -> tuple[PhraseGain, ...]:
@@ -361,15 +372,22 @@ class Engine:
 
         return clip.encode_images(fit_image(picture, self.settings.fit) for picture in pictures)
 
-    def _prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip:
-        """Loads what the mode needs, the captioner excepted."""
+    def _prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip | None:
+        """Loads what the mode needs, describers excepted. None for a mode that needs no CLIP."""
         self._models.check(mode, captions)
+        if mode == "tags":
+            return None
         clip = self._models.clip()
         self._models.interrogator().prepare(mode)
         return clip
 
-    def _in_words(self, mode: Mode, subject: Subject, started: float) -> Interrogation:
-        from .prompt.interrogate import framed
+    def _in_tags(self, words: Words, seconds: float) -> Interrogation:
+        from .prompt.tag_texts import tagged
+
+        return tagged(words, self.settings, seconds)
+
+    def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
+        from .prompt.framing import framed
 
         clip = self._models.clip()
         trail = self._models.interrogator().run(mode, subject)
@@ -378,4 +396,5 @@ class Engine:
             prompt = framed(prompt, self.settings)
             similarity = float(clip.encode_texts([prompt])[0] @ subject.features)
         seconds = time.perf_counter() - started
-        return Interrogation(prompt, similarity, mode, subject.caption, trail.phrases, clip.name, seconds, trail.risk)
+        found = Interrogation(prompt, similarity, mode, told.caption, trail.phrases, clip.name, seconds, trail.risk)
+        return replace(found, tags=told.tags, contenders=told.contenders)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .progress import Progress
-from .settings import UNCAPTIONED, Mode, Settings
+from .settings import Mode, Settings
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
     from torch import Tensor
 
     from .clip import Clip
     from .describe import Describer
+    from .describe.together import Words
     from .embed.embedder import Blend, Embedder
     from .embed.embedders import Embedders
     from .embed.projection import ClosedForms
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     from .embed.text_side import TextSide
     from .hub import Hub
     from .phrases import Category, Vocabulary
-    from .prompt.interrogate import Interrogator
+    from .prompt.interrogate import Interrogator, Subject
+    from .prompt.judging import Told
     from .study.analyze import Analyzer
 
 
@@ -58,24 +62,33 @@ class EngineModels:
     def check(self, mode: Mode, captions: Sequence[str] | None) -> None:
         """What is known to be wrong of an interrogation before anything is loaded for it. captions: None where the
         captioner writes them. Raises SettingsError, PhraseError, ModelError, MissingPackageError."""
-        from .clip.naming import check_clip
         from .describe import check_describer
+        from .describe.asked import askings, names_asked
         from .prompt.checks import check_captions, check_mode
 
         settings = self._settings
         check_mode(mode)
-        unwritten = [""] if settings.captioner is None else []
+        asked = askings(settings, mode, captions is not None)
+        unwritten = [] if any(asking.caption for asking in asked) else [""]
         check_captions(mode, unwritten if captions is None else captions)
-        self._prompt_vocabulary()
-        if self.loaded_clip is None and not self._clip_is_lent:
-            check_clip(settings.clip)
-            if settings.device not in ("auto", "cpu"):
-                from .devices import pick_device  # and with it torch
+        if mode != "tags":
+            self._prompt_vocabulary()
+        self._check_models(clip=mode != "tags")
+        if not self._describers_are_lent:
+            for name in names_asked(settings, mode, captions is not None):
+                check_describer(name)
 
-                pick_device(settings.device)
-        writes = captions is None and mode not in UNCAPTIONED
-        if writes and settings.captioner is not None and not self._describers_are_lent:
-            check_describer(settings.captioner)
+    def _check_models(self, clip: bool) -> None:
+        from .clip.naming import check_clip
+
+        if self.loaded_clip is not None or self._clip_is_lent:
+            return
+        if clip:
+            check_clip(self._settings.clip)
+        if self._settings.device not in ("auto", "cpu"):
+            from .devices import pick_device  # and with it torch
+
+            pick_device(self._settings.device)
 
     def check_embedding(self, family: str, projection: str | None = None, blend: Blend | None = None) -> None:
         """The same of an embedding. blend: None for a text's. Raises SettingsError, PhraseError, ModelError."""
@@ -172,47 +185,89 @@ class EngineModels:
         return load_vocabulary(self._settings.phrases, PHRASES_FOLDER if micro else BUILT_IN_FOLDER)
 
     def looked_at(
-        self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None, features: Tensor | None
-    ) -> tuple[Sequence[str], Tensor]:
-        """Captions and features, as given or as the models make them, going once over the pictures, of which none is
-        held for the others."""
+        self,
+        pictures: Iterable[Image],
+        mode: Mode,
+        captions: Sequence[str] | None,
+        features: Tensor | None,
+        by_clip: bool = True,
+    ) -> tuple[list[Words], Tensor | None]:
+        """What is said of each, and features, as given or as the models make them, going once over the pictures, of
+        which none is held for the others. by_clip: whether features are wanted."""
         from .images import fit_image
 
-        clip, fit = self.clip(), self._settings.fit
+        clip, fit = self.clip() if by_clip else None, self._settings.fit
         views: list[Tensor] = []
 
         def viewed() -> Iterator[Image]:
             for picture in pictures:
-                if features is None:
+                if features is None and clip is not None:
                     views.append(clip.view(fit_image(picture, fit)))
                 yield picture
                 del picture
 
         shown = viewed()
-        texts = self.captions(shown, mode) if captions is None else captions
+        words = self.words(shown, mode, captions)
         for _ in shown:
             pass
-        return texts, clip.encode_views(views) if features is None else features.to(clip.device)
+        if clip is None:
+            return words, features
+        return words, clip.encode_views(views) if features is None else features.to(clip.device)
 
-    def captions(self, pictures: Iterable[Image], mode: Mode) -> list[str]:
-        """Goes once over the pictures. Leaves the device to the search again, whose memory is the dearer one."""
-        from .devices import pick_device
+    def subjects(
+        self, mode: Mode, features: Tensor | None, words: Sequence[Words], captions: Sequence[str] | None
+    ) -> list[tuple[Subject, Told]]:
+        """Of features [pictures, width] and what was said of each picture; none where nothing is to be searched.
+        captions: those that were given."""
+        from .prompt.judging import told
 
-        name = self._settings.captioner
-        if mode in UNCAPTIONED or name is None:
-            return [""] * sum(1 for _ in pictures)
-        captioner = self._describer(name)
-        device, budget = pick_device(self._settings.device), self._settings.memory
+        if mode == "tags" or features is None:
+            return []
+        judge = self.judges(captions is not None)
+        known = [told(self.clip(), row, each, judge) for row, each in zip(features, words, strict=True)]
+        found = self.interrogator().subjects(mode, features, [each.start for each in known])
+        return list(zip(found, known, strict=True))
+
+    def judges(self, captioned: bool) -> bool:
+        """Whether the CLIP chooses among several captions. captioned: whether they were given."""
+        from .describe.asked import compete
+
+        return not captioned and compete(self._settings)
+
+    def words(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
+        """Goes once over the pictures, where there is anybody to ask. captions: in the place of those that are written.
+        Leaves the device to the search again, whose memory is the dearer one."""
+        from .describe.asked import askings
+        from .describe.together import Words, Written, described
+
+        asked = askings(self._settings, mode, captions is not None)
+        given = None if captions is None else [Words((Written(text.strip(), "", 0),)) for text in captions]
+        if not asked:
+            return given or [Words() for _ in pictures]
+        describers = {asking.name: self._describer(asking.name) for asking in asked}
+        found = described(pictures, asked, describers, self._placed, self._progress)
+        if self._settings.memory is not None and self._device().type == "cpu":
+            self._describers.clear()
+        if given is None:
+            return found
+        return [Words(own.captions, told.beside) for own, told in zip(given, found, strict=True)]
+
+    @contextmanager
+    def _placed(self, describer: Describer) -> Iterator[None]:
+        """On the device meanwhile, where there is room for it beside the CLIP."""
+        device, budget = self._device(), self._settings.memory
         held = 0 if self.loaded_clip is None else self.loaded_clip.nbytes
         try:
-            if device.type != "cpu" and (budget is None or captioner.nbytes + held <= budget):
-                captioner.to(device)
-            texts = captioner.caption(pictures, self._settings.captioning)
+            if device.type != "cpu" and (budget is None or describer.nbytes + held <= budget):
+                describer.to(device)
+            yield
         finally:
-            captioner.to("cpu")
-        if device.type == "cpu" and budget is not None:
-            self._describers.clear()
-        return texts
+            describer.to("cpu")
+
+    def _device(self) -> torch.device:
+        from .devices import pick_device
+
+        return pick_device(self._settings.device)
 
     def _prompt_vocabulary(self) -> Vocabulary:
         """The vocabulary that prompts are made of, read once. Raises PhraseError."""
@@ -242,7 +297,7 @@ class EngineModels:
     def _describer_by_name(self, name: str, progress: Progress) -> Describer:
         from .describe import load_describer
 
-        with progress.task(f"Loading the captioner {name}"):
+        with progress.task(f"Loading the describer {name}"):
             return load_describer(name, self._settings.device, hub=self._hub(), progress=progress, wait=True)
 
     def _hub(self) -> Hub:

@@ -22,7 +22,7 @@ TagOrder = Literal["confidence", "alphabet", "target"]
 Quantization = Literal["none", "8bit", "4bit"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
-UNCAPTIONED: tuple[Mode, ...] = ("negative",)
+UNCAPTIONED: tuple[Mode, ...] = ("negative", "tags")
 """The modes that no captioner writes for."""
 
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -159,7 +159,8 @@ class Settings:
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
     pool: how many of the phrases most like the picture a search chooses from.
     min_phrases, max_phrases: how many phrases the search takes at least and at most in the modes that search.
-    token_limit: length of a prompt in tokens, start and end included; never more than the model's context length.
+    token_limit: length of a prompt in tokens, start and end included; None for all tags in mode "tags" and for what the
+    CLIP reads in the others, which never have more.
     peer_defects: repeat clip-interrogator 0.6.0's defects listed in `core.prompt.interrogate`, for comparisons with it.
     cache: where downloads and phrase tables are kept; None for the platform's cache folder.
     """
@@ -187,7 +188,7 @@ class Settings:
     beam_refresh: int = 4
     min_phrases: int = 8
     max_phrases: int = 32
-    token_limit: int = 77
+    token_limit: int | None = None
     peer_defects: bool = False
     captioning: CaptionSettings = field(default_factory=CaptionSettings)
     cache: str | PathLike[str] | None = None
@@ -207,7 +208,8 @@ class Settings:
             _at_least("memory", self.memory, 1)
         _at_least("min_phrases", self.min_phrases, 0)
         _at_least("max_phrases", self.max_phrases, max(1, self.min_phrases))
-        _at_least("token_limit", self.token_limit, 3)
+        if self.token_limit is not None:
+            _at_least("token_limit", self.token_limit, 3)
         for category, limit in self.limits.items():
             if limit < 0:
                 raise SettingsError(f"of {category} is {limit}", "give 0 or more", control="limits")

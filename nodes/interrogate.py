@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,10 +61,9 @@ class Interrogate(ModelNode):
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
         captions = [result.caption for result in found]
         host.keep(cls.hidden, {0: prompts, 2: captions})
-        similarities = [result.similarity for result in found]
-        return io.NodeOutput(
-            prompts, similarities, captions, ui=host.shown(*prompts, notes=toy_note(found[0].model, pictures))
-        )
+        similarities = [math.nan if result.similarity is None else result.similarity for result in found]
+        toy = toy_note(found[0].model, pictures) or toy_note(settings.captioner, pictures, "captioner")
+        return io.NodeOutput(prompts, similarities, captions, ui=host.shown(*prompts, notes=toy))
 
 
 def _inputs() -> list[Any]:

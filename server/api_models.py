@@ -55,15 +55,30 @@ class FoundPhrase(BaseModel):
     gain: float = Field(description="by how much it raised the prompt's similarity")
 
 
+class FoundTag(BaseModel):
+    name: str
+    confidence: float = Field(description="from 0 to 1")
+    category: str
+
+
+class FoundContender(BaseModel):
+    text: str
+    describer: str
+    seed: int
+    similarity: float = Field(description="cosine, from -1 to 1")
+
+
 class InterrogateAnswer(BaseModel):
     prompt: str = Field(description="not escaped for any program")
-    similarity: float = Field(description="cosine, from -1 to 1")
+    similarity: float | None = Field(description="cosine, from -1 to 1; null for tags, which no CLIP is asked about")
     mode: str
     caption: str
     phrases: list[FoundPhrase]
     model: str
     seconds: float
     risk: float = Field(description="at most so probably would float32 throughout have found another prompt")
+    tags: list[FoundTag] = Field(description="what a tagger told, and the ratings")
+    contenders: list[FoundContender] = Field(description="the texts the caption was chosen from, the best first")
 
 
 class AnalyzeRequest(BaseModel, extra="forbid"):

@@ -192,14 +192,18 @@ def _checked(settings: Settings, captions: bool) -> torch.device:
 def _engine(settings: Settings, placed: Callable[[], _Placed], progress: Progress) -> Engine:
     """An engine for one run, with models that stay when it is gone."""
 
+    from ..core.describe import load_describer as by_name
+    from ..core.hub import Hub
+
     def load_clip(_: Progress) -> Clip:
         found = placed()
         return found.weights.to(found.device).clip(found.device)
 
     def load_describer(name: str, _: Progress) -> Describer:
         found = placed().captioner
-        assert found is not None, name
-        return found
+        if found is not None and name == settings.captioner:
+            return found
+        return by_name(name, settings.device, hub=Hub(settings.cache), progress=progress, wait=True)
 
     return Engine(settings, progress=progress, load_clip=load_clip, load_describer=load_describer)
 

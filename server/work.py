@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """A prompt. tokens: of it, and room: for how many there is, start and end included."""
+    """A prompt. tokens: of it, and room: for how many there is, start and end included; None for any number. captioner:
+    that was asked."""
 
     interrogation: Interrogation
     tokens: int
-    room: int
+    room: int | None
+    captioner: str | None = None
 
 
 class Analysed(NamedTuple):
@@ -62,13 +64,17 @@ def interrogation(host: Host, request: Request, job: Job) -> Interrogation:
 
 
 def found_prompt(host: Host, request: Request, job: Job) -> Found:
+    from ..core.prompt.tag_texts import tokens
+
     with opened(host, request.picture, job) as picture:
         settings = request.settings(host.settings())
         with host.lent(job, settings, request.captions) as engine:
             result = engine.interrogate(picture, request.mode, request.caption)
-            assert engine.clip is not None
+            if engine.clip is None or result.similarity is None:  # no CLIP is asked for tags
+                return Found(result, tokens(result.prompt), settings.token_limit)
             text = engine.clip.text
-            return Found(result, text.length(result.prompt), min(settings.token_limit, text.context_length))
+            most, asked = text.context_length, None if request.caption else settings.captioner
+            return Found(result, text.length(result.prompt), min(settings.token_limit or most, most), asked)
 
 
 def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, job: Job) -> Analysed:

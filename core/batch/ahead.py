@@ -35,9 +35,9 @@ def usual_jobs() -> int:
     return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
-def chunked(items: Iterable[Item]) -> Iterator[list[Item]]:
+def chunked(items: Iterable[Item], size: int | None = None) -> Iterator[list[Item]]:
     rest = iter(items)
-    while chunk := list(itertools.islice(rest, CHUNK)):
+    while chunk := list(itertools.islice(rest, size or CHUNK)):
         yield chunk
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..results import Interrogation
 from ..settings import Mode
+from ..tags import of_category, rating_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -14,8 +15,27 @@ if TYPE_CHECKING:
 
     from ..engine import Engine
 
-Column = Literal["analysis", "embedding"]
+Column = Literal["analysis", "embedding", "tags", "characters", "rating"]
 COLUMNS: tuple[Column, ...] = get_args(Column)
+
+SEEN_COLUMNS: tuple[Column, ...] = ("analysis", "embedding")
+"""Those that the CLIP gives; the others are of what a tagger told, which a result has already."""
+
+TAG_COLUMNS: tuple[Column, ...] = ("tags", "characters", "rating")
+
+
+def told_by_tags(result: Interrogation) -> dict[Column, str]:
+    """The columns of a tagger as texts, names between commas: `tags` all but the ratings, the most certain first."""
+    others = sorted((tag for tag in result.tags if tag.category != "rating"), key=lambda tag: -tag.confidence)
+    return {
+        "tags": ", ".join(_words(tag.name) for tag in others),
+        "characters": ", ".join(_words(tag.name) for tag in of_category(result.tags, "character")),
+        "rating": rating_of(result.tags),
+    }
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def described(
@@ -27,7 +47,7 @@ def described(
     analysis: `Analysis.rows` of it. embedding: what the CLIP sees, float32 and normalised, a number for each dimension.
     Raises what `Engine.interrogate_each` does.
     """
-    if not columns:
+    if not set(columns) & set(SEEN_COLUMNS):
         yield from ((result, {}) for result in engine.interrogate_each(pictures, mode))
         return
     values: dict[str, list[Any]] = {}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..cures import Give
 from ..errors import SettingsError
-from ..results import Interrogation, PhraseGain
-from .columns import COLUMNS
+from ..results import Contender, Interrogation, PhraseGain
+from ..tags import Tag
+from .columns import SEEN_COLUMNS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,7 +76,11 @@ class Outcome:
             return {"image": self.name, "error": self.error}
         values = asdict(self.result)
         del values["seconds"], values["risk"]
-        values["phrases"] = list(values["phrases"])
+        for name in _LISTS:
+            values[name] = list(values[name])
+        for name in _LEFT_OUT:
+            if not values[name]:
+                del values[name]
         return {"image": self.name, **values, **self.columns, **({"plan": dict(self.plan)} if self.plan else {})}
 
     @classmethod
@@ -84,14 +89,26 @@ class Outcome:
         name = _as(str, values.get("image"))
         if "error" in values:
             return cls(name, None, _as(str, values["error"]))
-        phrases = tuple(PhraseGain(**_fields_of(PhraseGain, phrase)) for phrase in _as(list, values.get("phrases")))
-        fields = _fields_of(Interrogation, values, without=("phrases", "seconds", "risk"))
-        columns = {column: _as(list, values[column]) for column in COLUMNS if column in values}
-        result = Interrogation(**fields, phrases=phrases, seconds=0.0)
+        known = _fields_of(Interrogation, values, without=(*_LISTS, "seconds", "risk"))
+        for each, kind in _LISTS.items():
+            listed = _as(list, values.get(each, [] if each in _LEFT_OUT else None))
+            known[each] = tuple(kind(**_fields_of(kind, one)) for one in listed)
+        columns = {column: _as(list, values[column]) for column in SEEN_COLUMNS if column in values}
+        result = Interrogation(**known, seconds=0.0)
         return cls(name, result, plan=_as(dict, values.get("plan", {})), columns=columns)
 
 
-_TYPES: Mapping[str, Any] = {"str": str, "float": (int, float)}
+_LISTS: Mapping[str, type] = {"phrases": PhraseGain, "tags": Tag, "contenders": Contender}
+_LEFT_OUT = ("tags", "contenders")
+"""Where there are none."""
+
+_TYPES: Mapping[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+    "TagCategory": str,
+}
 
 
 def _fields_of(kind: type, values: object, without: Collection[str] = ()) -> dict[str, Any]:

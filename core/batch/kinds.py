@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..cures import Choose, Give, LeaveOut
 from ..errors import SettingsError
-from .columns import COLUMNS, Column
+from .columns import COLUMNS, TAG_COLUMNS, Column
 from .folders import FilesSource, FolderSource, JoinedSource, Source
 from .lists import LIST_SUFFIXES, ListSource
 from .outputs import OUTPUTS
@@ -63,6 +63,7 @@ def sink_named(
     where = _table_path(kind, root, place, shard) if kind.where == "file" else place or root
     sink = kind.of(Chosen(where, existing or kind.usual, template or Template(), columns, formulas))
     sink.base = base
+    sink.needs_tags = bool(set(columns) & set(TAG_COLUMNS)) or (template is not None and template.needs_tags)
     return sink
 
 
@@ -79,11 +80,10 @@ def _check(kind: type[Sink], place: Path | None, existing: Existing | None, colu
     for name in columns:
         if name not in COLUMNS:
             raise SettingsError(f"There is no column {name!r}", Choose("columns", COLUMNS))
-    if columns and not kind.takes_columns:
-        others = tuple(name for name, each in OUTPUTS.items() if each.takes_columns)
-        raise SettingsError(
-            f"The output {kind.output} has no columns to add to", LeaveOut("columns"), Choose("output", others)
-        )
+    if strange := [name for name in columns if name not in kind.takes_columns]:
+        others = tuple(name for name, each in OUTPUTS.items() if set(columns) <= set(each.takes_columns))
+        room = f"has no column {strange[0]}" if kind.takes_columns else "has no columns to add to"
+        raise SettingsError(f"The output {kind.output} {room}", LeaveOut("columns"), Choose("output", others))
     if existing is not None and existing not in kind.ways:
         raise SettingsError(f"{existing} has no meaning with the output {kind.output}", LeaveOut("existing"))
     if kind.where == "folder" and place is None:

@@ -68,7 +68,11 @@ def _schema(pyarrow: Any, columns: Sequence[Column]) -> Any:
             *(("similarity", number), ("likelihood", number)),
         ]
     )
-    further = {"analysis": pyarrow.list_(likelihood), "embedding": pyarrow.list_(pyarrow.float32())}
+    tag = pyarrow.struct([("name", text), ("confidence", number), ("category", text)])
+    further = {
+        **{"analysis": pyarrow.list_(likelihood), "embedding": pyarrow.list_(pyarrow.float32())},
+        **{"tags": pyarrow.list_(tag), "characters": text, "rating": text},
+    }
     return pyarrow.schema(
         [
             *((name, text) for name in ("image", "prompt", "mode", "caption", "model")),

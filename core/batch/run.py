@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, is_dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cures import LeaveOut
+from ..cures import Choose, Give, LeaveOut
+from ..describe.asked import names_asked, tagger_of
 from ..errors import SettingsError, TextFileError
 from ..settings import Mode, Settings
 from .again import results_before, set_aside
@@ -35,6 +36,10 @@ _SEARCHING: tuple[Mode, ...] = ("best", "negative")
 """The modes that take so long for a picture that its outcome is written before the next is begun."""
 
 _NO_PART_OF_PROMPTS = ("device", "memory", "cache")
+_NO_PART_OF_WORDS = ("keep_alive", "timeout", "retries")
+
+_IN_TURN = 4
+"""Chunks that are one where several describers take turns at the device: each is brought there once for it."""
 
 
 class Batch:
@@ -75,6 +80,8 @@ class Batch:
         self._source = source
         self._sink = sink
         self._mode: Mode = mode
+        takes_turns = len(names_asked(engine.settings, mode)) > 1
+        self._chunk = CHUNK * _IN_TURN if takes_turns else CHUNK
         self._resume = resume
         self._dry_run = dry_run
         self._shard = shard
@@ -87,6 +94,9 @@ class Batch:
 
     def __iter__(self) -> Iterator[Outcome]:
         self._engine.check(self._mode)
+        if self._sink.needs_tags and tagger_of(self._engine.settings, self._mode) is None:
+            problem = f"The output {self._sink.label} is to have what a tagger tells"
+            raise SettingsError(problem, Give("tagger", "one"), Choose("mode", ("tags",)))
         if self._dry_run:
             work = self._todo(Past())
             yield from self._counted(outcome for chunk in self._chunks(work) for _, outcome in self._planned(chunk))
@@ -170,9 +180,11 @@ class Batch:
     def _chunks(self, work: Todo) -> Iterator[Iterator[Opened]]:
         """A chunk that was begun holds the same pictures again: what a model makes of one depends, in the last bits, on
         those beside it."""
-        begun = [*work.pending, *islice(work.remaining, max(0, CHUNK - len(work.pending)))] if work.pending else []
+        begun = (
+            [*work.pending, *islice(work.remaining, max(0, self._chunk - len(work.pending)))] if work.pending else []
+        )
         later = islice(work.remaining, max(0, len(begun) - len(work.pending)), None)
-        chunks = chain([begun] if begun else [], chunked(later), chunked(work.failed_before))
+        chunks = chain([begun] if begun else [], *(chunked(some, self._chunk) for some in (later, work.failed_before)))
         return opened(chunks, self._jobs)
 
     def _portions(self, work: Todo) -> Iterator[list[tuple[Item, Outcome]]]:
@@ -250,7 +262,7 @@ class Batch:
         settings = {name: value for name, value in _values(self._engine.settings) if name not in _NO_PART_OF_PROMPTS}
         # a journal that came with a data set, from another place, is no run of this one
         folder = hashlib.sha256(os.fsencode(self._sink.place.resolve())).hexdigest()[:16]
-        run = {"mode": self._mode, "shard": self._shard.label, "chunk": CHUNK, "folder": folder}
+        run = {"mode": self._mode, "shard": self._shard.label, "chunk": self._chunk, "folder": folder}
         return {**run, "output": {"kind": self._sink.label, **self._sink.asked}, "settings": settings}
 
 
@@ -266,12 +278,16 @@ def _after_a_result(portions: Iterator[list[tuple[Item, Outcome]]]) -> Iterator[
 
 def _values(settings: Settings) -> Iterator[tuple[str, Any]]:
     for name in settings.__dataclass_fields__:
-        value = getattr(settings, name)
-        if name == "captioning":
-            yield name, asdict(value)
-        elif name == "limits":
-            yield name, dict(value)
-        elif name == "exclude":
-            yield name, list(value)
-        else:
-            yield name, value if value is None or isinstance(value, int) else str(value)
+        yield name, _plain(getattr(settings, name))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    if is_dataclass(value):
+        named = {each.name: getattr(value, each.name) for each in fields(value)}
+        return {name: _plain(each) for name, each in named.items() if name not in _NO_PART_OF_WORDS}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, int | float) else str(value)

@@ -43,7 +43,7 @@ class Sink:
     One that a user can name (see `outputs`) says on its class what help, menus, refusals and docs are made from:
     output: the name. summary: in a few words. details: for help, without the names of options. where: what it writes.
     file: its name where none was chosen, desc.OUTPUT if empty. ways: what may be done with what is there already;
-    usual: without being asked, None for nothing. takes_columns: whether it has room for further ones. undoable:
+    usual: without being asked, None for nothing. takes_columns: the further ones it has room for. undoable:
     whether `undo` takes a run back. of: makes one.
 
     First `plan` tells what `write` will do; that is in the journal before `write` is called, which may happen again
@@ -53,7 +53,8 @@ class Sink:
     anew_is_harmless: whether a run may begin anew where an earlier one did not finish, as nothing is then done twice.
     chooses_names: by what is in a folder already, which several shards would change under each other.
     produces: the folder that gets pictures, which are no sources. columns: what it wants of a picture beyond the
-    prompt. part: the shard that is written, "" for the whole. plans: names of texts in each of its plans.
+    prompt. needs_tags: whether that, or its template, is what a tagger tells. part: the shard that is written, "" for
+    the whole. plans: names of texts in each of its plans.
     base: the folder that names of pictures are relative to; None where they are no paths.
     """
 
@@ -64,7 +65,7 @@ class Sink:
     file: ClassVar[str] = ""
     ways: ClassVar[tuple[Existing, ...]] = ()
     usual: ClassVar[Existing | None] = None
-    takes_columns: ClassVar[bool] = False
+    takes_columns: ClassVar[tuple[Column, ...]] = ()
     undoable: ClassVar[bool] = False
     plans: ClassVar[tuple[str, ...]] = ()
 
@@ -72,6 +73,7 @@ class Sink:
     chooses_names = False
     produces: Path | None = None
     columns: Sequence[Column] = ()
+    needs_tags = False
     part = ""
     base: Path | None = None
 

@@ -13,7 +13,7 @@ from ..errors import BatchError
 from ..prompt_syntax import escape_for_wildcards
 from .ahead import with_first
 from .append import HIDDEN
-from .columns import Column
+from .columns import COLUMNS, TAG_COLUMNS, Column, told_by_tags
 from .csv_lines import csv_lines
 from .growing import GrowingTable, begins_with, kept_beside, state_of
 from .items import Item, Outcome
@@ -108,27 +108,38 @@ class CsvSink(TableSink):
     output = "csv"
     summary = "one CSV file"
     details = "a row for each picture, with image and prompt"
+    takes_columns = TAG_COLUMNS
 
     def __init__(
-        self, path: Path, replace: bool = False, template: Template | None = None, formulas: bool = False
+        self,
+        path: Path,
+        replace: bool = False,
+        template: Template | None = None,
+        formulas: bool = False,
+        columns: Sequence[Column] = (),
     ) -> None:
         super().__init__(path, replace)
         self._template = template or Template()
         self._formulas = formulas
+        self.columns = columns
 
     @classmethod
     def of(cls, chosen: Chosen) -> CsvSink:
-        return cls(chosen.place, chosen.existing == "overwrite", chosen.template, chosen.formulas)
+        return cls(chosen.place, chosen.existing == "overwrite", chosen.template, chosen.formulas, chosen.columns)
 
     @property
     def asked(self) -> Mapping[str, Any]:
-        return {"template": self._template.text, **({"formulas": True} if self._formulas else {})}
+        formulas = {"formulas": True} if self._formulas else {}
+        return {"template": self._template.text, **formulas, **_asked(self.columns)}
 
     def header(self) -> bytes:
-        return csv_lines([("image", "prompt")])
+        return csv_lines([("image", "prompt", *self.columns)])
 
     def row(self, outcome: Outcome) -> bytes:
-        return csv_lines([(self.listed(outcome.name), self._template.fill(outcome))], self._formulas)
+        assert outcome.result is not None
+        told = told_by_tags(outcome.result)
+        further = (told[name] for name in self.columns)
+        return csv_lines([(self.listed(outcome.name), self._template.fill(outcome), *further)], self._formulas)
 
 
 class JsonLinesSink(TableSink):
@@ -137,7 +148,7 @@ class JsonLinesSink(TableSink):
     output = "jsonl"
     summary = "one JSON Lines file"
     details = "a line for each picture, with all that was found"
-    takes_columns = True
+    takes_columns = COLUMNS
 
     def __init__(self, path: Path, replace: bool = False, columns: Sequence[Column] = ()) -> None:
         super().__init__(path, replace)
@@ -192,7 +203,7 @@ class ParquetSink(Sink):
     details = "a row for each picture, with all that was found"
     where = "file"
     ways = ("overwrite",)
-    takes_columns = True
+    takes_columns = COLUMNS
 
     def __init__(self, path: Path, replace: bool = False, columns: Sequence[Column] = ()) -> None:
         super().__init__(path.parent, path.name)
@@ -244,7 +255,13 @@ class ParquetSink(Sink):
 def row_values(sink: Sink, outcome: Outcome) -> dict[str, Any]:
     """An outcome's columns, in JSON's types."""
     values = {name: value for name, value in outcome.to_dict().items() if name != "plan"}
-    return {**values, "image": sink.listed(outcome.name)}
+    values["image"] = sink.listed(outcome.name)
+    if outcome.result is None or not sink.needs_tags:
+        return values
+    told = told_by_tags(outcome.result)
+    if "tags" in sink.columns:
+        values.setdefault("tags", [])
+    return {**values, **{name: told[name] for name in sink.columns if name in ("characters", "rating")}}
 
 
 def _asked(columns: Sequence[Column]) -> Mapping[str, Any]:

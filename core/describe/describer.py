@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
+import itertools
+import math
+from abc import ABC
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..progress import SILENT, Progress
 from ..settings import CaptionSettings
@@ -25,18 +27,47 @@ class Description:
     tags: tuple[Tag, ...] = ()
 
 
+_MOST_HELD = 8_400_000
+"""Pixels of a picture that waits to be described."""
+
+
 class Describer(ABC):
-    """Loaded, or ready to be asked. The same pictures and settings give the same words."""
+    """Loaded, or ready to be asked. The same pictures and settings give the same words.
+
+    A kind writes `describe`, or else `seen` and `describe_seen`, by which several describers share one pass over
+    pictures that are not held.
+
+    at_once: pictures described together, at most. draws: whether it can write several texts of a picture, by seed.
+    """
 
     name: str
+    at_once: int = 16
+    draws: bool = True
 
-    @abstractmethod
     def describe(
         self, images: Iterable[Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[Description]:
         """One for each RGB picture. An iterator's pictures are taken one by one, and none is held longer than needed.
 
         Raises SettingsError (a setting that does not fit), ModelError (memory runs out, a server fails), Cancelled."""
+        found: list[Description] = []
+        rest = map(self.seen, images)  # one by one, so that an iterator's are not held
+        while some := list(itertools.islice(rest, self.at_once)):
+            progress.check()
+            found += self.describe_seen(some, settings, progress)
+            del some
+        return found
+
+    def seen(self, image: Image) -> Any:
+        """What is kept of an RGB picture until it is described, no more than is needed; needs no device."""
+        factor = math.ceil(math.sqrt(image.width * image.height / _MOST_HELD))
+        return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
+
+    def describe_seen(
+        self, seen: Sequence[Any], settings: CaptionSettings | None = None, progress: Progress = SILENT
+    ) -> list[Description]:
+        """As `describe`, of what `seen` kept of pictures, which may be asked for again."""
+        return self.describe(iter(seen), settings, progress)
 
     def caption(
         self, images: Iterable[Image], settings: CaptionSettings | None = None, progress: Progress = SILENT

@@ -34,6 +34,7 @@ from ..progress import Progress, steps
 from ..settings import Mode, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
 from .checks import check_captions, known_limits
+from .framing import framed
 from .ranking import reversed_values, top, top_as_peer
 from .search import (
     EMPTY,
@@ -134,7 +135,7 @@ class Interrogator:
         if limit < 3:
             raise SettingsError(
                 f"Trigger word, prefix and suffix take {around} tokens and leave no room for a prompt within "
-                f"{self._settings.token_limit}",
+                f"{self._limit}",
                 "shorten them",
             )
         return limit
@@ -315,7 +316,8 @@ class Interrogator:
 
     @cached_property
     def _limit(self) -> int:
-        return min(self._settings.token_limit, self._clip.text.context_length)
+        most = self._clip.text.context_length
+        return min(self._settings.token_limit or most, most)
 
     @cached_property
     def _table(self) -> PhraseTable:
@@ -330,12 +332,6 @@ class Interrogator:
 
     def _is_allowed(self, phrase: str, category: str) -> bool:
         return self._limits.get(category, 1) > 0 and _bare(phrase) not in self._excluded
-
-
-def framed(prompt: str, settings: Settings) -> str:
-    """The prompt with trigger word and prefix before it and suffix behind it."""
-    parts = (settings.trigger, settings.prefix, prompt, settings.suffix)
-    return ", ".join(part for part in (text.strip(" ,") for text in parts) if part)
 
 
 def _exclusions(exclude: Sequence[str]) -> frozenset[str]:

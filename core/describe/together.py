@@ -1,0 +1,119 @@
+"""Several describers over the same pictures: one pass over those, and one turn on the device for each describer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..progress import Progress
+from ..tags import Tag
+from .asked import Asking
+from .describer import Describer, Description
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_HELD = 2**30
+"""Bytes of what all describers keep of pictures; at more, the pictures so far are described before the next is seen."""
+
+Placing = Callable[[Describer], AbstractContextManager[None]]
+"""Has a describer where it computes for as long as the context lasts."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A text for a caption, by whom and by which seed."""
+
+    text: str
+    describer: str
+    seed: int
+    tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True)
+class Words:
+    """What was said of one picture. captions: in the order in which equals are preferred. beside: the tagger's."""
+
+    captions: tuple[Written, ...] = ()
+    beside: Description | None = None
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        """Those of the tagger, else of the first that told any."""
+        told = [self.beside.tags] if self.beside is not None else [each.tags for each in self.captions]
+        return next(filter(None, told), ())
+
+
+def described(
+    pictures: Iterable[Image],
+    askings: Sequence[Asking],
+    describers: Mapping[str, Describer],
+    placed: Placing,
+    progress: Progress,
+) -> list[Words]:
+    """Goes once over the pictures and holds none; what a lone describer is given it takes as they come.
+
+    describers: by the askings' names. Raises what `Describer.describe` does."""
+    if len(askings) == 1:
+        (asking,) = askings
+        describer = describers[asking.name]
+        with placed(describer):
+            return _words([(asking, describer.describe(pictures, asking.settings, progress))])
+    found: list[Words] = []
+    held: dict[str, list[Any]] = {name: [] for name in describers}
+    size = 0
+    for picture in pictures:
+        for name, describer in describers.items():
+            held[name].append(describer.seen(picture))
+            size += _bytes_of(held[name][-1])
+        del picture
+        if size >= MOST_HELD:
+            found += _in_turn(held, askings, describers, placed, progress)
+            size = 0
+    return found + _in_turn(held, askings, describers, placed, progress)
+
+
+def _in_turn(
+    held: dict[str, list[Any]],
+    askings: Sequence[Asking],
+    describers: Mapping[str, Describer],
+    placed: Placing,
+    progress: Progress,
+) -> list[Words]:
+    """What was held is let go of."""
+    told: list[tuple[Asking, list[Description]]] = []
+    for name, describer in describers.items():
+        seen, held[name] = held[name], []
+        if not seen:
+            return []
+        mine = [each for each in askings if each.name == name and (each.first or describer.draws)]
+        with placed(describer):
+            told += [(asking, describer.describe_seen(seen, asking.settings, progress)) for asking in mine]
+    return _words(told)
+
+
+def _words(told: Sequence[tuple[Asking, list[Description]]]) -> list[Words]:
+    """Of what each asking gave, a picture's after the other."""
+    captions = [_written(asking, found) for asking, found in told if asking.caption]
+    beside = next((found for asking, found in told if not asking.caption), None)
+    return [
+        Words(tuple(row[number] for row in captions), None if beside is None else beside[number])
+        for number in range(len(told[0][1]))
+    ]
+
+
+def _written(asking: Asking, found: Sequence[Description]) -> list[Written]:
+    seed = asking.settings.seed
+    return [Written(" ".join(each.text.split()), asking.name, seed, each.tags) for each in found]
+
+
+def _bytes_of(view: Any) -> int:
+    """Of a picture, an array or a tensor, or several by name."""
+    if isinstance(view, Mapping):
+        return sum(_bytes_of(each) for each in view.values())
+    if hasattr(view, "nbytes"):
+        return int(view.nbytes)
+    width, height = getattr(view, "size", (0, 0))
+    return width * height * 3
