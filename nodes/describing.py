@@ -9,6 +9,7 @@ from ..core.describe import KNOWN_CAPTIONERS, Describer, check_describer
 from ..core.describe.endpoint_address import Address
 from ..core.describe.endpoint_allowed import NAMED, allowed, named_endpoints
 from ..core.errors import ModelError, SettingsError
+from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.progress import Progress
 from ..core.prompt_syntax import escape
 from ..core.settings import QUANTIZATIONS, WRITING_STYLES, CaptionSettings, EndpointSettings
@@ -70,7 +71,7 @@ def _inputs() -> list[Any]:
         io.Image.Input("image", tooltip="The picture, or a batch of them: each is described."),
         io.Combo.Input(
             "model",
-            options=[*KNOWN_CAPTIONERS, *captioner_folders(), "micro-chat", "micro"],
+            options=[*KNOWN_CAPTIONERS, *captioner_folders(), MICRO_CHAT, MICRO],
             default="florence-2-base",
             tooltip="What writes. Folders in transformers format under models/unrender are offered too. micro-chat and "
             "micro are toys for trying things out.",

@@ -6,8 +6,9 @@ from typing import Any
 
 from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.describe import known_describers
-from ..core.describe.tagger import KNOWN_TAGGERS, MICRO_TAGGER
+from ..core.describe.tagger import KNOWN_TAGGERS
 from ..core.engine import Engine
+from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
 from .files import (
@@ -23,14 +24,12 @@ from .host import io
 from .inputs import InterrogatorType, fit_input
 from .models import Setup, named_captioner, named_setup
 
-_TOYS = ("micro", "micro-chat", MICRO_TAGGER)
-
 
 def _captioner_inputs(default: str) -> list[Any]:
     return [
         io.Combo.Input(
             "captioner",
-            options=[*known_describers(), *tagger_folders(), *captioner_folders(), *_TOYS, NONE],
+            options=[*known_describers(), *tagger_folders(), *captioner_folders(), *TOYS, NONE],
             default=default,
             tooltip="What writes the caption a prompt begins with, or tells the tags. Downloaded when first used; "
             "folders in transformers format, and taggers', under models/unrender are offered too. none: the prompt is "

@@ -7,12 +7,13 @@ from typing import Any
 
 from ..core.describe import Description
 from ..core.describe.tag_words import written
-from ..core.describe.tagger import KNOWN_TAGGERS, MICRO_TAGGER
+from ..core.describe.tagger import KNOWN_TAGGERS
+from ..core.micro.toy import MICRO_TAGGER
 from ..core.phrases import phrases_in
 from ..core.prompt_syntax import escape
 from ..core.settings import TAG_ORDERS, CaptionSettings, TagSettings
 from ..core.tags import of_category, rating_of
-from ..core.targets import TARGETS
+from ..core.targets import TARGET_NAMES
 from . import host
 from .files import path_of, tagger_folders
 from .host import io
@@ -99,7 +100,7 @@ def _inputs() -> list[Any]:
         io.String.Input("trigger", default="", tooltip="A word before all tags, such as a LoRA's trigger word."),
         io.Combo.Input(
             "order",
-            options=["confidence", "alphabet", *TARGETS],
+            options=["confidence", "alphabet", *TARGET_NAMES],
             default="confidence",
             tooltip="The surest first, the alphabet, or the order in which this model has learned them, with the words "
             "for quality that it knows.",
