@@ -88,7 +88,7 @@ def _list_endpoint(options: argparse.Namespace) -> int:
         write_json({"endpoint": base, "models": listed})
         return 0
     for name in listed:
-        write_line(f"{base}#{visible(name)}")
+        write_line(f"{base}#{name}")
     if not listed:
         write_line(f"{base} lists no models.")
     return 0
