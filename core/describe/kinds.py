@@ -29,6 +29,16 @@ def known_describers() -> dict[str, Published]:
     return {name: published for kind in KINDS for name, published in kind.known.items()}
 
 
+def known_taggers() -> list[str]:
+    """Names of those that tell tags."""
+    return list(tagger.KIND.known)
+
+
+def known_writers() -> list[str]:
+    """Names of all others."""
+    return [name for name in known_describers() if name not in tagger.KIND.known]
+
+
 def check_describer(name: str) -> None:
     """What is known to be wrong of a name without a network. Raises ModelError, MissingPackageError."""
     kind_of(name).check(name)
