@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
 from ..core.printable import visible
-from .streams import command_name, quiet_libraries, write_json, write_line
+from .streams import ask, command_name, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.catalogue import Named
@@ -35,6 +35,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--check", action="store_true", help="ask the hub whether all that is relied on still lies there (status 1: no)"
     )
+    parser.add_argument(
+        "--endpoint", metavar="ADDRESS", help="the models of a server instead, such as http://127.0.0.1:11434/v1"
+    )
     parser.add_argument("--json", action="store_true", help="all of it as one JSON object")
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     download = actions.add_parser("download", help="download a model ahead of time; its size is shown first")
@@ -53,6 +56,8 @@ def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def run_list(options: argparse.Namespace) -> int:
+    if options.endpoint is not None:
+        return _list_endpoint(options)
     if options.check:
         return _run_check(options)
     if options.all or options.json:
@@ -68,6 +73,24 @@ def run_list(options: argparse.Namespace) -> int:
     _write_disk(hub, models)
     typed = f"{command_name()} models"
     write_line(f"All that can be named: {typed} --all. Ahead of time: {typed} download NAME.")
+    return 0
+
+
+def _list_endpoint(options: argparse.Namespace) -> int:
+    """Names that --captioner takes."""
+    from ..core.describe.endpoint import endpoint_models
+    from ..core.describe.endpoint_address import Address
+    from .progress import terminal_progress
+
+    base = Address.of(options.endpoint).base
+    listed = endpoint_models(base, progress=terminal_progress(quiet=options.json))
+    if options.json:
+        write_json({"endpoint": base, "models": listed})
+        return 0
+    for name in listed:
+        write_line(f"{base}#{visible(name)}")
+    if not listed:
+        write_line(f"{base} lists no models.")
     return 0
 
 
@@ -180,9 +203,7 @@ def _agreed(question: str, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UnrenderError(f'Nobody is here to be asked "{question}"', "add --yes to do it without being asked")
-    sys.stderr.write(f"{visible(question)} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    return ask(question)
 
 
 def _row(model: Named) -> tuple[str, ...]:

@@ -8,18 +8,24 @@ how large it was.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
-MAIN = "main"
-"""The branch that a repository has."""
-
-CONFIG = "config.json"
-TRANSFORMERS_WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
-OPEN_CLIP_WEIGHTS, OPEN_CLIP_CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
-PIPELINE_INDEX = "model_index.json"
-TAG_LIST, PREPROCESS = "selected_tags.csv", "preprocess.json"
-TAGGER_FILES, TAGGER_EXTRAS = (CONFIG, TAG_LIST, TRANSFORMERS_WEIGHTS), (PREPROCESS,)
+from .publication import (  # noqa: F401 - what is said of a repository is had from here
+    CONFIG,
+    MAIN,
+    OPEN_CLIP_CONFIG,
+    OPEN_CLIP_WEIGHTS,
+    PIPELINE_INDEX,
+    PREPROCESS,
+    TAG_LIST,
+    TAGGER_EXTRAS,
+    TAGGER_FILES,
+    TRANSFORMERS_WEIGHTS,
+    WEIGHTS_INDEX,
+    Kind,
+    Published,
+    Sure,
+)
+from .published_captioners import CAPTIONERS
 
 PROJECTION_TENSORS = ("text_projection.weight", "text_model.embeddings.position_embedding.weight")
 OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
@@ -28,47 +34,6 @@ OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
 
 VIT_L, VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
 VIT_BIGG, VIT_B = "ViT-bigG-14/laion2b_s39b_b160k", "ViT-B-32/laion2b_s34b_b79k"
-
-Kind = Literal["CLIP", "CLIP for open_clip", "captioner", "tagger", "diffusion", "judge", "for a folder"]
-Sure = Literal["seen", "told", "remembered"]
-"""Whether a public program that fetches these files says how large they are; names them; or none was found."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """A repository, as far as it is relied on.
-
-    name: by which a model is named here. files: what has to lie there, in bytes, 0 where they are not known; counted
-    from the model's parameters where the last digits are zeros. seen: where. bytes: of all that a download takes, where
-    it can be told without asking. use: what it is recommended for. needs: the first transformers that reads it.
-    lacks: tensors that one might expect in it. licence: its name, as the repository has it. thresholds: of a tagger,
-    for general tags and for characters, where its publisher says them. half: whether its weights lie in half
-    precision.
-    """
-
-    kind: Kind
-    name: str
-    repo: str
-    files: Mapping[str, int]
-    sure: Sure
-    seen: str
-    revision: str = MAIN
-    bytes: int | None = None
-    summary: str = ""
-    use: str = ""
-    needs: tuple[int, int] = (4, 30)
-    formerly: tuple[str, ...] = ()
-    lacks: tuple[str, ...] = ()
-    licence: str = ""
-    thresholds: tuple[float, float] | None = None
-    half: bool = False
-
-    @property
-    def memory(self) -> int | None:
-        """Bytes of the weights in half precision; None where their size is not known."""
-        whole = self.bytes or sum(size for name, size in self.files.items() if name.endswith(".safetensors"))
-        return (whole if self.half else whole // 2) or None
-
 
 _LAION = "laion/"
 
@@ -160,90 +125,6 @@ CLIPS_FOR_OPEN_CLIP = (
     _openai_for_open_clip("ViT-L-14-336/openai", "timm/vit_large_patch14_clip_336.openai", 1_711_800_000),
     _openai_for_open_clip("ViT-B-32/openai", "timm/vit_base_patch32_clip_224.openai", 605_200_000),
     _openai_for_open_clip("ViT-B-16/openai", "timm/vit_base_patch16_clip_224.openai", 598_500_000),
-)
-
-CAPTIONERS = (
-    Published(
-        "captioner",
-        "blip-base",
-        "Salesforce/blip-image-captioning-base",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 989_800_000},
-        "told",
-        "mindone, which reads safetensors alone, takes this pull request; the main branch has pickles alone",
-        revision="refs/pr/50",
-        bytes=991_000_000,
-        summary="BLIP with a base vision tower: the small and quick one",
-        use="captions, small and quick",
-        licence="BSD-3-Clause",
-    ),
-    Published(
-        "captioner",
-        "blip-large",
-        "Salesforce/blip-image-captioning-large",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 1_879_014_680},
-        "seen",
-        "a program's manifest, at the commit 353689b859fcf0523410b1806dace5fb46ecdf41 of 2025",
-        bytes=1_880_000_000,
-        summary="BLIP with a large vision tower: the usual choice",
-        use="captions; the usual one",
-        licence="BSD-3-Clause",
-    ),
-    Published(
-        "captioner",
-        "blip2-2.7b",
-        "Salesforce/blip2-opt-2.7b",
-        {CONFIG: 0, WEIGHTS_INDEX: 0},
-        "told",
-        "a program calls its download 15 GB",
-        bytes=14_980_000_000,
-        summary="BLIP-2 over OPT 2.7B",
-        licence="MIT",
-    ),
-    Published(
-        "captioner",
-        "blip2-flan-t5-xl",
-        "Salesforce/blip2-flan-t5-xl",
-        {CONFIG: 0, WEIGHTS_INDEX: 0},
-        "remembered",
-        "nothing found",
-        bytes=15_770_000_000,
-        summary="BLIP-2 over Flan-T5 XL: follows instructions",
-        licence="MIT",
-    ),
-    Published(
-        "captioner",
-        "git-large-coco",
-        "microsoft/git-large-coco",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 1_577_000_000},
-        "remembered",
-        "nothing found",
-        bytes=1_580_000_000,
-        summary="GIT trained on COCO: short plain sentences",
-        licence="MIT",
-    ),
-    Published(
-        "captioner",
-        "florence-2-base",
-        "florence-community/Florence-2-base",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 0},
-        "told",
-        "several programs of 2026 name it in place of Microsoft's, which needs code of its own",
-        summary="Florence-2: small and good; three lengths by task",
-        use="captions, as long as one likes",
-        needs=(4, 56),
-        licence="MIT",
-    ),
-    Published(
-        "captioner",
-        "florence-2-large",
-        "florence-community/Florence-2-large",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 0},
-        "told",
-        "several programs of 2026 name it in place of Microsoft's, which needs code of its own",
-        summary="Florence-2, the larger one",
-        needs=(4, 56),
-        licence="MIT",
-    ),
 )
 
 

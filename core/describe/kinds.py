@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from ..hub import Hub
 from ..progress import SILENT, Progress
 from ..published import Published
-from . import captioner, tagger
+from . import captioner, endpoint, tagger
 from .describer import Describer
 from .kind import Kind
 
 if TYPE_CHECKING:
     import torch
 
-KINDS: tuple[Kind, ...] = (tagger.KIND, captioner.KIND)
+KINDS: tuple[Kind, ...] = (endpoint.KIND, tagger.KIND, captioner.KIND)
 
 
 def kind_of(name: str, hub: Hub | None = None) -> Kind:
