@@ -17,7 +17,6 @@ from ..hub.names import is_local_name
 from ..micro import TAGGER_FOLDER
 from ..progress import SILENT, Progress
 from ..published import (
-    CONFIG,
     MICRO_TAGGER,
     TAG_LIST,
     TAGGER_EXTRAS,
@@ -179,7 +178,7 @@ def check_tagger(name: str) -> None:
     if find_spec("timm") is None:
         raise MissingPackageError(f"{name} needs timm", Install(("timm",)), Give("captioner"))
     if name.casefold() == MICRO_TAGGER:
-        if not (TAGGER_FOLDER / CONFIG).is_file():
+        if not all((TAGGER_FOLDER / file).is_file() for file in TAGGER_FILES):
             raise ModelError(f"The micro tagger is not in {TAGGER_FOLDER}", "install this package again")
         return
     path = existing(name)
