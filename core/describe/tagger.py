@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
     from .tagger_model import TaggerModel
 
+TAGGER = "tagger"
+"""The kind's name."""
+
 INSTEAD = Choose("captioner", (MICRO_TAGGER, "none"))
 KNOWN_TAGGERS: dict[str, Published] = {known.name: known for known in TAGGERS}
 """By name; besides these, "micro-tagger" and any hub id or folder in their layout."""
@@ -188,4 +191,4 @@ def check_tagger(name: str) -> None:
         raise ModelError(f"{name} is a file", "give the folder that holds the tagger")
 
 
-KIND = Kind("tagger", KNOWN_TAGGERS, is_tagger, check_tagger, find_tagger, Tagger.load, (MICRO_TAGGER,))
+KIND = Kind(TAGGER, KNOWN_TAGGERS, is_tagger, check_tagger, find_tagger, Tagger.load, (MICRO_TAGGER,))
