@@ -67,8 +67,6 @@ def test_the_published_recipe_at_any_size(width: int, height: int) -> None:
 def test_a_filter_written_by_hand_gives_the_same() -> None:
     """Keys' cubic with a = -1/2, as wide as the picture is made smaller, in exact fractions and one rounding."""
     image = noise(16, 16)
-    made = View((4, 4), view().steps[:1]).seen(image)
-    assert np.array_equal(made, np.asarray(image))
     seen = view(input_size=[3, 4, 4]).seen(image)
     exact = _resized(np.asarray(image)[:, :, 0], 4)
     assert np.abs(seen[:, :, 0] - exact).max() <= 1.0  # Pillow rounds between its two passes, too
