@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .describe import known_describers
 from .describe.kinds import check_describer, kind_of
-from .errors import UnrenderError
+from .errors import ModelError, UnrenderError
 from .foreign import Unreadable, existing, read_json
 from .hub import Hub
 from .micro.toy import MICRO
@@ -76,22 +77,30 @@ def suited_models(target: Target, named: Named, hub: Hub) -> Suited:
 
 
 def sort_of(name: str, hub: Hub) -> Sort:
-    """Of a describer by any name; a chat model, where its type tells nothing else."""
-    kind = kind_of(name, hub)
-    if kind.name in _SORTS:
-        return _SORTS[kind.name]
+    """Of a describer by any name, told without asking anybody; a chat model, where its type tells nothing else."""
     for sort in _OF_MICRO:
         if name.casefold() == _OF_MICRO[sort]:
             return sort
     published = known_describers().get(name.lower())
     if published is not None:
         return _sort_of_known(published)
-    folder = existing(name) or hub.find_model(name)
+    folder = existing(name) or _stored(name, hub)
+    kind = kind_of(name if folder is None else str(folder))
+    if kind.name in _SORTS:
+        return _SORTS[kind.name]
     try:
         kept = str(read_json(folder / CONFIG).get("model_type")) if folder else name.rpartition("/")[2]
     except Unreadable:
         return "captioner"
     return "captioner" if kept.casefold().startswith(_IN_THEIR_OWN_WORDS) else "chat"
+
+
+def _stored(name: str, hub: Hub) -> Path | None:
+    """A repository's folder on this disk; None for what is no name of one, too."""
+    try:
+        return hub.find_model(name)
+    except ModelError:
+        return None
 
 
 def _sort_of_known(published: Published) -> Sort:

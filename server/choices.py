@@ -13,7 +13,7 @@ from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
-from ..core.targets import TARGETS
+from ..core.targets import TARGETS, Sort
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
@@ -92,8 +92,8 @@ class Request:
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
         captioner = self.captioner.strip()
-        family = TARGETS.get(self.target)
-        usual = usual if family is None else family.over(usual)
+        if self.target in TARGETS:
+            usual = TARGETS[self.target].over(usual, self._sort(usual))
         most = self.most or usual.max_phrases
         return replace(
             usual,
@@ -106,6 +106,16 @@ class Request:
             max_phrases=most,
             min_phrases=min(usual.min_phrases, most),
         )
+
+    def _sort(self, usual: Settings) -> Sort:
+        """Of the captioner, which says what suits the target."""
+        captioner = self.captioner.strip()
+        if not self.captions or captioner in ("", NONE):
+            return "captioner"
+        from ..core.hub import Hub
+        from ..core.suiting import sort_of
+
+        return sort_of(captioner, Hub(usual.cache))
 
 
 @dataclass(frozen=True)

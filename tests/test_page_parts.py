@@ -10,6 +10,7 @@ from hub_server import no_settings_of_this_machine_fixture, server_fixture  # no
 from unrender.core.hub import Hub
 from unrender.core.results import Interrogation, PhraseGain
 from unrender.core.settings import MODES, Settings
+from unrender.core.suiting import sort_of
 from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
 from unrender.server.bars import gain_bars
@@ -63,6 +64,13 @@ def test_a_target_s_lengths_hold(target):
     assert made.captioning.max_length == suiting.caption_length
     fewest = Request(None, "best", "micro", "none", target=target, most=1).settings(Settings())
     assert (fewest.min_phrases, fewest.max_phrases) == (min(1, suiting.min_phrases), 1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_asks_a_server_s_model_in_its_style(target):
+    made = Request(None, "best", "micro", "http://127.0.0.1:1/v1#some", target=target).settings(Settings())
+    alike = TARGETS[target].over(Settings(), sort_of("http://127.0.0.1:1/v1#some", Hub()))
+    assert made.captioning == alike.captioning and made.captioning.tags.target == target
 
 
 def test_what_the_program_was_started_with_holds_where_nothing_else_is_chosen():
