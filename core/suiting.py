@@ -19,7 +19,16 @@ from .targets import Sort, Target
 _OF_MICRO: dict[Sort, str] = {"tagger": MICRO_TAGGER, "captioner": MICRO, "chat": "micro-chat"}
 _SORTS: dict[str, Sort] = {"tagger": "tagger", "endpoint": "chat"}
 """Of kinds of describers; captioners are of two."""
-_IN_THEIR_OWN_WORDS = ("blip", "instructblip", "git", "florence", "paligemma", "vision-encoder-decoder", "pix2struct")
+_IN_THEIR_OWN_WORDS = (
+    "blip",
+    "instructblip",
+    "git",
+    "florence",
+    "promptgen",
+    "paligemma",
+    "vision-encoder-decoder",
+    "pix2struct",
+)
 """What the types and names of models begin with that write as they were trained to, whatever they are asked."""
 _LIKED: dict[Sort, str] = {"tagger": "a tagger", "chat": "a chat model", "captioner": "a captioner"}
 
