@@ -11,12 +11,12 @@ from .describe.kinds import check_describer, kind_of
 from .errors import ModelError, UnrenderError
 from .foreign import Unreadable, existing, read_json
 from .hub import Hub
-from .micro.toy import MICRO
+from .micro.toy import MICRO, MICRO_CHAT
 from .published import CONFIG, MICRO_TAGGER, USUAL_TAGGER, Published
 from .settings import UNCAPTIONED, Mode, Settings
 from .targets import Sort, Target
 
-_OF_MICRO: dict[Sort, str] = {"tagger": MICRO_TAGGER, "captioner": MICRO, "chat": "micro-chat"}
+_OF_MICRO: dict[Sort, str] = {"tagger": MICRO_TAGGER, "captioner": MICRO, "chat": MICRO_CHAT}
 _SORTS: dict[str, Sort] = {"tagger": "tagger", "endpoint": "chat"}
 """Of kinds of describers; captioners are of two."""
 _IN_THEIR_OWN_WORDS = (
@@ -164,9 +164,11 @@ def _chosen(sorts: Sequence[Sort], micro: bool, hub: Hub) -> tuple[Sort, str] | 
 
 
 def _of_sort(sort: Sort) -> list[Published]:
-    """The known ones, those that are recommended first."""
+    """The known ones: the usual one first, then those that are recommended."""
     known: Iterable[Published] = known_describers().values()
-    return sorted((each for each in known if _sort_of_known(each) == sort), key=lambda each: not each.use)
+    usual = (Settings().captioner, USUAL_TAGGER)
+    ranks = {each.name: (each.name not in usual, not each.use) for each in known}
+    return sorted((each for each in known if _sort_of_known(each) == sort), key=lambda each: ranks[each.name])
 
 
 def _is_there(toy: str) -> bool:

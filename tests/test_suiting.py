@@ -47,7 +47,7 @@ def disk(tmp_path, monkeypatch):
         ("qwen-image", ("wd-vit", "blip-base"), "blip-base", "caption"),
         ("flux", ("talker-2b", "blip-large"), "talker-2b", "caption"),
         ("flux", ("blip-large",), "blip-large", "best"),
-        ("sd15", ("talker-2b", "blip-large"), "blip-large", "best"),
+        ("sd15", ("talker-2b", "blip-base", "blip-large", "git-large-coco"), "blip-large", "best"),
         ("sdxl", ("talker-2b",), "talker-2b", "best"),
     ],
 )
