@@ -44,7 +44,8 @@ def _named(options: argparse.Namespace) -> Named:
 
     captioned = getattr(options, "caption", None) is not None
     mode = getattr(options, "mode", None)
-    return Named(mode, options.captioner, options.tagger, options.clip == MICRO, captioned)
+    asked = options.instruction is not None or options.style not in (None, "tags")
+    return Named(mode, options.captioner, options.tagger, options.clip == MICRO, captioned, asked)
 
 
 def _settings(target: Target, found: Suited, options: argparse.Namespace) -> Settings:

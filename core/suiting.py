@@ -30,18 +30,21 @@ _IN_THEIR_OWN_WORDS = (
     "pix2struct",
 )
 """What the types and names of models begin with that write as they were trained to, whatever they are asked."""
+_TELLING_TAGS: tuple[Sort, ...] = ("tagger", "chat")
 _LIKED: dict[Sort, str] = {"tagger": "a tagger", "chat": "a chat model", "captioner": "a captioner"}
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a person named; None, and micro for the models, where nothing was. captioned: whether the caption was."""
+    """What a person named; None where nothing was. micro: whether that is the CLIP. captioned: whether there is a
+    caption. asked: whether it was said how the picture is to be described, other than in tags."""
 
     mode: Mode | None = None
     captioner: str | None = None
     tagger: str | None = None
     micro: bool = False
     captioned: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,11 +128,9 @@ def _mode(target: Target, named: Named, hub: Hub) -> Mode:
     if named.captioned:
         return "best"
     if named.captioner is not None and named.tagger is None:
-        modes: dict[Sort, Mode] = {"tagger": "tags", "chat": "caption", "captioner": "best"}
+        modes: dict[Sort, Mode] = {"tagger": "tags", "chat": "caption" if named.asked else "tags", "captioner": "best"}
         return modes[sort_of(named.captioner, hub)]
-    if named.tagger is None and _chosen(("tagger",), named.micro, hub) is None:
-        return "caption" if _chosen(("chat",), named.micro, hub) else "tags"
-    return "tags"
+    return "caption" if named.asked and named.tagger is None else "tags"
 
 
 def _of_what_is_told(mode: Mode, sort: Sort, target: Target, named: Named) -> Mode:
@@ -141,11 +142,12 @@ def _of_what_is_told(mode: Mode, sort: Sort, target: Target, named: Named) -> Mo
 def _tagging(target: Target, named: Named, hub: Hub) -> Suited:
     if named.tagger is not None:
         return Suited("tags", "tagger")
-    if named.captioner is not None and sort_of(named.captioner, hub) == "tagger":
-        return Suited("tags", "tagger", tagger=named.captioner)
-    found = _chosen(("tagger",), named.micro, hub)
+    sort = "captioner" if named.captioner is None else sort_of(named.captioner, hub)
+    if sort != "captioner":
+        return Suited("tags", sort, tagger=named.captioner)
+    found = _chosen(_TELLING_TAGS, named.micro, hub)
     if found is not None:
-        return Suited("tags", "tagger", tagger=found[1], told=_choice(found[1], target))
+        return Suited("tags", found[0], tagger=found[1], told=_choice(found[1], target))
     if named.micro:
         return Suited("tags", "tagger", tagger=MICRO_TAGGER)
     return Suited("tags", "tagger", tagger=USUAL_TAGGER, lacking=known_describers()[USUAL_TAGGER])

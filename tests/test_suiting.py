@@ -42,7 +42,7 @@ def disk(tmp_path, monkeypatch):
     [
         ("illustrious", ("wd-eva02-large", "blip-large"), "wd-eva02-large", "tags"),
         ("pony", ("talker-2b", "wd-vit"), "wd-vit", "tags"),
-        ("anima", ("talker-2b", "blip-large"), "talker-2b", "caption"),
+        ("anima", ("talker-2b", "blip-large"), "talker-2b", "tags"),
         ("qwen-image", ("wd-vit", "blip-base", "talker-2b"), "talker-2b", "caption"),
         ("qwen-image", ("wd-vit", "blip-base"), "blip-base", "caption"),
         ("flux", ("talker-2b", "blip-large"), "talker-2b", "caption"),
@@ -71,7 +71,8 @@ def test_nothing_is_taken_that_is_not_there(disk, target):
 @pytest.mark.parametrize(
     ("target", "named", "mode", "tagger"),
     [
-        ("pony", Named(captioner="talker-2b"), "caption", None),
+        ("pony", Named(captioner="talker-2b"), "tags", "talker-2b"),
+        ("pony", Named(captioner="talker-2b", asked=True), "caption", None),
         ("pony", Named(captioner="blip-base"), "best", None),
         ("pony", Named(captioner="micro-tagger"), "tags", "micro-tagger"),
         ("pony", Named(tagger="wd-vit"), "tags", None),
