@@ -166,6 +166,15 @@ def test_no_tagger_is_downloaded_unasked(engine, pictures, disk, tmp_path, capsy
     assert engine.made[-1].settings.tagger == USUAL_TAGGER
 
 
+def test_whatever_is_given_wins_over_the_target(engine, pictures):
+    given = ("--clip", "micro", "--mode", "fast", "--tag-order", "confidence", "--token-limit", "40")
+    given += ("--max", "artists=1", "--style", "sentence", "--max-phrases", "2", "--captioner", "blip-base")
+    settings, mode = settings_of(engine, pictures[0], "--for", "pony", *given)
+    assert (settings.clip, mode, settings.captioner, settings.token_limit) == ("micro", "fast", "blip-base", 40)
+    assert (settings.captioning.tags.order, settings.captioning.style) == ("confidence", "sentence")
+    assert (settings.limits["artists"], settings.limits["sites"], settings.max_phrases) == (1, 0, 2)
+
+
 OPTIONS = {
     "--tagger wd-vit": ("tagger", "wd-vit"),
     "--rival a/b --rival c": ("rivals", ("a/b", "c")),
