@@ -37,6 +37,7 @@ ABOUT_MODES: Mapping[Mode, str] = {
     "classic": "The caption, then medium, artist, site, movement and three flavors: one of each that fits best.",
     "negative": "What the picture is least like, for the negative prompt; no caption.",
     "caption": "The caption alone: a sentence, and no phrases.",
+    "tags": "A tagger's tags alone, in the order of the target; no CLIP is asked.",
 }
 
 NO_PICTURE = "There is no picture; put one in first."
@@ -96,7 +97,7 @@ class Request:
         if self.target in TARGETS:
             usual = TARGETS[self.target].over(usual, self._sort(usual))
         most = self.most or usual.max_phrases
-        return replace(
+        made = replace(
             usual,
             clip=self.clip.strip(),
             captioner=None if captioner in ("", NONE) else captioner,
@@ -107,6 +108,11 @@ class Request:
             max_phrases=most,
             min_phrases=min(usual.min_phrases, most),
         )
+        if self.mode != "tags":
+            return made
+        from ..core.describe.asked import tagger_of
+
+        return replace(made, tagger=tagger_of(made, self.mode))  # by name, so that its download is asked for
 
     def _sort(self, usual: Settings) -> Sort:
         """Of the captioner, which says what suits the target."""
