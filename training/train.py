@@ -166,7 +166,7 @@ def _train(
     """Runs the steps and saves the running average of the model's weights, which is better than the last ones."""
     parameters = [p for module in (model, heads) for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(by_decay(parameters), learning_rate, betas=(0.9, 0.98), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_cosine(step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, steps))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
     started = time.monotonic()
     for step in range(1, steps + 1):
@@ -326,7 +326,7 @@ def by_decay(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
 
 
-def _warm_cosine(step: int, steps: int, warm: int = 50) -> float:
+def warm_cosine(step: int, steps: int, warm: int = 50) -> float:
     return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
