@@ -50,6 +50,7 @@ from unrender import (
     Shard,
     Sink,
     Source,
+    TagFilter,
     Task,
     Template,
     TextFileError,
@@ -139,6 +140,7 @@ def looked_through(engine: Engine, folder: Path) -> list[str]:
     updated: Updated = update_index(engine, folder)
     index: PictureIndex = read_index(updated.path)
     nearest: tuple[Found, ...] = search(index, engine.text_features(["a boat"])[0].numpy(), top=5)
+    nearest += search(index, None, 5, TagFilter(wanted=("1girl",), ratings=("general",)))
     report: Report = curate(engine, folder)
     findings: tuple[Finding, ...] = report.of("duplicate")
     write_page(report, folder / "report.html")
