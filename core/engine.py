@@ -388,13 +388,14 @@ class Engine:
 
     def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
         from .prompt.framing import framed
+        from .prompt.judging import likeness
 
         clip = self._models.clip()
         trail = self._models.interrogator().run(mode, subject)
         prompt, similarity = trail.prompt, trail.similarity
         if mode != "negative" and framed(prompt, self.settings) != prompt:
             prompt = framed(prompt, self.settings)
-            similarity = float(clip.encode_texts([prompt])[0] @ subject.features)
+            (similarity,) = likeness(clip, subject.features, [prompt])
         seconds = time.perf_counter() - started
         found = Interrogation(prompt, similarity, mode, told.caption, trail.phrases, clip.name, seconds, trail.risk)
         return replace(found, tags=told.tags, contenders=told.contenders)

@@ -372,6 +372,3 @@ def former_names(repo: str) -> tuple[str, ...]:
 
 USUAL_TAGGER = "wd-vit"
 """Where tags are asked for and no tagger is named: the smallest of its family."""
-
-MICRO_TAGGER = "micro-tagger"
-"""The same beside the CLIP micro."""

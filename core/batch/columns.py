@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from ..describe.tag_words import written
 from ..results import Interrogation
-from ..settings import Mode
+from ..settings import Mode, TagSettings
 from ..tags import of_category, rating_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def told_by_tags(result: Interrogation) -> dict[Column, str]:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return written(name, TagSettings())
 
 
 def described(

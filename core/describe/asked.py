@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..micro.toy import MICRO
-from ..published import MICRO_TAGGER, USUAL_TAGGER
+from ..published import USUAL_TAGGER
 from ..settings import UNCAPTIONED, CaptionSettings, Mode, Settings
 from .kinds import kind_of
+from .tagger import MICRO_TAGGER
 
 TAGGER = "tagger"
 """The name of the kind whose texts are tags."""

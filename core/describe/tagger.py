@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from .tag_words import words_of
 from .tagger_files import is_tagger_folder, read_tagger
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from PIL import Image
 
@@ -38,6 +39,8 @@ KNOWN_TAGGERS: dict[str, Published] = {known.name: known for known in TAGGERS}
 
 class Tagger(Describer):
     """A network that tells of each tag of its list how sure it is that a picture has it."""
+
+    draws = False
 
     def __init__(self, name: str, model: TaggerModel, listed: tuple[ListedTag, ...], usual: Thresholds) -> None:
         self.name = name
@@ -76,17 +79,28 @@ class Tagger(Describer):
     ) -> list[Description]:
         """See `Describer`; of the settings it takes `tags`. text: the chosen tags as words. tags: those that were
         chosen, the surest first, and all ratings."""
+        found: list[Description] = []
+        rest = map(self.seen, images)  # one by one, so that an iterator's are not held
+        while some := list(itertools.islice(rest, self._model.at_once)):
+            found += self.describe_seen(some, settings, progress)
+            del some
+        return found
+
+    def seen(self, image: Image.Image) -> np.ndarray:
+        return self._model.view.seen(image)
+
+    def describe_seen(
+        self, seen: Sequence[np.ndarray], settings: CaptionSettings | None = None, progress: Progress = SILENT
+    ) -> list[Description]:
         asked = (settings or CaptionSettings()).tags
         found: list[Description] = []
-        rest = map(self._model.view.seen, images)  # one by one, so that an iterator's are not held
-        while some := list(itertools.islice(rest, self._model.at_once)):
+        for start in range(0, len(seen), self._model.at_once):
             progress.check()
-            for values in self._model.confidences(some):
+            for values in self._model.confidences(seen[start : start + self._model.at_once]):
                 tags = chosen(self.listed, values, asked, self._usual)
                 rated = ratings(self.listed, values)
                 text = words_of(tags, rated[0] if rated else None, asked)
                 found.append(Description(text, (*tags, *rated)))
-            del some
         return found
 
     @property
