@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import Choose, Give, LeaveOut
-from ..describe.asked import names_asked, tagger_of
+from ..describe.asked import names_asked, tells_tags
 from ..errors import SettingsError, TextFileError
 from ..settings import Mode, Settings
 from .again import results_before, set_aside
@@ -94,7 +94,7 @@ class Batch:
 
     def __iter__(self) -> Iterator[Outcome]:
         self._engine.check(self._mode)
-        if self._sink.needs_tags and tagger_of(self._engine.settings, self._mode) is None:
+        if self._sink.needs_tags and not tells_tags(self._engine.settings, self._mode):
             problem = f"The output {self._sink.label} is to have what a tagger tells"
             raise SettingsError(problem, Give("tagger", "one"), Choose("mode", ("tags",)))
         if self._dry_run:

@@ -56,6 +56,13 @@ def tagger_of(settings: Settings, mode: Mode) -> str | None:
     return MICRO_TAGGER if settings.clip == MICRO else USUAL_TAGGER
 
 
+def tells_tags(settings: Settings, mode: Mode) -> bool:
+    """Whether a tagger is asked, if only for a caption."""
+    if tagger_of(settings, mode) is not None:
+        return True
+    return mode not in UNCAPTIONED and any(kind_of(name).name == TAGGER for name in _captioners(settings))
+
+
 def compete(settings: Settings) -> bool:
     """Whether captions are written among which one is to be chosen."""
     return settings.candidates > 1 or len(_captioners(settings)) > 1
