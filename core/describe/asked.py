@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ..cures import Give
+from ..errors import SettingsError
 from ..micro.toy import MICRO
-from ..published import USUAL_TAGGER
+from ..published import MICRO_TAGGER, USUAL_TAGGER
 from ..settings import UNCAPTIONED, CaptionSettings, Mode, Settings
 from .kinds import kind_of
-from .tagger import MICRO_TAGGER
 
 TAGGER = "tagger"
 """The name of the kind whose texts are tags."""
@@ -61,6 +62,18 @@ def tells_tags(settings: Settings, mode: Mode) -> bool:
     if tagger_of(settings, mode) is not None:
         return True
     return mode not in UNCAPTIONED and any(kind_of(name).name == TAGGER for name in _captioners(settings))
+
+
+def check_tells_tags(settings: Settings) -> None:
+    """Raises SettingsError where what the settings name as tagger writes texts and tells no tags, ModelError where it
+    is nothing."""
+    if settings.tagger is None:
+        return
+    kind = kind_of(settings.tagger)
+    if kind.name != TAGGER:
+        kind.check(settings.tagger)
+        problem = f"is {settings.tagger}, which writes texts and tells no confidences of tags"
+        raise SettingsError(problem, Give("tagger", "a tagger"), control="tagger")
 
 
 def compete(settings: Settings) -> bool:
