@@ -12,6 +12,7 @@ from describers_saying import MICRO, TAGS, Describing, Saying, Tagging, colour_o
 from unrender.core.describe.asked import DRAWN_AT
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError, SettingsError
+from unrender.core.prompt.tag_texts import tokens
 from unrender.core.settings import CaptionSettings, TagSettings
 
 
@@ -242,3 +243,21 @@ def test_tag_settings_reach_the_tagger(log):
     captioning = CaptionSettings(instruction="a photo of", tags=TagSettings(general=0.2))
     engine(log, Noting("noting", log), tagger="noting", captioning=captioning).interrogate(picture(), "tags")
     assert noted[0].tags.general == 0.2 and noted[0].style == "tags" and not noted[0].instruction
+
+
+TAG_NAMES = (
+    *("1girl", "solo", "long hair", "looking at viewer", "open mouth", "hair ornament", "simple background", "ahoge"),
+    *("school uniform", "thighhighs", ":d", "^_^", "absurdres", "pleated skirt", "zettai ryouiki", "score_8_up"),
+    *("hatsune miku", "artoria pendragon (fate)", "souryuu asuka langley", "japanese clothes", "fingerless gloves"),
+    *("animal ears", "depth of field", "masterpiece", "rating_safe", "2boys", "detached sleeves", "navel", "obi"),
+)
+
+
+def test_tokens_are_told_without_a_vocabulary_about_as_clip_counts_them():
+    tokenizer = pytest.importorskip("open_clip.tokenizer", reason="open_clip has CLIP's tokenizer").SimpleTokenizer()
+    random = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        text = ", ".join(random.choice(TAG_NAMES, 20, replace=False))
+        shares.append(tokens(text) / (len(tokenizer.encode(text)) + 2))
+    assert min(shares) > 0.95 and max(shares) < 1.35 and np.mean(shares) > 1
