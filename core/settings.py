@@ -159,8 +159,8 @@ class Settings:
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
     pool: how many of the phrases most like the picture a search chooses from.
     min_phrases, max_phrases: how many phrases the search takes at least and at most in the modes that search.
-    token_limit: length of a prompt in tokens, start and end included; None for all tags in mode "tags" and for what the
-    CLIP reads in the others, which never have more.
+    token_limit: length of a prompt in tokens, start and end included; None for all tags in mode "tags", for 512 in
+    "caption", and for what the CLIP reads in the others, which never have more.
     peer_defects: repeat clip-interrogator 0.6.0's defects listed in `core.prompt.interrogate`, for comparisons with it.
     cache: where downloads and phrase tables are kept; None for the platform's cache folder.
     """

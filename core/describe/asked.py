@@ -55,6 +55,13 @@ def tagger_of(settings: Settings, mode: Mode) -> str | None:
     return MICRO_TAGGER if settings.clip == MICRO else USUAL_TAGGER
 
 
+def tells_tags(settings: Settings, mode: Mode) -> bool:
+    """Whether a tagger is asked, if only for a caption."""
+    if tagger_of(settings, mode) is not None:
+        return True
+    return mode not in UNCAPTIONED and any(kind_of(name).name == TAGGER for name in _captioners(settings))
+
+
 def check_tells_tags(settings: Settings) -> None:
     """Raises SettingsError where what the settings name as tagger writes texts and tells no tags, ModelError where it
     is nothing."""
