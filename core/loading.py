@@ -298,7 +298,17 @@ class EngineModels:
         from .describe import load_describer
 
         with progress.task(f"Loading the describer {name}"):
-            return load_describer(name, self._settings.device, hub=self._hub(), progress=progress, wait=True)
+            arithmetic = self._captions_in()
+            return load_describer(name, self._settings.device, arithmetic, self._hub(), progress, wait=True)
+
+    def _captions_in(self) -> torch.dtype | None:
+        """None for what suits describer and device."""
+        from .devices import pick_arithmetic, pick_device
+
+        settings = self._settings
+        if settings.precision == "auto":
+            return None
+        return pick_arithmetic(settings.precision, pick_device(settings.device)).vision
 
     def _hub(self) -> Hub:
         from .hub import Hub
