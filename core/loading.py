@@ -13,7 +13,6 @@ from .progress import Progress
 from .settings import Mode, Settings
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
     from torch import Tensor
 
@@ -298,17 +297,11 @@ class EngineModels:
         from .describe import load_describer
 
         with progress.task(f"Loading the describer {name}"):
-            arithmetic = self._captions_in()
-            return load_describer(name, self._settings.device, arithmetic, self._hub(), progress, wait=True)
+            from .devices import describing  # and with it torch
 
-    def _captions_in(self) -> torch.dtype | None:
-        """None for what suits describer and device."""
-        from .devices import pick_arithmetic, pick_device
-
-        settings = self._settings
-        if settings.precision == "auto":
-            return None
-        return pick_arithmetic(settings.precision, pick_device(settings.device)).vision
+            settings = self._settings
+            dtype = describing(settings.precision)
+            return load_describer(name, settings.device, dtype, self._hub(), progress, wait=True)
 
     def _hub(self) -> Hub:
         from .hub import Hub

@@ -59,7 +59,7 @@ class Models:
 
     def __init__(self) -> None:
         self._clip: tuple[str, MovableClip] | None = None
-        self._captioner: tuple[str, Describer] | None = None
+        self._captioner: tuple[object, Describer] | None = None
         self._lock = threading.Lock()
 
     def embed(
@@ -159,15 +159,17 @@ class Models:
 
     def _load_captioner(self, settings: Settings, progress: Progress) -> Describer | None:
         from ..core.describe import load_describer
+        from ..core.devices import describing
         from ..core.hub import Hub
 
-        name = settings.captioner
+        name, dtype = settings.captioner, describing(settings.precision)
         if name is None:
             return None
-        if self._captioner is None or self._captioner[0] != name:
+        if self._captioner is None or self._captioner[0] != (name, dtype):
             self._captioner = None
             hub = Hub(settings.cache)
-            self._captioner = name, load_describer(name, settings.device, hub=hub, progress=progress, wait=True)
+            loaded = load_describer(name, settings.device, dtype, hub, progress, wait=True)
+            self._captioner = (name, dtype), loaded
         return self._captioner[1]
 
 
