@@ -13,6 +13,7 @@ from .progress import Progress
 from .settings import Mode, Settings
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
     from torch import Tensor
 

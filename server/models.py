@@ -59,7 +59,7 @@ class Models:
 
     def __init__(self) -> None:
         self._clip: tuple[str, MovableClip] | None = None
-        self._captioner: tuple[object, Describer] | None = None
+        self._captioner: tuple[tuple[str, torch.dtype | None], Describer] | None = None
         self._lock = threading.Lock()
 
     def embed(
@@ -126,7 +126,7 @@ class Models:
         if clip is not None:
             found.append(Loaded("clip", clip[0], _nbytes(clip[1]), _device(clip[1])))
         if captioner is not None:
-            found.append(Loaded("captioner", captioner[0], captioner[1].nbytes, _device(captioner[1].module)))
+            found.append(Loaded("captioner", captioner[0][0], captioner[1].nbytes, _device(captioner[1].module)))
         return found
 
     def unload(self) -> None:
