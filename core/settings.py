@@ -151,7 +151,8 @@ class Settings:
     device: "auto", or what torch accepts ("cpu", "cuda", "cuda:1", "mps").
     precision: "auto" searches in half precision where that is faster and decides in float32: the prompt is that of
     float32 with a probability of error below one in a million a picture (`core.prompt.screening`). Only "exact",
-    float32 throughout, claims more. "float16" and "bfloat16" compute everything so, rounding included.
+    float32 throughout, claims more. "float16" and "bfloat16" compute everything so, rounding included. What describes
+    takes of "auto" what suits it and the device (`Captioner.load`), and may then use other words than in float32.
     memory: bytes that models, phrases and search may take on the device while a prompt is searched (the captioner has
     them to itself before); None for what is free.
     limits: phrases of a category in a prompt at most, by category name; 0 leaves the category out, absent is no limit.
