@@ -44,7 +44,7 @@ from .train import by_decay, shifted, training_device, warm_cosine
 BATCH, TURNS = 64, 3  # pictures, questions a picture
 LENGTHS = 4  # groups of like length, so that little is padding
 CHUNK = 256
-AVERAGE_DECAY = 0.99
+AVERAGE_DECAY = 0.97
 LOG_EVERY, SAVE_EVERY = 25, 100  # steps
 _SIZES = [len(values) for values in FACTORS.values()]
 
