@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import MissingPackageError, UnrenderError
 from ..core.files import save_picture
-from ..core.settings import MODES, Settings
+from ..core.settings import MODES, Mode, Settings
 from .demo_words import Words, describe_all
 from .streams import command_name, complain, quiet_libraries, write_line
 
@@ -34,7 +34,7 @@ TOY = (
 SHEET_NAME = "sheet.png"
 DEFAULT_FOLDER = Path("unrender-demo")
 SEED = 7
-_SHOWN = tuple(mode for mode in MODES if mode != "tags")
+_SHOWN: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "tags")
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "demo",
         help="draw pictures, interrogate and vary them with the embedded toy model, offline",
-        description="Draws pictures, sets the prompts of every mode, tags, a sentence and keywords beside the truth, and "
-        "renders each again: from its "
-        f"prompt, from its embedding without words, and with one thing changed. {TOY}",
+        description="Draws pictures, sets the prompts of every mode, tags, a sentence and keywords beside the truth, "
+        f"and renders each again: from its prompt, from its embedding without words, and with one thing changed. {TOY}",
     )
     parser.set_defaults(run=run, parser=parser)
     parser.add_argument(

@@ -26,7 +26,7 @@ def test_every_style_is_asked_for_in_its_own_words_and_in_others():
 def test_the_template_writes_what_training_has_read():
     from jinja2 import Environment
 
-    template = Environment().from_string(chat_folder.TEMPLATE)  # noqa: S701  it is no page
+    template = Environment().from_string(chat_folder.TEMPLATE)
     question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What colour is it?"}]}
     special = {"bos_token": chat_folder.START, "eos_token": chat_folder.END}
     for system in ("", "Be brief."):

@@ -134,13 +134,15 @@ def new_captioner(folder: Path, device: torch.device) -> tuple[BlipForConditiona
 
 
 def save_weights(model: torch.nn.Module, folder: Path) -> None:
-    """Writes the weights in half precision, also those that share memory: transformers 4.30 does not tie them."""
-    half = {
-        name: value.detach().to("cpu", torch.float16, copy=True).contiguous()
+    """Writes the weights in half precision, also those that share memory: transformers 4.30 does not tie them. Of what
+    are no fractions it takes the counts that timm's networks keep."""
+    kept = {
+        name: value.detach().to("cpu", torch.float16 if value.is_floating_point() else value.dtype, copy=True)
         for name, value in model.state_dict().items()
-        if value.is_floating_point()
+        if value.is_floating_point() or name.endswith(".num_batches_tracked")
     }
-    (folder / "model.safetensors").write_bytes(save(half, metadata={"format": "pt"}))
+    whole = {name: value.contiguous() for name, value in kept.items()}
+    (folder / "model.safetensors").write_bytes(save(whole, metadata={"format": "pt"}))
 
 
 def _clip_config(vocabulary_size: int) -> dict[str, Any]:

@@ -58,16 +58,17 @@ class Captioner(Describer):
         wait: leaves it in main memory, ready for the device, until `to` brings it there.
 
         name: "micro", "micro-chat", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
-        dtype: of its arithmetic, into which weights are read; None for float16 on CUDA and XPU, float32 elsewhere.
+        dtype: of its arithmetic, into which weights are read; None for float16 on CUDA and XPU, for BLIP bfloat16 on
+        CPUs that multiply in it, float32 elsewhere.
         Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
         transformers, or a package), SettingsError (device), Cancelled.
         """
-        from ..devices import model_dtype, pick_device
+        from ..devices import pick_device
 
         place = pick_device(str(device))
         folder = find_captioner(name, hub, progress)
         progress.check()
-        model = _load(name, folder, dtype or model_dtype(place))
+        model = _load(name, folder, dtype or _usual_dtype(name, folder, place))
         captioner = cls(name, model)
         return captioner if wait else captioner.to(place)
 
@@ -137,6 +138,16 @@ def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:
     fitting = [known for known in KNOWN_CAPTIONERS.values() if known.bytes and known.bytes // 2 < most]
     largest = max(fitting, key=lambda known: known.bytes or 0, default=None)
     return Give("captioner", "a smaller one" if largest is None else f"a smaller one such as {largest.name}")
+
+
+def _usual_dtype(name: str, folder: Path, place: torch.device) -> torch.dtype:
+    from ..devices import model_dtype, native_half
+    from .classes import read_config
+
+    half = native_half(place)
+    if half is None or place.type != "cpu" or name == "micro":  # which has nothing to gain
+        return model_dtype(place)
+    return half if read_config(folder).get("model_type") == "blip" else model_dtype(place)
 
 
 def _load(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
@@ -225,4 +236,6 @@ def _check_version(name: str, needs: tuple[int, int]) -> None:
         )
 
 
-KIND = Kind("captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load)
+KIND = Kind(
+    "captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load, BUILT_IN
+)
