@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
+from ..core.printable import visible
 from .streams import ask, command_name, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
