@@ -237,5 +237,5 @@ def _check_version(name: str, needs: tuple[int, int]) -> None:
 
 
 KIND = Kind(
-    "captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load, ("micro",)
+    "captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load, BUILT_IN
 )
