@@ -298,7 +298,8 @@ class EngineModels:
         from .describe import load_describer
 
         with progress.task(f"Loading the describer {name}"):
-            return load_describer(name, self._settings.device, hub=self._hub(), progress=progress, wait=True)
+            device, bits = self._settings.device, self._settings.quantization
+            return load_describer(name, device, None, self._hub(), progress, wait=True, quantization=bits)
 
     def _hub(self) -> Hub:
         from .hub import Hub

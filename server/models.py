@@ -167,7 +167,9 @@ class Models:
         if self._captioner is None or self._captioner[0] != name:
             self._captioner = None
             hub = Hub(settings.cache)
-            self._captioner = name, load_describer(name, settings.device, hub=hub, progress=progress, wait=True)
+            bits = settings.quantization
+            loaded = load_describer(name, settings.device, None, hub, progress, wait=True, quantization=bits)
+            self._captioner = name, loaded
         return self._captioner[1]
 
 
