@@ -14,6 +14,7 @@ TRANSFORMERS_WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.in
 OPEN_CLIP_WEIGHTS, OPEN_CLIP_CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 PIPELINE_INDEX = "model_index.json"
 TAG_LIST, PREPROCESS = "selected_tags.csv", "preprocess.json"
+TAGGER_FILES, TAGGER_EXTRAS = (CONFIG, TAG_LIST, TRANSFORMERS_WEIGHTS), (PREPROCESS,)
 
 Kind = Literal["CLIP", "CLIP for open_clip", "captioner", "tagger", "diffusion", "judge", "for a folder"]
 Sure = Literal["seen", "told", "remembered"]
@@ -29,7 +30,7 @@ class Published:
     it can be told without asking. use: what it is recommended for. needs: the first transformers that reads it.
     lacks: tensors that one might expect in it. licence: its name, as the repository has it. thresholds: of a tagger,
     for general tags and for characters, where its publisher says them. system: of a model that talks, the message that
-    its publisher says before questions.
+    its publisher says before questions. half: whether its weights lie in half precision.
     """
 
     kind: Kind
@@ -48,3 +49,10 @@ class Published:
     licence: str = ""
     thresholds: tuple[float, float] | None = None
     system: str = ""
+    half: bool = False
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the weights in half precision; None where their size is not known."""
+        whole = self.bytes or sum(size for name, size in self.files.items() if name.endswith(".safetensors"))
+        return (whole if self.half else whole // 2) or None

@@ -17,6 +17,8 @@ from .publication import (  # noqa: F401 - what is said of a repository is had f
     PIPELINE_INDEX,
     PREPROCESS,
     TAG_LIST,
+    TAGGER_EXTRAS,
+    TAGGER_FILES,
     TRANSFORMERS_WEIGHTS,
     WEIGHTS_INDEX,
     Kind,
@@ -144,8 +146,8 @@ def _tagger(
 
 
 TAGGERS = (
-    _tagger("wd-vit", 378_400_000, "seen", "tags: the quick one"),
-    _tagger("wd-swinv2", 392_100_000, "told", "tags: the usual choice", use="tags of drawn pictures; the usual one"),
+    _tagger("wd-vit", 378_400_000, "seen", "tags: the quick one", use="tags of drawn pictures; the usual one"),
+    _tagger("wd-swinv2", 392_100_000, "told", "tags, by windows"),
     _tagger("wd-convnext", 394_800_000, "seen", "tags, by convolutions"),
     _tagger("wd-vit-large", 1_260_100_000, "seen", "tags, by a large network"),
     _tagger(

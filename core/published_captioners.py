@@ -33,6 +33,7 @@ def _chat(
         needs=needs,
         licence=licence,
         system=system,
+        half=True,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
+from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
 from ..core.targets import TARGETS
@@ -125,7 +126,7 @@ class Study:
 def captioners() -> list[str]:
     from ..core.describe import known_describers
 
-    return [*known_describers(), "micro", NONE]
+    return [*known_describers(), MICRO, MICRO_CHAT, NONE]
 
 
 def vocabularies(folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ from .jobs import ASKER_LEFT, Job, Jobs
 from .line import Line
 from .models import MakeRoom, Models, check_names
 from .pixels import Pixels
+from .servers import check_servers
 
 if TYPE_CHECKING:
     from ..core.embed.families import Family
@@ -52,7 +53,9 @@ class Host:
         """An engine while it is the job's turn. captions: whether a captioner is wanted.
 
         Raises SettingsError, LineIsFull, ModelError, MissingPackageError, DownloadFirst, Cancelled."""
-        self.folders.check(settings, self.settings())
+        usual = self.settings()
+        self.folders.check(settings, usual)
+        check_servers(settings, usual)
         if job.agreed is not None:
             check_agreed(self._downloads(job, settings, captions), job.agreed)
         keeping = self.preferences().keeping

@@ -18,7 +18,7 @@ LAYERS = (
     ("server", "server"),
     ("many pictures", "core.batch core.curate core.index core.variation core.verify"),
     ("engine", "core.engine"),
-    ("loading", "core.catalogue core.loading core.machine"),
+    ("loading", "core.catalogue core.loading core.machine core.suiting"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),
     ("models", "core.describe core.targets core.clip core.hub core.images core.phrases core.pretrained"),
     (

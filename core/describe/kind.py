@@ -46,8 +46,9 @@ class LoadsQuantized(Protocol):
 class Kind:
     """name: what people call it. known: what can be named shortly. claims: whether a name is of this kind, told without
     a download. check: raises what is known to be wrong of a name without a network. find: the folder with its files,
-    downloaded if need be; None for what has none. load: see `Describer`; wait leaves it in main memory.
-    load_quantized: the same with weights in fewer bits, for kinds that know such."""
+    downloaded if need be; None for what has none. load: see `Describer`; wait leaves it in main memory. built_in: names
+    of what is part of the package. load_quantized: the same as `load` with weights in fewer bits, for kinds that know
+    such."""
 
     name: str
     known: Mapping[str, Published]
@@ -55,4 +56,5 @@ class Kind:
     check: Callable[[str], None]
     find: Callable[[str, Hub | None, Progress], Path | None]
     load: Loads
+    built_in: tuple[str, ...] = ()
     load_quantized: LoadsQuantized | None = None

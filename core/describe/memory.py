@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from ..devices import model_dtype, named
+from ..devices import model_dtype, named, native_half
 from ..hub.names import check_weights
+from ..micro.toy import MICRO
 from ..pretrained import stored_tensors
 from ..progress import Progress
 from ..settings import Quantization
@@ -21,15 +22,17 @@ from .quantized import BITS
 _log = logging.getLogger(__name__)
 
 
-def suiting(folder: Path, device: torch.device) -> torch.dtype:
+def suiting(name: str, folder: Path, device: torch.device) -> torch.dtype:
     """What the device computes fast in, and the model was made for: some leave float16's range."""
-    usual = model_dtype(device)
-    if usual is not torch.float16:
+    usual, half = model_dtype(device), native_half(device)
+    if name == MICRO:  # which has nothing to gain
         return usual
     config = read_config(folder)
+    if device.type == "cpu":
+        return half if half is not None and config.get("model_type") == "blip" else usual
     parts = [part for part in (config, config.get("text_config")) if isinstance(part, dict)]
     told = [part.get(key) for part in parts for key in ("dtype", "torch_dtype")]
-    able = device.type != "cuda" or torch.cuda.is_bf16_supported()
+    able = usual is torch.float16 and (device.type != "cuda" or torch.cuda.is_bf16_supported())
     return torch.bfloat16 if able and "bfloat16" in told else usual
 
 
