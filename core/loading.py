@@ -301,8 +301,8 @@ class EngineModels:
             from .devices import describing  # and with it torch
 
             settings = self._settings
-            dtype = describing(settings.precision)
-            return load_describer(name, settings.device, dtype, self._hub(), progress, wait=True)
+            dtype, bits = describing(settings.precision), settings.quantization
+            return load_describer(name, settings.device, dtype, self._hub(), progress, wait=True, quantization=bits)
 
     def _hub(self) -> Hub:
         from .hub import Hub

@@ -168,7 +168,8 @@ class Models:
         if self._captioner is None or self._captioner[0] != (name, dtype):
             self._captioner = None
             hub = Hub(settings.cache)
-            loaded = load_describer(name, settings.device, dtype, hub, progress, wait=True)
+            bits = settings.quantization
+            loaded = load_describer(name, settings.device, dtype, hub, progress, wait=True, quantization=bits)
             self._captioner = (name, dtype), loaded
         return self._captioner[1]
 

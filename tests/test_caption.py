@@ -14,7 +14,8 @@ from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture
 from PIL import Image
 from tiny_captioners import ALL, direct, sentence, words
 from unrender.core.describe import Captioner, blip
-from unrender.core.describe.models import CHAT_INSTRUCTION, CaptionModel
+from unrender.core.describe.models import CaptionModel
+from unrender.core.describe.styles import STYLES
 from unrender.core.errors import Cancelled, ModelError, SettingsError
 from unrender.core.progress import Progress
 from unrender.core.settings import CaptionSettings
@@ -101,7 +102,7 @@ def test_florence_refuses_tasks_that_give_no_text(folders: dict[str, Path], imag
 @pytest.mark.parametrize("instruction", ["", "what does the image describe ?"])
 def test_chat_models_answer(folders: dict[str, Path], images: list[Image.Image], instruction: str) -> None:
     model, processor = direct(folders["llava"])
-    prompt = f"question : <image> {instruction or CHAT_INSTRUCTION} answer :"
+    prompt = f"question : <image> {instruction or STYLES['sentence'].instruction} answer :"
     inputs = processor(images=images[0], text=prompt, return_tensors="pt")
     written = model.generate(**inputs, max_new_tokens=6, do_sample=False)
     expected = words(processor.tokenizer.decode(written[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
