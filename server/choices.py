@@ -12,8 +12,10 @@ from typing import Any, cast
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
 from ..core.phrases import POSITIVE, phrases_in
-from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
+from ..core.published import MICRO_TAGGER
+from ..core.settings import MODES, Mode, Search, Settings
 from ..core.targets import TARGETS
+from .describing import Describing
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
@@ -36,6 +38,7 @@ ABOUT_MODES: Mapping[Mode, str] = {
     "classic": "The caption, then medium, artist, site, movement and three flavors: one of each that fits best.",
     "negative": "What the picture is least like, for the negative prompt; no caption.",
     "caption": "The caption alone: a sentence, and no phrases.",
+    "tags": "Tags alone, as Pony, Illustrious, NoobAI and Anima take them: by the tagger, and no CLIP.",
 }
 
 NO_PICTURE = "There is no picture; put one in first."
@@ -69,7 +72,7 @@ class Request:
 
     categories: those a prompt may take phrases from. exclude: phrases, one a line or between commas. target: the family
     of image models that the prompt is for, which has lengths of its own; most: phrases at most. caption: in the
-    captioner's place, "" for none.
+    captioner's place, "" for none. describing: how it is described.
     """
 
     picture: Any
@@ -83,11 +86,7 @@ class Request:
     search: Search | None = None
     most: int | None = None
     caption: str | None = None
-
-    @property
-    def captions(self) -> bool:
-        """Whether a captioner is wanted."""
-        return self.caption is None and self.mode not in UNCAPTIONED
+    describing: Describing = Describing()
 
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
@@ -96,7 +95,7 @@ class Request:
         usual = usual if family is None else family.over(usual)
         most = self.most or usual.max_phrases
         return replace(
-            usual,
+            self.describing.over(usual),
             clip=self.clip.strip(),
             captioner=None if captioner in ("", NONE) else captioner,
             phrases=phrases_named(self.vocabulary, usual),
@@ -125,7 +124,13 @@ class Study:
 def captioners() -> list[str]:
     from ..core.describe import known_describers
 
-    return [*known_describers(), "micro", NONE]
+    return [*known_describers(), "micro", "micro-chat", MICRO_TAGGER, NONE]
+
+
+def taggers() -> list[str]:
+    from ..core.describe.tagger import KNOWN_TAGGERS
+
+    return [NONE, *KNOWN_TAGGERS, MICRO_TAGGER]
 
 
 def vocabularies(folder: Path) -> list[str]:

@@ -109,7 +109,7 @@ STOP = """
     service = Service(host, str, [], [])
 
     def work(job):
-        with host.lent(job, Settings(clip="micro", device="cpu"), False):
+        with host.lent(job, Settings(clip="micro", device="cpu"), SIGHT):
             raise AssertionError("it is not its turn")
 
     lines = []

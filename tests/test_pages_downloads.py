@@ -83,7 +83,7 @@ def test_a_fault_is_told_before_any_question(host, server):
     with pytest.raises(ImageError, match="no picture"):
         analysis(host, Study(None, NAME, BUILT_IN), [], False, asked_by_a_page())
     unknown = replace(host.settings(), clip="ViT-L-15/openai")
-    with pytest.raises(ModelError, match="no CLIP model"), host.lent(asked_by_a_page(), unknown, captions=False):
+    with pytest.raises(ModelError, match="no CLIP model"), host.lent(asked_by_a_page(), unknown, SIGHT):
         pass
     assert server.requests == []
 
