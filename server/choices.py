@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -86,7 +86,7 @@ class Request:
     search: Search | None = None
     most: int | None = None
     caption: str | None = None
-    describing: Describing = Describing()
+    describing: Describing = field(default_factory=Describing)
 
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""

@@ -98,6 +98,7 @@ STOP = """
     from unrender.extension import webui_host
     from unrender.server.host import Host
     from unrender.server.models import Models
+    from unrender.server.needs import SIGHT
     from unrender.server.choices import Preferences
     from unrender.server.service import Service, follow
     from contextlib import nullcontext
