@@ -19,7 +19,7 @@ __all__ += ["Blend", "GapCorrection", "PromptEmbedding"]
 __all__ += ["Clip", "Progress", "Task"]
 __all__ += ["Batch", "FolderSource", "Item", "Outcome", "RayBatch", "Shard", "Sink", "Source", "Template"]
 __all__ += ["sink_named", "source_named"]
-__all__ += ["FileMetadata", "Finding", "Found", "PictureIndex", "Report", "Updated"]
+__all__ += ["FileMetadata", "Finding", "Found", "PictureIndex", "Report", "TagFilter", "Updated"]
 __all__ += ["curate", "read_index", "read_metadata", "search", "update_index", "write_page"]
 __all__ += ["BatchError", "Cancelled", "EmbeddingError", "ImageError", "IndexFileError", "MissingPackageError"]
 __all__ += ["ModelError", "NotOnHubError", "PhraseError", "SettingsError", "TextFileError", "UnrenderError"]
@@ -35,7 +35,7 @@ _HOMES = {
     "errors": "BatchError Cancelled EmbeddingError ImageError IndexFileError MissingPackageError ModelError "
     "NotOnHubError PhraseError SettingsError TextFileError UnrenderError",
     "images": "Picture open_image",
-    "index": "Found PictureIndex Updated read_index search update_index",
+    "index": "Found PictureIndex TagFilter Updated read_index search update_index",
     "metadata": "FileMetadata read_metadata",
     "progress": "Progress Task",
     "results": "Interrogation PhraseGain",
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from .core.errors import BatchError, Cancelled, EmbeddingError, ImageError, IndexFileError, MissingPackageError
     from .core.errors import ModelError, NotOnHubError, PhraseError, SettingsError, TextFileError, UnrenderError
     from .core.images import Picture, open_image
-    from .core.index import Found, PictureIndex, Updated, read_index, search, update_index
+    from .core.index import Found, PictureIndex, TagFilter, Updated, read_index, search, update_index
     from .core.metadata import FileMetadata, read_metadata
     from .core.progress import Progress, Task
     from .core.results import Interrogation, PhraseGain

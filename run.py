@@ -48,6 +48,8 @@ EXTRAS_OF_OPTIONS = {
 """What an option needs, or the value of one."""
 EXTRAS_OF_ENDINGS = {".parquet": "parquet", ".heic": "heif", ".heif": "heif"}
 """What a file needs, by the end of its name."""
+DESCRIBERS = ("--captioner", "--rival", "--rivals", "--endpoint")
+"""Options with a server's address or a model's name; a server needs the extra endpoint."""
 
 
 def main(arguments: list[str]) -> int:
@@ -68,8 +70,14 @@ def extras_for(arguments: list[str]) -> set[str]:
     extras = set(EXTRAS.get(arguments[0] if arguments else "", ()))
     if arguments[:1] == ["test"]:
         return extras
+    before = ""
     for argument in arguments:
-        option, _, value = argument.partition("=")
+        option, equals, value = argument.partition("=")
+        named = value if equals and option in DESCRIBERS else argument if before in DESCRIBERS else ""
+        before = argument
+        if named.lower().startswith(("http://", "https://")):
+            extras.add("endpoint")
+            continue
         known = (EXTRAS_OF_OPTIONS.get(option), EXTRAS_OF_OPTIONS.get(value))
         ending = EXTRAS_OF_ENDINGS.get(os.path.splitext(argument)[1].lower())  # noqa: PTH122
         remote = "parquet" if "://" in argument and not argument.startswith("-") else None

@@ -15,7 +15,8 @@ from . import engine_options
 from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
 from .streams import quiet_libraries, tell_written, write_json, write_line
-from .tables import add_formulas_to, write_csv, write_heading, write_remark, write_rows
+from .tables import add_formulas_to, write_confidences, write_csv, write_heading, write_remark, write_rows
+from .tag_options import add_tagger_to, with_tagger
 from .toys import tell_if_toy
 
 if TYPE_CHECKING:
@@ -24,17 +25,21 @@ if TYPE_CHECKING:
     from ..core.engine import Engine
     from ..core.study.analyze import Analysis
 
+_TAGS = "tags"
+_HEADINGS = {"general": "general tags", "character": "characters"}
 _EPILOG = """\
 what the numbers are
-  the likelihood of a phrase among all phrases of its category, which sum to 100 %, and its cosine similarity
+  the likelihood of a phrase among all phrases of its category, which sum to 100 %, and its cosine similarity;
+  of tags (--tagger) the tagger's confidence, each tag by itself
 
 further categories, used when --categories names them
 {further}
 
 what is printed
   for each picture its name, and for each category likelihood, similarity and phrase, the best first
-  --json: an object a line with image (or images), model, pictures, categories
-  --csv: image, category, rank, phrase, similarity, likelihood
+  then the tags by category, the rating first, each with its confidence
+  --json: an object a line with image (or images), model, pictures, categories, and of a tagger tagger, rating, tags
+  --csv: image, category, rank, phrase, similarity, likelihood, and of a tagger confidence
 
 exit status
   0, or 1 when a picture failed: one line on standard error says which and why, the others are done
@@ -61,7 +66,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--categories",
         action="append",
         metavar="A,B",
-        help="these categories only, such as mediums,surfaces,emotions (may be repeated)",
+        help="these categories only, such as mediums,surfaces,emotions; tags for those of --tagger and no others, for "
+        "which no CLIP is loaded (may be repeated)",
     )
     parser.add_argument("--top", type=int, default=5, metavar="N", help="phrases of each category (default: 5)")
     parser.add_argument("--together", action="store_true", help="one analysis of what the pictures share")
@@ -77,6 +83,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a folder of NAME.txt files, peer or clip-gaze for an installed package's, extended for all built-in ones",
     )
     engine_options.add_clip_to(parser)
+    add_tagger_to(parser)
     output = parser.add_argument_group("output")
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per picture, and no progress bars")
@@ -100,20 +107,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Analyses every picture. Returns 1 when any failed. Errors that concern all pictures are raised."""
     quiet_libraries()
-    settings = replace(engine_options.clip_settings_from(options), phrases=options.phrases)
+    settings = with_tagger(replace(engine_options.clip_settings_from(options), phrases=options.phrases), options)
     if not options.together:
         engine_options.refuse_weights(options)
     names = expand(options.images)
+    _check_tags(options)
     _check_places(names, options)
 
+    from ..core.describe.asked import check_tells_tags
     from ..core.engine import Engine
     from .progress import terminal_progress
 
+    check_tells_tags(settings)
     done = 0
     with Engine(settings, progress=terminal_progress(quiet=options.json or options.csv)) as engine:
         analyses = _together(engine, names, options) if options.together else _each(engine, names, options)
         if options.csv:
-            analyses = _with_csv_names(analyses)
+            analyses = _with_csv_names(analyses, options.tagger is not None)
         for done, (label, pictures, analysis) in enumerate(analyses, 1):
             if done == 1:
                 tell_if_toy("analyze", settings, *pictures)
@@ -131,29 +141,57 @@ Labelled = tuple[list[str], list["Image"], "Analysis"]
 def _each(engine: Engine, names: list[str], options: argparse.Namespace) -> Iterator[Labelled]:
     for name, picture in readable_pictures(names):
         with engine.progress.task(f"Analysing {name}"):
-            analysis = engine.analyze(picture, _categories(options), options.top)[0]
+            analysis = _phrases(engine, [picture], options)
         yield [name], [picture], analysis
 
 
 def _together(engine: Engine, names: list[str], options: argparse.Namespace) -> Iterator[Labelled]:
     pictures = [read_picture(name) for name in names]
     with engine.progress.task(f"Analysing {len(names)} pictures"):
-        analysis = engine.analyze_together(pictures, _categories(options), options.top, options.weights)
+        analysis = _phrases(engine, pictures, options)
     yield names, pictures, analysis
 
 
+def _phrases(engine: Engine, pictures: list[Image], options: argparse.Namespace) -> Analysis:
+    """Of one picture, or of what several share; and the tags, where a tagger is named."""
+    from ..core.study.analyze import Analysis, shared_tags
+
+    categories, analysis = _categories(options), Analysis((), "", len(pictures))
+    if set(_named(options) or ()) == {_TAGS}:
+        pass  # and no CLIP is loaded
+    elif options.together:
+        analysis = engine.analyze_together(pictures, categories, options.top, options.weights)
+    else:
+        analysis = engine.analyze(pictures, categories, options.top)[0]
+    if options.tagger is None:
+        return analysis
+    tags = [each.tags for each in engine.interrogate_each(pictures, "tags")]
+    return replace(analysis, tags=shared_tags(tags, options.weights), tagger=options.tagger)
+
+
 def _categories(options: argparse.Namespace) -> list[str] | None:
+    """Of phrases; None for the usual ones."""
+    named = _named(options)
+    return None if named is None else [name for name in named if name != _TAGS]
+
+
+def _named(options: argparse.Namespace) -> list[str] | None:
     if options.categories is None:
         return None
     return [name.strip() for text in options.categories for name in text.split(",") if name.strip()]
 
 
 def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> None:
+    from ..core.study.analyze import by_category
+
     if options.json:
         label = {"images": names} if options.together else {"image": names[0]}
         write_json({**label, **analysis.to_dict()})
     elif options.csv:
-        write_csv(([" + ".join(names), *row.values()] for row in analysis.rows()), options.formulas)
+        image, tagged = " + ".join(names), [""] * (options.tagger is not None)
+        write_csv(([image, *row.values(), *tagged] for row in analysis.rows()), options.formulas)
+        told = ([image, *row.values()] for row in analysis.tag_rows())
+        write_csv(([*row[:4], "", "", row[4]] for row in told), options.formulas)
     else:
         write_heading(" + ".join(names))
         for found in analysis.categories:
@@ -161,14 +199,18 @@ def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> 
             write_rows((entry.likelihood, entry.similarity, entry.phrase) for entry in found.top)
             if found.note:
                 write_remark(found.note)
+        for category, tags in by_category(analysis.tags):
+            write_heading(_HEADINGS.get(category, category), f"by {analysis.tagger}")
+            write_confidences((tag.confidence, tag.name) for tag in tags)
         write_line()
 
 
-def _with_csv_names(analyses: Iterable[Labelled]) -> Iterator[Labelled]:
+def _with_csv_names(analyses: Iterable[Labelled], tagged: bool) -> Iterator[Labelled]:
     """Prints the line of names once the first analysis is there, so that a failure prints nothing."""
     for number, analysis in enumerate(analyses):
         if number == 0:
-            write_csv([("image", "category", "rank", "phrase", "similarity", "likelihood")], formulas=True)
+            names = ("image", "category", "rank", "phrase", "similarity", "likelihood")
+            write_csv([(*names, "confidence") if tagged else names], formulas=True)
         yield analysis
 
 
@@ -190,6 +232,16 @@ def _explain(
 def _label(name: str, number: int, several: bool) -> str:
     stem = "picture" if name == STANDARD_INPUT else Path(name).stem
     return f"{number}-{stem}" if several else stem
+
+
+def _check_tags(options: argparse.Namespace) -> None:
+    """SettingsError for tags without a tagger, and for what shows phrases where there are none."""
+    named = set(_named(options) or ())
+    if options.tagger is None and _TAGS in named:
+        raise SettingsError("--categories names tags, which a tagger tells", "give --tagger too")
+    if named == {_TAGS} and (options.plot is not None or options.explain is not None):
+        name = "--explain" if options.plot is None else "--plot"
+        raise SettingsError(f"{name} shows categories of phrases", "name some with --categories")
 
 
 def _check_places(names: list[str], options: argparse.Namespace) -> None:

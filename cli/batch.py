@@ -64,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="SOURCE",
         help="folders, pictures, patterns; a CSV, JSONL or Parquet file with paths; WebDataset tar files",
     )
-    parser.add_argument("--mode", choices=MODES, default="best", help="as for interrogate (default: best)")
+    parser.add_argument("--mode", choices=MODES, help="as for interrogate (default: what suits --for, else best)")
     _add_sources(parser.add_argument_group("which pictures"))
     _add_outputs(parser.add_argument_group("output"))
     engine_options.add_to(parser)
@@ -162,14 +162,14 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
 
     shard = options.shard or Shard()
     sink = sink_of(shard=shard)
-    settings = engine_options.settings_from(options)
+    settings, mode = engine_options.settings_and_mode_from(options)
     tell_if_toy("batch", settings)
     with Engine(settings, progress=terminal_progress()) as engine:
         batch = Batch(
             engine,
             source,
             sink,
-            options.mode,
+            mode,
             resume=options.resume,
             dry_run=options.dry_run,
             shard=shard,
@@ -193,9 +193,9 @@ def _run_on_ray(options: argparse.Namespace, source: Source, sink_of: SinkOfShar
         raise SettingsError("--engine ray makes shards of its own", "leave out --shard")
     if options.dry_run:
         raise SettingsError("--engine ray writes where it finds the prompts", "leave it out for --dry-run")
-    settings, progress = engine_options.settings_from(options), terminal_progress()
+    (settings, mode), progress = engine_options.settings_and_mode_from(options), terminal_progress()
     how = {"resume": options.resume, "jobs": options.jobs, "progress": progress}
-    batch = RayBatch(settings, source, sink_of, options.mode, **how)
+    batch = RayBatch(settings, source, sink_of, mode, **how)
     with _told_when_stopped():
         for done in batch:
             _tell(list(done.remarks))

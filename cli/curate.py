@@ -12,6 +12,7 @@ from . import engine_options
 from .search import settings_of
 from .streams import command_name, complain, quiet_libraries, tell_written, write_line
 from .tables import add_formulas_to
+from .tag_filters import add_tag_filters_to, tag_filter_from, tell_unknown
 
 if TYPE_CHECKING:
     from ..core.curate import Kind, Report
@@ -27,7 +28,7 @@ what is looked for
   captions      PICTURE.txt beside a picture, where many other pictures' captions suit it better
 
 what is written
-  DIR/curation.csv    kind, image, other, left, score, note, overlap (what image and other share, 0 to 1)
+  DIR/curation.csv    kind, image, other, left, score, note, overlap (what image and other share, 0 to 1), tags, rating
   DIR/curation.html   one page with small copies of the pictures
   Nothing is deleted, moved or turned. Run `unrender index` first when the folder has changed.
 """
@@ -53,6 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="where curation.csv and curation.html go (default: here)",
     )
     add_formulas_to(parser)
+    add_tag_filters_to(parser)
     engine_options.add_clip_to(parser)
 
 
@@ -65,12 +67,15 @@ def run(options: argparse.Namespace) -> int:
     from .progress import terminal_progress
 
     check_folder(options.output, [_TABLE, _PAGE])
-    settings = settings_of(read_index(options.index), options)
+    index, tags = read_index(options.index), tag_filter_from(options)
+    tell_unknown(tags, index.tags)
+    settings = settings_of(index, options)
+    del index
     from ..core.curate import KINDS, curate  # and with it torch, which a refusal need not wait for
     from ..core.engine import Engine
 
     with Engine(settings, progress=terminal_progress()) as engine:
-        report = curate(engine, options.index)
+        report = curate(engine, options.index, tags)
     for reason in report.failures.values():
         complain(reason)
     page = _write(report, options.output, options.formulas)

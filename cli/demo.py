@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import MissingPackageError, UnrenderError
 from ..core.files import save_picture
-from ..core.settings import MODES, Settings
+from ..core.settings import MODES, Mode, Settings
 from .streams import command_name, complain, quiet_libraries, write_line
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ TOY = (
 SHEET_NAME = "sheet.png"
 DEFAULT_FOLDER = Path("unrender-demo")
 SEED = 7
-_SHOWN = tuple(mode for mode in MODES if mode != "tags")
+_SHOWN: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "tags")
 
 
 @dataclass(frozen=True)

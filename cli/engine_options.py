@@ -6,52 +6,37 @@ import argparse
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from ..core.errors import SettingsError, TextFileError
+from ..core.errors import SettingsError
+from ..core.micro.toy import MICRO
 from ..core.phrases import POSITIVE
-from ..core.settings import FITS, PRECISIONS, SEARCHES, Settings
+from ..core.settings import FITS, PRECISIONS, SEARCHES, Mode, Settings
 from ..core.targets import TARGET_NAMES, TARGETS
-from ..core.texts import read_known
-from .streams import command_name
-
-_MICRO = "micro"
+from . import describer_options
+from .describer_options import lines_of
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Adds the options in groups. They have no defaults of their own, those are Settings'."""
-    _add_models(parser)
+    _add_clip(parser.add_argument_group("models"))
+    describer_options.add_to(parser)
     _add_phrases(parser)
     _add_words(parser)
 
 
-def add_clip_to(parser: argparse.ArgumentParser, presets: bool = True) -> None:
-    """Adds the options of commands that need the CLIP and nothing else. presets: whether it can be chosen by family."""
-    _add_clip(parser.add_argument_group("model"), presets)
+def add_clip_to(parser: argparse.ArgumentParser, targets: bool = True) -> None:
+    """Adds the options of commands that need the CLIP and nothing else. targets: whether it can be chosen by family."""
+    _add_clip(parser.add_argument_group("model"), targets)
 
 
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("models")
-    _add_clip(group)
+def _add_clip(group: argparse._ArgumentGroup, targets: bool = True) -> None:
     default = Settings()
-    group.add_argument(
-        "--captioner",
-        metavar="NAME",
-        help=f"name (`{command_name()} models --all`), hub id, folder, micro, or none (default: {default.captioner})",
-    )
-    group.add_argument("--instruction", metavar="TEXT", help="what an instruction-following captioner is asked")
-    group.add_argument("--caption-length", type=int, metavar="N", help="tokens of a caption at most")
-    group.add_argument("--beams", type=int, metavar="N", help="beams of the captioner's search; 1 is greedy")
-
-
-def _add_clip(group: argparse._ArgumentGroup, presets: bool = True) -> None:
-    default = Settings()
-    if presets:
+    if targets:
         group.add_argument(
             "--for",
             dest="target",
             choices=TARGET_NAMES,
-            help="take the CLIP and the lengths that suit this family of image models",
+            help="take what suits this family of image models: the words, the CLIP, and a describer from this disk",
         )
     group.add_argument(
         "--clip",
@@ -127,7 +112,6 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_words(parser: argparse.ArgumentParser) -> None:
-    default = Settings()
     group = parser.add_argument_group("words around the prompt")
     group.add_argument("--trigger", metavar="TEXT", help="a trigger word, put first")
     group.add_argument("--prefix", metavar="TEXT", help="words before the prompt")
@@ -136,35 +120,49 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
         "--token-limit",
         type=int,
         metavar="N",
-        help=f"length of a prompt in tokens (default: {default.token_limit})",
+        help="length of a prompt in tokens (default: what the CLIP reads where it searches, else all of it)",
     )
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
-    """The Settings these options ask for: an explicit option wins over the preset, that over the default."""
-    usual = Settings() if options.target is None else TARGETS[options.target].over(Settings())
+    """The Settings these options ask for: an explicit option wins over the target, that over the default."""
+    if options.target is None:
+        return _settings_over(Settings(), options)
+    from .suited import suited_models_of
+
+    return _settings_over(suited_models_of(options), options)
+
+
+def settings_and_mode_from(options: argparse.Namespace) -> tuple[Settings, Mode]:
+    """The same of a command that has --mode, whose default is the target's."""
+    if options.target is None:
+        return _settings_over(Settings(), options), options.mode or "best"
+    from .suited import suited_of
+
+    usual, mode = suited_of(options)
+    return _settings_over(usual, options), mode
+
+
+def _settings_over(usual: Settings, options: argparse.Namespace) -> Settings:
     names = (
         *("clip", "phrases", "fit", "device", "precision", "memory", "cache", "trigger", "prefix", "suffix"),
         *("search", "pool", "token_limit"),
     )
-    values = _given(options, {name: name for name in names})
-    captioning = _given(options, {"instruction": "instruction", "caption_length": "max_length", "beams": "beams"})
-    if options.captioner is not None:
-        values["captioner"] = options.captioner
-    elif values.get("clip") == _MICRO:
-        values["captioner"] = _MICRO  # the toy CLIP's words are those of its own small world
-    values["limits"] = {**dict(options.max), **dict.fromkeys(options.no, 0)}
-    values["exclude"] = tuple(phrase for text in options.exclude for phrase in _excluded(text))
+    if options.clip == MICRO and options.target is None:
+        usual = replace(usual, captioner=MICRO)  # the toy CLIP's words are those of its own small world
+    usual = describer_options.settings_from(options, usual)
+    values = describer_options.given(options, {name: name for name in names})
+    values["limits"] = {**usual.limits, **dict(options.max), **dict.fromkeys(options.no, 0)}
+    values["exclude"] = tuple(phrase for text in options.exclude for phrase in lines_of(text, "phrases"))
     least, most = _range(usual, options)
-    asked = {**values, "min_phrases": least, "max_phrases": most}
-    return replace(usual, captioning=replace(usual.captioning, **captioning), **asked)
+    return replace(usual, **values, min_phrases=least, max_phrases=most)
 
 
 def clip_settings_from(options: argparse.Namespace) -> Settings:
     """The Settings that the options of `add_clip_to` ask for."""
     values = {} if options.target is None else {"clip": TARGETS[options.target].clip}
     names = ("clip", "fit", "device", "precision", "memory", "cache")
-    return Settings(captioner=None, **{**values, **_given(options, {name: name for name in names})})
+    return Settings(captioner=None, **{**values, **describer_options.given(options, {name: name for name in names})})
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -188,10 +186,6 @@ def refuse_weights(options: argparse.Namespace) -> None:
         raise SettingsError("--weights says how much each picture counts with --together", "give that too")
 
 
-def _given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:
-    return {setting: getattr(options, name) for name, setting in names.items() if getattr(options, name) is not None}
-
-
 def _range(usual: Settings, options: argparse.Namespace) -> tuple[int, int]:
     """One end given alone moves the other end's default along, so that `--max-phrases 4` is enough."""
     least = usual.min_phrases if options.min_phrases is None else options.min_phrases
@@ -213,13 +207,3 @@ def _size(text: str) -> int:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size, such as 4GB or 800MB")
     return int(float(found[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[found[2]])
-
-
-def _excluded(text: str) -> list[str]:
-    if not text.startswith("@"):
-        return [text]
-    try:
-        lines = read_known(Path(text[1:])).splitlines()
-    except TextFileError as error:
-        raise SettingsError(f"The phrases to exclude cannot be read: {error.problem}", *error.cures) from error
-    return [line.strip() for line in lines if line.strip()]

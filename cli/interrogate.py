@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..core.errors import ImageError, UnrenderError
 from ..core.settings import MODES, Settings
 from . import engine_options, interruption
-from .output import HOSTS, printer
+from .output import HOSTS, host_for, printer
 from .pictures import STANDARD_INPUT, expand
 from .streams import complain, quiet_libraries
 from .toys import tell_if_toy
@@ -41,8 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--mode",
         choices=MODES,
-        default="best",
-        help="best searches (default), fast and classic rank, negative is for the negative prompt",
+        help="best searches, fast and classic rank, negative is for the negative prompt, caption and tags describe "
+        "(default: what suits --for, else best)",
     )
     parser.add_argument("--caption", metavar="TEXT", help="your own caption, in the captioner's place")
     parser.add_argument("--together", action="store_true", help="one prompt for what the pictures share")
@@ -67,12 +67,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Interrogates every picture. Returns 1 when any failed. Errors that concern all pictures are raised."""
     quiet_libraries()
-    settings = engine_options.settings_from(options)
+    settings, options.mode = engine_options.settings_and_mode_from(options)
     images = expand(options.images)
     if options.together:
         return _run_together(images, settings, options)
     engine_options.refuse_weights(options)
-    show = printer(options.json, options.escape, several=len(images) > 1)
+    show = printer(options.json, host_for(options.escape, options.target), several=len(images) > 1)
 
     from ..core.engine import Engine
     from ..core.images import open_image
@@ -116,5 +116,5 @@ def _run_together(names: Sequence[str], settings: Settings, options: argparse.Na
     progress = terminal_progress(quiet=options.json)
     with Engine(settings, progress=progress) as engine, progress.task(f"Interrogating {len(names)} pictures"):
         result = engine.interrogate_together(pictures, options.mode, options.caption, options.weights)
-    printer(options.json, options.escape, several=False)(" + ".join(names), result, None)
+    printer(options.json, host_for(options.escape, options.target), several=False)(" + ".join(names), result, None)
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
 from ..core.printable import visible
-from .streams import command_name, quiet_libraries, write_json, write_line
+from .streams import ask, command_name, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.catalogue import Named
@@ -35,6 +35,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--check", action="store_true", help="ask the hub whether all that is relied on still lies there (status 1: no)"
     )
+    parser.add_argument(
+        "--endpoint", metavar="ADDRESS", help="the models of a server instead, such as http://127.0.0.1:11434/v1"
+    )
     parser.add_argument("--json", action="store_true", help="all of it as one JSON object")
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     download = actions.add_parser("download", help="download a model ahead of time; its size is shown first")
@@ -53,6 +56,8 @@ def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def run_list(options: argparse.Namespace) -> int:
+    if options.endpoint is not None:
+        return _list_endpoint(options)
     if options.check:
         return _run_check(options)
     if options.all or options.json:
@@ -68,6 +73,24 @@ def run_list(options: argparse.Namespace) -> int:
     _write_disk(hub, models)
     typed = f"{command_name()} models"
     write_line(f"All that can be named: {typed} --all. Ahead of time: {typed} download NAME.")
+    return 0
+
+
+def _list_endpoint(options: argparse.Namespace) -> int:
+    """Names that --captioner takes."""
+    from ..core.describe.endpoint import endpoint_models
+    from ..core.describe.endpoint_address import Address
+    from .progress import terminal_progress
+
+    base = Address.of(options.endpoint).base
+    listed = endpoint_models(base, progress=terminal_progress(quiet=options.json))
+    if options.json:
+        write_json({"endpoint": base, "models": listed})
+        return 0
+    for name in listed:
+        write_line(f"{base}#{visible(name)}")
+    if not listed:
+        write_line(f"{base} lists no models.")
     return 0
 
 
@@ -101,12 +124,12 @@ def _of_tables(hub: Hub) -> int:
 
 
 def _list_all(options: argparse.Namespace) -> int:
-    hub, clips, captioners = _survey(options)
+    hub, clips, describers = _survey(options)
     if options.json:
         values = {
             "cache": str(hub.folder),
             "clip": [asdict(model) for model in clips],
-            "captioners": [asdict(model) for model in captioners],
+            "captioners": [asdict(model) for model in describers],
             "on_disk": [
                 {"repo": one.repo, "folder": str(one.folder), "bytes": one.bytes, "shared": one.shared}
                 for one in hub.on_disk()
@@ -115,21 +138,21 @@ def _list_all(options: argparse.Namespace) -> int:
         }
         write_json(values)
         return 0
-    _write_disk(hub, [*clips, *captioners])
-    _write_section("Captioners (--captioner)", map(_row, captioners))
+    _write_disk(hub, [*clips, *describers])
+    _write_section("Describers (--captioner): name, kind, download, memory, licence", map(_describer_row, describers))
     _write_section("CLIP models (--clip)", map(_row, clips))
     return 0
 
 
 def run_download(options: argparse.Namespace) -> int:
-    from ..core.catalogue import MICRO, wanted
+    from ..core.catalogue import is_part, wanted
     from .progress import terminal_progress
 
-    if options.name.casefold() == MICRO:
-        write_line("micro is part of the package: there is nothing to download.")
+    if is_part(options.name):
+        write_line(f"{options.name.casefold()} is part of the package: there is nothing to download.")
         return 0
-    hub, clips, captioners = _survey(options)
-    chosen = wanted(options.name, [*clips, *captioners], hub)
+    hub, clips, describers = _survey(options)
+    chosen = wanted(options.name, [*clips, *describers], hub)
     missing = chosen.missing(hub)
     if not missing:
         write_line(f"{options.name} is on this disk already.")
@@ -143,12 +166,12 @@ def run_download(options: argparse.Namespace) -> int:
 
 
 def run_remove(options: argparse.Namespace) -> int:
-    from ..core.catalogue import MICRO, find
+    from ..core.catalogue import find, is_part
 
-    if options.name.casefold() == MICRO:
-        raise UnrenderError("micro is part of the package and goes with it")
-    hub, clips, captioners = _survey(options)
-    known = find(options.name, [*clips, *captioners])
+    if is_part(options.name):
+        raise UnrenderError(f"{options.name.casefold()} is part of the package and goes with it")
+    hub, clips, describers = _survey(options)
+    known = find(options.name, [*clips, *describers])
     repos = known.repos if known else (options.name,)
     stored = [one for one in hub.on_disk() if one.repo in repos and not one.shared]
     if not stored:
@@ -163,7 +186,7 @@ def run_remove(options: argparse.Namespace) -> int:
 
 
 def _survey(options: argparse.Namespace) -> tuple[Hub, list[Named], list[Named]]:
-    """The hub, and all CLIP models and captioners that have a name."""
+    """The hub, and all CLIP models and describers that have a name."""
     quiet_libraries()
     from .progress import terminal_progress
 
@@ -180,9 +203,7 @@ def _agreed(question: str, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UnrenderError(f'Nobody is here to be asked "{question}"', "add --yes to do it without being asked")
-    sys.stderr.write(f"{visible(question)} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    return ask(question)
 
 
 def _row(model: Named) -> tuple[str, ...]:
@@ -191,6 +212,15 @@ def _row(model: Named) -> tuple[str, ...]:
     size = "" if model.bytes is None else _size(model.bytes)
     facts = (model.note, _HERE if model.on_disk else "")
     return (model.name, size, model.repos[0], ", ".join(fact for fact in facts if fact))
+
+
+def _describer_row(model: Named) -> tuple[str, ...]:
+    facts = ", ".join(filter(None, (model.note, _HERE if model.on_disk and model.repos else "")))
+    if not model.repos:
+        return (model.name, model.kind, "no download", "", "", facts)
+    size = "" if model.bytes is None else _size(model.bytes)
+    memory = "" if model.memory is None else f"{_size(model.memory)} on a GPU"
+    return (model.name, model.kind, size, memory, model.licence, facts)
 
 
 def _told_size(model: Named) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core.printable import visible
+from ..core.targets import TARGETS
 from .streams import write_json, write_line
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ HOSTS = ("plain", "comfyui", "webui")
 
 Printer = Callable[[str, "Interrogation", "FileMetadata | None"], None]
 """Given the picture's name, what was found, and what its file says it was made with."""
+
+
+def host_for(host: str, target: str | None) -> str:
+    """The syntax to escape for: ComfyUI has none for families whose brackets it takes as they are."""
+    return "plain" if host == "comfyui" and target is not None and not TARGETS[target].weighted else host
 
 
 def printer(as_json: bool, host: str, several: bool) -> Printer:

@@ -14,7 +14,7 @@ from ..core.errors import UnrenderError
 from ..core.printable import visible
 from .wording import WORDS, Words, command_name
 
-__all__ = ["abandon_output", "command_name", "complain", "prepare", "quiet_libraries", "reader_left"]
+__all__ = ["abandon_output", "ask", "command_name", "complain", "prepare", "quiet_libraries", "reader_left"]
 __all__ += ["tell_written", "write_json", "write_line"]
 
 BROKEN_PIPE_STATUS = 141  # what shells report for a program whose reader left
@@ -46,6 +46,13 @@ def complain(message: object, words: Words = WORDS) -> None:
     text = message.said(words) if isinstance(message, UnrenderError) else str(message)
     sys.stderr.write(f"unrender: {visible(' '.join(text.split()))}\n")
     sys.stderr.flush()
+
+
+def ask(question: str) -> bool:
+    """Whether who sits at the terminal says yes."""
+    sys.stderr.write(f"{visible(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
 
 def tell_written(path: object, what: str = "") -> None:

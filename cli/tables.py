@@ -46,6 +46,17 @@ def write_rows(rows: Iterable[Row]) -> None:
             console.print(visible(line), markup=False, soft_wrap=True)
 
 
+def write_confidences(rows: Iterable[tuple[float, str]]) -> None:
+    """Of tags, in percent."""
+    console = _console()
+    for confidence, text in rows:
+        line = f"{confidence:8.1%}  {' '.join(text.split())}"
+        if console is None:
+            write_line(line)
+        else:
+            console.print(visible(line), markup=False, soft_wrap=True)
+
+
 def add_formulas_to(parser: argparse._ActionsContainer) -> None:
     """The option of commands that write CSV."""
     parser.add_argument(

@@ -15,22 +15,29 @@ def tell_if_toy(command: str, settings: Settings, *pictures: Image, option: str 
     """pictures: none of them for whatever there is. option: the one that micro was named with."""
     from ..core.micro.toy import is_lost
 
-    if is_lost(settings.clip, [picture.size for picture in pictures] or [(0, 0)]):
-        names = _usual_of(option, settings)
+    sizes = [picture.size for picture in pictures] or [(0, 0)]
+    named = [(option, settings.clip), *(("captioner", name) for name in (settings.captioner, *settings.rivals))]
+    lost = [(option, name) for option, name in (*named, ("tagger", settings.tagger)) if is_lost(name, sizes)]
+    for option, toy in ((option, name.casefold()) for option, name in lost[:1] if name):
         complain(
-            f"micro is a toy that knows nothing but small drawings of shapes; of real pictures ask a real model, with "
-            f"`{command_name()} {command} ...` and no --{option} micro: {' with '.join(names)}{_size_of(names)}."
+            f"{toy} is a toy that knows nothing but small drawings of shapes; of real pictures ask a real model, with "
+            f"`{command_name()} {command} ...` and no --{option} {toy}{_instead(_usual_of(option, settings))}."
         )
+
+
+def _instead(names: list[str]) -> str:
+    return f": {' with '.join(names)}{_size_of(names)}" if names else ""
 
 
 def _usual_of(option: str, settings: Settings) -> list[str]:
     """The models that a command takes where none are named. A captioner only where it captions."""
     from ..core.variation import DEFAULT_CHECKPOINT
 
+    usual = Settings()
     if option == "checkpoint":
         return [DEFAULT_CHECKPOINT]
-    usual = Settings()
-    return [usual.clip, *filter(None, [usual.captioner if settings.captioner else None])]
+    captioner = [usual.captioner] if usual.captioner and settings.captioner else []
+    return {"clip": [usual.clip, *captioner], "captioner": captioner}.get(option, [])
 
 
 def _size_of(names: list[str]) -> str:

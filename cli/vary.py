@@ -52,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a .png, .jpg or .webp file for one picture, or a folder",
     )
     parser.add_argument("--count", type=int, default=1, metavar="N", help="how many pictures (default: 1)")
-    engine_options.add_clip_to(parser, presets=False)
+    engine_options.add_clip_to(parser, targets=False)
     _add_sampling(parser.add_argument_group("sampling"))
     _add_conditioning(parser.add_argument_group("conditioning"))
 

@@ -52,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, parser=parser, target=None)
-    engine_options.add_clip_to(parser, presets=False)
+    engine_options.add_clip_to(parser, targets=False)
     parser.add_argument("--captioner", metavar="NAME", help="for the captions to compare with (default: none)")
     parser.add_argument("--phrases", metavar="DIR", help="the vocabulary, as for interrogate")
     parser.add_argument("--checkpoint", metavar="NAME", help="hub id, folder, or safetensors file")

@@ -16,11 +16,17 @@ def command_name() -> str:
 
 WITHOUT_OPTION: tuple[Control, ...] = (
     *("beam_width", "beam_shortlist", "beam_refresh", "peer_defects", "captioning", "learning_strength"),
-    *("learning_rank", "cut", "norm", "correction", "temperature"),
+    *("learning_rank", "cut", "norm", "correction", "temperature", "endpoint_key"),
 )
 """What only Python can set."""
 
+_KEY = "UNRENDER_ENDPOINT_KEY"
+"""Where the key for a server is, which no option holds: others see a command line."""
+
 _NAMES: dict[Control, str] = {
+    "rivals": "--rival",
+    "writing_temperature": "--temperature",
+    "endpoint_key": _KEY,
     "limits": "--max",
     "cache": "--cache or UNRENDER_CACHE",
     "max_length": "--caption-length",
@@ -60,6 +66,9 @@ _STEPS_BY_OPTION: dict[Step, str] = {"resume": "--resume", "use the CPU": "--dev
 def words_for(parser: argparse.ArgumentParser) -> Words:
     """Without the advice that takes options of other commands."""
     known = {option for action in parser._actions for option in (*action.option_strings, str(action.metavar))}
+
+    if "--captioner" in known and "--timeout" in known:
+        known.add(_KEY)
 
     def is_absent(name: str) -> bool:
         return known.isdisjoint(name.split(" or "))

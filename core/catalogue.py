@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,17 @@ from .errors import ModelError
 from .hub import Hub
 from .micro.toy import MICRO as MICRO
 from .progress import SILENT, Progress
-from .published import ALL, MAIN, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, PIPELINES, TRANSFORMERS_WEIGHTS, for_open_clip
+from .published import (
+    ALL,
+    MAIN,
+    OPEN_CLIP_CONFIG,
+    OPEN_CLIP_WEIGHTS,
+    PIPELINES,
+    TAGGER_EXTRAS,
+    TAGGER_FILES,
+    TRANSFORMERS_WEIGHTS,
+    for_open_clip,
+)
 
 _MICRO_NOTE = "a toy that is part of the package"
 _PICKLE_NOTE = "only in a format that is never opened"
@@ -24,7 +34,8 @@ class Named:
 
     repos: where the hub has it, the one that is loaded first. safetensors: whether it can be loaded at all.
     on_disk: whether a repository of it has files on this disk. bytes: of its download, where that is known
-    without asking. use: what it is recommended for.
+    without asking. use: what it is recommended for. kind: of a describer. licence: as its repository has it.
+    memory: bytes that its weights take in half precision, as on a GPU; twice as many on the CPU.
     """
 
     name: str
@@ -35,26 +46,31 @@ class Named:
     note: str = ""
     revision: str = MAIN
     use: str = ""
+    kind: str = ""
+    licence: str = ""
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a download takes: these files of a repository, or a whole model in transformers format (files None)."""
+    """What a download takes: these files of a repository, or a whole model in transformers format (files None).
+    optional: files that come along where there are such."""
 
     repo: str
     files: tuple[str, ...] | None
     revision: str = MAIN
+    optional: tuple[str, ...] = ()
 
     def missing(self, hub: Hub) -> dict[str, int]:
         """What is not on this disk yet: file name to bytes."""
         if self.files is None:
             return hub.missing_model_files(self.repo, self.revision)
-        return hub.missing_files(self.repo, self.files, revision=self.revision)
+        return hub.missing_files(self.repo, self.files, self.optional, self.revision)
 
     def fetch(self, hub: Hub, progress: Progress = SILENT) -> Path:
         if self.files is None:
             return hub.fetch_model(self.repo, progress, revision=self.revision)
-        return hub.fetch(self.repo, self.files, progress, revision=self.revision)
+        return hub.fetch(self.repo, self.files, progress, self.optional, revision=self.revision)
 
 
 def recommended(hub: Hub) -> list[Named]:
@@ -74,9 +90,8 @@ def recommended(hub: Hub) -> list[Named]:
 
 
 def survey(hub: Hub) -> tuple[list[Named], list[Named]]:
-    """All CLIP models and all captioners that have a name."""
+    """All CLIP models and all describers that have a name."""
     from .clip.names import known_models
-    from .describe import KNOWN_CAPTIONERS
 
     stored = {one.repo for one in hub.on_disk() if one.usable}
     sizes = {row.repo: row.bytes for row in ALL if row.bytes}
@@ -88,17 +103,36 @@ def survey(hub: Hub) -> tuple[list[Named], list[Named]]:
         revision = known.transformers_revision if repos[:1] == (known.transformers_repo,) else MAIN
         size = sizes.get(repos[0]) if repos else None
         clips.append(Named(known.name, repos, known.safetensors, here, size, note, revision))
-    captioners = [Named(MICRO, (), on_disk=True, note=_MICRO_NOTE)]
-    for one in KNOWN_CAPTIONERS.values():
-        here = one.repo in stored
-        captioners.append(Named(one.name, (one.repo,), True, here, one.bytes, one.summary, one.revision))
-    return clips, captioners
+    return clips, list(_describers(stored))
+
+
+def _describers(stored: Container[str]) -> Iterator[Named]:
+    """stored: repositories on this disk."""
+    from .describe.kinds import KINDS
+
+    for kind in reversed(KINDS):  # captioners, the usual describers, come first
+        for name in kind.built_in:
+            yield Named(name, (), on_disk=True, note=_MICRO_NOTE, kind=kind.name)
+        for one in kind.known.values():
+            yield Named(
+                *(one.name, (one.repo,), True, one.repo in stored, one.bytes, one.summary, one.revision),
+                kind=kind.name,
+                licence=one.licence,
+                memory=one.memory,
+            )
 
 
 def _first_loaded_first(open_clip_repo: str, transformers_repo: str, settings: object) -> tuple[str, ...]:
     """open_clip's files are loaded where open_clip works, which shows in its entry for the name."""
     repos = (open_clip_repo, transformers_repo) if settings else (transformers_repo, open_clip_repo)
     return tuple(repo for repo in repos if repo)
+
+
+def is_part(name: str) -> bool:
+    """Whether a model comes with the package."""
+    from .describe.kinds import KINDS
+
+    return name.casefold() in (MICRO, *(part for kind in KINDS for part in kind.built_in))
 
 
 def find(name: str, models: Iterable[Named]) -> Named | None:
@@ -128,6 +162,10 @@ def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
         if not clip.transformers_repo or open_clip_works():
             return Wanted(repo, (clip.file,))
         return Wanted(clip.transformers_repo, None, clip.transformers_revision)
+    from .describe.tagger import is_tagger
+
+    if is_tagger(name, hub):
+        return Wanted(repo, TAGGER_FILES, MAIN, TAGGER_EXTRAS)
     if known is None and hub.find_model(repo) is None:
         files = hub.list_files(repo)
         if OPEN_CLIP_WEIGHTS in files and not any(file.startswith(TRANSFORMERS_WEIGHTS) for file in files):

@@ -215,6 +215,18 @@ def fast_half(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if _seconds(torch.float32) > 1.5 * _seconds(torch.bfloat16) else None
 
 
+@cache
+def native_half(device: torch.device) -> torch.dtype | None:
+    """The half precision that the device has instructions for, if any. Asked and not measured, for what decides which
+    words are written: they must not depend on how busy the machine is."""
+    if device.type != "cpu":
+        return None if model_dtype(device) is torch.float32 else model_dtype(device)
+    told = getattr(torch.cpu, "get_capabilities", dict)()
+    older = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
+    able = told.get("avx512_bf16") or told.get("amx_bf16") or older()
+    return torch.bfloat16 if able and torch.backends.mkldnn.is_available() else None
+
+
 def _seconds(dtype: torch.dtype) -> float:
     a, b = torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
     best = float("inf")

@@ -392,10 +392,9 @@ class Engine:
         return clip
 
     def _in_tags(self, words: Words, seconds: float) -> Interrogation:
-        from .describe.asked import tagger_of
         from .prompt.tag_texts import tagged
 
-        return tagged(words, self.settings, str(tagger_of(self.settings, "tags")), seconds)
+        return tagged(words, self.settings, seconds)
 
     def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
         from .prompt.framing import framed

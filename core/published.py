@@ -8,17 +8,24 @@ how large it was.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
-MAIN = "main"
-"""The branch that a repository has."""
-
-CONFIG = "config.json"
-TRANSFORMERS_WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
-OPEN_CLIP_WEIGHTS, OPEN_CLIP_CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
-PIPELINE_INDEX = "model_index.json"
-TAG_LIST, PREPROCESS = "selected_tags.csv", "preprocess.json"
+from .publication import (  # noqa: F401 - what is said of a repository is had from here
+    CONFIG,
+    MAIN,
+    OPEN_CLIP_CONFIG,
+    OPEN_CLIP_WEIGHTS,
+    PIPELINE_INDEX,
+    PREPROCESS,
+    TAG_LIST,
+    TAGGER_EXTRAS,
+    TAGGER_FILES,
+    TRANSFORMERS_WEIGHTS,
+    WEIGHTS_INDEX,
+    Kind,
+    Published,
+    Sure,
+)
+from .published_captioners import CAPTIONERS
 
 PROJECTION_TENSORS = ("text_projection.weight", "text_model.embeddings.position_embedding.weight")
 OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
@@ -27,39 +34,6 @@ OPEN_CLIP_PROJECTION_TENSORS = ("text_projection", "positional_embedding")
 
 VIT_L, VIT_H = "ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k"
 VIT_BIGG, VIT_B = "ViT-bigG-14/laion2b_s39b_b160k", "ViT-B-32/laion2b_s34b_b79k"
-
-Kind = Literal["CLIP", "CLIP for open_clip", "captioner", "tagger", "diffusion", "judge", "for a folder"]
-Sure = Literal["seen", "told", "remembered"]
-"""Whether a public program that fetches these files says how large they are; names them; or none was found."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """A repository, as far as it is relied on.
-
-    name: by which a model is named here. files: what has to lie there, in bytes, 0 where they are not known; counted
-    from the model's parameters where the last digits are zeros. seen: where. bytes: of all that a download takes, where
-    it can be told without asking. use: what it is recommended for. needs: the first transformers that reads it.
-    lacks: tensors that one might expect in it. licence: its name, as the repository has it. thresholds: of a tagger,
-    for general tags and for characters, where its publisher says them.
-    """
-
-    kind: Kind
-    name: str
-    repo: str
-    files: Mapping[str, int]
-    sure: Sure
-    seen: str
-    revision: str = MAIN
-    bytes: int | None = None
-    summary: str = ""
-    use: str = ""
-    needs: tuple[int, int] = (4, 30)
-    formerly: tuple[str, ...] = ()
-    lacks: tuple[str, ...] = ()
-    licence: str = ""
-    thresholds: tuple[float, float] | None = None
-
 
 _LAION = "laion/"
 
@@ -153,83 +127,6 @@ CLIPS_FOR_OPEN_CLIP = (
     _openai_for_open_clip("ViT-B-16/openai", "timm/vit_base_patch16_clip_224.openai", 598_500_000),
 )
 
-CAPTIONERS = (
-    Published(
-        "captioner",
-        "blip-base",
-        "Salesforce/blip-image-captioning-base",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 989_800_000},
-        "told",
-        "mindone, which reads safetensors alone, takes this pull request; the main branch has pickles alone",
-        revision="refs/pr/50",
-        bytes=991_000_000,
-        summary="BLIP with a base vision tower: the small and quick one",
-        use="captions, small and quick",
-    ),
-    Published(
-        "captioner",
-        "blip-large",
-        "Salesforce/blip-image-captioning-large",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 1_879_014_680},
-        "seen",
-        "a program's manifest, at the commit 353689b859fcf0523410b1806dace5fb46ecdf41 of 2025",
-        bytes=1_880_000_000,
-        summary="BLIP with a large vision tower: the usual choice",
-        use="captions; the usual one",
-    ),
-    Published(
-        "captioner",
-        "blip2-2.7b",
-        "Salesforce/blip2-opt-2.7b",
-        {CONFIG: 0, WEIGHTS_INDEX: 0},
-        "told",
-        "a program calls its download 15 GB",
-        bytes=14_980_000_000,
-        summary="BLIP-2 over OPT 2.7B",
-    ),
-    Published(
-        "captioner",
-        "blip2-flan-t5-xl",
-        "Salesforce/blip2-flan-t5-xl",
-        {CONFIG: 0, WEIGHTS_INDEX: 0},
-        "remembered",
-        "nothing found",
-        bytes=15_770_000_000,
-        summary="BLIP-2 over Flan-T5 XL: follows instructions",
-    ),
-    Published(
-        "captioner",
-        "git-large-coco",
-        "microsoft/git-large-coco",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 1_577_000_000},
-        "remembered",
-        "nothing found",
-        bytes=1_580_000_000,
-        summary="GIT trained on COCO: short plain sentences",
-    ),
-    Published(
-        "captioner",
-        "florence-2-base",
-        "florence-community/Florence-2-base",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 0},
-        "told",
-        "several programs of 2026 name it in place of Microsoft's, which needs code of its own",
-        summary="Florence-2: small and good; three lengths by task",
-        use="captions, as long as one likes",
-        needs=(4, 56),
-    ),
-    Published(
-        "captioner",
-        "florence-2-large",
-        "florence-community/Florence-2-large",
-        {CONFIG: 0, TRANSFORMERS_WEIGHTS: 0},
-        "told",
-        "several programs of 2026 name it in place of Microsoft's, which needs code of its own",
-        summary="Florence-2, the larger one",
-        needs=(4, 56),
-    ),
-)
-
 
 def _tagger(
     name: str, size: int, sure: Sure, summary: str, use: str = "", thresholds: tuple[float, float] | None = None
@@ -249,8 +146,8 @@ def _tagger(
 
 
 TAGGERS = (
-    _tagger("wd-vit", 378_400_000, "seen", "tags: the quick one"),
-    _tagger("wd-swinv2", 392_100_000, "told", "tags: the usual choice", use="tags of drawn pictures; the usual one"),
+    _tagger("wd-vit", 378_400_000, "seen", "tags: the quick one", use="tags of drawn pictures; the usual one"),
+    _tagger("wd-swinv2", 392_100_000, "told", "tags, by windows"),
     _tagger("wd-convnext", 394_800_000, "seen", "tags, by convolutions"),
     _tagger("wd-vit-large", 1_260_100_000, "seen", "tags, by a large network"),
     _tagger(

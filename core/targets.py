@@ -46,7 +46,8 @@ class Target:
     describers: which suit, the best first. adds: what CLIP may add where a mode searches.
     clip: the CLIP that judges: one whose text tower the family listens to, the usual one where it has none.
     words: of a prompt, at least and at most; None where its tokens count. token_limit: tokens of a prompt that take
-    effect, start and end included. caption_length: tokens of a captioner's caption at most; None for what suits it.
+    effect, start and end included; a search never has more than its CLIP reads. caption_length: tokens of a captioner's
+    caption at most; None for what suits it.
     min_phrases, max_phrases: how many phrases the search may add.
     grammar: the order of the tags. quality: words on quality, score and source, which begin a prompt. ratings: what it
     calls a tagger's. artist: the mark before an artist's name.
@@ -160,13 +161,14 @@ _FLUX = Target(
     describers=("chat", "captioner"),
     adds="all",
     words=(30, 300),
+    token_limit=512,
     caption_length=60,
     min_phrases=2,
     max_phrases=8,
     negative=False,
 )
 """FLUX.1 reads the prompt as sentences through T5 and takes only a summary from CLIP's tower: a longer caption carries
-it, and a tail of style words adds little."""
+it, and a tail of style words adds little. What a chat model says needs no phrases (`core.suiting`)."""
 
 _RATINGS = {"general": "general", "sensitive": "sensitive", "questionable": "nsfw", "explicit": "explicit"}
 _RATINGS_OF_PONY = {

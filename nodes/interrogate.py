@@ -62,9 +62,8 @@ class Interrogate(ModelNode):
         captions = [result.caption for result in found]
         host.keep(cls.hidden, {0: prompts, 2: captions})
         similarities = [math.nan if result.similarity is None else result.similarity for result in found]
-        return io.NodeOutput(
-            prompts, similarities, captions, ui=host.shown(*prompts, notes=toy_note(found[0].model, pictures))
-        )
+        toy = toy_note(found[0].model, pictures) or toy_note(settings.captioner, pictures, "captioner")
+        return io.NodeOutput(prompts, similarities, captions, ui=host.shown(*prompts, notes=toy))
 
 
 def _inputs() -> list[Any]:

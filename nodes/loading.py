@@ -7,6 +7,7 @@ from typing import Any
 from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.describe import known_describers
 from ..core.engine import Engine
+from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
 from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders, vocabulary_of
@@ -19,7 +20,7 @@ def _captioner_inputs(default: str) -> list[Any]:
     return [
         io.Combo.Input(
             "captioner",
-            options=[*known_describers(), *captioner_folders(), "micro", NONE],
+            options=[*known_describers(), *captioner_folders(), MICRO, MICRO_CHAT, NONE],
             default=default,
             tooltip="What writes the caption a prompt begins with. Downloaded when first used; folders in transformers "
             "format under models/unrender are offered too. none: the prompt is phrases alone, unless a caption is "

@@ -190,7 +190,7 @@ class _OwnRoutes:
             "version": __version__,
             "clip": settings.clip,
             "captioner": settings.captioner or NONE,
-            "captioners": captioners(),
+            "captioners": list(dict.fromkeys([*captioners(), settings.captioner or NONE])),
             "vocabularies": [*VOCABULARIES, *vocabulary_folders(cache_folder(settings))],
             "loaded": [loaded._asdict() for loaded in self._host.models.loaded],
             "doing": self._host.jobs.lines,

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
+from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.phrases import POSITIVE, phrases_in
-from ..core.published import MICRO_TAGGER
 from ..core.settings import MODES, Mode, Search, Settings
 from ..core.targets import TARGETS
 from .describing import Describing
@@ -124,7 +124,7 @@ class Study:
 def captioners() -> list[str]:
     from ..core.describe import known_describers
 
-    return [*known_describers(), "micro", "micro-chat", MICRO_TAGGER, NONE]
+    return [*known_describers(), *TOYS, NONE]
 
 
 def taggers() -> list[str]:

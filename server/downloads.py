@@ -47,9 +47,10 @@ def downloads_of(settings: Settings, needs: Needs, loaded: Collection[str]) -> l
 
 def download_of(name: str, hub: Hub) -> Download | None:
     """None for what is on this disk. Raises ModelError."""
-    from ..core.catalogue import MICRO, find, survey, wanted
+    from ..core.catalogue import find, is_part, survey, wanted
+    from ..core.describe.endpoint_address import claims
 
-    if name.casefold() == MICRO or existing(name) is not None:
+    if is_part(name) or claims(name) or existing(name) is not None:
         return None
     clips, captioners = survey(hub)
     known = find(name, named := [*clips, *captioners])

@@ -17,6 +17,7 @@ from .line import Line
 from .models import MakeRoom, Models, check_names
 from .needs import Needs
 from .pixels import Pixels
+from .servers import check_servers
 
 if TYPE_CHECKING:
     from ..core.embed.families import Family
@@ -53,7 +54,9 @@ class Host:
         """An engine while it is the job's turn.
 
         Raises SettingsError, LineIsFull, ModelError, MissingPackageError, DownloadFirst, Cancelled."""
-        self.folders.check(settings, self.settings())
+        usual = self.settings()
+        self.folders.check(settings, usual)
+        check_servers(settings, usual)
         if job.agreed is not None:
             check_agreed(self._downloads(job, settings, needs), job.agreed)
         keeping = self.preferences().keeping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from ..core.micro.toy import MICRO, TOY
+from ..core.micro.toy import TOY, is_toy
 from ..core.results import Interrogation
-from ..core.settings import Mode
+from ..core.settings import UNCAPTIONED, Mode
 from .bars import contender_bars, gain_bars, tag_bars
 from .choices import known_mode
 from .work import Found
@@ -36,7 +36,7 @@ class Shown(NamedTuple):
         return cls(
             "" if one.similarity is None else f"{one.similarity:.4f}",
             f"{found.tokens}" if found.room is None else f"{found.tokens} of {found.room}",
-            f'<p class="unrender-note">{escape(similarity_note(one))}</p>',
+            f'<p class="unrender-note">{escape(similarity_note(one, found.captioner))}</p>',
             one.caption,
             gain_bars(one.phrases),
             contender_bars(one.contenders) + tag_bars(one.tags),
@@ -45,15 +45,15 @@ class Shown(NamedTuple):
 
 def seen_by(model: str) -> str:
     """Whose eyes it was seen with, as the last line of a look at a picture."""
-    return f"Seen by {model}. {TOY}" if model.casefold() == MICRO else f"Seen by {model}."
+    return f"Seen by {model}. {TOY}" if is_toy(model) else f"Seen by {model}."
 
 
-def similarity_note(found: Interrogation) -> str:
-    """What the similarity says, by the CLIP whose eyes it is and by mode."""
+def similarity_note(found: Interrogation, captioner: str | None = None) -> str:
+    """What the similarity says, by the CLIP whose eyes it is and by mode; or that this or the captioner is a toy."""
+    name = found.model.casefold()
+    if is_toy(name) or (is_toy(captioner) and found.mode not in UNCAPTIONED):
+        return TOY
     if found.similarity is None:
         return "Tags have no similarity: no CLIP was asked."
-    name = found.model.casefold()
-    if name == MICRO:
-        return TOY
     usual = _OF_OPENAI if name.endswith("/openai") else _OF_OTHERS
     return f"Similarity in this CLIP's eyes, from -1 to 1; {_OF_MODES.get(known_mode(found.mode), usual)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from ..core.catalogue import MICRO, survey, wanted
+from ..core.catalogue import is_part, survey, wanted
 from ..core.hub import Hub
 from ..core.printable import visible
 from .choices import vocabulary_folders
@@ -44,8 +44,8 @@ def downloaded(host: Host, name: str, job: Job) -> str:
     """Fetches a model's files and says so in a sentence. Raises SettingsError, ModelError, DownloadFirst, Cancelled."""
     name = name.strip()
     host.folders.check_model(name)
-    if name.casefold() == MICRO:
-        return "micro is part of the package: there is nothing to download."
+    if is_part(name):
+        return f"{name.casefold()} is part of the package: there is nothing to download."
     hub = _hub(host)
     with job.task("Reading the names"):
         clips, captioners = survey(hub)

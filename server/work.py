@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """A prompt. tokens: of it, and room: for how many there is, start and end included; None for any number."""
+    """A prompt. tokens: of it, and room: for how many there is, start and end included; None for any number. captioner:
+    that was asked."""
 
     interrogation: Interrogation
     tokens: int
     room: int | None
+    captioner: str | None = None
 
 
 class Analysed(NamedTuple):
@@ -72,8 +74,8 @@ def found_prompt(host: Host, request: Request, job: Job) -> Found:
             if engine.clip is None or result.similarity is None:  # no CLIP is asked for tags
                 return Found(result, tokens(result.prompt), settings.token_limit)
             text = engine.clip.text
-            most = text.context_length
-            return Found(result, text.length(result.prompt), min(settings.token_limit or most, most))
+            most, asked = text.context_length, None if request.caption else settings.captioner
+            return Found(result, text.length(result.prompt), min(settings.token_limit or most, most), asked)
 
 
 def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, job: Job) -> Analysed:

@@ -18,15 +18,15 @@ LAYERS = (
     ("server", "server"),
     ("many pictures", "core.batch core.curate core.index core.variation core.verify"),
     ("engine", "core.engine"),
-    ("loading", "core.catalogue core.loading core.machine"),
+    ("loading", "core.catalogue core.loading core.machine core.suiting"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),
     ("models", "core.describe core.targets core.clip core.hub core.images core.phrases core.pretrained"),
     (
         "values",
         "core.cells core.choices core.cures core.cutting core.devices core.errors core.file_names core.files "
         "core.foreign core.installing core.micro core.places core.printable core.progress "
-        "core.prompt_syntax core.published core.results core.settings core.shortage core.tags core.texts "
-        "core.transformers_access core.turn core.undisturbed",
+        "core.prompt_syntax core.publication core.published core.published_captioners core.results "
+        "core.settings core.shortage core.tags core.texts core.transformers_access core.turn core.undisturbed",
     ),
 )
 """From top to bottom. A room imports from its own layer, the doors excepted, and from those below."""

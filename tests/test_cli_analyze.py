@@ -9,11 +9,16 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from unrender.cli import main
 from unrender.cli.match import pictures_and_phrases
 from unrender.core.errors import ImageError
 from unrender.core.micro.pictures import render
+from unrender.core.micro.tags import RATINGS, tags_of
+from unrender.core.study.analyze import shared_tags
+from unrender.core.tags import Tag
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,55 @@ def test_csv(capsys):
     assert {row["rank"] for row in rows} == {"1", "2", "3"} and 0 < float(rows[0]["likelihood"]) < 1
 
 
+def test_tags_by_category(capsys, monkeypatch):
+    pytest.importorskip("timm", reason="timm computes the tagger")
+    first = tags_of(render("test", 1).scenes[0])
+    asked = ("analyze", "0.png", "--tagger", "micro-tagger")
+    status, out, error = run(capsys, *asked, "--categories", "medium", "--top", "1", "--json")
+    value = json.loads(out)
+    assert status == 0 and error == "" and [each["category"] for each in value["categories"]] == ["mediums"]
+    assert (value["tagger"], value["rating"]) == ("micro-tagger", first["rating"][0])
+    said = {each["name"]: each for each in value["tags"]}
+    assert said[first["general"][-1]]["category"] == "general" and 0.35 <= said[first["general"][-1]]["confidence"] <= 1
+
+    status, out, _ = run(capsys, *asked, "--categories", "medium", "--top", "1", "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert rows[0]["category"] == "mediums" and rows[0]["confidence"] == "" != rows[0]["likelihood"]
+    assert (rows[1]["category"], rows[1]["phrase"], rows[1]["rank"]) == ("rating", first["rating"][0], "1")
+    assert float(rows[1]["confidence"]) > 0.5 and rows[1]["likelihood"] == ""
+
+    def refused(*_):
+        raise AssertionError("no CLIP is needed for tags")
+
+    monkeypatch.setattr("unrender.core.loading.EngineModels.clip", refused)
+    status, out, error = run(capsys, *asked, "--categories", "tags")
+    lines = out.splitlines()
+    assert status == 0 and error == "" and lines[:2] == ["0.png", "rating  by micro-tagger"]
+    assert lines[2].split("  ")[-1] == first["rating"][0] and "general tags  by micro-tagger" in lines
+
+
+def test_tags_of_pictures_together_are_those_of_each(capsys):
+    pytest.importorskip("timm", reason="timm computes the tagger")
+    asked = ("analyze", "0.png", "1.png", "--tagger", "micro-tagger", "--categories", "tags", "--json")
+    each = [
+        {tag["name"]: tag["confidence"] for tag in json.loads(line)["tags"]}
+        for line in run(capsys, *asked)[1].splitlines()
+    ]
+    status, out, _ = run(capsys, *asked, "--together", "--weights", "3,1")
+    found = {tag["name"]: tag["confidence"] for tag in json.loads(out)["tags"]}
+    assert status == 0 and found.keys() == each[0].keys() & each[1].keys() >= set(RATINGS)
+    for name, confidence in found.items():
+        assert confidence == pytest.approx((3 * each[0][name] + each[1][name]) / 4)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(0, 1), max_size=3), min_size=1, max_size=4))
+def test_shared_tags_are_everyones_with_the_mean_confidence(each):
+    found = shared_tags([[Tag(name, value) for name, value in one.items()] for one in each])
+    assert {tag.name for tag in found} == set.intersection(*map(set, each))
+    for tag in found:
+        assert tag.confidence == pytest.approx(sum(one[tag.name] for one in each) / len(each))
+
+
 def test_together(capsys):
     status, out, _ = run(capsys, "analyze", "0.png", "1.png", "--together", "--weights", "1,0", "--json", "--top", "1")
     value = json.loads(out)
@@ -82,6 +136,9 @@ def test_interrogate_together(capsys):
     "arguments, status, named",
     [
         (["analyze", "0.png", "--top", "0"], 2, "top is 0"),
+        (["analyze", "0.png", "--categories", "tags"], 2, "--tagger"),
+        (["analyze", "0.png", "--tagger", "micro", "--categories", "tags"], 2, "writes texts"),
+        (["analyze", "0.png", "--tagger", "micro-tagger", "--categories", "tags", "--plot", "x.png"], 2, "--plot"),
         (["analyze", "0.png", "--categories", "surfacez"], 1, "no category 'surfacez'"),
         (["analyze", "0.png", "--categories", ","], 1, "No category is named"),
         (["analyze", "0.png", "--weights", "1"], 2, "--together"),

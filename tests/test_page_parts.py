@@ -8,6 +8,7 @@ import json
 import pytest
 from hub_server import no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from unrender.core.hub import Hub
+from unrender.core.micro.toy import TOYS
 from unrender.core.results import Interrogation, PhraseGain
 from unrender.core.settings import MODES, Settings
 from unrender.core.targets import TARGETS
@@ -35,6 +36,9 @@ def test_the_note_fits_model_and_mode():
     assert "caption alone" in similarity_note(found("ViT-H-14/laion2b_s32b_b79k", "caption"))
     for mode in MODES:
         assert "toy" in similarity_note(found("micro", mode))
+    for toy in TOYS:
+        assert "toy" in similarity_note(found("ViT-L-14/openai", "best"), toy)
+    assert "toy" not in similarity_note(found("ViT-L-14/openai", "best"), "blip-large")
 
 
 def test_each_mode_has_one_sentence():

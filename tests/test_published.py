@@ -38,7 +38,7 @@ NO_REPOSITORY = re.compile(
 def texts(*rooms: str) -> Iterator[tuple[Path, str]]:
     for room in rooms:
         for path in sorted((ROOT / room).rglob("*.py")):
-            if path.name != "published.py":
+            if not path.name.startswith("published"):
                 tree = ast.parse(path.read_text(encoding="utf-8"))
                 found = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
                 yield from ((path, text) for text in found if isinstance(text, str))

@@ -146,6 +146,11 @@ def test_an_old_python_gets_a_sentence():
         ("photo.heic", {"heif"}),
         ("vary photo.jpg -o out", {"render"}),
         ("ui", {"ui"}),
+        ("interrogate photo.jpg --captioner http://127.0.0.1:11434/v1#qwen2.5vl:7b", {"endpoint"}),
+        ("interrogate photo.jpg --captioner=HTTPS://api.example.com/v1#m", {"endpoint"}),
+        ("ui --captioner http://127.0.0.1:1234/v1", {"ui", "endpoint"}),
+        ("interrogate photo.jpg --captioner owner/name", set()),
+        ("models --endpoint http://127.0.0.1:1234/v1", {"endpoint"}),
         ("test -k ray", {"test"}),
     ],
 )
@@ -159,5 +164,6 @@ def test_every_extra_of_the_bootstrap_is_there_and_the_page_can_draw_charts(boot
     known = tomllib.loads(RUN.with_name("pyproject.toml").read_text())["project"]["optional-dependencies"]
     commands = set().union(*bootstrap.EXTRAS.values())
     named = commands | {*bootstrap.EXTRAS_OF_OPTIONS.values()} | {*bootstrap.EXTRAS_OF_ENDINGS.values()}
+    named |= {"endpoint"}
     assert named <= {*known} and {"plot", "parquet", "lists", "ray"} <= named
     assert {*known["plot"]} <= {*known["ui"]}

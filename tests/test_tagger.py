@@ -203,7 +203,7 @@ def test_the_steps_of_what_is_seen_come_along(served: FakeHub, hub: Hub, tmp_pat
 
 def test_a_list_that_does_not_fit_is_refused_before_the_weights(served: FakeHub, hub: Hub) -> None:
     served.repos["someone/tagger"]["selected_tags.csv"] = b"tag_id,name,category,count\n1,one,0,1\n"
-    with pytest.raises(ModelError, match="has 1 rows, and by its .*the tagger has 17 outputs"):
+    with pytest.raises(ModelError, match=r"has 1 rows, and by its .*the tagger has 17 outputs"):
         load_describer("someone/tagger", hub=hub)
     assert not served.asked("GET", ".safetensors")
 

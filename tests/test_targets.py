@@ -24,15 +24,17 @@ def test_there_is_one_for_every_family():
 
 
 def test_what_was_said_of_four_families_still_holds():
-    """Of the settings that were a preset's; the judge, the lengths and the phrases."""
+    """Of the settings that were a preset's: the judge, the lengths and the phrases. A search has 77 tokens of 512."""
     usual = Settings()
     for name, clip in (("sd15", "ViT-L-14/openai"), ("sd2", "ViT-H-14/laion2b_s32b_b79k"), ("sdxl", "ViT-L-14/openai")):
         made = TARGETS[name].over(usual)
         plain = replace(made, captioning=replace(made.captioning, tags=TagSettings()))
-        assert plain == replace(usual, clip=clip, limits={}, captioning=CaptionSettings(max_length=32))
+        assert plain == replace(usual, clip=clip, token_limit=77, limits={}, captioning=CaptionSettings(max_length=32))
     made = TARGETS["flux"].over(usual)
     plain = replace(made, captioning=replace(made.captioning, tags=TagSettings()))
-    assert plain == replace(usual, limits={}, min_phrases=2, max_phrases=8, captioning=CaptionSettings(max_length=60))
+    assert plain == replace(
+        usual, token_limit=512, limits={}, min_phrases=2, max_phrases=8, captioning=CaptionSettings(max_length=60)
+    )
 
 
 @pytest.mark.parametrize("name", TARGET_NAMES)

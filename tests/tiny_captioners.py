@@ -306,5 +306,8 @@ def sentence(error: pytest.ExceptionInfo[Exception]) -> str:
 
 
 def change_config(folder: Path, **values: Any) -> None:
-    path = folder / "config.json"
+    change_json(folder / "config.json", **values)
+
+
+def change_json(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))

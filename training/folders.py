@@ -38,7 +38,7 @@ TEXT_WIDTH, TEXT_HEADS, TEXT_MLP = 128, 2, 512
 CLIP_VISION_LAYERS, CLIP_TEXT_LAYERS = 6, 4
 CAPTIONER_VISION_LAYERS, CAPTIONER_TEXT_LAYERS = 6, 2
 
-_IMAGE_PROCESSOR = {
+IMAGE_PROCESSOR = {
     "do_resize": True,
     "resample": 3,
     "do_rescale": True,
@@ -54,11 +54,11 @@ def write_clip_files(folder: Path) -> None:
     """Writes everything of the CLIP folder but the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary, merges = _byte_pairs(_example_captions())
-    _write_json(folder / "vocab.json", vocabulary)
+    write_json(folder / "vocab.json", vocabulary)
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
     special = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
-    _write_json(folder / "special_tokens_map.json", special)
-    _write_json(
+    write_json(folder / "special_tokens_map.json", special)
+    write_json(
         folder / "tokenizer_config.json",
         {
             **special,
@@ -69,10 +69,10 @@ def write_clip_files(folder: Path) -> None:
             "add_prefix_space": False,
         },
     )
-    _write_json(
+    write_json(
         folder / "preprocessor_config.json",
         {
-            **_IMAGE_PROCESSOR,
+            **IMAGE_PROCESSOR,
             "image_processor_type": "CLIPImageProcessor",
             "feature_extractor_type": "CLIPFeatureExtractor",
             "size": {"shortest_edge": SIZE},
@@ -80,7 +80,7 @@ def write_clip_files(folder: Path) -> None:
             "crop_size": {"height": SIZE, "width": SIZE},
         },
     )
-    _write_json(folder / "config.json", _clip_config(len(vocabulary)))
+    write_json(folder / "config.json", _clip_config(len(vocabulary)))
 
 
 def write_captioner_files(folder: Path) -> None:
@@ -95,8 +95,8 @@ def write_captioner_files(folder: Path) -> None:
         "sep_token": SEPARATOR,
         "mask_token": MASK,
     }
-    _write_json(folder / "special_tokens_map.json", special)
-    _write_json(
+    write_json(folder / "special_tokens_map.json", special)
+    write_json(
         folder / "tokenizer_config.json",
         {
             **special,
@@ -105,16 +105,16 @@ def write_captioner_files(folder: Path) -> None:
             "do_lower_case": True,
         },
     )
-    _write_json(
+    write_json(
         folder / "preprocessor_config.json",
         {
-            **_IMAGE_PROCESSOR,
+            **IMAGE_PROCESSOR,
             "image_processor_type": "BlipImageProcessor",
             "processor_class": "BlipProcessor",
             "size": {"height": SIZE, "width": SIZE},
         },
     )
-    _write_json(folder / "config.json", _captioner_config(vocabulary))
+    write_json(folder / "config.json", _captioner_config(vocabulary))
 
 
 def new_clip(folder: Path, device: torch.device) -> tuple[CLIPModel, CLIPTokenizer]:
@@ -134,13 +134,15 @@ def new_captioner(folder: Path, device: torch.device) -> tuple[BlipForConditiona
 
 
 def save_weights(model: torch.nn.Module, folder: Path) -> None:
-    """Writes the weights in half precision, also those that share memory: transformers 4.30 does not tie them."""
-    half = {
-        name: value.detach().to("cpu", torch.float16, copy=True).contiguous()
+    """Writes the weights in half precision, also those that share memory: transformers 4.30 does not tie them. Of what
+    are no fractions it takes the counts that timm's networks keep."""
+    kept = {
+        name: value.detach().to("cpu", torch.float16 if value.is_floating_point() else value.dtype, copy=True)
         for name, value in model.state_dict().items()
-        if value.is_floating_point()
+        if value.is_floating_point() or name.endswith(".num_batches_tracked")
     }
-    (folder / "model.safetensors").write_bytes(save(half, metadata={"format": "pt"}))
+    whole = {name: value.contiguous() for name, value in kept.items()}
+    (folder / "model.safetensors").write_bytes(save(whole, metadata={"format": "pt"}))
 
 
 def _clip_config(vocabulary_size: int) -> dict[str, Any]:
@@ -170,7 +172,7 @@ def _clip_config(vocabulary_size: int) -> dict[str, Any]:
             "model_type": "clip_vision_model",
             "projection_dim": TEXT_WIDTH,
             "layer_norm_eps": 1e-5,
-            **_vision(CLIP_VISION_LAYERS),
+            **vision_config(CLIP_VISION_LAYERS),
         },
     }
 
@@ -204,12 +206,12 @@ def _captioner_config(vocabulary: list[str]) -> dict[str, Any]:
         "vision_config": {
             "model_type": "blip_vision_model",
             "layer_norm_eps": 1e-5,
-            **_vision(CAPTIONER_VISION_LAYERS),
+            **vision_config(CAPTIONER_VISION_LAYERS),
         },
     }
 
 
-def _vision(layers: int) -> dict[str, Any]:
+def vision_config(layers: int) -> dict[str, Any]:
     return {
         "hidden_size": VISION_WIDTH,
         "intermediate_size": VISION_MLP,
@@ -268,7 +270,7 @@ def _whole_words(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*specials, *known, *letters, *(f"##{letter}" for letter in letters)]))
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

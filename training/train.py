@@ -141,7 +141,7 @@ def train_captioner(pictures: Pictures, clip_folder: Path, folder: Path, setting
         texts = [spoken_description(pictures.scenes[i], rng) for i in chosen.tolist()]
         tokens = tokenizer(texts, padding=True, return_tensors="pt")
         ids = tokens["input_ids"].to(device)
-        pixels, _ = _shifted(pictures.pixels[chosen].to(device), pictures.masks[chosen].to(device), rng)
+        pixels, _ = shifted(pictures.pixels[chosen].to(device), pictures.masks[chosen].to(device), rng)
         with torch.autocast(device.type, torch.bfloat16):
             seen = model.vision_model(pixel_values=normalise(pixels)).last_hidden_state
             written = model.text_decoder(
@@ -165,8 +165,8 @@ def _train(
 ) -> None:
     """Runs the steps and saves the running average of the model's weights, which is better than the last ones."""
     parameters = [p for module in (model, heads) for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(_by_decay(parameters), learning_rate, betas=(0.9, 0.98), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_cosine(step, steps))
+    optimizer = torch.optim.AdamW(by_decay(parameters), learning_rate, betas=(0.9, 0.98), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, steps))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
     started = time.monotonic()
     for step in range(1, steps + 1):
@@ -259,7 +259,7 @@ def _clip_batches(pictures: Pictures, tokenizer: CLIPTokenizer, settings: Traini
             said_of = [*scenes, *(scene for _, _, scene in pairs)]
             texts = [one.text for one in said]
             tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")["input_ids"]
-            pixels, masks = _shifted(pictures.pixels[chosen].to(device), pictures.masks[chosen].to(device), rng)
+            pixels, masks = shifted(pictures.pixels[chosen].to(device), pictures.masks[chosen].to(device), rng)
             yield Batch(
                 pixels,
                 masks,
@@ -280,7 +280,7 @@ def _caption_pair(scene: Scene, rng: random.Random, long: bool) -> tuple[Caption
     return own, miss, other
 
 
-def _shifted(pixels: torch.Tensor, masks: torch.Tensor, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
+def shifted(pixels: torch.Tensor, masks: torch.Tensor, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
     """The whole batch moved by up to two pixels and perhaps mirrored; no factor depends on left and right."""
     down, right = rng.randint(-2, 2), rng.randint(-2, 2)
     if rng.random() < 0.5:
@@ -320,13 +320,13 @@ def _captioner_eyes(clip: CLIPModel, pictures: Pictures) -> dict[str, torch.Tens
     return new
 
 
-def _by_decay(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+def by_decay(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
     matrices = [p for p in parameters if p.ndim > 1]
     others = [p for p in parameters if p.ndim <= 1]
     return [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
 
 
-def _warm_cosine(step: int, steps: int, warm: int = 50) -> float:
+def warm_cosine(step: int, steps: int, warm: int = 50) -> float:
     return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 

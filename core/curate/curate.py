@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import SettingsError
 from ..index.file import PictureIndex, changing, index_file, read_index, refuse_empty
+from ..index.search import tags_of
+from ..index.tags import TagFilter
 from ..index.turns import with_turns
+from ..tags import Tag
 from .alike import alike_findings
 from .captions import LEAST_CAPTIONS, caption_beside, mismatches
 from .findings import Finding, Report
@@ -22,18 +26,24 @@ if TYPE_CHECKING:
     from ..engine import Engine
 
 
-def curate(engine: Engine, place: str | os.PathLike[str]) -> Report:
+def curate(engine: Engine, place: str | os.PathLike[str], tags: TagFilter | None = None) -> Report:
     """Duplicates, near ones, turned pictures, outliers, and captions (PICTURE.txt) that do not suit.
 
     place: a folder that holds its index, or the index's file, into which the turned views go that this needs.
-    Raises IndexFileError (absent, damaged, made with another model), SettingsError (no pictures), ModelError, or
-    Cancelled; a picture that cannot be read is told and left out where its pixels are needed."""
+    tags: which pictures are looked through, as if there were no others.
+    Raises IndexFileError (absent, damaged, made with another model, without tags), SettingsError (no pictures),
+    ModelError, or Cancelled; a picture that cannot be read is told and left out where its pixels are needed."""
     path = index_file(place)
-    refuse_empty(read_index(path))
+    index = read_index(path)
+    refuse_empty(index)
+    _chosen(index, tags)  # and so refuses before it looks
     with changing(path):
         index = read_index(path)
         index.check(engine)
         index, failures = with_turns(engine, index, path)
+    index = _chosen(index, tags)
+    known = {each.name for each in index.entries}
+    failures = {name: reason for name, reason in failures.items() if name in known}
     beside = {row: caption_beside(index.path(row)) for row in range(len(index))}
     captions = {row: text for row, text in beside.items() if text}
     findings = [
@@ -43,7 +53,25 @@ def curate(engine: Engine, place: str | os.PathLike[str]) -> Report:
         *_captions(engine, index, captions),
     ]
     remarks = _remarks(len(index), len(captions))
-    return Report(index.root, index.model, len(index), tuple(findings), remarks, failures)
+    return Report(index.root, index.model, len(index), tuple(findings), remarks, failures, _tags(index, findings))
+
+
+def _chosen(index: PictureIndex, tags: TagFilter | None) -> PictureIndex:
+    """Raises IndexFileError, SettingsError."""
+    if not tags:
+        return index
+    rows = tags.rows(tags_of(index))
+    if not len(rows):
+        raise SettingsError(f"No picture in the index of {index.root} has these tags", "ask for fewer")
+    return index.of_rows(rows.tolist())
+
+
+def _tags(index: PictureIndex, findings: Sequence[Finding]) -> dict[str, tuple[Tag, ...]]:
+    if index.tags is None:
+        return {}
+    rows = {entry.name: row for row, entry in enumerate(index.entries)}
+    names = dict.fromkeys(name for each in findings for name in (each.name, each.other) if name)
+    return {name: index.tags.of(rows[name]) for name in names}
 
 
 def _turned(index: PictureIndex) -> Iterator[Finding]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 from ..places import place_from
+from ..tags import Tag, rating_of
 
 Kind = Literal["duplicate", "near", "turned", "outlier", "caption"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -36,7 +37,8 @@ class Finding:
 @dataclass(frozen=True)
 class Report:
     """root: the folder. pictures: how many its index has. findings: by kind, the surest first, duplicates and near
-    ones by group. remarks: what was not looked for, and why. failures: why pictures could not be read, by name."""
+    ones by group. remarks: what was not looked for, and why. failures: why pictures could not be read, by name.
+    tags: of the pictures that were found, by name, where the index has tags."""
 
     root: Path
     model: str
@@ -44,6 +46,7 @@ class Report:
     findings: tuple[Finding, ...]
     remarks: tuple[str, ...]
     failures: dict[str, str]
+    tags: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
 
     def of(self, kind: Kind) -> tuple[Finding, ...]:
         return tuple(each for each in self.findings if each.kind == kind)
@@ -53,8 +56,14 @@ class Report:
 
     def rows(self, folder: Path) -> list[tuple[str, ...]]:
         """A table with a heading, for a CSV file in this folder, from where its pictures are found."""
-        header = ("kind", "image", "other", "left", "score", "note", "overlap")
-        return [header, *(_row(each, partial(place_from, folder, self.root)) for each in self.findings)]
+        header = ("kind", "image", "other", "left", "score", "note", "overlap", "tags", "rating")
+        place = partial(place_from, folder, self.root)
+        return [header, *((*_row(each, place), *self.told(each.name)) for each in self.findings)]
+
+    def told(self, name: str) -> tuple[str, str]:
+        """A picture's tags, as the tagger writes them, and its rating."""
+        tags = self.tags.get(name, ())
+        return ", ".join(tag.name for tag in tags if tag.category != "rating"), rating_of(tags)
 
 
 def _row(each: Finding, place: Callable[[str], str]) -> tuple[str, ...]:

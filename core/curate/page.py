@@ -92,17 +92,17 @@ def _sections(report: Report, page: Path) -> Iterator[str]:
         yield '<div class="cards">'
         if kind in ("duplicate", "near"):
             for first, copies in groupby(shown, key=lambda each: each.other):
-                yield _group(report.root, page, first, list(copies))
+                yield _group(report, page, first, list(copies))
         else:
             for each in shown:
-                yield _card(report.root, page, each.name, _said(each), each.left)
+                yield _card(report, page, each.name, _said(each), each.left)
         yield "</div>"
         if len(found) > len(shown):
             yield f"<p>{len(found) - len(shown):,} more are in the table.</p>"
 
 
-def _group(root: Path, page: Path, first: str, copies: Sequence[Finding]) -> str:
-    cards = [_card(root, page, first, ""), *(_card(root, page, each.name, _said(each)) for each in copies)]
+def _group(report: Report, page: Path, first: str, copies: Sequence[Finding]) -> str:
+    cards = [_card(report, page, first, ""), *(_card(report, page, each.name, _said(each)) for each in copies)]
     return "\n".join(['<div class="cards group">', *cards, "</div>"])
 
 
@@ -115,11 +115,13 @@ def _said(finding: Finding) -> str:
     return finding.said
 
 
-def _card(root: Path, page: Path, name: str, said: str, left: int = 0) -> str:
-    views = _views(root / name, left)
+def _card(report: Report, page: Path, name: str, said: str, left: int = 0) -> str:
+    path = report.root / name
+    tags = ", ".join(filter(None, report.told(name)))
+    lines = f"<span>{_shown(said)}</span>" + (f"<span>{_shown(tags)}</span>" if tags else "")
     return (
-        f'<figure><div class="views">{views}</div><figcaption><a href="{_link(root / name, page)}">{_shown(name)}</a>'
-        f"<span>{_shown(said)}</span></figcaption></figure>"
+        f'<figure><div class="views">{_views(path, left)}</div><figcaption>'
+        f'<a href="{_link(path, page)}">{_shown(name)}</a>{lines}</figcaption></figure>'
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ..cures import Give
+from ..errors import SettingsError
 from ..micro.toy import MICRO
 from ..published import MICRO_TAGGER, USUAL_TAGGER
 from ..settings import UNCAPTIONED, CaptionSettings, Mode, Settings
@@ -53,6 +55,18 @@ def tagger_of(settings: Settings, mode: Mode) -> str | None:
     if settings.captioner is not None and kind_of(settings.captioner).name == TAGGER:
         return settings.captioner
     return MICRO_TAGGER if settings.clip == MICRO else USUAL_TAGGER
+
+
+def check_tells_tags(settings: Settings) -> None:
+    """Raises SettingsError where what the settings name as tagger writes texts and tells no tags, ModelError where it
+    is nothing."""
+    if settings.tagger is None:
+        return
+    kind = kind_of(settings.tagger)
+    if kind.name != TAGGER:
+        kind.check(settings.tagger)
+        problem = f"is {settings.tagger}, which writes texts and tells no confidences of tags"
+        raise SettingsError(problem, Give("tagger", "a tagger"), control="tagger")
 
 
 def compete(settings: Settings) -> bool:

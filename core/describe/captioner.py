@@ -13,6 +13,7 @@ from ..errors import MissingPackageError, ModelError
 from ..foreign import existing, shown
 from ..hub import Hub
 from ..hub.names import check_weights, is_local_name
+from ..micro.toy import MICRO, MICRO_CHAT
 from ..progress import SILENT, Progress
 from ..published import CAPTIONERS, CONFIG, MAIN, Published
 from ..settings import CaptionSettings
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
     from .models import CaptionModel
 
 INSTEAD = Choose("captioner", ("micro", "none"))
-
+BUILT_IN = (MICRO, MICRO_CHAT)
+"""What is part of the package: it continues a caption, and answers in every style."""
+CHAT_NEEDS = (4, 46)
+"""The first transformers that reads the micro chat model with its processor and template."""
 
 KNOWN_CAPTIONERS: dict[str, Published] = {known.name: known for known in CAPTIONERS}
-"""By name; besides these, "micro" and any hub id or folder."""
+"""By name; besides these, those that are built in and any hub id or folder."""
 
 
 class Captioner(Describer):
@@ -53,17 +57,18 @@ class Captioner(Describer):
 
         wait: leaves it in main memory, ready for the device, until `to` brings it there.
 
-        name: "micro", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
-        dtype: of its arithmetic, into which weights are read; None for float16 on CUDA and XPU, float32 elsewhere.
+        name: "micro", "micro-chat", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
+        dtype: of its arithmetic, into which weights are read; None for float16 on CUDA and XPU, for BLIP bfloat16 on
+        CPUs that multiply in it, float32 elsewhere.
         Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
         transformers, or a package), SettingsError (device), Cancelled.
         """
-        from ..devices import model_dtype, pick_device
+        from ..devices import pick_device
 
         place = pick_device(str(device))
         folder = find_captioner(name, hub, progress)
         progress.check()
-        model = _load(name, folder, dtype or model_dtype(place))
+        model = _load(name, folder, dtype or _usual_dtype(name, folder, place))
         captioner = cls(name, model)
         return captioner if wait else captioner.to(place)
 
@@ -135,13 +140,23 @@ def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:
     return Give("captioner", "a smaller one" if largest is None else f"a smaller one such as {largest.name}")
 
 
+def _usual_dtype(name: str, folder: Path, place: torch.device) -> torch.dtype:
+    from ..devices import model_dtype, native_half
+    from .classes import read_config
+
+    half = native_half(place)
+    if half is None or place.type != "cpu" or name == "micro":  # which has nothing to gain
+        return model_dtype(place)
+    return half if read_config(folder).get("model_type") == "blip" else model_dtype(place)
+
+
 def _load(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
     def from_library() -> CaptionModel:
         from .loading import load_model
 
         return load_model(name, folder, dtype)
 
-    if name != "micro":
+    if name != MICRO:
         return from_library()
     from .micro_captioner import load_micro
 
@@ -152,8 +167,8 @@ def find_captioner(name: str, hub: Hub | None = None, progress: Progress = SILEN
     """The folder with the captioner's files, downloaded if need be. Loads nothing; raises as `Captioner.load`."""
     check_captioner(name)
     path = existing(name)
-    if name == "micro":
-        return _micro_folder()
+    if name in BUILT_IN:
+        return _built_in_folder(name)
     if path is not None and path.is_dir():
         return path
     known = KNOWN_CAPTIONERS.get(name.lower())
@@ -171,8 +186,10 @@ def check_captioner(name: str) -> None:
     """What is known to be wrong of a captioner's name without a network. Raises ModelError, MissingPackageError."""
     path = existing(name)
     known = KNOWN_CAPTIONERS.get(name.lower())
-    if name == "micro":
+    if name == MICRO:
         return
+    if name == MICRO_CHAT:
+        return _check_version(name, CHAT_NEEDS)
     if path is not None and path.is_dir():
         from .classes import check_class, read_config
 
@@ -183,20 +200,21 @@ def check_captioner(name: str) -> None:
     elif known is None and ("/" not in name or is_local_name(name)):
         raise _unknown(name)
     elif known is not None and known.needs > Published.needs:
-        _check_version(known)
+        _check_version(known.name, known.needs)
 
 
 def nearest_captioners(name: str) -> list[str]:
     """The known names most like `name`, best first."""
-    return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, "micro"], n=3, cutoff=0.4)
+    return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, *BUILT_IN], n=3, cutoff=0.4)
 
 
-def _micro_folder() -> Path:
-    from ..micro import CAPTIONER_FOLDER
+def _built_in_folder(name: str) -> Path:
+    from ..micro import CAPTIONER_FOLDER, CHAT_FOLDER
 
-    if not (CAPTIONER_FOLDER / CONFIG).is_file():
-        raise ModelError(f"The micro captioner is not in {CAPTIONER_FOLDER}", "install this package again")
-    return CAPTIONER_FOLDER
+    folder = CHAT_FOLDER if name == MICRO_CHAT else CAPTIONER_FOLDER
+    if not (folder / CONFIG).is_file():
+        raise ModelError(f"{name} is not in {folder}", "install this package again")
+    return folder
 
 
 def _unknown(name: str) -> ModelError:
@@ -206,16 +224,18 @@ def _unknown(name: str) -> ModelError:
     return ModelError(f"There is no captioner {shown(name)!r}", *nearest, Give("captioner", known))
 
 
-def _check_version(known: Published) -> None:
+def _check_version(name: str, needs: tuple[int, int]) -> None:
     from ..transformers_access import transformers_version
 
-    if transformers_version() < known.needs:
-        needed = ".".join(map(str, known.needs))
+    if transformers_version() < needs:
+        needed = ".".join(map(str, needs))
         raise MissingPackageError(
-            f"{known.name} needs transformers {needed} or newer, this is {'.'.join(map(str, transformers_version()))}",
+            f"{name} needs transformers {needed} or newer, this is {'.'.join(map(str, transformers_version()))}",
             Install((f"'transformers>={needed}'",)),
             Give("captioner"),
         )
 
 
-KIND = Kind("captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load)
+KIND = Kind(
+    "captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load, ("micro",)
+)

@@ -32,7 +32,8 @@ class Loads(Protocol):
 class Kind:
     """name: what people call it. known: what can be named shortly. claims: whether a name is of this kind, told without
     a download. check: raises what is known to be wrong of a name without a network. find: the folder with its files,
-    downloaded if need be; None for what has none. load: see `Describer`; wait leaves it in main memory."""
+    downloaded if need be; None for what has none. load: see `Describer`; wait leaves it in main memory. built_in: names
+    of what is part of the package."""
 
     name: str
     known: Mapping[str, Published]
@@ -40,3 +41,4 @@ class Kind:
     check: Callable[[str], None]
     find: Callable[[str, Hub | None, Progress], Path | None]
     load: Loads
+    built_in: tuple[str, ...] = ()

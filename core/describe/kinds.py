@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from ..hub import Hub
 from ..progress import SILENT, Progress
 from ..published import Published
-from . import captioner, tagger
+from . import captioner, endpoint, tagger
 from .describer import Describer
 from .kind import Kind
 
 if TYPE_CHECKING:
     import torch
 
-KINDS: tuple[Kind, ...] = (tagger.KIND, captioner.KIND)
+KINDS: tuple[Kind, ...] = (endpoint.KIND, tagger.KIND, captioner.KIND)
 
 
 def kind_of(name: str, hub: Hub | None = None) -> Kind:
@@ -27,6 +27,16 @@ def kind_of(name: str, hub: Hub | None = None) -> Kind:
 def known_describers() -> dict[str, Published]:
     """All that can be named shortly, by name."""
     return {name: published for kind in KINDS for name, published in kind.known.items()}
+
+
+def known_taggers() -> list[str]:
+    """Names of those that tell tags."""
+    return list(tagger.KIND.known)
+
+
+def known_writers() -> list[str]:
+    """Names of all others."""
+    return [name for name in known_describers() if name not in tagger.KIND.known]
 
 
 def check_describer(name: str) -> None:

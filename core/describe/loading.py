@@ -33,7 +33,7 @@ _VOCABULARIES = (
 )
 
 
-def load_model(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+def load_model(name: str, folder: Path, dtype: torch.dtype, system: str = "") -> CaptionModel:
     """A captioner on the CPU, its weights in `dtype`. Raises ModelError or MissingPackageError."""
     config = read_config(folder)
     model_class = check_class(name, config)
@@ -43,7 +43,7 @@ def load_model(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
         processor = _load_processor(name, folder)
         if config.get("model_type") == "blip-2":
             _prepare_blip2(model, processor)
-    return model_for(name, model.eval().requires_grad_(False), processor, dtype)
+    return model_for(name, model.eval().requires_grad_(False), processor, dtype, system)
 
 
 def _load_weights(name: str, folder: Path, model_class: Any, dtype: torch.dtype) -> Any:

@@ -161,9 +161,12 @@ class CaptionModel:
         if settings.repetition != 1:
             options["repetition_penalty"] = settings.repetition
         written = self._model.generate(**inputs, **options, logits_processor=[watch, *drawing, *changes])
-        if watch.odd is not None and bool(watch.odd):
-            raise _NoNumbers(f"{self._name} gives values that are no numbers", WHOLE_AGAIN)
+        self._check_numbers(watch.odd)
         return written
+
+    def _check_numbers(self, odd: Tensor | None) -> None:
+        if odd is not None and bool(odd):
+            raise _NoNumbers(f"{self._name} gives values that are no numbers", WHOLE_AGAIN)
 
     def _decode(self, tokens: Tensor) -> list[str]:
         return self._processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)

@@ -16,6 +16,7 @@ from ..tags import TAG_CATEGORIES, TagCategory
 
 _LARGEST = 32 * 2**20
 _MOST_ROWS = 200_000
+_TOO_MANY = f"it has more than {_MOST_ROWS:,} rows"
 _LONGEST = 200
 _WANTED = ("name", "category")
 _THRESHOLD = "best_threshold"
@@ -59,6 +60,8 @@ def _rows(data: bytes) -> Iterator[ListedTag]:
         raise Unreadable("it is not UTF-8 text") from error
     if "\0" in text:
         raise Unreadable("it is not UTF-8 text")
+    if text.count("\n") > 2 * _MOST_ROWS:  # of which some may be empty
+        raise Unreadable(_TOO_MANY)
     rows = csv.reader(text.splitlines(keepends=True), strict=True)
     try:
         heads = [head.strip().casefold() for head in next(rows, [])]
@@ -67,7 +70,7 @@ def _rows(data: bytes) -> Iterator[ListedTag]:
             raise Unreadable(f"its first line has no column {' and '.join(lacking)}")
         for number, row in enumerate(rows, 1):
             if number > _MOST_ROWS:
-                raise Unreadable(f"it has more than {_MOST_ROWS:,} rows")
+                raise Unreadable(_TOO_MANY)
             if row:
                 yield _tag(dict(zip(heads, row, strict=False)), len(row) == len(heads), number)
     except csv.Error as error:

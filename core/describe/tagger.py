@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..cures import Choose, Give, Install, Take
 from ..errors import MissingPackageError, ModelError
@@ -15,8 +17,8 @@ from ..hub import Hub
 from ..hub.names import is_local_name
 from ..micro import TAGGER_FOLDER
 from ..progress import SILENT, Progress
-from ..published import CONFIG, PREPROCESS, TAG_LIST, TAGGERS, TRANSFORMERS_WEIGHTS, Published
-from ..settings import CaptionSettings
+from ..published import CONFIG, TAG_LIST, TAGGER_EXTRAS, TAGGER_FILES, TAGGERS, TRANSFORMERS_WEIGHTS, Published
+from ..settings import CaptionSettings, TagSettings
 from .describer import Describer, Description
 from .kind import Kind
 from .tag_choice import Thresholds, chosen, ratings
@@ -35,15 +37,23 @@ INSTEAD = Choose("captioner", (MICRO_TAGGER, "none"))
 KNOWN_TAGGERS: dict[str, Published] = {known.name: known for known in TAGGERS}
 """By name; besides these, "micro-tagger" and any hub id or folder in their layout."""
 
+_AT_ONCE, _AT_ONCE_ELSEWHERE = 4, 32
+"""Pictures, on the CPU, where more at once are no faster, and on devices that more keep busy."""
+
 
 class Tagger(Describer):
-    """A network that tells of each tag of its list how sure it is that a picture has it."""
+    """A network that tells of each tag of its list how sure it is that a picture has it.
+
+    listed: the list. usual: the thresholds where none are asked for. at_once: pictures that are computed together."""
+
+    draws = False
 
     def __init__(self, name: str, model: TaggerModel, listed: tuple[ListedTag, ...], usual: Thresholds) -> None:
         self.name = name
         self.listed = listed
+        self.usual = usual
         self._model = model
-        self._usual = usual
+        self.at_once = _AT_ONCE
 
     @classmethod
     def load(
@@ -76,18 +86,36 @@ class Tagger(Describer):
     ) -> list[Description]:
         """See `Describer`; of the settings it takes `tags`. text: the chosen tags as words. tags: those that were
         chosen, the surest first, and all ratings."""
-        asked = (settings or CaptionSettings()).tags
         found: list[Description] = []
-        rest = map(self._model.view.seen, images)  # one by one, so that an iterator's are not held
-        while some := list(itertools.islice(rest, self._model.at_once)):
-            progress.check()
-            for values in self._model.confidences(some):
-                tags = chosen(self.listed, values, asked, self._usual)
-                rated = ratings(self.listed, values)
-                text = words_of(tags, rated[0] if rated else None, asked)
-                found.append(Description(text, (*tags, *rated)))
+        rest = map(self.seen, images)  # one by one, so that an iterator's are not held
+        while some := list(itertools.islice(rest, self.at_once)):
+            found += self.describe_seen(some, settings, progress)
             del some
         return found
+
+    def seen(self, image: Image.Image) -> np.ndarray:
+        """What is kept of an RGB picture until it is described: bytes, no more than the network takes."""
+        return self._model.view.seen(image)
+
+    def describe_seen(
+        self, seen: Sequence[np.ndarray], settings: CaptionSettings | None = None, progress: Progress = SILENT
+    ) -> list[Description]:
+        """As `describe`, of what `seen` kept of pictures."""
+        asked = (settings or CaptionSettings()).tags
+        return [self._description(values, asked) for values in self.confidences(seen, progress)]
+
+    def confidences(self, seen: Sequence[np.ndarray], progress: Progress = SILENT) -> np.ndarray:
+        """[pictures, tags of `listed`] in 0..1, of what `seen` kept of pictures."""
+        found: list[np.ndarray] = []
+        for start in range(0, len(seen), self.at_once):
+            progress.check()
+            found.append(self._model.confidences(seen[start : start + self.at_once]))
+        return np.concatenate(found) if found else np.empty((0, len(self.listed)))
+
+    def _description(self, values: np.ndarray, settings: TagSettings) -> Description:
+        tags = chosen(self.listed, values, settings, self.usual)
+        rated = ratings(self.listed, values)
+        return Description(words_of(tags, rated[0] if rated else None, settings), (*tags, *rated))
 
     @property
     def nbytes(self) -> int:
@@ -106,8 +134,10 @@ class Tagger(Describer):
         try:
             with within_memory(problem, Give("captioner", "a smaller one"), Take("use the CPU")):
                 self._model.to(place)
+            self.at_once = _AT_ONCE if place.type == "cpu" else _AT_ONCE_ELSEWHERE
         except ModelError:
             self._model.to(pick_device("cpu"))
+            self.at_once = _AT_ONCE
             raise
         return self
 
@@ -142,10 +172,10 @@ def find_tagger(name: str, hub: Hub | None = None, progress: Progress = SILENT) 
         return path
     known = KNOWN_TAGGERS.get(name.lower())
     hub, repo = hub or Hub(), known.repo if known else name
-    if hub.find(repo, [CONFIG, TAG_LIST, TRANSFORMERS_WEIGHTS]) is None:
-        read_tagger(name, hub.fetch(repo, [CONFIG, TAG_LIST], progress, [PREPROCESS], instead=INSTEAD), weighted=False)
-    files = [CONFIG, TAG_LIST, TRANSFORMERS_WEIGHTS]
-    return hub.fetch(repo, files, progress, [PREPROCESS], instead=INSTEAD)
+    if hub.find(repo, TAGGER_FILES) is None:
+        light = [name for name in TAGGER_FILES if name != TRANSFORMERS_WEIGHTS]
+        read_tagger(name, hub.fetch(repo, light, progress, TAGGER_EXTRAS, instead=INSTEAD), weighted=False)
+    return hub.fetch(repo, TAGGER_FILES, progress, TAGGER_EXTRAS, instead=INSTEAD)
 
 
 def check_tagger(name: str) -> None:
@@ -163,4 +193,4 @@ def check_tagger(name: str) -> None:
         raise ModelError(f"{name} is a file", "give the folder that holds the tagger")
 
 
-KIND = Kind("tagger", KNOWN_TAGGERS, is_tagger, check_tagger, find_tagger, Tagger.load)
+KIND = Kind("tagger", KNOWN_TAGGERS, is_tagger, check_tagger, find_tagger, Tagger.load, (MICRO_TAGGER,))

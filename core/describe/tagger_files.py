@@ -21,7 +21,8 @@ _ARCHITECTURE = re.compile(r"[a-z]\w*(\.\w+)?", re.ASCII)
 _OPTION = re.compile(r"[a-z]\w*", re.ASCII)
 _LOADS = re.compile(r"pretrained|checkpoint|cache_dir|scriptable|exportable|no_jit|features_only|num_classes|.*_cfg$")
 """Options of timm's that say what else is to be loaded, or make another kind of model."""
-_MOST_OPTIONS, _LARGEST_NUMBER, _MOST_NUMBERS = 64, 1 << 16, 64
+_COUNTS = re.compile(r".*(depth|layers|blocks|repeats)")
+_MOST_OPTIONS, _LARGEST_NUMBER, _MOST_NUMBERS, _MOST_LAYERS = 64, 1 << 16, 64, 512
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,14 @@ def _options(config: Mapping[str, Any]) -> Mapping[str, Any]:
     for key, value in found.items():
         if not _OPTION.fullmatch(key) or _LOADS.match(key):
             raise Unreadable(f"its model_args hold {shown(key)!r}, which would make another model of it")
-        if not _is_plain(value):
+        if not _is_plain(value, _MOST_LAYERS if _COUNTS.match(key) else _LARGEST_NUMBER):
             raise Unreadable(f"its model_args have for {key} what no such model has")
     return found
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: Any, largest: int) -> bool:
     if isinstance(value, list):
-        return len(value) <= _MOST_NUMBERS and all(map(_is_plain, value))
+        return len(value) <= _MOST_NUMBERS and all(_is_plain(each, largest) for each in value)
     if isinstance(value, str):
         return re.fullmatch(r"[\w.]*", value, re.ASCII) is not None
-    return value is None or (isinstance(value, int | float) and abs(value) <= _LARGEST_NUMBER)
+    return value is None or (isinstance(value, int | float) and abs(value) <= largest)

@@ -23,9 +23,6 @@ from .tagger_view import View
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE, _AT_ONCE_ELSEWHERE = 4, 32
-"""Pictures, on the CPU, where more at once are no faster, and on devices that more keep busy."""
-
 _HALVES = (torch.float16, torch.bfloat16)
 
 
@@ -41,10 +38,6 @@ class TaggerModel:
         self._wanted = dtype
         self._device = torch.device("cpu")
         self._use(dtype)
-
-    @property
-    def at_once(self) -> int:
-        return _AT_ONCE if self._device.type == "cpu" else _AT_ONCE_ELSEWHERE
 
     @property
     def nbytes(self) -> int:

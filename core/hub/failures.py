@@ -26,6 +26,7 @@ class Unreachable(Exception):
 
     cures: what helps, the likeliest first. status: its HTTP answer, if it gave one. told_wait: the seconds it asks to
     wait for. passes: whether it may well be otherwise in a moment; may_pass: only where it had been otherwise before.
+    said: in the other's own words, not to be shown as they are.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Unreachable(Exception):
         told_wait: float | None = None,
         passes: bool = False,
         may_pass: bool = False,
+        said: str = "",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -44,6 +46,7 @@ class Unreachable(Exception):
         self.told_wait = told_wait
         self.passes = passes
         self.may_pass = may_pass
+        self.said = said
 
 
 def broken(reason: str = "the connection broke") -> Unreachable:
@@ -106,10 +109,11 @@ def in_words(seconds: float) -> str:
 # --- errors ---
 
 
-def of_error(error: BaseException, url: str, uses_requests: bool) -> Unreachable:
-    """What an error of the network, or of the package that speaks to it, says. uses_requests: or else httpx."""
+def of_error(error: BaseException, url: str, uses_requests: bool, proxied: bool = True) -> Unreachable:
+    """What an error of the network, or of the package that speaks to it, says. uses_requests: or else httpx. proxied:
+    whether the environment's proxies were asked."""
     text, kinds = _plain(str(error)), {base.__name__ for base in type(error).__mro__}
-    proxy = proxy_of(url)
+    proxy = proxy_of(url) if proxied else None
     special = _of_settings(text, kinds, proxy, uses_requests) or _of_certificate(text, url, uses_requests)
     if special:
         return special
@@ -182,7 +186,7 @@ _BUNDLES = {True: ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), False: ("SSL_CERT_FI
 """Which variables name the certificates that requests, and httpx, believe in."""
 _SLOW = "it did not answer in time"
 _REASONS = (
-    (r"refused|WinError 10061", "the connection was refused", False),
+    (r"refused|WinError 10061|\[Errno (61|111)\]", "the connection was refused", False),
     (
         r"getaddrinfo|resolve|name or service|nodename|name resolution",
         "the name of the host could not be resolved",

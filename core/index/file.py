@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from ..cures import Choose, Give, Take
 from ..errors import IndexFileError, SettingsError
 from ..files import NotAFileError, refuse_other
 from ..foreign import Header, Unreadable, parsed_json, read_header, read_tensors
+from .tags import TENSORS, TagTable, check_tag_tensors, table_of
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -44,7 +45,8 @@ class PictureIndex:
     """root: the folder. model, fit: what the pictures were seen with, as Settings have them.
     features: [pictures, width] float32, normalised. turned: [pictures, 3, width] float16, the same pictures turned to
     the left by 90, 180 and 270 degrees, zeros where nobody has asked for that yet.
-    probe: [width] float32, what the model sees in a picture that is always the same."""
+    probe: [width] float32, what the model sees in a picture that is always the same.
+    tags: what a tagger said of the pictures; None where none was asked."""
 
     root: Path
     model: str
@@ -53,12 +55,24 @@ class PictureIndex:
     features: np.ndarray
     turned: np.ndarray
     probe: np.ndarray
+    tags: TagTable | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def path(self, row: int) -> Path:
         return self.root / self.entries[row].name
+
+    def of_rows(self, rows: Sequence[int]) -> PictureIndex:
+        """The same of some of the pictures."""
+        some = list(rows)
+        return replace(
+            self,
+            entries=tuple(self.entries[row] for row in some),
+            features=self.features[some],
+            turned=self.turned[some],
+            tags=None if self.tags is None else self.tags.taken(some),
+        )
 
     def check(self, engine: Engine) -> None:
         """Raises IndexFileError where the engine sees pictures in another way than this index did."""
@@ -104,6 +118,9 @@ def write_index(path: Path, index: PictureIndex) -> None:
         "probe": index.probe.astype(np.float32),
     }
     metadata = {"format": _FORMAT, "model": index.model, "fit": index.fit, "root": _root_from(path, index.root)}
+    if index.tags is not None:
+        tensors |= index.tags.tensors()
+        metadata["told_by"] = index.tags.told_by
     try:
         replace_file(path, save(tensors, metadata))
     except OSError as error:
@@ -163,7 +180,10 @@ def _assembled(path: Path, header: Header) -> PictureIndex:
     if not fits or header.shape("probe", "F32", ndim=1) != (width,):
         raise Unreadable("its parts do not fit")
     header.shape("entries", "U8", ndim=1)
-    tensors = read_tensors(path, ("entries", "features", "turned", "probe"), "np")
+    has_tags = TENSORS[0] in header.tensors
+    if has_tags:
+        check_tag_tensors(header, count)
+    tensors = read_tensors(path, ("entries", "features", "turned", "probe", *(TENSORS if has_tags else ())), "np")
     if not all(np.isfinite(tensors[name]).all() for name in ("features", "turned", "probe")):
         raise Unreadable("it holds what is no number")
     named = {name: header.metadata.get(name, "") for name in ("model", "fit", "root")}
@@ -171,7 +191,8 @@ def _assembled(path: Path, header: Header) -> PictureIndex:
         raise Unreadable("it does not say what it was made with")
     entries, seen = _entries(tensors["entries"].tobytes(), count), tensors["features"].astype(np.float32)
     root = _root_of(path, named["root"])
-    return PictureIndex(root, named["model"], named["fit"], entries, seen, tensors["turned"], tensors["probe"])
+    tags = table_of(tensors, header.metadata.get("told_by", "")) if has_tags else None
+    return PictureIndex(root, named["model"], named["fit"], entries, seen, tensors["turned"], tensors["probe"], tags)
 
 
 def _entries(data: bytes, count: int) -> tuple[Entry, ...]:

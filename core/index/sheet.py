@@ -33,11 +33,16 @@ def draw_found(title: str, found: Sequence[Found]) -> Image.Image:
         left, upper = MARGIN + column * (CELL + GAP), top + row * row_height
         cell = _fitted(each)
         sheet.paste(cell, (left + (CELL - cell.width) // 2, upper + CELL - cell.height))
-        said = ((wrap(each.path.name, CELL, TEXT_SIZE, 1)[0], INK), (f"{each.similarity:.3f}", FAINT))
+        said = ((wrap(each.path.name, CELL, TEXT_SIZE, 1)[0], INK), (_measure(each), FAINT))
         for line_number, (line, ink) in enumerate(said):
             place = (left, upper + CELL + GAP // 2 + line_number * LINE_HEIGHT)
             pen.text(place, drawable(line), ink, font(TEXT_SIZE))
     return sheet
+
+
+def _measure(found: Found) -> str:
+    value = found.confidence if found.similarity is None else found.similarity
+    return "" if value is None else f"{value:.3f}"
 
 
 def _fitted(found: Found) -> Image.Image:

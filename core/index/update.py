@@ -16,8 +16,10 @@ import numpy as np
 from ..batch import FolderSource
 from ..batch.ahead import LookedAt, chunked, opened, readable, usual_jobs
 from ..batch.items import Item
+from ..describe.asked import check_tells_tags
 from ..errors import IndexFileError
 from .file import Entry, PictureIndex, changing, index_file, probe_of, read_index, write_index
+from .tagging import with_tags
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -29,7 +31,7 @@ _KEPT_EVERY_SECONDS = 60.0
 class Updated:
     """index: as it is now, and as its file `path` has it. added: pictures that were looked at. kept: those known
     already, under this name or another. removed: names that are gone. failures: why pictures cannot be read, by name.
-    """
+    tagged: pictures whose tags are known."""
 
     index: PictureIndex
     path: Path
@@ -37,6 +39,7 @@ class Updated:
     kept: int
     removed: int
     failures: dict[str, str]
+    tagged: int = 0
 
 
 def update_index(engine: Engine, folder: str | os.PathLike[str], path: Path | None = None) -> Updated:
@@ -44,9 +47,13 @@ def update_index(engine: Engine, folder: str | os.PathLike[str], path: Path | No
 
     path: its file, by default in the folder itself. A picture is taken for unchanged where name, size and time are, or
     its bytes. Stopped at any time, what was looked at is in the file or lost for a minute's work at most.
+    Where the engine has a tagger, each picture's tags are kept too; without one, those that are known stay.
     Raises SettingsError (no folder), IndexFileError (damaged, made with another model, not writable, being changed),
-    ModelError, or Cancelled; a picture that cannot be read is left out and told.
+    ModelError, MissingPackageError, or Cancelled; a picture that cannot be read is left out and told.
     """
+    if engine.settings.tagger is not None:
+        check_tells_tags(engine.settings)
+        engine.check("tags")
     root = Path(folder)
     items = list(FolderSource(root, recursive=True))
     path = path or index_file(root)
@@ -63,9 +70,14 @@ def update_index(engine: Engine, folder: str | os.PathLike[str], path: Path | No
             draft.look_at(fresh)
         finally:  # what was seen until a stop is kept
             index = draft.save()
+        failures = draft.failures
+        if engine.settings.tagger is not None:
+            index, untold = with_tags(engine, index, path)
+            failures |= untold
     names = {each.name for each in index.entries}
     gone = 0 if known is None else sum(each.name not in names for each in known.entries)
-    return Updated(index, path, len(index) - draft.kept, draft.kept, gone, draft.failures)
+    tagged = 0 if index.tags is None else int(index.tags.tagged.sum())
+    return Updated(index, path, len(index) - draft.kept, draft.kept, gone, failures, tagged)
 
 
 class _Draft:
@@ -82,7 +94,7 @@ class _Draft:
         self._by_name = {each.name: row for row, each in enumerate(entries)}
         self._by_digest = {each.digest: row for row, each in enumerate(entries)}
         self._fresh: dict[str, Entry] = {}
-        self._rows: dict[str, tuple[Entry, np.ndarray, np.ndarray]] = {}
+        self._rows: dict[str, tuple[Entry, np.ndarray, np.ndarray, int | None]] = {}
 
     def knows(self, item: Item) -> bool:
         """Takes over what the earlier index has of a picture."""
@@ -97,7 +109,7 @@ class _Draft:
                 entry = self._fresh[item.name] = _hashed(item, entry)
                 row = self._by_digest.get(entry.digest)
             if row is not None:
-                self._rows[item.name] = (entry, self._known.features[row], self._known.turned[row])
+                self._rows[item.name] = (entry, self._known.features[row], self._known.turned[row], row)
         return item.name in self._rows
 
     def look_at(self, items: list[Item]) -> None:
@@ -111,7 +123,7 @@ class _Draft:
                     seen = [item.name for item, error in looked_at if error is None]
                     for name, row in zip(seen, features, strict=True):
                         if name in self._fresh:
-                            self._rows[name] = (self._fresh[name], row, not_turned)
+                            self._rows[name] = (self._fresh[name], row, not_turned, None)
                 self.failures |= {item.name: str(error) for item, error in looked_at if error is not None}
                 if time.monotonic() - saved > _KEPT_EVERY_SECONDS:
                     self.save()
@@ -132,7 +144,9 @@ class _Draft:
         turned = np.stack([each[2] for each in rows]) if rows else np.zeros((0, 3, width), np.float16)
         entries = tuple(each[0] for each in rows)
         fit = self._engine.settings.fit
-        index = PictureIndex(self._root, self._model, fit, entries, features, turned, self._probe)
+        known = None if self._known is None else self._known.tags
+        tags = None if known is None else known.taken([each[3] for each in rows])
+        index = PictureIndex(self._root, self._model, fit, entries, features, turned, self._probe, tags)
         write_index(self._path, index)
         return index
 

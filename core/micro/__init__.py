@@ -12,6 +12,7 @@ _HERE = Path(__file__).resolve().parent
 
 CLIP_FOLDER = _HERE / "weights" / "clip"
 CAPTIONER_FOLDER = _HERE / "weights" / "blip"
+CHAT_FOLDER = _HERE / "weights" / "chat"
 TAGGER_FOLDER = _HERE / "weights" / "tagger"
 DIFFUSION_FOLDER = _HERE / "weights" / "sd"
 PHRASES_FOLDER = _HERE / "phrases"

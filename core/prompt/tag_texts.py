@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ..cures import Give
 from ..describe import Description
+from ..describe.asked import tagger_of
 from ..describe.together import Words
 from ..errors import SettingsError
 from ..results import Interrogation
@@ -23,11 +24,12 @@ _IN_ONE = 5
 _IN_EACH_FURTHER = 3
 
 
-def tagged(words: Words, settings: Settings, describer: str, seconds: float) -> Interrogation:
+def tagged(words: Words, settings: Settings, seconds: float) -> Interrogation:
     """The tags as a prompt. No CLIP is asked: a similarity there is none."""
     found = words.beside
     assert found is not None, "mode tags has a tagger"
     prompt = framed(fitting(found.text, settings), settings)
+    describer = str(tagger_of(settings, "tags"))
     return Interrogation(prompt, None, "tags", "", (), describer, seconds, tags=found.tags)
 
 

@@ -13,6 +13,7 @@ from ..phrases import Category
 from ..progress import Progress
 from ..prompt.ranking import top as top_rows
 from ..prompt.together import shared_features
+from ..tags import TAG_CATEGORIES, Tag, TagCategory, of_category, rating_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,11 +69,14 @@ class CategoryAnalysis:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A picture's categories. pictures: how many were analysed as one. model: the CLIP's name."""
+    """A picture's categories. pictures: how many were analysed as one. model: the CLIP's name. tags: what `tagger` told
+    above its thresholds, and the ratings, where one was asked."""
 
     categories: tuple[CategoryAnalysis, ...]
     model: str
     pictures: int = 1
+    tags: tuple[Tag, ...] = ()
+    tagger: str = ""
 
     def __getitem__(self, category: str) -> CategoryAnalysis:
         """KeyError for a category that was not asked for."""
@@ -89,9 +93,20 @@ class Analysis:
             for rank, entry in enumerate(found.top, 1)
         ]
 
+    def tag_rows(self) -> list[dict[str, Any]]:
+        """One flat row per tag: category, rank from 1, name, confidence; by category, the surest first."""
+        return [
+            {"category": category, "rank": rank, "name": tag.name, "confidence": tag.confidence}
+            for category, tags in by_category(self.tags)
+            for rank, tag in enumerate(tags, 1)
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON-ready values."""
         values = asdict(self)
+        tags, tagger = values.pop("tags"), values.pop("tagger")
+        if tagger:
+            values |= {"tagger": tagger, "rating": rating_of(self.tags), "tags": list(tags)}
         values["categories"] = list(values["categories"])
         for category in values["categories"]:
             category["top"] = list(category["top"])
@@ -141,6 +156,23 @@ class Analyzer:
                 known = replace(known, embeddings=self._clip.encode_texts(known.phrases))
             self._tables[category] = known
         return known
+
+
+def by_category(tags: Sequence[Tag]) -> list[tuple[TagCategory, tuple[Tag, ...]]]:
+    """The rating first, then who, then all else; of each category the surest first. Without those that have none."""
+    order = sorted(TAG_CATEGORIES, key=lambda category: (category != "rating", category == "general"))
+    falling = tuple(sorted(tags, key=lambda tag: -tag.confidence))
+    return [(category, found) for category in order if (found := of_category(falling, category))]
+
+
+def shared_tags(each: Sequence[Sequence[Tag]], weights: Sequence[float] | None = None) -> tuple[Tag, ...]:
+    """Those that all of several pictures have, with the mean of their confidences. weights: how much each counts."""
+    known = [{(tag.name, tag.category): tag.confidence for tag in tags} for tags in each]
+    return tuple(
+        replace(tag, confidence=float(np.average([one[tag.name, tag.category] for one in known], weights=weights)))
+        for tag in each[0]
+        if all((tag.name, tag.category) in one for one in known)
+    )
 
 
 def analyse(

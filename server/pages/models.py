@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ...core.choices import CLIPS, NONE
+from ...core.micro.toy import TOYS
 from ..gradio_versions import event, html_output
 from ..jobs import Job
 from ..service import DONE, FAULT, Report, Service
@@ -25,7 +26,7 @@ def models_page(service: Service, tab: Any) -> None:
             unloaded = html_output(elem_id="unrender_models_unloaded")
             vocabularies = html_output(elem_id="unrender_models_vocabularies")
         with gr.Column(variant="panel"):
-            names = [name for name in (*CLIPS, *service.captioners) if name not in ("micro", NONE)]
+            names = [name for name in (*CLIPS, *service.captioners) if name not in (*TOYS, NONE)]
             name = open_list(names, None, "Model, or OWNER/NAME on the hub", "unrender_models_name")
             runner = Runner(service, "unrender_models_download", "Download")
             disk = html_output(elem_id="unrender_models_disk")

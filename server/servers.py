@@ -1,0 +1,29 @@
+"""Which servers a visitor may have asked for descriptions: those that were named by who started the program.
+
+Otherwise whoever reaches the page could have this computer send requests, and pictures, to what it alone can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.describe.endpoint_address import claims
+from ..core.describe.endpoint_allowed import NAMED, allowed, named_endpoints
+from ..core.errors import SettingsError
+from ..core.settings import Settings
+
+
+def check_servers(asked: Settings, usual: Settings) -> None:
+    """Whether a visitor may choose those describers. Raises SettingsError, and ModelError for what is no address."""
+    named = [*_servers(usual), *named_endpoints()]
+    for name in _servers(asked):
+        if not allowed(name, named, here=False):
+            raise SettingsError(
+                "The server was not named by who started this program",
+                f"start it with that address as --captioner, or in {NAMED}",
+            )
+
+
+def _servers(settings: Settings) -> Iterator[str]:
+    for name in (settings.captioner, settings.tagger, *settings.rivals):
+        if name is not None and claims(name):
+            yield name
