@@ -309,7 +309,11 @@ class EngineModels:
         from .describe import load_describer
 
         with progress.task(f"Loading the describer {name}"):
-            return load_describer(name, self._settings.device, hub=self._hub(), progress=progress, wait=True)
+            from .devices import describing  # and with it torch
+
+            settings = self._settings
+            dtype, bits = describing(settings.precision), settings.quantization
+            return load_describer(name, settings.device, dtype, self._hub(), progress, wait=True, quantization=bits)
 
     def _hub(self) -> Hub:
         from .hub import Hub

@@ -13,8 +13,8 @@ from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
 from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.phrases import POSITIVE, phrases_in
-from ..core.settings import MODES, Mode, Search, Settings
-from ..core.targets import TARGETS
+from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
+from ..core.targets import TARGETS, Sort
 from .describing import Describing
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
@@ -38,7 +38,7 @@ ABOUT_MODES: Mapping[Mode, str] = {
     "classic": "The caption, then medium, artist, site, movement and three flavors: one of each that fits best.",
     "negative": "What the picture is least like, for the negative prompt; no caption.",
     "caption": "The caption alone: a sentence, and no phrases.",
-    "tags": "Tags alone, as Pony, Illustrious, NoobAI and Anima take them: by the tagger, and no CLIP.",
+    "tags": "A tagger's tags alone, in the order of the target; no CLIP is asked.",
 }
 
 NO_PICTURE = "There is no picture; put one in first."
@@ -91,8 +91,8 @@ class Request:
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
         captioner = self.captioner.strip()
-        family = TARGETS.get(self.target)
-        usual = usual if family is None else family.over(usual)
+        if self.target in TARGETS:
+            usual = TARGETS[self.target].over(usual, self._sort(usual))
         most = self.most or usual.max_phrases
         return replace(
             self.describing.over(usual),
@@ -105,6 +105,16 @@ class Request:
             max_phrases=most,
             min_phrases=min(usual.min_phrases, most),
         )
+
+    def _sort(self, usual: Settings) -> Sort:
+        """Of the captioner, which says what suits the target."""
+        captioner = self.captioner.strip()
+        if self.mode in UNCAPTIONED or self.caption is not None or captioner in ("", NONE):
+            return "captioner"
+        from ..core.hub import Hub
+        from ..core.suiting import sort_of
+
+        return sort_of(captioner, Hub(usual.cache))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.engine import Engine
 from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
-from ..core.settings import Settings
+from ..core.settings import Quantization, Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
 from .needs import SIGHT, Needs
 from .waiting import held
@@ -56,12 +56,16 @@ class _Placed(NamedTuple):
         return clip + sum(describer.nbytes for describer in self.describers.values())
 
 
+_Key = tuple[str, "torch.dtype | None", Quantization]
+"""A describer's name, and how its weights are held."""
+
+
 class Models:
     """One CLIP and the describers of one use, those used last. Uses wait for each other."""
 
     def __init__(self) -> None:
         self._clip: tuple[str, MovableClip] | None = None
-        self._describers: dict[str, Describer] = {}
+        self._describers: dict[_Key, Describer] = {}
         self._lock = threading.Lock()
 
     def embed(
@@ -127,7 +131,7 @@ class Models:
 
         clip, describers = self._clip, dict(self._describers)
         found = [] if clip is None else [Loaded("clip", clip[0], _nbytes(clip[1]), _device(clip[1]))]
-        for name, describer in describers.items():
+        for (name, *_), describer in describers.items():
             found.append(Loaded(kind_of(name).name, name, describer.nbytes, _device(describer.module)))
         return found
 
@@ -163,15 +167,19 @@ class Models:
     def _load_describers(self, settings: Settings, names: Sequence[str], progress: Progress) -> Mapping[str, Describer]:
         """Those of the last use that are not needed now make room, where any is."""
         from ..core.describe import load_describer
+        from ..core.devices import describing
         from ..core.hub import Hub
 
+        dtype, bits = describing(settings.precision), settings.quantization
+        keys: dict[str, _Key] = {name: (name, dtype, bits) for name in names}
         if names:
-            self._describers = {name: kept for name, kept in self._describers.items() if name in names}
-        for name in names:
-            if name not in self._describers:
+            self._describers = {key: kept for key, kept in self._describers.items() if key in keys.values()}
+        for name, key in keys.items():
+            if key not in self._describers:
                 hub = Hub(settings.cache)
-                self._describers[name] = load_describer(name, settings.device, hub=hub, progress=progress, wait=True)
-        return {name: self._describers[name] for name in names}
+                loaded = load_describer(name, settings.device, dtype, hub, progress, wait=True, quantization=bits)
+                self._describers[key] = loaded
+        return {name: self._describers[key] for name, key in keys.items()}
 
 
 def check_names(settings: Settings, needs: Needs) -> None:

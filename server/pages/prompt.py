@@ -154,10 +154,12 @@ def _controls(service: Service, mode: Any) -> list[Any]:
 
     def suited(target: str) -> list[Any]:
         family = TARGETS.get(target)
-        chosen = (service.preferences() if family is None else family).mode, (family or service.preferences()).clip
-        return [*(gr.update(value=each) for each in chosen), gr.update(value=_most(family or usual()))]
+        preferred = service.preferences()
+        clip, mode = (preferred.clip, preferred.mode) if family is None else (family.clip, family.mode)
+        phrases = _most(usual() if family is None else family)
+        return [gr.update(value=clip), gr.update(value=phrases), gr.update(value=mode)]
 
-    target.change(suited, inputs=[target], outputs=[mode, clip, most], queue=False, **event())
+    target.change(suited, inputs=[target], outputs=[clip, most, mode], queue=False, **event())
     return [clip, captioner, target, vocabulary, search, most, categories, exclude]
 
 
