@@ -12,8 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
 from tiny_captioners import direct, words
-from unrender.core import devices
-from unrender.core.describe import Captioner, blip, blip_view, kinds
+from unrender.core.describe import Captioner, blip, blip_view, kinds, memory
 from unrender.core.describe.blip_writer import write
 from unrender.core.describe.fused_attention import fuse_attention
 from unrender.core.engine import Engine
@@ -94,7 +93,7 @@ def test_a_folder_that_changes_scores_is_left_to_transformers(
 def test_half_where_the_processor_multiplies_in_it(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, half: torch.dtype | None
 ) -> None:
-    monkeypatch.setattr(devices, "native_half", lambda device: half)
+    monkeypatch.setattr(memory, "native_half", lambda device: half)
     loaded = Captioner.load(str(folders["blip"]), "cpu")
     assert {each.dtype for each in loaded.module.parameters()} == {half or torch.float32}
     for other in (Captioner.load("micro", "cpu"), Captioner.load(str(folders["git"]), "cpu")):

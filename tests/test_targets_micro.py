@@ -6,6 +6,7 @@ import random
 
 import pytest
 from unrender.cli import main
+from unrender.core.describe.style_grammar import accepts
 from unrender.core.micro.drawing import draw
 from unrender.core.micro.world import random_scene
 from unrender.core.targets import TARGETS
@@ -50,3 +51,12 @@ def test_a_search_goes_on_from_the_tags_with_style_words_alone(drawing, capsys):
     tags, _ = words(capsys, drawing, "--for", "anima", *micro)
     told, _ = words(capsys, drawing, "--for", "anima", "--mode", "best", *micro)
     assert told[: len(tags)] == tags
+
+
+@pytest.mark.parametrize("name", ["qwen-image", "flux"])
+def test_a_chat_model_answers_in_the_family_s_style(name, drawing, capsys):
+    pytest.importorskip("transformers", minversion="4.46", reason="the micro chat model needs transformers 4.46")
+    assert main(["interrogate", drawing, "--for", name, "--clip", "micro"]) == 0
+    out, error = capsys.readouterr()
+    assert f"Chose micro-chat for {name}: it is a toy that comes along." in error
+    assert accepts(TARGETS[name].style, out.rstrip("\n")), out
