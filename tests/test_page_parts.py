@@ -16,7 +16,7 @@ from unrender.core.suiting import sort_of
 from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
 from unrender.server.bars import gain_bars
-from unrender.server.choices import ABOUT_MODES, Request
+from unrender.server.choices import ABOUT_MODES, ANY, Request
 from unrender.server.downloads import checkpoint_download
 from unrender.server.needs import Needs, needs_of
 from unrender.server.outside import without_outside
