@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .clip import Clip
-    from .describe import Describer
+    from .describe import Describer, Description
     from .describe.together import Words
     from .embed import PromptEmbedding
     from .embed.embedder import Blend
@@ -152,6 +152,16 @@ class Engine:
             with self._lock:  # not while the caller has the prompt
                 found = self._in_words(mode, subject, told, time.perf_counter() - share)
             yield found
+
+    def describe(self, images: Sequence[Picture] | Iterator[Image]) -> list[Description]:
+        """What the captioner alone says of each picture, whole: no CLIP is loaded, and nothing is cut.
+
+        images: as for `interrogate_each`. Raises ImageError, ModelError, SettingsError (no captioner), Cancelled."""
+        from .images import open_each
+
+        pictures = open_each(images)
+        with self._lock:
+            return self._models.described(pictures)
 
     def worth(self, image: Picture, prompt: str) -> tuple[PhraseGain, ...]:
         """What each comma-separated part of a finished prompt is worth: by how much its similarity to the picture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .clip import Clip
-    from .describe import Describer
+    from .describe import Describer, Description
     from .describe.together import Words
     from .embed.embedder import Blend, Embedder
     from .embed.embedders import Embedders
@@ -251,6 +251,17 @@ class EngineModels:
         if given is None:
             return found
         return [Words(own.captions, told.beside) for own, told in zip(given, found, strict=True)]
+
+    def described(self, pictures: Iterable[Image]) -> list[Description]:
+        """By the captioner alone. Raises SettingsError where there is none."""
+        from .prompt.checks import check_captions
+
+        name = self._settings.captioner
+        if name is None:
+            check_captions("caption", [""])
+        describer = self._describer(str(name))
+        with self._placed(describer):
+            return describer.describe(pictures, self._settings.captioning, self._progress)
 
     @contextmanager
     def _placed(self, describer: Describer) -> Iterator[None]:

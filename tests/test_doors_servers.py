@@ -100,6 +100,6 @@ def test_the_api_takes_the_one_that_was_named(chat_server: ChatServer, tmp_path:
         assert answer.status_code == status, answer.text
         assert status != 200 or answer.json()["prompt"] == WORDS
     loaded = client.get("/unrender/v1/status").json()["loaded"]
-    assert {"kind": "captioner", "name": chat_server.name, "bytes": 0} in [
+    assert {"kind": "endpoint", "name": chat_server.name, "bytes": 0} in [
         {name: value for name, value in each.items() if name != "device"} for each in loaded
     ]

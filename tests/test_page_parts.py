@@ -16,8 +16,9 @@ from unrender.core.suiting import sort_of
 from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
 from unrender.server.bars import gain_bars
-from unrender.server.choices import ABOUT_MODES, Request
+from unrender.server.choices import ABOUT_MODES, ANY, Request
 from unrender.server.downloads import checkpoint_download
+from unrender.server.needs import Needs, needs_of
 from unrender.server.outside import without_outside
 from unrender.server.results_shown import similarity_note
 
@@ -78,14 +79,15 @@ def test_a_target_asks_a_server_s_model_in_its_style(target):
     assert made.captioning == alike.captioning and made.captioning.tags.target == target
 
 
-def test_tags_name_their_tagger_so_that_its_download_is_asked_for(no_settings_of_this_machine, tmp_path):
-    made = Request(None, "tags", "micro", "none", target="pony").settings(Settings())
-    assert made.tagger == "micro-tagger"
-    made = Request(None, "tags", "ViT-L-14/openai", "micro-tagger").settings(Settings())
-    assert made.tagger == "micro-tagger"
-    made = Request(None, "tags", "ViT-L-14/openai", "none").settings(Settings())
-    assert made.tagger == USUAL_TAGGER
-    assert Request(None, "best", "micro", "none").settings(Settings()).tagger is None
+def test_tags_need_their_tagger_alone_so_that_its_download_is_asked_for(no_settings_of_this_machine, tmp_path):
+    def needed(clip: str, captioner: str, mode: str, target: str = ANY) -> Needs:
+        return needs_of(Request(None, mode, clip, captioner, target=target).settings(Settings()), mode)
+
+    assert needed("micro", "none", "tags", "pony") == Needs(False, ("micro-tagger",))
+    assert needed("ViT-L-14/openai", "micro-tagger", "tags") == Needs(False, ("micro-tagger",))
+    assert needed("ViT-L-14/openai", "none", "tags") == Needs(False, (USUAL_TAGGER,))
+    assert needed("micro", "none", "best") == Needs()
+    assert needed("micro", "micro", "best") == Needs(True, ("micro",))
 
 
 def test_what_the_program_was_started_with_holds_where_nothing_else_is_chosen():
