@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import MissingPackageError, UnrenderError
 from ..core.files import save_picture
 from ..core.settings import MODES, Mode, Settings
+from .demo_words import Words, describe_all
 from .streams import command_name, complain, quiet_libraries, write_line
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Shown:
-    """A subject with the prompt of every mode, and what was rendered from it."""
+    """A subject with the prompt of every mode, what describers say of it, and what was rendered from it."""
 
     subject: Subject
     results: tuple[Interrogation, ...]
+    words: Words = ()
     renderings: tuple[Rendering, ...] = ()
 
 
@@ -58,8 +60,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "demo",
         help="draw pictures, interrogate and vary them with the embedded toy model, offline",
-        description="Draws pictures, sets the prompts of every mode beside the truth, and renders each again: from its "
-        f"prompt, from its embedding without words, and with one thing changed. {TOY}",
+        description="Draws pictures, sets the prompts of every mode, tags, a sentence and keywords beside the truth, "
+        f"and renders each again: from its prompt, from its embedding without words, and with one thing changed. {TOY}",
     )
     parser.set_defaults(run=run, parser=parser)
     parser.add_argument(
@@ -86,7 +88,10 @@ def run(options: argparse.Namespace) -> int:
     progress = terminal_progress()
     shown: list[Shown] = []
     with _engine(progress) as engine:
-        for one in interrogate_all(engine, draw_subjects(options.count)):
+        subjects = draw_subjects(options.count)
+        described = describe_all([subject.picture for subject in subjects], progress)
+        for one in interrogate_all(engine, subjects):
+            one = replace(one, words=described[len(shown)])
             shown.append(one)
             save_picture(one.subject.picture, folder / f"picture-{len(shown)}.png")
             _write(describe(one, len(shown)))
@@ -160,6 +165,7 @@ def describe(shown: Shown, number: int) -> str:
     """Truth and prompts as lines of text."""
     lines = [f"{number}. {'truth':<9} {'':<6} {shown.subject.truth}"]
     lines += [f"   {result.mode:<9} {result.similarity:6.3f} {result.prompt}" for result in shown.results]
+    lines += [f"   {style:<9} {'':<6} {text}" for style, text in shown.words]
     return "\n".join(lines) + "\n"
 
 
@@ -172,6 +178,7 @@ def _save_sheet(shown: list[Shown], path: Path) -> None:
             (
                 Entry("truth", one.subject.truth, accented=True),
                 *(Entry(result.mode, result.prompt) for result in one.results),
+                *(Entry(style, text) for style, text in one.words),
             ),
             one.renderings,
         )

@@ -16,13 +16,16 @@ def tell_if_toy(command: str, settings: Settings, *pictures: Image, option: str 
     from ..core.micro.toy import is_lost
 
     sizes = [picture.size for picture in pictures] or [(0, 0)]
-    named = [(option, settings.clip), *(("captioner", name) for name in (settings.captioner, *settings.rivals))]
-    lost = [(option, name) for option, name in (*named, ("tagger", settings.tagger)) if is_lost(name, sizes)]
-    for option, toy in ((option, name.casefold()) for option, name in lost[:1] if name):
-        complain(
-            f"{toy} is a toy that knows nothing but small drawings of shapes; of real pictures ask a real model, with "
-            f"`{command_name()} {command} ...` and no --{option} {toy}{_instead(_usual_of(option, settings))}."
-        )
+    writers = [("captioner", name) for name in (settings.captioner, *settings.rivals)]
+    named = [(option, settings.clip), *writers, ("tagger", settings.tagger)]
+    lost = next(((option, name.casefold()) for option, name in named if name and is_lost(name, sizes)), None)
+    if lost is None:
+        return
+    option, toy = lost
+    complain(
+        f"{toy} is a toy that knows nothing but small drawings of shapes; of real pictures ask a real model, with "
+        f"`{command_name()} {command} ...` and no --{option} {toy}{_instead(_usual_of(option, settings))}."
+    )
 
 
 def _instead(names: list[str]) -> str:

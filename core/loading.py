@@ -298,18 +298,11 @@ class EngineModels:
         from .describe import load_describer
 
         with progress.task(f"Loading the describer {name}"):
-            arithmetic, bits = self._captions_in(), self._settings.quantization
-            device, hub = self._settings.device, self._hub()
-            return load_describer(name, device, arithmetic, hub, progress, wait=True, quantization=bits)
+            from .devices import describing  # and with it torch
 
-    def _captions_in(self) -> torch.dtype | None:
-        """None for what suits describer and device."""
-        from .devices import pick_arithmetic, pick_device
-
-        settings = self._settings
-        if settings.precision == "auto":
-            return None
-        return pick_arithmetic(settings.precision, pick_device(settings.device)).vision
+            settings = self._settings
+            dtype, bits = describing(settings.precision), settings.quantization
+            return load_describer(name, settings.device, dtype, self._hub(), progress, wait=True, quantization=bits)
 
     def _hub(self) -> Hub:
         from .hub import Hub

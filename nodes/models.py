@@ -93,7 +93,8 @@ class NamedDescriber:
     def placed(self, progress: Progress, *beside: Any) -> Describer:
         """On the device it computes on. beside: patchers of other models that have to be there too."""
         if self._loaded is None:
-            dtype = model_dtype(host.compute_device())
+            place = host.compute_device()
+            dtype = None if place.type == "cpu" else model_dtype(place)
             describer = load_describer(self.name, "cpu", dtype, hub(), progress)
             module = describer.module
             self._loaded = describer, None if module is None else host.Resident(module)

@@ -14,7 +14,7 @@ from ..core.errors import ImageError
 from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
-from ..core.targets import TARGETS
+from ..core.targets import TARGETS, Sort
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
@@ -37,6 +37,7 @@ ABOUT_MODES: Mapping[Mode, str] = {
     "classic": "The caption, then medium, artist, site, movement and three flavors: one of each that fits best.",
     "negative": "What the picture is least like, for the negative prompt; no caption.",
     "caption": "The caption alone: a sentence, and no phrases.",
+    "tags": "A tagger's tags alone, in the order of the target; no CLIP is asked.",
 }
 
 NO_PICTURE = "There is no picture; put one in first."
@@ -93,10 +94,10 @@ class Request:
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
         captioner = self.captioner.strip()
-        family = TARGETS.get(self.target)
-        usual = usual if family is None else family.over(usual)
+        if self.target in TARGETS:
+            usual = TARGETS[self.target].over(usual, self._sort(usual))
         most = self.most or usual.max_phrases
-        return replace(
+        made = replace(
             usual,
             clip=self.clip.strip(),
             captioner=None if captioner in ("", NONE) else captioner,
@@ -107,6 +108,21 @@ class Request:
             max_phrases=most,
             min_phrases=min(usual.min_phrases, most),
         )
+        if self.mode != "tags":
+            return made
+        from ..core.describe.asked import tagger_of
+
+        return replace(made, tagger=tagger_of(made, self.mode))  # by name, so that its download is asked for
+
+    def _sort(self, usual: Settings) -> Sort:
+        """Of the captioner, which says what suits the target."""
+        captioner = self.captioner.strip()
+        if not self.captions or captioner in ("", NONE):
+            return "captioner"
+        from ..core.hub import Hub
+        from ..core.suiting import sort_of
+
+        return sort_of(captioner, Hub(usual.cache))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def check_agreed(downloads: Sequence[Download], agreed: Collection[str]) -> None
 def downloads_of(settings: Settings, captions: bool, loaded: Collection[str]) -> list[Download]:
     """What the models that settings name take before their first use. loaded: names of those in memory already.
     Raises ModelError, Cancelled."""
-    names = [settings.clip, *([settings.captioner] if captions and settings.captioner is not None else [])]
+    captioners = (settings.captioner, *settings.rivals) if captions else ()
+    names = dict.fromkeys(name for name in (settings.clip, *captioners, settings.tagger) if name is not None)
     asked = [name for name in names if name not in loaded]
     return [found for name in asked if (found := download_of(name, Hub(settings.cache))) is not None]
 

@@ -59,7 +59,7 @@ class Models:
 
     def __init__(self) -> None:
         self._clip: tuple[str, MovableClip] | None = None
-        self._captioner: tuple[str, Describer] | None = None
+        self._captioner: tuple[tuple[str, torch.dtype | None], Describer] | None = None
         self._lock = threading.Lock()
 
     def embed(
@@ -126,7 +126,7 @@ class Models:
         if clip is not None:
             found.append(Loaded("clip", clip[0], _nbytes(clip[1]), _device(clip[1])))
         if captioner is not None:
-            found.append(Loaded("captioner", captioner[0], captioner[1].nbytes, _device(captioner[1].module)))
+            found.append(Loaded("captioner", captioner[0][0], captioner[1].nbytes, _device(captioner[1].module)))
         return found
 
     def unload(self) -> None:
@@ -159,17 +159,18 @@ class Models:
 
     def _load_captioner(self, settings: Settings, progress: Progress) -> Describer | None:
         from ..core.describe import load_describer
+        from ..core.devices import describing
         from ..core.hub import Hub
 
-        name = settings.captioner
+        name, dtype = settings.captioner, describing(settings.precision)
         if name is None:
             return None
-        if self._captioner is None or self._captioner[0] != name:
+        if self._captioner is None or self._captioner[0] != (name, dtype):
             self._captioner = None
             hub = Hub(settings.cache)
             bits = settings.quantization
-            loaded = load_describer(name, settings.device, None, hub, progress, wait=True, quantization=bits)
-            self._captioner = name, loaded
+            loaded = load_describer(name, settings.device, dtype, hub, progress, wait=True, quantization=bits)
+            self._captioner = (name, dtype), loaded
         return self._captioner[1]
 
 

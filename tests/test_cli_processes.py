@@ -102,9 +102,10 @@ def test_the_demo_runs_offline_and_leaves_a_contact_sheet(tmp_path):
     done = run_process("demo", "--count", "1", "-o", str(tmp_path / "sheets"), env=environment)
     assert done.returncode == 0, done.stderr
     slow = r"unrender: .* of [\d,]+ texts, .* left\n"  # said every half minute
-    assert re.fullmatch(f"({slow})*", done.stderr)
+    lacking = r"unrender: micro-chat needs transformers .*\n"  # where it is older
+    assert re.fullmatch(f"({slow}|{lacking})*", done.stderr)
     assert "toy" in done.stdout
-    for word in ("truth", *MODES):
+    for word in ("truth", *MODES, *(() if "needs" in done.stderr else ("sentence", "keywords"))):
         assert f"{word} " in done.stdout
     with Image.open(tmp_path / "sheets" / "sheet.png") as sheet:
         assert sheet.width >= 800

@@ -9,8 +9,10 @@ import pytest
 from hub_server import no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from unrender.core.hub import Hub
 from unrender.core.micro.toy import TOYS
+from unrender.core.published import USUAL_TAGGER
 from unrender.core.results import Interrogation, PhraseGain
 from unrender.core.settings import MODES, Settings
+from unrender.core.suiting import sort_of
 from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
 from unrender.server.bars import gain_bars
@@ -67,6 +69,23 @@ def test_a_target_s_lengths_hold(target):
     assert made.captioning.max_length == suiting.caption_length
     fewest = Request(None, "best", "micro", "none", target=target, most=1).settings(Settings())
     assert (fewest.min_phrases, fewest.max_phrases) == (min(1, suiting.min_phrases), 1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_asks_a_server_s_model_in_its_style(target):
+    made = Request(None, "best", "micro", "http://127.0.0.1:1/v1#some", target=target).settings(Settings())
+    alike = TARGETS[target].over(Settings(), sort_of("http://127.0.0.1:1/v1#some", Hub()))
+    assert made.captioning == alike.captioning and made.captioning.tags.target == target
+
+
+def test_tags_name_their_tagger_so_that_its_download_is_asked_for(no_settings_of_this_machine, tmp_path):
+    made = Request(None, "tags", "micro", "none", target="pony").settings(Settings())
+    assert made.tagger == "micro-tagger"
+    made = Request(None, "tags", "ViT-L-14/openai", "micro-tagger").settings(Settings())
+    assert made.tagger == "micro-tagger"
+    made = Request(None, "tags", "ViT-L-14/openai", "none").settings(Settings())
+    assert made.tagger == USUAL_TAGGER
+    assert Request(None, "best", "micro", "none").settings(Settings()).tagger is None
 
 
 def test_what_the_program_was_started_with_holds_where_nothing_else_is_chosen():

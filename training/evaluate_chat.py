@@ -26,7 +26,7 @@ from unrender.core.settings import WRITING_STYLES, Style
 from .chat_questions import paraphrase
 
 CHUNK = 50
-PARAPHRASES, EACH = 20, 5
+PARAPHRASES, EACH = 12, 5
 """Other wordings of each style's instruction, and pictures that each is asked about."""
 
 
@@ -103,7 +103,7 @@ def main() -> None:
     known = json.loads(MEASURES_FILE.read_text(encoding="utf-8")).get("chat", {})
     if "test" in known and known["weights"] == _weights():
         raise SystemExit(f"{MEASURES_FILE} already holds the test measures of these weights.")
-    note({"test": measure_chat(CHAT_FOLDER, render("test", 500))})
+    note({"test": measure_chat(CHAT_FOLDER, render("test", 300))})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 The first layers of the CLIP's vision tower stay as they are, so what they see of each picture is computed once. Its
 last layers, the projector and the language model learn to answer. Of each picture several questions are asked; what
 comes before a question, the picture above all, is computed once for all of them. Only the answers' tokens count.
-Beside them one linear layer, thrown away afterwards, names every factor from what the projector makes of a picture.
+Beside them two linear layers, thrown away afterwards, name every factor: one from what the projector makes of a
+picture, one where an answer is about to begin, so that the language model looks for all of them from the start.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from .train import by_decay, shifted, training_device, warm_cosine
 BATCH, TURNS = 64, 3  # pictures, questions a picture
 LENGTHS = 4  # groups of like length, so that little is padding
 CHUNK = 256
-AVERAGE_DECAY = 0.99
+AVERAGE_DECAY = 0.97
 LOG_EVERY, SAVE_EVERY = 25, 100  # steps
 _SIZES = [len(values) for values in FACTORS.values()]
 
@@ -61,6 +62,15 @@ class Training:
     eye_layers: int = 2
     threads: int = 2
     device: str = "auto"
+
+
+class Naming(nn.Module):
+    """The layers that only training needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture = nn.Linear(2 * WIDTH, sum(_SIZES))
+        self.answer = nn.Linear(WIDTH, sum(_SIZES))
 
 
 class Group(NamedTuple):
@@ -98,7 +108,7 @@ def seen_by_first_layers(model: LlavaForConditionalGeneration, pictures: Picture
 
 
 def losses(
-    model: LlavaForConditionalGeneration, naming: nn.Linear, states: torch.Tensor, labels: torch.Tensor,
+    model: LlavaForConditionalGeneration, naming: Naming, states: torch.Tensor, labels: torch.Tensor,
     before: torch.Tensor, groups: list[Group], layers: int,
 ) -> dict[str, torch.Tensor]:  # fmt: skip
     """states: of the pictures after the first layers. before: token ids before the picture, the same for all."""
@@ -110,7 +120,7 @@ def losses(
         picture = llava.multi_modal_projector(states)
         start = writer.embed_tokens(before).expand(len(picture), -1, -1)
         shared = writer(inputs_embeds=torch.cat([start, picture], 1), use_cache=True).cache
-        wrong, count = states.new_zeros(()), 0
+        wrong, count, begun = states.new_zeros(()), 0, []
         for group in groups:
             own = DynamicCache()
             for number, layer in enumerate(shared.layers):
@@ -120,9 +130,18 @@ def losses(
             logits = model.lm_head(written[:, :-1][asked]).float()
             wrong = wrong + F.cross_entropy(logits, group.ids[:, 1:][asked], reduction="sum")
             count += int(asked.sum())
-        named = naming(torch.cat([picture[:, 0], picture[:, 1:].mean(1)], -1)).float().split(_SIZES, -1)
-    of_factors = [F.cross_entropy(one, labels[:, number]) for number, one in enumerate(named)]
-    return {"words": wrong / count, "naming": torch.stack(of_factors).mean() / 4}
+            last_asked = group.learned.int().argmax(1) - 1
+            named = naming.answer(written[torch.arange(len(written), device=written.device), last_asked])
+            begun.append(_misnamed(named, labels[group.picture]))
+        named = naming.picture(torch.cat([picture[:, 0], picture[:, 1:].mean(1)], -1))
+    naming_loss = _misnamed(named, labels) / 4
+    return {"words": wrong / count, "naming": naming_loss, "begun": torch.stack(begun).mean() / 4}
+
+
+def _misnamed(named: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean over the factors of the cross entropy of logits (n, values of all factors)."""
+    by_factor = zip(named.float().split(_SIZES, -1), labels.T, strict=True)
+    return torch.stack([F.cross_entropy(logits, label) for logits, label in by_factor]).mean()
 
 
 def groups_of(
@@ -164,7 +183,7 @@ def learn(
     settings: Training,
 ) -> None:  # fmt: skip
     """Runs the steps and saves the running average of the weights."""
-    naming = nn.Linear(2 * WIDTH, sum(_SIZES)).to(model.device)
+    naming = Naming().to(model.device)
     eyes = (
         list(model.model.vision_tower.encoder.layers[-settings.eye_layers :].parameters())
         if settings.eye_layers
@@ -234,7 +253,7 @@ def train_chat(settings: Training, out: Path, start: Path | None = None) -> dict
     return {
         "settings": asdict(settings),
         "minutes": minutes,
-        "validation": measure_chat(out, render("validation", 200)),
+        "validation": measure_chat(out, render("validation", 100)),
     }
 
 

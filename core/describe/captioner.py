@@ -254,6 +254,6 @@ KIND = Kind(
     check_captioner,
     find_captioner,
     Captioner.load,
-    ("micro",),
+    BUILT_IN,
     Captioner.load,
 )

@@ -52,7 +52,7 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
             again = results.rest()
             in_file = FilePrompt()
         with gr.Column(variant="panel", elem_id="unrender_prompt_choices"):
-            controls = [mode, *_controls(service)]
+            controls = [mode, *_controls(service, mode)]
 
     def find(job: Job, caption: str, *values: Any) -> Found:
         return found_prompt(service.host, _request(*values), job)
@@ -121,7 +121,7 @@ def _about(mode: str) -> str:
     return f'<p class="unrender-note">{ABOUT_MODES[known_mode(mode)]}</p>'
 
 
-def _controls(service: Service) -> list[Any]:
+def _controls(service: Service, mode: Any) -> list[Any]:
     """In the order of `_request`, behind picture and mode."""
     usual = service.host.settings
     with gr.Row():
@@ -149,10 +149,12 @@ def _controls(service: Service) -> list[Any]:
 
     def suited(target: str) -> list[Any]:
         family = TARGETS.get(target)
-        chosen = service.preferences().clip if family is None else family.clip
-        return [gr.update(value=chosen), gr.update(value=_most(usual() if family is None else family))]
+        preferred = service.preferences()
+        clip, mode = (preferred.clip, preferred.mode) if family is None else (family.clip, family.mode)
+        phrases = _most(usual() if family is None else family)
+        return [gr.update(value=clip), gr.update(value=phrases), gr.update(value=mode)]
 
-    target.change(suited, inputs=[target], outputs=[clip, most], queue=False, **event())
+    target.change(suited, inputs=[target], outputs=[clip, most, mode], queue=False, **event())
     return [clip, captioner, target, vocabulary, search, most, categories, exclude]
 
 
