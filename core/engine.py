@@ -96,17 +96,19 @@ class Engine:
         weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
         """
         from .images import open_images
+        from .prompt.checks import check_unseen
         from .prompt.tag_texts import shared_words
         from .prompt.together import check_weights, shared_features
 
         pictures = open_images(images)
         check_weights(len(pictures), weights)
+        check_unseen(self.settings, mode, len(pictures) > 1)
         with self._lock:
             clip = self._prepare(mode, None if caption is None else [caption])
             started = time.perf_counter()
             words = self._models.words(pictures, mode, None if caption is None else [caption] * len(pictures))
             if clip is None:
-                return self._in_tags(shared_words(words), time.perf_counter() - started)
+                return self._unseen(mode, shared_words(words), time.perf_counter() - started)
             from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
             from .prompt.judging import told_together
 
@@ -147,7 +149,7 @@ class Engine:
             )
             share = (time.perf_counter() - started) / max(1, len(words))
         if clip is None:
-            yield from (self._in_tags(each, share) for each in words)
+            yield from (self._unseen(mode, each, share) for each in words)
         for subject, told in subjects:
             with self._lock:  # not while the caller has the prompt
                 found = self._in_words(mode, subject, told, time.perf_counter() - share)
@@ -383,17 +385,19 @@ class Engine:
 
     def _prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip | None:
         """Loads what the mode needs, describers excepted. None for a mode that needs no CLIP."""
+        from .describe.asked import asks_clip
+
         self._models.check(mode, captions)
-        if mode == "tags":
+        if not asks_clip(self.settings, mode):
             return None
         clip = self._models.clip()
         self._models.interrogator().prepare(mode)
         return clip
 
-    def _in_tags(self, words: Words, seconds: float) -> Interrogation:
-        from .prompt.tag_texts import tagged
+    def _unseen(self, mode: Mode, words: Words, seconds: float) -> Interrogation:
+        from .prompt.tag_texts import captioned, tagged
 
-        return tagged(words, self.settings, seconds)
+        return (tagged if mode == "tags" else captioned)(words, self.settings, seconds)
 
     def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
         from .prompt.framing import framed
