@@ -208,7 +208,5 @@ def test_phrases_behind_a_sentence_take_its_full_stop_and_what_stays_alone_keeps
     words = vocabulary(flavors=FLAVORS)
     trail = interrogate(mode, "A cat sleeps, neon", words, "A cat sleeps.", min_phrases=1)
     assert trail.prompt.startswith("A cat sleeps, ") and trail.phrases[0].text == "A cat sleeps"
-    alone = interrogate(
-        mode, "A cat sleeps", words, "A cat sleeps.", min_phrases=0, max_phrases=0, limits={"flavors": 0}
-    )
+    alone = interrogate(mode, "A cat sleeps", words, "A cat sleeps.", min_phrases=0, limits={"flavors": 0})
     assert alone.prompt == "A cat sleeps."
