@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 WEB_DIRECTORY = "web"  # where ComfyUI finds the nodes' script and help pages
 
 __all__ = ["CaptionSettings", "Engine", "Mode", "Picture", "Settings", "open_image"]
-__all__ += ["Interrogation", "PhraseGain"]
+__all__ += ["Contender", "Interrogation", "PhraseGain", "Tag"]
+__all__ += ["Describer", "Description", "EndpointSettings", "TagSettings"]
 __all__ += ["Analysis", "Box", "CategoryAnalysis", "HeatMap", "Likelihood", "Location", "Match", "Ranked"]
 __all__ += ["Blend", "GapCorrection", "PromptEmbedding"]
 __all__ += ["Clip", "Progress", "Task"]
@@ -28,6 +29,7 @@ _HOMES = {
     "batch": "Batch FolderSource Item Outcome RayBatch Shard Sink Source Template sink_named source_named",
     "clip": "Clip",
     "curate": "Finding Report curate write_page",
+    "describe": "Describer Description",
     "embed": "PromptEmbedding",
     "embed.embedder": "Blend",
     "embed.gap": "GapCorrection",
@@ -38,11 +40,12 @@ _HOMES = {
     "index": "Found PictureIndex TagFilter Updated read_index search update_index",
     "metadata": "FileMetadata read_metadata",
     "progress": "Progress Task",
-    "results": "Interrogation PhraseGain",
-    "settings": "CaptionSettings Mode Settings",
+    "results": "Contender Interrogation PhraseGain",
+    "settings": "CaptionSettings EndpointSettings Mode Settings TagSettings",
     "study.analyze": "Analysis CategoryAnalysis Likelihood",
     "study.explain": "Box HeatMap Location",
     "study.match": "Match Ranked",
+    "tags": "Tag",
 }
 """The modules of core that public names come from."""
 
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from .core.batch import sink_named, source_named
     from .core.clip import Clip
     from .core.curate import Finding, Report, curate, write_page
+    from .core.describe import Describer, Description
     from .core.embed import PromptEmbedding
     from .core.embed.embedder import Blend
     from .core.embed.gap import GapCorrection
@@ -64,11 +68,12 @@ if TYPE_CHECKING:
     from .core.index import Found, PictureIndex, TagFilter, Updated, read_index, search, update_index
     from .core.metadata import FileMetadata, read_metadata
     from .core.progress import Progress, Task
-    from .core.results import Interrogation, PhraseGain
-    from .core.settings import CaptionSettings, Mode, Settings
+    from .core.results import Contender, Interrogation, PhraseGain
+    from .core.settings import CaptionSettings, EndpointSettings, Mode, Settings, TagSettings
     from .core.study.analyze import Analysis, CategoryAnalysis, Likelihood
     from .core.study.explain import Box, HeatMap, Location
     from .core.study.match import Match, Ranked
+    from .core.tags import Tag
 # isort: on
 
 

@@ -22,10 +22,12 @@ from ..core.batch import (
     source_named,
     undo,
 )
+from ..core.batch.columns import SEEN_COLUMNS
 from ..core.batch.folders import JoinedSource
 from ..core.batch.kinds import base_of
 from ..core.batch.outputs import OUTPUTS
 from ..core.batch.sinks import EXISTING, Sink
+from ..core.batch.template import FIELDS
 from ..core.batch.worker import SinkOfShard
 from ..core.errors import Cancelled, SettingsError
 from ..core.printable import visible
@@ -95,14 +97,15 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         "--template",
         default="{prompt}",
         metavar="TEXT",
-        help="what is written, with {prompt}, {caption} and {name} (default: {prompt})",
+        help=f"what is written, with {', '.join(f'{{{field}}}' for field in FIELDS)} (default: {{prompt}})",
     )
     group.add_argument(
         "--columns",
         type=lambda text: tuple(name.strip() for name in text.split(",")),
         default=(),
         metavar="A,B",
-        help=f"more in {_with_columns()}: analysis (as the command analyze has it), embedding (what the CLIP sees)",
+        help=f"more in {_with_columns()}: analysis (as the command analyze has it), embedding (what the CLIP sees); "
+        "of a tagger, also in csv: tags, characters, rating",
     )
     add_formulas_to(group)
     group.add_argument("--resume", action="store_true", help="go on with a run that was ended, or got new pictures")
@@ -123,7 +126,7 @@ def _with_options(kind: type[Sink]) -> str:
 
 
 def _with_columns() -> str:
-    return " and ".join(name for name, kind in OUTPUTS.items() if kind.takes_columns)
+    return " and ".join(name for name, kind in OUTPUTS.items() if set(SEEN_COLUMNS) <= set(kind.takes_columns))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
 from ..core.micro.toy import MICRO
@@ -14,6 +15,9 @@ from ..core.settings import FITS, PRECISIONS, SEARCHES, Mode, Settings
 from ..core.targets import TARGET_NAMES, TARGETS
 from . import describer_options
 from .describer_options import lines_of
+
+if TYPE_CHECKING:
+    from .suited import Chosen
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -128,19 +132,25 @@ def settings_from(options: argparse.Namespace) -> Settings:
     """The Settings these options ask for: an explicit option wins over the target, that over the default."""
     if options.target is None:
         return _settings_over(Settings(), options)
-    from .suited import suited_models_of
+    from .suited import chosen_models_for
 
-    return _settings_over(suited_models_of(options), options)
+    return _told(chosen_models_for(options), options)
 
 
 def settings_and_mode_from(options: argparse.Namespace) -> tuple[Settings, Mode]:
     """The same of a command that has --mode, whose default is the target's."""
     if options.target is None:
         return _settings_over(Settings(), options), options.mode or "best"
-    from .suited import suited_of
+    from .suited import chosen_for
 
-    usual, mode = suited_of(options)
-    return _settings_over(usual, options), mode
+    chosen = chosen_for(options)
+    return _told(chosen, options), chosen.found.mode
+
+
+def _told(chosen: Chosen, options: argparse.Namespace) -> Settings:
+    settings = _settings_over(chosen.settings, options)
+    chosen.tell()
+    return settings
 
 
 def _settings_over(usual: Settings, options: argparse.Namespace) -> Settings:

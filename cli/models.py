@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnrenderError
-from ..core.printable import visible
 from .streams import ask, command_name, quiet_libraries, write_json, write_line
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def _list_endpoint(options: argparse.Namespace) -> int:
         write_json({"endpoint": base, "models": listed})
         return 0
     for name in listed:
-        write_line(f"{base}#{visible(name)}")
+        write_line(f"{base}#{name}")
     if not listed:
         write_line(f"{base} lists no models.")
     return 0

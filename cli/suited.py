@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..core.cures import Give
 from ..core.errors import Cancelled, ModelError
 from ..core.hub import Hub
 from ..core.micro.toy import MICRO
-from ..core.settings import Mode, Settings
+from ..core.settings import Settings
 from ..core.targets import TARGETS, Target
 from .streams import ask, complain
 
@@ -20,23 +20,37 @@ if TYPE_CHECKING:
     from ..core.suiting import Named, Suited
 
 
-def suited_of(options: argparse.Namespace) -> tuple[Settings, Mode]:
-    """The Settings that suit the target, and its mode. Raises ModelError."""
+@dataclass(frozen=True)
+class Chosen:
+    """settings: what suits the target, over the default."""
+
+    settings: Settings
+    target: Target
+    found: Suited
+
+    def tell(self) -> None:
+        """Says what was chosen, and asks where that is to be downloaded. To be called when nothing else is refused.
+        Raises ModelError where nobody is there to be asked, Cancelled where they disagree."""
+        if self.found.told:
+            complain(self.found.told)
+        if self.found.lacking is not None:
+            _agree(self.target, self.found.lacking)
+
+
+def chosen_for(options: argparse.Namespace) -> Chosen:
+    """For a command that has --mode."""
     from ..core.suiting import suited
 
     target = TARGETS[options.target]
-    found = suited(target, _named(options), Hub(options.cache))
-    if found.lacking is not None:
-        _agree(target, found.lacking)
-    return _settings(target, found, options), found.mode
+    return _chosen(target, suited(target, _named(options), Hub(options.cache)), options)
 
 
-def suited_models_of(options: argparse.Namespace) -> Settings:
-    """The same where the mode is chosen later, and nobody is there to be asked then."""
+def chosen_models_for(options: argparse.Namespace) -> Chosen:
+    """For one whose mode is chosen later, when nobody is there to be asked."""
     from ..core.suiting import suited_models
 
     target = TARGETS[options.target]
-    return _settings(target, suited_models(target, _named(options), Hub(options.cache)), options)
+    return _chosen(target, suited_models(target, _named(options), Hub(options.cache)), options)
 
 
 def _named(options: argparse.Namespace) -> Named:
@@ -44,20 +58,18 @@ def _named(options: argparse.Namespace) -> Named:
 
     captioned = getattr(options, "caption", None) is not None
     mode = getattr(options, "mode", None)
-    return Named(mode, options.captioner, options.tagger, options.clip == MICRO, captioned)
+    asked = options.instruction is not None or options.style not in (None, "tags")
+    return Named(mode, options.captioner, options.tagger, options.clip == MICRO, captioned, asked)
 
 
-def _settings(target: Target, found: Suited, options: argparse.Namespace) -> Settings:
-    if found.told:
-        complain(found.told)
+def _chosen(target: Target, found: Suited, options: argparse.Namespace) -> Chosen:
     usual = Settings(captioner=MICRO) if options.clip == MICRO else Settings()
-    chosen = {"captioner": found.captioner, "tagger": found.tagger}
-    usual = replace(usual, **{name: value for name, value in chosen.items() if value is not None})
-    return target.over(usual, found.sort)
+    models = {"captioner": found.captioner, "tagger": found.tagger}
+    usual = replace(usual, **{name: value for name, value in models.items() if value is not None})
+    return Chosen(target.over(usual, found.sort), target, found)
 
 
 def _agree(target: Target, lacking: Published) -> None:
-    """Raises ModelError where nobody is there to be asked, Cancelled where they disagree."""
     from rich.filesize import decimal
 
     size = f"{decimal(lacking.bytes)} " if lacking.bytes else ""

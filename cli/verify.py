@@ -35,10 +35,14 @@ what is done
                       picture is rendered from its caption, from the prompts found for it, and through every
                       projection, and another CLIP says how much of it is found again. What it recommends is from then
                       on the default for that checkpoint
+  with --tagger       nothing of the above: how much it tells of what text files beside the pictures say (photo.txt
+                      beside photo.jpg, tags with commas between them), at its own threshold and at the best, and
+                      whether it is shown red and blue in the right order
 
 examples
   %(prog)s --clip ViT-L-14/openai
   %(prog)s --checkpoint sd15.safetensors --pictures photographs -o report
+  %(prog)s --tagger wd-vit --pictures tagged
 """
 
 
@@ -56,6 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--captioner", metavar="NAME", help="for the captions to compare with (default: none)")
     parser.add_argument("--phrases", metavar="DIR", help="the vocabulary, as for interrogate")
     parser.add_argument("--checkpoint", metavar="NAME", help="hub id, folder, or safetensors file")
+    parser.add_argument("--tagger", metavar="NAME", help="compare a tagger with tags that lie beside the pictures")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="a folder of varied photographs, about 100")
     parser.add_argument("--judge", default=_JUDGE, metavar="NAME", help="the CLIP that judges (default: %(default)s)")
     parser.add_argument(
@@ -79,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.count < 1 or options.seeds < 1:
         raise SettingsError("--count and --seeds are numbers of 1 or more")
+    if options.tagger is not None:
+        return _run_tagger(options)
     sampling = Sampling(options.steps, options.guidance)
     pictures = [] if options.pictures is None else _pictures_in(options.pictures, options.count + _FOR_GAP)
     shown, others = pictures[: options.count], pictures[options.count :]
@@ -127,6 +134,33 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         values = report.as_values(findings, fidelity)
         _write(options.output, values, None if fidelity is None else draw_fidelity(shown, fidelity))
+    return int(any(each.passed is False for each in findings))
+
+
+def _run_tagger(options: argparse.Namespace) -> int:
+    if options.pictures is None:
+        raise SettingsError("--tagger compares with tags beside pictures", "name their folder with --pictures")
+    from ..core.describe.tagger import Tagger, check_tagger, is_tagger
+    from ..core.hub import Hub
+    from ..core.places import check_folder
+    from ..core.verify import report
+    from ..core.verify.tagging import check_tagger_with, known_pictures
+    from .progress import terminal_progress
+
+    hub, progress = Hub(options.cache), terminal_progress()
+    if options.output is not None:
+        check_folder(options.output, [_REPORT])
+    known = known_pictures(options.pictures, options.count)
+    if not is_tagger(options.tagger, hub):
+        raise ModelError(f"{options.tagger} is no tagger", "give one that unrender models --all lists, or a folder")
+    check_tagger(options.tagger)
+    tagger = Tagger.load(options.tagger, options.device or "auto", hub=hub, progress=progress)
+    findings = check_tagger_with(tagger, known, progress)
+    write_line(f"{options.tagger} on {len(known)} pictures of {options.pictures}")
+    for line in report.as_lines(findings, None):
+        write_line(line)
+    if options.output is not None:
+        _write(options.output, report.as_values(findings, None), None)
     return int(any(each.passed is False for each in findings))
 
 

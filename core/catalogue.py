@@ -162,9 +162,9 @@ def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
         if not clip.transformers_repo or open_clip_works():
             return Wanted(repo, (clip.file,))
         return Wanted(clip.transformers_repo, None, clip.transformers_revision)
-    from .describe.tagger import is_tagger
+    from .describe.tagger import TAGGER, is_tagger
 
-    if is_tagger(name, hub):
+    if known.kind == TAGGER if known else is_tagger(name, hub):
         return Wanted(repo, TAGGER_FILES, MAIN, TAGGER_EXTRAS)
     if known is None and hub.find_model(repo) is None:
         files = hub.list_files(repo)

@@ -46,7 +46,7 @@ def finished(text: str) -> str:
     all of it."""
     for ending in (_SENTENCE, _CLAUSE):
         ends = [found.end() for found in ending.finditer(f"{text} ") if found.end() <= len(text)]
-        if ends and ends[-1] >= max(1, _LEAST_KEPT * len(text)):
+        if ends and ends[-1] >= _LEAST_KEPT * len(text) and text[: ends[-1]].strip():
             return text[: ends[-1]].rstrip()
     return text.rstrip()
 

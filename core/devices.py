@@ -201,6 +201,11 @@ def pick_arithmetic(precision: str, device: torch.device) -> Arithmetic:
     return Arithmetic(model_dtype(device), torch.float32, fast_half(device))
 
 
+def describing(precision: str) -> torch.dtype | None:
+    """In which a describer is loaded; None for what suits it and the device."""
+    return None if precision == "auto" else pick_arithmetic(precision, CPU).vision
+
+
 def model_dtype(device: torch.device) -> torch.dtype:
     """In which models are used whose rounding decides nothing: half precision where the device is made for it."""
     return torch.float16 if device.type in ("cuda", "xpu") else torch.float32

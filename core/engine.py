@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .clip import Clip
-    from .describe import Describer
+    from .describe import Describer, Description
     from .describe.together import Words
     from .embed import PromptEmbedding
     from .embed.embedder import Blend
@@ -141,7 +140,7 @@ class Engine:
             clip = self._prepare(mode, captions)
             started, look = time.perf_counter(), clip is not None or seen is not None
             words, features = self._models.looked_at(pictures, mode, captions, features, look)
-            if seen is not None and features is not None:
+            if seen and features is not None:
                 seen(features.cpu())
             subjects = (
                 [] if clip is None or features is None else self._models.subjects(mode, features, words, captions)
@@ -153,6 +152,16 @@ class Engine:
             with self._lock:  # not while the caller has the prompt
                 found = self._in_words(mode, subject, told, time.perf_counter() - share)
             yield found
+
+    def describe(self, images: Sequence[Picture] | Iterator[Image]) -> list[Description]:
+        """What the captioner alone says of each picture, whole: no CLIP is loaded, and nothing is cut.
+
+        images: as for `interrogate_each`. Raises ImageError, ModelError, SettingsError (no captioner), Cancelled."""
+        from .images import open_each
+
+        pictures = open_each(images)
+        with self._lock:
+            return self._models.described(pictures)
 
     def worth(self, image: Picture, prompt: str) -> tuple[PhraseGain, ...]:
         """What each comma-separated part of a finished prompt is worth: by how much its similarity to the picture
@@ -388,13 +397,14 @@ class Engine:
 
     def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
         from .prompt.framing import framed
+        from .prompt.judging import likeness
 
         clip = self._models.clip()
         trail = self._models.interrogator().run(mode, subject)
         prompt, similarity = trail.prompt, trail.similarity
         if mode != "negative" and framed(prompt, self.settings) != prompt:
             prompt = framed(prompt, self.settings)
-            similarity = float(clip.encode_texts([prompt])[0] @ subject.features)
+            (similarity,) = likeness(clip, subject.features, [prompt])
         seconds = time.perf_counter() - started
-        found = Interrogation(prompt, similarity, mode, told.caption, trail.phrases, clip.name, seconds, trail.risk)
-        return replace(found, tags=told.tags, contenders=told.contenders)
+        known = (trail.risk, told.tags, told.contenders)
+        return Interrogation(prompt, similarity, mode, told.caption, trail.phrases, clip.name, seconds, *known)

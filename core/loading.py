@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .clip import Clip
-    from .describe import Describer
+    from .describe import Describer, Description
     from .describe.together import Words
     from .embed.embedder import Blend, Embedder
     from .embed.embedders import Embedders
@@ -252,6 +252,17 @@ class EngineModels:
             return found
         return [Words(own.captions, told.beside) for own, told in zip(given, found, strict=True)]
 
+    def described(self, pictures: Iterable[Image]) -> list[Description]:
+        """By the captioner alone. Raises SettingsError where there is none."""
+        from .prompt.checks import check_captions
+
+        name = self._settings.captioner
+        if name is None:
+            check_captions("caption", [""])
+        describer = self._describer(str(name))
+        with self._placed(describer):
+            return describer.describe(pictures, self._settings.captioning, self._progress)
+
     @contextmanager
     def _placed(self, describer: Describer) -> Iterator[None]:
         """On the device meanwhile, where there is room for it beside the CLIP."""
@@ -298,7 +309,11 @@ class EngineModels:
         from .describe import load_describer
 
         with progress.task(f"Loading the describer {name}"):
-            return load_describer(name, self._settings.device, hub=self._hub(), progress=progress, wait=True)
+            from .devices import describing  # and with it torch
+
+            settings = self._settings
+            dtype, bits = describing(settings.precision), settings.quantization
+            return load_describer(name, settings.device, dtype, self._hub(), progress, wait=True, quantization=bits)
 
     def _hub(self) -> Hub:
         from .hub import Hub

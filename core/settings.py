@@ -151,7 +151,8 @@ class Settings:
     device: "auto", or what torch accepts ("cpu", "cuda", "cuda:1", "mps").
     precision: "auto" searches in half precision where that is faster and decides in float32: the prompt is that of
     float32 with a probability of error below one in a million a picture (`core.prompt.screening`). Only "exact",
-    float32 throughout, claims more. "float16" and "bfloat16" compute everything so, rounding included.
+    float32 throughout, claims more. "float16" and "bfloat16" compute everything so, rounding included. What describes
+    takes of "auto" what suits it and the device (`Captioner.load`), and may then use other words than in float32.
     memory: bytes that models, phrases and search may take on the device while a prompt is searched (the captioner has
     them to itself before); None for what is free.
     limits: phrases of a category in a prompt at most, by category name; 0 leaves the category out, absent is no limit.
@@ -159,8 +160,8 @@ class Settings:
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
     pool: how many of the phrases most like the picture a search chooses from.
     min_phrases, max_phrases: how many phrases the search takes at least and at most in the modes that search.
-    token_limit: length of a prompt in tokens, start and end included; None for all tags in mode "tags" and for what the
-    CLIP reads in the others, which never have more.
+    token_limit: length of a prompt in tokens, start and end included; None for all tags in mode "tags", for 512 in
+    "caption", and for what the CLIP reads in the others, which never have more.
     peer_defects: repeat clip-interrogator 0.6.0's defects listed in `core.prompt.interrogate`, for comparisons with it.
     cache: where downloads and phrase tables are kept; None for the platform's cache folder.
     """

@@ -4,34 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .describe import known_describers
 from .describe.kinds import check_describer, kind_of
-from .errors import UnrenderError
+from .errors import ModelError, UnrenderError
 from .foreign import Unreadable, existing, read_json
 from .hub import Hub
-from .micro.toy import MICRO
+from .micro.toy import MICRO, MICRO_CHAT
 from .published import CONFIG, MICRO_TAGGER, USUAL_TAGGER, Published
 from .settings import UNCAPTIONED, Mode, Settings
 from .targets import Sort, Target
 
-_OF_MICRO: dict[Sort, str] = {"tagger": MICRO_TAGGER, "captioner": MICRO, "chat": "micro-chat"}
+_OF_MICRO: dict[Sort, str] = {"tagger": MICRO_TAGGER, "captioner": MICRO, "chat": MICRO_CHAT}
 _SORTS: dict[str, Sort] = {"tagger": "tagger", "endpoint": "chat"}
 """Of kinds of describers; captioners are of two."""
-_IN_THEIR_OWN_WORDS = ("blip", "instructblip", "git", "florence", "paligemma", "vision-encoder-decoder", "pix2struct")
+_IN_THEIR_OWN_WORDS = (
+    "blip",
+    "instructblip",
+    "git",
+    "florence",
+    "promptgen",
+    "paligemma",
+    "vision-encoder-decoder",
+    "pix2struct",
+)
 """What the types and names of models begin with that write as they were trained to, whatever they are asked."""
+_TELLING_TAGS: tuple[Sort, ...] = ("tagger", "chat")
 _LIKED: dict[Sort, str] = {"tagger": "a tagger", "chat": "a chat model", "captioner": "a captioner"}
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a person named; None, and micro for the models, where nothing was. captioned: whether the caption was."""
+    """What a person named; None where nothing was. micro: whether that is the CLIP. captioned: whether there is a
+    caption. asked: whether it was said how the picture is to be described, other than in tags."""
 
     mode: Mode | None = None
     captioner: str | None = None
     tagger: str | None = None
     micro: bool = False
     captioned: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,22 +89,30 @@ def suited_models(target: Target, named: Named, hub: Hub) -> Suited:
 
 
 def sort_of(name: str, hub: Hub) -> Sort:
-    """Of a describer by any name; a chat model, where its type tells nothing else."""
-    kind = kind_of(name, hub)
-    if kind.name in _SORTS:
-        return _SORTS[kind.name]
+    """Of a describer by any name, told without asking anybody; a chat model, where its type tells nothing else."""
     for sort in _OF_MICRO:
         if name.casefold() == _OF_MICRO[sort]:
             return sort
     published = known_describers().get(name.lower())
     if published is not None:
         return _sort_of_known(published)
-    folder = existing(name) or hub.find_model(name)
+    folder = existing(name) or _stored(name, hub)
+    kind = kind_of(name if folder is None else str(folder))
+    if kind.name in _SORTS:
+        return _SORTS[kind.name]
     try:
         kept = str(read_json(folder / CONFIG).get("model_type")) if folder else name.rpartition("/")[2]
     except Unreadable:
         return "captioner"
     return "captioner" if kept.casefold().startswith(_IN_THEIR_OWN_WORDS) else "chat"
+
+
+def _stored(name: str, hub: Hub) -> Path | None:
+    """A repository's folder on this disk; None for what is no name of one, too."""
+    try:
+        return hub.find_model(name)
+    except ModelError:
+        return None
 
 
 def _sort_of_known(published: Published) -> Sort:
@@ -107,11 +128,9 @@ def _mode(target: Target, named: Named, hub: Hub) -> Mode:
     if named.captioned:
         return "best"
     if named.captioner is not None and named.tagger is None:
-        modes: dict[Sort, Mode] = {"tagger": "tags", "chat": "caption", "captioner": "best"}
+        modes: dict[Sort, Mode] = {"tagger": "tags", "chat": "caption" if named.asked else "tags", "captioner": "best"}
         return modes[sort_of(named.captioner, hub)]
-    if named.tagger is None and _chosen(("tagger",), named.micro, hub) is None:
-        return "caption" if _chosen(("chat",), named.micro, hub) else "tags"
-    return "tags"
+    return "caption" if named.asked and named.tagger is None else "tags"
 
 
 def _of_what_is_told(mode: Mode, sort: Sort, target: Target, named: Named) -> Mode:
@@ -123,11 +142,12 @@ def _of_what_is_told(mode: Mode, sort: Sort, target: Target, named: Named) -> Mo
 def _tagging(target: Target, named: Named, hub: Hub) -> Suited:
     if named.tagger is not None:
         return Suited("tags", "tagger")
-    if named.captioner is not None and sort_of(named.captioner, hub) == "tagger":
-        return Suited("tags", "tagger", tagger=named.captioner)
-    found = _chosen(("tagger",), named.micro, hub)
+    sort = "captioner" if named.captioner is None else sort_of(named.captioner, hub)
+    if sort != "captioner":
+        return Suited("tags", sort, tagger=named.captioner)
+    found = _chosen(_TELLING_TAGS, named.micro, hub)
     if found is not None:
-        return Suited("tags", "tagger", tagger=found[1], told=_choice(found[1], target))
+        return Suited("tags", found[0], tagger=found[1], told=_choice(found[1], target))
     if named.micro:
         return Suited("tags", "tagger", tagger=MICRO_TAGGER)
     return Suited("tags", "tagger", tagger=USUAL_TAGGER, lacking=known_describers()[USUAL_TAGGER])
@@ -146,9 +166,11 @@ def _chosen(sorts: Sequence[Sort], micro: bool, hub: Hub) -> tuple[Sort, str] | 
 
 
 def _of_sort(sort: Sort) -> list[Published]:
-    """The known ones, those that are recommended first."""
+    """The known ones: the usual one first, then those that are recommended."""
     known: Iterable[Published] = known_describers().values()
-    return sorted((each for each in known if _sort_of_known(each) == sort), key=lambda each: not each.use)
+    usual = (Settings().captioner, USUAL_TAGGER)
+    ranks = {each.name: (each.name not in usual, not each.use) for each in known}
+    return sorted((each for each in known if _sort_of_known(each) == sort), key=lambda each: ranks[each.name])
 
 
 def _is_there(toy: str) -> bool:

@@ -47,7 +47,7 @@ class Target:
     clip: the CLIP that judges: one whose text tower the family listens to, the usual one where it has none.
     words: of a prompt, at least and at most; None where its tokens count. token_limit: tokens of a prompt that take
     effect, start and end included; a search never has more than its CLIP reads. caption_length: tokens of a captioner's
-    caption at most; None for what suits it.
+    caption at most, since not every one ends by itself; a chat model has what suits the style.
     min_phrases, max_phrases: how many phrases the search may add.
     grammar: the order of the tags. quality: words on quality, score and source, which begin a prompt. ratings: what it
     calls a tagger's. artist: the mark before an artist's name.
@@ -64,7 +64,7 @@ class Target:
     clip: str = VIT_L
     words: tuple[int, int] | None = None
     token_limit: int = 77
-    caption_length: int | None = None
+    caption_length: int = 32
     min_phrases: int = 8
     max_phrases: int = 32
     grammar: tuple[TagGroup, ...] = _PLAIN
@@ -80,7 +80,7 @@ class Target:
         writing = settings.captioning
         tags = replace(writing.tags, order="target", target=self.name)
         length = None if sort == "chat" else self.caption_length
-        style = self.style if length is None else writing.style
+        style = self.style if sort == "chat" or self.mode != "best" else writing.style
         return replace(
             settings,
             clip=self.clip,
@@ -103,7 +103,7 @@ class Target:
 def _phrased(name: str, style: Style, clip: str = VIT_L) -> Target:
     """A caption with phrases after it, of 75 tokens."""
     sorts: tuple[Sort, ...] = ("captioner", "chat")
-    return Target(name, "phrases", "best", style, sorts, "all", clip, caption_length=32)
+    return Target(name, "phrases", "best", style, sorts, "all", clip)
 
 
 def _tagged(
@@ -124,6 +124,7 @@ def _tagged(
         describers=("tagger", "chat"),
         adds="style words",
         token_limit=token_limit,
+        caption_length=75,
         min_phrases=0,
         max_phrases=6,
         grammar=grammar,
@@ -147,6 +148,7 @@ def _told(
         adds="nothing",
         words=words,
         token_limit=token_limit,
+        caption_length=200,
         min_phrases=0,
         negative=negative,
         weighted=weighted,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import Cancelled, SettingsError
 from ..core.prompt_syntax import escape
-from ..core.settings import MODES, UNCAPTIONED, Mode, Settings
+from ..core.settings import MODES, Mode, Settings
 from ..server.choices import INSERTIONS, inserted
 from ..server.models import Models
+from ..server.needs import needs_of
 from ..server.wording import sentence_for
 from . import webui_host
 from .sampling import failing
@@ -133,7 +134,7 @@ class Words:
     def _interrogated(self, picture: Image, mode: Mode, settings: Settings) -> str:
         with webui_host.in_generation() as (job, room):
             keeping = webui_host.preferences().keeping
-            with self._models.engine(settings, mode not in UNCAPTIONED, keeping, room, job) as engine:
+            with self._models.engine(settings, needs_of(settings, mode), keeping, room, job) as engine:
                 return engine.interrogate(picture, mode).prompt
 
 

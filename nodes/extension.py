@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import host
+from .describing import DescribePicture, DescriberServer
 from .embedding import ImageToPromptEmbedding
 from .embedding_files import BlendPromptEmbeddings, LoadPromptEmbedding, SavePromptEmbedding
 from .folder import CaptionFolder
@@ -10,11 +11,15 @@ from .interrogate import Interrogate
 from .loading import InterrogatorFromGraph, LoadInterrogator
 from .reading import ReadImagePrompt
 from .study import Analyze, Locate, MatchPhrases
+from .tagging import TagPicture
 
 NODES: list[type[host.io.ComfyNode]] = [
     Interrogate,
     LoadInterrogator,
     InterrogatorFromGraph,
+    TagPicture,
+    DescribePicture,
+    DescriberServer,
     Analyze,
     MatchPhrases,
     Locate,

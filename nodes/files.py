@@ -13,6 +13,7 @@ from ..core.embed.folder import FOLDER, saved_embeddings
 from ..core.errors import ModelError, PhraseError
 from ..core.foreign import Unreadable, read_header, read_json, shown
 from ..core.hub.names import is_local_name
+from ..core.published import CONFIG, TAG_LIST
 from . import host
 
 FOLDER_OF_MODELS = "unrender"
@@ -42,12 +43,23 @@ def clip_files() -> dict[str, Path]:
 
 
 def captioner_folders() -> dict[str, Path]:
-    """Folders in transformers' format under models/unrender that are no CLIP, by name."""
+    """Folders in transformers' format under models/unrender that are neither CLIP nor tagger, by name."""
+    taggers = tagger_folders()
+    others = {name: folder for name, folder in _folders_with(CONFIG).items() if name not in taggers}
+    return {name: folder for name, folder in others.items() if not _is_clip(folder / CONFIG)}
+
+
+def tagger_folders() -> dict[str, Path]:
+    """Folders under models/unrender with a tagger and its list, by name."""
+    return _folders_with(TAG_LIST)
+
+
+def _folders_with(file: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in host.model_folders():
-        for config in sorted(folder.glob("*/config.json")):
-            if config.parent.name != _DOWNLOADS and not _is_clip(config):
-                found.setdefault(f"unrender/{config.parent.name}", config.parent)
+        for path in sorted(folder.glob(f"*/{file}")):
+            if path.parent.name != _DOWNLOADS:
+                found.setdefault(f"{FOLDER_OF_MODELS}/{path.parent.name}", path.parent)
     return found
 
 

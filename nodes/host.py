@@ -212,6 +212,17 @@ def clip_last_layer(clip: Any) -> int | None:
     return clip.layer_idx
 
 
+def writes(clip: Any) -> bool:
+    """Whether a CLIP's text encoder is a language model that this ComfyUI lets write."""
+    return all(callable(getattr(each, "generate", None)) for each in (clip, getattr(clip, "cond_stage_model", None)))
+
+
+def write(clip: Any, text: str, image: torch.Tensor, **sampling: Any) -> str:
+    """What such a text encoder answers to a text and an IMAGE, without thinking aloud. sampling: `generate`'s own."""
+    tokens = clip.tokenize(text, image=image, skip_template=False, min_length=1, thinking=False)
+    return clip.decode(clip.generate(tokens, **sampling))
+
+
 def clip_tokenizer(clip: Any, part: str) -> tuple[Any, int, int]:
     """The transformers tokenizer of one of a CLIP's text encoders, and the tokens that start and end a text."""
     special = getattr(clip.cond_stage_model, part).special_tokens

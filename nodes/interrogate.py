@@ -27,7 +27,8 @@ _ALIASES = [
 ]
 _MODES = (
     "best searches phrase by phrase. fast takes the nearest phrases. classic: caption, medium, artist, site, movement "
-    "and flavors. negative is what the picture is least like, for the negative prompt. caption is the caption alone."
+    "and flavors. negative is what the picture is least like, for the negative prompt. caption is the caption alone, "
+    "tags those of the interrogator's tagger."
 )
 
 

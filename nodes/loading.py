@@ -6,11 +6,20 @@ from typing import Any
 
 from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.describe import known_describers
+from ..core.describe.tagger import KNOWN_TAGGERS
 from ..core.engine import Engine
-from ..core.micro.toy import MICRO, MICRO_CHAT
+from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
-from .files import captioner_folders, clip_files, path_of, phrase_files, vocabulary_folders, vocabulary_of
+from .files import (
+    captioner_folders,
+    clip_files,
+    path_of,
+    phrase_files,
+    tagger_folders,
+    vocabulary_folders,
+    vocabulary_of,
+)
 from .host import io
 from .inputs import InterrogatorType, fit_input
 from .models import Setup, named_captioner, named_setup
@@ -20,11 +29,11 @@ def _captioner_inputs(default: str) -> list[Any]:
     return [
         io.Combo.Input(
             "captioner",
-            options=[*known_describers(), *captioner_folders(), MICRO, MICRO_CHAT, NONE],
+            options=[*known_describers(), *tagger_folders(), *captioner_folders(), *TOYS, NONE],
             default=default,
-            tooltip="What writes the caption a prompt begins with. Downloaded when first used; folders in transformers "
-            "format under models/unrender are offered too. none: the prompt is phrases alone, unless a caption is "
-            "connected.",
+            tooltip="What writes the caption a prompt begins with, or tells the tags. Downloaded when first used; "
+            "folders in transformers format, and taggers', under models/unrender are offered too. none: the prompt is "
+            "phrases alone, unless a caption is connected.",
         ),
         *host.advanced(
             io.String.Input(
@@ -32,12 +41,29 @@ def _captioner_inputs(default: str) -> list[Any]:
                 default="",
                 tooltip="What the captioner is asked, or for BLIP and GIT how the caption begins.",
             ),
-            io.Int.Input("caption_length", default=32, min=1, max=512, tooltip="Tokens of a caption at most."),
+            io.Int.Input(
+                "caption_length",
+                default=0,
+                min=0,
+                max=4096,
+                tooltip="Tokens of a caption at most; 0 for what suits the captioner.",
+            ),
             io.Int.Input(
                 "beams", default=1, min=1, max=16, tooltip="Beams of the captioner's search; 1 is the quickest."
             ),
         ),
     ]
+
+
+def _tagger_input() -> Any:
+    """The last one, so that the values of graphs that were saved without it stay those of the others."""
+    return io.Combo.Input(
+        "tagger",
+        options=[NONE, *KNOWN_TAGGERS, *tagger_folders(), MICRO_TAGGER],
+        default=NONE,
+        optional=True,
+        tooltip="What tells the tags of the mode tags, and in other modes those that follow the caption.",
+    )
 
 
 def _search_inputs() -> list[Any]:
@@ -99,6 +125,7 @@ class LoadInterrogator(io.ComfyNode):
                         tooltip="Any other CLIP, in place of the choice above: an open_clip name/tag, a hub name or a "
                         "folder.",
                     ),
+                    _tagger_input(),
                 ),
             ],
             outputs=[
@@ -143,6 +170,7 @@ class InterrogatorFromGraph(io.ComfyNode):
                 ),
                 *_captioner_inputs(NONE),
                 *_search_inputs(),
+                *host.advanced(_tagger_input()),
             ],
             outputs=[
                 InterrogatorType.Output(
@@ -168,10 +196,11 @@ class InterrogatorFromGraph(io.ComfyNode):
 
 
 def _settings(inputs: dict[str, Any], **values: Any) -> Settings:
-    captioner = path_of(inputs["captioner"], captioner_folders(), "captioner")
+    describers = {**captioner_folders(), **tagger_folders()}
     return Settings(
-        captioner=None if captioner == NONE else captioner,
-        captioning=CaptionSettings(inputs["instruction"], inputs["caption_length"], inputs["beams"]),
+        captioner=path_of(inputs["captioner"], describers, "captioner"),
+        tagger=path_of(inputs.get("tagger", NONE), tagger_folders(), "tagger"),
+        captioning=CaptionSettings(inputs["instruction"], inputs["caption_length"] or None, inputs["beams"]),
         phrases=vocabulary_of(inputs["vocabulary"]),
         search=inputs["search"],
         fit=inputs["fit"],

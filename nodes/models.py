@@ -17,7 +17,7 @@ from ..core.embed.projection import ClosedForms
 from ..core.engine import Engine
 from ..core.hub import Hub
 from ..core.progress import SILENT, Progress
-from ..core.settings import CaptionSettings, Settings
+from ..core.settings import CaptionSettings, Quantization, Settings
 from . import host
 from .host import io
 
@@ -86,15 +86,17 @@ class _Placed(Describer):
 class NamedDescriber:
     """A describer, loaded when first needed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, quantization: Quantization = "none") -> None:
         self.name = name
+        self._quantization: Quantization = quantization
         self._loaded: tuple[Describer, host.Resident | None] | None = None
 
     def placed(self, progress: Progress, *beside: Any) -> Describer:
         """On the device it computes on. beside: patchers of other models that have to be there too."""
         if self._loaded is None:
-            dtype = model_dtype(host.compute_device())
-            describer = load_describer(self.name, "cpu", dtype, hub(), progress)
+            place = host.compute_device()
+            dtype = None if place.type == "cpu" else model_dtype(place)
+            describer = load_describer(self.name, "cpu", dtype, hub(), progress, quantization=self._quantization)
             module = describer.module
             self._loaded = describer, None if module is None else host.Resident(module)
         describer, resident = self._loaded
@@ -146,12 +148,17 @@ class _Kept:
     closed_forms: ClosedForms = field(default_factory=ClosedForms)
 
 
+_DescriberKey = tuple[str, Quantization]
+
+
 @dataclass
 class _Shelf:
     """Models by name, each once, for as long as something refers to them; and what nodes keep."""
 
     clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
-    describers: WeakValueDictionary[str, NamedDescriber] = field(default_factory=WeakValueDictionary)
+    describers: WeakValueDictionary[tuple[str, Quantization], NamedDescriber] = field(
+        default_factory=WeakValueDictionary
+    )
     kept: ReferenceType[_Kept] | None = None
 
 
@@ -190,8 +197,9 @@ def named_captioner(name: str | None) -> NamedDescriber | None:
     return None if name is None else named_describer(name)
 
 
-def named_describer(name: str) -> NamedDescriber:
-    return _shelf.describers.get(name) or _shelf.describers.setdefault(name, NamedDescriber(name))
+def named_describer(name: str, quantization: Quantization = "none") -> NamedDescriber:
+    key = (name, quantization)
+    return _shelf.describers.get(key) or _shelf.describers.setdefault(key, NamedDescriber(*key))
 
 
 def default_setup(clip: str = Settings.clip) -> Setup:

@@ -6,22 +6,21 @@ import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from .. import __version__
 from ..core.choices import NONE, VOCABULARIES
-from ..core.cures import Choose, Take
-from ..core.errors import ModelError, PhraseError
 from ..core.micro.toy import MICRO
-from ..core.settings import UNCAPTIONED, Settings
+from ..core.tags import of_category, rating_of
 from . import api_models as models
 from .api_route import Guard, api_route
+from .api_settings import cache_folder, description_asked, interrogation_asked, named, tags_asked
 from .bodies import Bodies
 from .choices import bytes_of, captioners, vocabulary_folders
 from .host import Host
+from .needs import SIGHT, Needs, needs_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,6 +66,8 @@ def router(host: Host, guard: Guard | None = None) -> APIRouter:
     made.add_api_route(f"{_PEER}/analyze", peer.analyze, methods=["POST"], response_model=models.PeerAnalysis)
     for name, answer in (
         ("interrogate", models.InterrogateAnswer),
+        ("tag", models.TagAnswer),
+        ("describe", models.DescribeAnswer),
         ("analyze", models.AnalyzeAnswer),
         ("match", models.MatchAnswer),
     ):
@@ -93,17 +94,17 @@ class _PeerRoutes:
     def prompt(self, asked: models.PeerPromptRequest) -> Any:
         """A prompt for a picture."""
         with _picture(self._host, asked.image) as picture:
-            settings = _settings(self._host, asked.clip_model_name)
+            settings = named(self._host.settings(), asked.clip_model_name)
             if settings.clip == MICRO:  # these routes know no captioner, and its words are of its own small world
                 settings = replace(settings, captioner=MICRO)
-            with self._host.engine(settings, asked.mode not in UNCAPTIONED) as engine:
+            with self._host.engine(settings, needs_of(settings, asked.mode)) as engine:
                 return {"prompt": engine.interrogate(picture, asked.mode).prompt}
 
     def analyze(self, asked: models.PeerAnalyzeRequest) -> Any:
         """What a picture is made of."""
         with (
             _picture(self._host, asked.image) as picture,
-            self._host.engine(_settings(self._host, asked.clip_model_name), False) as engine,
+            self._host.engine(named(self._host.settings(), asked.clip_model_name), SIGHT) as engine,
         ):
             found = engine.analyze(picture, top=_PEER_LABELS)[0]
         labels = {each.category: {label.phrase: label.similarity for label in each.top} for each in found.categories}
@@ -117,17 +118,38 @@ class _OwnRoutes:
     def interrogate(self, asked: models.InterrogateRequest) -> Any:
         """A prompt for a picture, and where it comes from."""
         with _picture(self._host, asked.image) as picture:
-            settings = _settings(self._host, asked.clip, asked.captioner, asked.vocabulary)
-            limits, exclude = {**settings.limits, **asked.limits}, (*settings.exclude, *asked.exclude)
-            captions = asked.caption is None and asked.mode not in UNCAPTIONED
-            with self._host.engine(replace(settings, limits=limits, exclude=exclude), captions) as engine:
-                return engine.interrogate(picture, asked.mode, asked.caption).to_dict()
+            mode, settings = interrogation_asked(self._host.settings(), asked)
+            with self._host.engine(settings, needs_of(settings, mode, asked.caption is not None)) as engine:
+                return engine.interrogate(picture, mode, asked.caption).to_dict()
+
+    def tag(self, asked: models.TagRequest) -> Any:
+        """The tags of a picture. No CLIP is loaded."""
+        with _picture(self._host, asked.image) as picture:
+            settings = tags_asked(self._host.settings(), asked)
+            with self._host.engine(settings, needs_of(settings, "tags")) as engine:
+                found = engine.interrogate(picture, "tags")
+        return {
+            "text": found.prompt,
+            "tags": [vars(tag) for tag in found.tags],
+            "characters": [tag.name for tag in of_category(found.tags, "character")],
+            "rating": rating_of(found.tags),
+            "tagger": found.model,
+            "seconds": found.seconds,
+        }
+
+    def describe(self, asked: models.DescribeRequest) -> Any:
+        """What a describer says of a picture, whole. No CLIP is loaded."""
+        with _picture(self._host, asked.image) as picture:
+            settings = description_asked(self._host.settings(), asked)
+            with self._host.engine(settings, Needs(False, (str(settings.captioner),))) as engine:
+                text = engine.describe([picture])[0].text
+        return {"text": text, "captioner": settings.captioner}
 
     def analyze(self, asked: models.AnalyzeRequest) -> Any:
         """Per category, the phrases most like a picture and how likely each is among the others."""
         with (
             _picture(self._host, asked.image) as picture,
-            self._host.engine(_settings(self._host, asked.clip, None, asked.vocabulary), False) as engine,
+            self._host.engine(named(self._host.settings(), asked.clip, None, asked.vocabulary), SIGHT) as engine,
         ):
             return engine.analyze(picture, asked.categories, asked.top)[0].to_dict()
 
@@ -138,7 +160,7 @@ class _OwnRoutes:
         check_question(asked.phrases, asked.templates)
         with (
             _pictures(self._host, asked.images) as pictures,
-            self._host.engine(_settings(self._host, asked.clip), False) as engine,
+            self._host.engine(named(self._host.settings(), asked.clip), SIGHT) as engine,
         ):
             return engine.match(pictures, asked.phrases, asked.templates).to_dict()
 
@@ -151,10 +173,10 @@ class _OwnRoutes:
         checked_choice(family, asked.projection)
         blend = Blend(asked.weights, asked.mix, asked.text, asked.alpha, asked.strength, asked.anchor)
         with _pictures(self._host, asked.images) as pictures:
-            settings = _settings(self._host, asked.clip)
+            settings = named(self._host.settings(), asked.clip)
             if asked.clip is None:
                 settings = replace(settings, clip=self._host.seeing(family))
-            with self._host.engine(replace(settings, captioner=None), False) as engine:
+            with self._host.engine(replace(settings, captioner=None), SIGHT) as engine:
                 made = engine.embed(pictures, family.name, asked.projection, blend)
         if _FILE in request.headers.get("Accept", ""):
             return Response(made.to_bytes(), media_type=_FILE)
@@ -169,7 +191,7 @@ class _OwnRoutes:
             "clip": settings.clip,
             "captioner": settings.captioner or NONE,
             "captioners": list(dict.fromkeys([*captioners(), settings.captioner or NONE])),
-            "vocabularies": [*VOCABULARIES, *vocabulary_folders(_folder(settings))],
+            "vocabularies": [*VOCABULARIES, *vocabulary_folders(cache_folder(settings))],
             "loaded": [loaded._asdict() for loaded in self._host.models.loaded],
             "doing": self._host.jobs.lines,
         }
@@ -178,44 +200,6 @@ class _OwnRoutes:
         """Frees the models' memory, on the device and in RAM."""
         self._host.unload()
         return self.status()
-
-
-def _settings(
-    host: Host, clip: str | None = None, captioner: str | None = None, vocabulary: str | None = None
-) -> Settings:
-    """The host's, with what a request names: things that are known, since any other name could be that of a folder
-    on this machine. Raises ModelError, PhraseError."""
-    usual = host.settings()
-    named: dict[str, Any] = {}
-    if clip is not None:
-        named["clip"] = _known_clip(clip, usual.clip)
-    if captioner is not None and captioner != usual.captioner:
-        if captioner not in captioners():
-            raise ModelError(f"There is no captioner {captioner!r}", Choose("captioner", tuple(captioners())))
-        named["captioner"] = None if captioner == NONE else captioner
-    if vocabulary is not None:
-        known = {**VOCABULARIES, **vocabulary_folders(_folder(usual))}
-        if vocabulary not in known:
-            raise PhraseError(f"There is no vocabulary {vocabulary!r}", Choose("phrases", tuple(known)))
-        named["phrases"] = known[vocabulary]
-    return replace(usual, **named)
-
-
-def _known_clip(name: str, usual: str) -> str:
-    from ..core.clip.names import find_known
-
-    if name in (usual, "micro"):
-        return name
-    known = find_known(name)
-    if known is None:
-        raise ModelError(f"There is no CLIP {name!r}", Take("list models"))
-    return known.name
-
-
-def _folder(settings: Settings) -> Path:
-    from ..core.hub import Hub
-
-    return Path(Hub(settings.cache).folder)
 
 
 @contextmanager

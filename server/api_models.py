@@ -8,10 +8,14 @@ from pydantic import BaseModel, Field
 
 from ..core.embed.families import OFFERED
 from ..core.embed.kinds import Mix, Projection
-from ..core.settings import Mode
+from ..core.settings import Mode, Style, TagOrder
+from ..core.targets import TARGET_NAMES
 
 _PICTURE = "base64 or a data URL, of a file in any usual format"
 _CLIP = "one of GET /interrogator/models; the usual one when absent"
+_DESCRIBER = "one of those that GET /unrender/v1/status lists; the usual one when absent"
+_LONGEST = 20_000
+_TARGET = f"the family of image models that it is for: {', '.join(TARGET_NAMES)}"
 _VOCABULARY = "one of those that GET /unrender/v1/status lists; the usual one when absent"
 
 
@@ -38,15 +42,62 @@ class PeerAnalysis(BaseModel):
     flavor: dict[str, float]
 
 
-class InterrogateRequest(BaseModel, extra="forbid"):
+class Writing(BaseModel):
+    """How a describer writes; what is absent is as the program was started."""
+
+    style: Style | None = Field(None, description="in which a describer writes that can be asked")
+    instruction: str | None = Field(None, max_length=_LONGEST, description="in place of what the style asks")
+    system: str | None = Field(None, max_length=_LONGEST, description="the system message")
+    max_length: int | None = Field(None, ge=1, le=4096, description="tokens at most")
+    temperature: float | None = Field(None, ge=0, le=5, description="0 takes the likeliest words; above it they vary")
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = Field(None, ge=0, lt=2**64, description="of words that vary")
+    repetition: float | None = Field(None, gt=0, le=10, description="penalty; 1 for none")
+    trim: bool | None = Field(None, description='leave out "The image shows" and markdown')
+
+
+class Tagging(BaseModel):
+    """Which tags become words; what is absent is as the program was started."""
+
+    tagger: str | None = Field(None, description=f"{_DESCRIBER}, of the kind tagger")
+    general_threshold: float | None = Field(None, ge=0, le=1)
+    character_threshold: float | None = Field(None, ge=0, le=1)
+    automatic_threshold: bool | None = Field(None, description="thresholds where the confidences fall most")
+    most_tags: int | None = Field(None, ge=1, description="general tags at most")
+    rating: bool | None = Field(None, description="the rating among the words")
+    exclude_tags: list[str] | None = None
+    tag_order: TagOrder | None = Field(None, description="target: as the target has learned them")
+    underscores: bool | None = Field(None, description="instead of blanks")
+    implied: bool | None = Field(None, description="also tags that others imply")
+
+
+class InterrogateRequest(Writing, Tagging, extra="forbid"):
     image: str = Field(description=_PICTURE)
-    mode: Mode = "best"
+    mode: Mode | None = Field(None, description="best, or what suits the target, when absent")
+    target: str | None = Field(None, description=_TARGET)
     caption: str | None = Field(None, description='in place of the captioner\'s; "" for none')
     limits: dict[str, int] = Field({}, description="most phrases of a category, by its name; 0 leaves it out")
     exclude: list[str] = Field([], description="phrases that are never used")
     clip: str | None = Field(None, description=_CLIP)
-    captioner: str | None = Field(None, description="one of those that GET /unrender/v1/status lists")
+    captioner: str | None = Field(None, description=_DESCRIBER)
+    rivals: list[str] | None = Field(None, max_length=8, description="further ones; the CLIP chooses among the texts")
+    candidates: int | None = Field(None, ge=1, le=16, description="texts of each, by seeds that follow each other")
     vocabulary: str | None = Field(None, description=_VOCABULARY)
+
+
+class DescribeRequest(Writing, extra="forbid"):
+    image: str = Field(description=_PICTURE)
+    captioner: str | None = Field(None, description=_DESCRIBER)
+
+
+class DescribeAnswer(BaseModel):
+    text: str
+    captioner: str
+
+
+class TagRequest(Tagging, extra="forbid"):
+    image: str = Field(description=_PICTURE)
+    target: str | None = Field(None, description=_TARGET)
 
 
 class FoundPhrase(BaseModel):
@@ -66,6 +117,15 @@ class FoundContender(BaseModel):
     describer: str
     seed: int
     similarity: float = Field(description="cosine, from -1 to 1")
+
+
+class TagAnswer(BaseModel):
+    text: str = Field(description="the tags as a prompt, not escaped for any program")
+    tags: list[FoundTag] = Field(description="those above their thresholds, and the ratings")
+    characters: list[str]
+    rating: str = Field(description='the likeliest; "" where the tagger tells none')
+    tagger: str
+    seconds: float
 
 
 class InterrogateAnswer(BaseModel):

@@ -7,11 +7,15 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..core.printable import visible
+from ..core.tags import TAG_CATEGORIES, Tag, of_category
 
 if TYPE_CHECKING:
-    from ..core.results import PhraseGain
+    from ..core.results import Contender, PhraseGain
     from ..core.study.analyze import Analysis
     from ..core.study.match import Match
+
+
+_TAG_HEADINGS = {"general": "Tags", "character": "Characters", "rating": "Rating"}
 
 
 def analysis_bars(analysis: Analysis) -> str:
@@ -48,6 +52,40 @@ def gain_bars(phrases: Sequence[PhraseGain]) -> str:
         for each in phrases
     )
     return f'<section class="unrender-bars"><h2>Phrases, and what each adds</h2><ol>{"".join(rows)}</ol></section>'
+
+
+def tag_bars(tags: Sequence[Tag]) -> str:
+    """By category, the surest first."""
+    categories = [(name, sorted(of_category(tuple(tags), name), key=_doubt)) for name in TAG_CATEGORIES]
+    return "".join(_tag_list(name, found) for name, found in categories if found)
+
+
+def contender_bars(contenders: Sequence[Contender]) -> str:
+    """The captions among which one was chosen."""
+    if not contenders:
+        return ""
+    most = max(abs(each.similarity) for each in contenders) or 1.0
+    rows = (
+        _row(
+            each.text,
+            f"{each.similarity:.4f}",
+            max(each.similarity, 0.0) / most,
+            f"cosine similarity {each.similarity:.4f}",
+            f" <small>{escape(visible(each.describer))}, seed {each.seed}</small>",
+        )
+        for each in contenders
+    )
+    return f'<section class="unrender-bars"><h2>Captions, by similarity</h2><ol>{"".join(rows)}</ol></section>'
+
+
+def _tag_list(category: str, tags: Sequence[Tag]) -> str:
+    heading = _TAG_HEADINGS.get(category, f"{category.capitalize()} tags")
+    rows = (_row(tag.name, f"{tag.confidence:.0%}", tag.confidence, f"confidence {tag.confidence:.4f}") for tag in tags)
+    return f'<section class="unrender-bars"><h2>{heading}</h2><ol>{"".join(rows)}</ol></section>'
+
+
+def _doubt(tag: Tag) -> float:
+    return -tag.confidence
 
 
 def _bars(rows: Iterable[tuple[str, float, float]], heading: str = "", beside_heading: str = "", note: str = "") -> str:

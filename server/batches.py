@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import Cancelled, SettingsError
-from ..core.settings import UNCAPTIONED
 from .choices import Request
 from .folders import Folders
 from .host import Host
 from .jobs import Job
+from .needs import needs_of
 
 if TYPE_CHECKING:
     from ..core.batch import Batch, Existing, FolderSource, Item
@@ -50,7 +50,8 @@ def described(host: Host, asked: BatchRequest, job: Job) -> str:
     existing = None if asked.existing == AS_USUAL else cast("Existing", asked.existing)
     sink = sink_named(asked.output, source.root, place, existing, Template(asked.template), base=source.root)
     each = asked.each
-    with host.lent(job, each.settings(host.settings()), captions=each.mode not in UNCAPTIONED) as engine:
+    settings = each.settings(host.settings())
+    with host.lent(job, settings, needs_of(settings, each.mode)) as engine:
         started = time.perf_counter()
         batch = Batch(engine, source, sink, each.mode, resume=asked.resume)
         try:

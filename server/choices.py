@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
-from ..core.micro.toy import MICRO, MICRO_CHAT
+from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
-from ..core.targets import TARGETS
+from ..core.targets import TARGETS, Sort
+from .describing import Describing
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
@@ -37,6 +38,7 @@ ABOUT_MODES: Mapping[Mode, str] = {
     "classic": "The caption, then medium, artist, site, movement and three flavors: one of each that fits best.",
     "negative": "What the picture is least like, for the negative prompt; no caption.",
     "caption": "The caption alone: a sentence, and no phrases.",
+    "tags": "A tagger's tags alone, in the order of the target; no CLIP is asked.",
 }
 
 NO_PICTURE = "There is no picture; put one in first."
@@ -70,7 +72,7 @@ class Request:
 
     categories: those a prompt may take phrases from. exclude: phrases, one a line or between commas. target: the family
     of image models that the prompt is for, which has lengths of its own; most: phrases at most. caption: in the
-    captioner's place, "" for none.
+    captioner's place, "" for none. describing: how it is described.
     """
 
     picture: Any
@@ -84,20 +86,16 @@ class Request:
     search: Search | None = None
     most: int | None = None
     caption: str | None = None
-
-    @property
-    def captions(self) -> bool:
-        """Whether a captioner is wanted."""
-        return self.caption is None and self.mode not in UNCAPTIONED
+    describing: Describing = field(default_factory=Describing)
 
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
         captioner = self.captioner.strip()
-        family = TARGETS.get(self.target)
-        usual = usual if family is None else family.over(usual)
+        if self.target in TARGETS:
+            usual = TARGETS[self.target].over(usual, self._sort(usual))
         most = self.most or usual.max_phrases
         return replace(
-            usual,
+            self.describing.over(usual),
             clip=self.clip.strip(),
             captioner=None if captioner in ("", NONE) else captioner,
             phrases=phrases_named(self.vocabulary, usual),
@@ -107,6 +105,16 @@ class Request:
             max_phrases=most,
             min_phrases=min(usual.min_phrases, most),
         )
+
+    def _sort(self, usual: Settings) -> Sort:
+        """Of the captioner, which says what suits the target."""
+        captioner = self.captioner.strip()
+        if self.mode in UNCAPTIONED or self.caption is not None or captioner in ("", NONE):
+            return "captioner"
+        from ..core.hub import Hub
+        from ..core.suiting import sort_of
+
+        return sort_of(captioner, Hub(usual.cache))
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,13 @@ class Study:
 def captioners() -> list[str]:
     from ..core.describe import known_describers
 
-    return [*known_describers(), MICRO, MICRO_CHAT, NONE]
+    return [*known_describers(), *TOYS, NONE]
+
+
+def taggers() -> list[str]:
+    from ..core.describe.tagger import KNOWN_TAGGERS
+
+    return [NONE, *KNOWN_TAGGERS, MICRO_TAGGER]
 
 
 def vocabularies(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ from ..core.errors import UnrenderError
 from ..core.foreign import existing
 from ..core.hub import Hub
 from ..core.settings import Settings
+from .needs import Needs
 
 
 class Download(NamedTuple):
@@ -36,10 +37,10 @@ def check_agreed(downloads: Sequence[Download], agreed: Collection[str]) -> None
         raise DownloadFirst(downloads)
 
 
-def downloads_of(settings: Settings, captions: bool, loaded: Collection[str]) -> list[Download]:
-    """What the models that settings name take before their first use. loaded: names of those in memory already.
+def downloads_of(settings: Settings, needs: Needs, loaded: Collection[str]) -> list[Download]:
+    """What the models that are needed take before their first use. loaded: names of those in memory already.
     Raises ModelError, Cancelled."""
-    names = [settings.clip, *([settings.captioner] if captions and settings.captioner is not None else [])]
+    names = [*([settings.clip] if needs.clip else []), *needs.describers]
     asked = [name for name in names if name not in loaded]
     return [found for name in asked if (found := download_of(name, Hub(settings.cache))) is not None]
 

@@ -13,6 +13,7 @@ from .choices import NO_PICTURE
 from .downloads import check_agreed, checkpoint_download
 from .host import Host
 from .jobs import Job
+from .needs import SIGHT
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,7 +86,7 @@ def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     settings = replace(host.settings(), clip=host.seeing(family), captioner=None)
     with host.pixels.held(job) as opening:
         pictures = [opening(each.picture) for each in counting]
-        with host.lent(job, settings, captions=False) as engine:
+        with host.lent(job, settings, SIGHT) as engine:
             made = engine.embed(pictures, family.name, projection, blend)
             shared = shared_features(engine.picture_features(pictures), weights)
             return Kept(made, shared, settings.clip)
@@ -157,7 +158,7 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
         return Preview(_rendered(host, kept.embedding, checkpoint.strip(), settings, job), None)
     if kept.shared is None:
         raise EmbeddingError("An embedding that was loaded can only be rendered", "name a checkpoint")
-    with host.lent(job, settings, captions=False) as engine:
+    with host.lent(job, settings, SIGHT) as engine:
         return Preview(None, engine.analyze_features(kept.shared[None], None, _NEAREST)[0])
 
 
@@ -172,7 +173,7 @@ def _rendered(host: Host, embedding: PromptEmbedding, name: str, settings: Any, 
     half = takes_half(pick_device(settings.device))
     if job.agreed is not None and (wanted := checkpoint_download(name, half, hub)) is not None:
         check_agreed([wanted], job.agreed)
-    with host.lent(job, settings, captions=False) as engine, host.make_room(RENDERING_MEMORY):
+    with host.lent(job, settings, SIGHT) as engine, host.make_room(RENDERING_MEMORY):
         checkpoint = Checkpoint.load(name, settings.device, hub, job)
         check_family(checkpoint, embedding)
         return render(checkpoint, embedding, negative_embedding(engine, checkpoint), progress=job)

@@ -15,6 +15,7 @@ from .folders import ANYWHERE, Folders
 from .jobs import ASKER_LEFT, Job, Jobs
 from .line import Line
 from .models import MakeRoom, Models, check_names
+from .needs import Needs
 from .pixels import Pixels
 from .servers import check_servers
 
@@ -42,34 +43,34 @@ class Host:
     folders: Folders = ANYWHERE
 
     @contextmanager
-    def engine(self, settings: Settings, captions: bool) -> Iterator[Engine]:
+    def engine(self, settings: Settings, needs: Needs) -> Iterator[Engine]:
         """`lent` to a job of its own."""
         job = self.job()
-        with self.jobs.running(job), self.lent(job, settings, captions) as engine:
+        with self.jobs.running(job), self.lent(job, settings, needs) as engine:
             yield engine
 
     @contextmanager
-    def lent(self, job: Job, settings: Settings, captions: bool) -> Iterator[Engine]:
-        """An engine while it is the job's turn. captions: whether a captioner is wanted.
+    def lent(self, job: Job, settings: Settings, needs: Needs) -> Iterator[Engine]:
+        """An engine while it is the job's turn.
 
         Raises SettingsError, LineIsFull, ModelError, MissingPackageError, DownloadFirst, Cancelled."""
         usual = self.settings()
         self.folders.check(settings, usual)
         check_servers(settings, usual)
         if job.agreed is not None:
-            check_agreed(self._downloads(job, settings, captions), job.agreed)
+            check_agreed(self._downloads(job, settings, needs), job.agreed)
         keeping = self.preferences().keeping
         with (
             self.line.turn(job),
             self.turn(job),
-            self.models.engine(settings, captions, keeping, self.make_room, job) as engine,
+            self.models.engine(settings, needs, keeping, self.make_room, job) as engine,
         ):
             yield engine
 
-    def _downloads(self, job: Job, settings: Settings, captions: bool) -> list[Download]:
-        check_names(settings, captions)
+    def _downloads(self, job: Job, settings: Settings, needs: Needs) -> list[Download]:
+        check_names(settings, needs)
         with job.task("Looking what is on this disk"):
-            return downloads_of(settings, captions, [each.name for each in self.models.loaded])
+            return downloads_of(settings, needs, [each.name for each in self.models.loaded])
 
     def unload(self) -> None:
         """Frees the models' memory when it is its turn. Raises LineIsFull, Cancelled."""

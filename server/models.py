@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.engine import Engine
 from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
-from ..core.settings import Settings
+from ..core.settings import Quantization, Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
+from .needs import SIGHT, Needs
 from .waiting import held
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MakeRoom = Callable[[int], AbstractContextManager[None]]
 
 
 class Loaded(NamedTuple):
-    """A model in memory. kind: "clip" or "captioner". bytes: of its weights. device: where they are, such as "cpu"."""
+    """A model in memory. kind: "clip", or a describer's. bytes: of its weights. device: where they are ("cpu")."""
 
     kind: str
     name: str
@@ -43,23 +44,28 @@ class Loaded(NamedTuple):
 
 
 class _Placed(NamedTuple):
-    """What one use has of the models. device: where the CLIP computes."""
+    """What one use has of the models. device: where the CLIP computes. weights: None where none is needed."""
 
     device: torch.device
-    weights: MovableClip
-    captioner: Describer | None
+    weights: MovableClip | None
+    describers: Mapping[str, Describer]
 
     @property
     def nbytes(self) -> int:
-        return _nbytes(self.weights) + (self.captioner.nbytes if self.captioner else 0)
+        clip = 0 if self.weights is None else _nbytes(self.weights)
+        return clip + sum(describer.nbytes for describer in self.describers.values())
+
+
+_Key = tuple[str, "torch.dtype | None", Quantization]
+"""A describer's name, and how its weights are held."""
 
 
 class Models:
-    """One CLIP and one captioner, those used last. Uses wait for each other."""
+    """One CLIP and the describers of one use, those used last. Uses wait for each other."""
 
     def __init__(self) -> None:
         self._clip: tuple[str, MovableClip] | None = None
-        self._captioner: tuple[str, Describer] | None = None
+        self._describers: dict[_Key, Describer] = {}
         self._lock = threading.Lock()
 
     def embed(
@@ -80,37 +86,37 @@ class Models:
         from ..core.images import open_image
 
         opened = [open_image(picture) for picture in pictures]
-        with self._using(settings, False, keeping, make_room, progress) as (engine, placed):
+        with self._using(settings, SIGHT, keeping, make_room, progress) as (engine, placed):
             engine.check_embedding(len(opened), family.name, projection, blend)
             placed()
             return engine.embed(opened, family.name, projection, blend, gap(engine), encoders=encoders())
 
     @contextmanager
     def engine(
-        self, settings: Settings, captions: bool, keeping: str, make_room: MakeRoom, progress: Progress
+        self, settings: Settings, needs: Needs, keeping: str, make_room: MakeRoom, progress: Progress
     ) -> Iterator[Engine]:
         """An engine for one use of the models, which are put in place when it first asks for one: so it refuses what
-        it can without them. captions: whether the captioner is needed.
+        it can without them.
 
         Raises SettingsError, ModelError, MissingPackageError; the engine, Cancelled as well."""
-        with self._using(settings, captions, keeping, make_room, progress) as (engine, _):
+        with self._using(settings, needs, keeping, make_room, progress) as (engine, _):
             yield engine
 
     @contextmanager
     def _using(
-        self, settings: Settings, captions: bool, keeping: str, make_room: MakeRoom, progress: Progress
+        self, settings: Settings, needs: Needs, keeping: str, make_room: MakeRoom, progress: Progress
     ) -> Iterator[tuple[Engine, Callable[[], _Placed]]]:
         """As `engine`, and what puts the models in place."""
-        device = _checked(settings, captions)
+        device = _checked(settings, needs)
         with held(self._lock, progress.check):
             try:
                 with ExitStack() as room:
 
                     @cache
                     def placed() -> _Placed:
-                        weights = self._load_clip(settings, progress)
-                        captioner = self._load_captioner(settings, progress) if captions else None
-                        found = _Placed(device, weights, captioner)
+                        weights = self._load_clip(settings, progress) if needs.clip else None
+                        describers = self._load_describers(settings, needs.describers, progress)
+                        found = _Placed(device, weights, describers)
                         room.enter_context(make_room(found.nbytes + WORKING_MEMORY))
                         return found
 
@@ -121,16 +127,16 @@ class Models:
 
     @property
     def loaded(self) -> list[Loaded]:
-        clip, captioner = self._clip, self._captioner
-        found = []
-        if clip is not None:
-            found.append(Loaded("clip", clip[0], _nbytes(clip[1]), _device(clip[1])))
-        if captioner is not None:
-            found.append(Loaded("captioner", captioner[0], captioner[1].nbytes, _device(captioner[1].module)))
+        from ..core.describe import kind_of
+
+        clip, describers = self._clip, dict(self._describers)
+        found = [] if clip is None else [Loaded("clip", clip[0], _nbytes(clip[1]), _device(clip[1]))]
+        for (name, *_), describer in describers.items():
+            found.append(Loaded(kind_of(name).name, name, describer.nbytes, _device(describer.module)))
         return found
 
     def unload(self) -> None:
-        """Frees the memory of both, on the device and in RAM."""
+        """Frees the memory of all, on the device and in RAM."""
         from ..core.devices import empty_device_cache
 
         with self._lock:
@@ -140,7 +146,8 @@ class Models:
 
     def _put_away(self, keeping: str) -> None:
         if keeping == UNLOAD:
-            self._clip = self._captioner = None
+            self._clip = None
+            self._describers.clear()
         elif keeping != LEAVE_ON_DEVICE and self._clip is not None:
             self._clip[1].to("cpu")
 
@@ -157,53 +164,53 @@ class Models:
             self._clip = settings.clip, MovableClip(loaded, arithmetic)
         return self._clip[1]
 
-    def _load_captioner(self, settings: Settings, progress: Progress) -> Describer | None:
+    def _load_describers(self, settings: Settings, names: Sequence[str], progress: Progress) -> Mapping[str, Describer]:
+        """Those of the last use that are not needed now make room, where any is."""
         from ..core.describe import load_describer
+        from ..core.devices import describing
         from ..core.hub import Hub
 
-        name = settings.captioner
-        if name is None:
-            return None
-        if self._captioner is None or self._captioner[0] != name:
-            self._captioner = None
-            hub = Hub(settings.cache)
-            self._captioner = name, load_describer(name, settings.device, hub=hub, progress=progress, wait=True)
-        return self._captioner[1]
+        dtype, bits = describing(settings.precision), settings.quantization
+        keys: dict[str, _Key] = {name: (name, dtype, bits) for name in names}
+        if names:
+            self._describers = {key: kept for key, kept in self._describers.items() if key in keys.values()}
+        for name, key in keys.items():
+            if key not in self._describers:
+                hub = Hub(settings.cache)
+                loaded = load_describer(name, settings.device, dtype, hub, progress, wait=True, quantization=bits)
+                self._describers[key] = loaded
+        return {name: self._describers[key] for name, key in keys.items()}
 
 
-def check_names(settings: Settings, captions: bool) -> None:
-    """Whether a model's name is known to be wrong. Raises ModelError."""
+def check_names(settings: Settings, needs: Needs) -> None:
+    """Whether a model's name is known to be wrong. Raises ModelError, MissingPackageError."""
     from ..core.clip.naming import check_clip
     from ..core.describe import check_describer
 
-    check_clip(settings.clip)
-    if captions and settings.captioner is not None:
-        check_describer(settings.captioner)
+    if needs.clip:
+        check_clip(settings.clip)
+    for name in needs.describers:
+        check_describer(name)
 
 
-def _checked(settings: Settings, captions: bool) -> torch.device:
+def _checked(settings: Settings, needs: Needs) -> torch.device:
     """The device, where neither that nor a model's name is known to be wrong. Raises SettingsError, ModelError."""
     from ..core.devices import pick_device
 
-    check_names(settings, captions)
+    check_names(settings, needs)
     return pick_device(settings.device)
 
 
 def _engine(settings: Settings, placed: Callable[[], _Placed], progress: Progress) -> Engine:
     """An engine for one run, with models that stay when it is gone."""
 
-    from ..core.describe import load_describer as by_name
-    from ..core.hub import Hub
-
     def load_clip(_: Progress) -> Clip:
         found = placed()
+        assert found.weights is not None
         return found.weights.to(found.device).clip(found.device)
 
     def load_describer(name: str, _: Progress) -> Describer:
-        found = placed().captioner
-        if found is not None and name == settings.captioner:
-            return found
-        return by_name(name, settings.device, hub=Hub(settings.cache), progress=progress, wait=True)
+        return placed().describers[name]
 
     return Engine(settings, progress=progress, load_clip=load_clip, load_describer=load_describer)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..core.micro.toy import TOY, is_toy
 from ..core.results import Interrogation
 from ..core.settings import UNCAPTIONED, Mode
-from .bars import gain_bars
+from .bars import contender_bars, gain_bars, tag_bars
 from .choices import known_mode
 from .work import Found
 
@@ -21,13 +21,14 @@ _OF_OTHERS = "each CLIP has a scale of its own, so only prompts that one CLIP ju
 
 
 class Shown(NamedTuple):
-    """phrases, note: HTML."""
+    """phrases, note, tags: HTML. tags: with the captions among which one was chosen."""
 
     similarity: str
     tokens: str
     note: str
     caption: str
     phrases: str
+    tags: str
 
     @classmethod
     def of(cls, found: Found) -> Shown:
@@ -38,6 +39,7 @@ class Shown(NamedTuple):
             f'<p class="unrender-note">{escape(similarity_note(one, found.captioner))}</p>',
             one.caption,
             gain_bars(one.phrases),
+            contender_bars(one.contenders) + tag_bars(one.tags),
         )
 
 

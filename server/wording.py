@@ -15,7 +15,8 @@ _logger = logging.getLogger(__name__)
 WITHOUT_FIELD: tuple[Control, ...] = (
     *("search", "device", "precision", "memory", "fit", "trigger", "prefix", "suffix", "pool", "beam_width"),
     *("beam_shortlist", "beam_refresh", "min_phrases", "max_phrases", "token_limit", "peer_defects", "captioning"),
-    *("cache", "instruction", "max_length", "beams", "host", "correction", "temperature", "gap_pictures"),
+    *("cache", "beams", "host", "correction", "temperature", "gap_pictures"),
+    *("quantization", "longest_side", "timeout", "retries", "endpoint_key"),
     *("learning_texts", "learning_strength", "learning_rank", "cut", "norm", "dino", "steps", "guidance", "seed"),
     *("denoise", "size", "columns", "shard", "jobs", "workers", "index"),
 )
@@ -42,6 +43,9 @@ PAGE = Words(
         **_PLAIN,
         "clip": "the CLIP",
         "captioner": "the captioner",
+        "tagger": "the tagger",
+        "writing_temperature": "the temperature",
+        "max_length": "the most tokens",
         "phrases": "the vocabulary",
         "limits": "the most phrases of a category",
         "images": "the picture",
@@ -63,6 +67,7 @@ API = Words(
         **{name: _PLAIN[name] for name in (*WITHOUT_FIELD, *ONLY_ON_THE_PAGE)},
         "phrases": '"vocabulary"',
         "images": '"images"',
+        "writing_temperature": '"temperature"',
     },
     steps={**_STEPS, "list models": "send one that GET /interrogator/models lists"},
     give="send {what} as {control}",

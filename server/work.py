@@ -14,6 +14,7 @@ from ..core.results import Interrogation
 from .choices import NO_PICTURE, Request, Study
 from .host import Host
 from .jobs import Job
+from .needs import SIGHT, needs_of
 from .wording import sentence_for
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def found_prompt(host: Host, request: Request, job: Job) -> Found:
 
     with opened(host, request.picture, job) as picture:
         settings = request.settings(host.settings())
-        with host.lent(job, settings, request.captions) as engine:
+        with host.lent(job, settings, needs_of(settings, request.mode, request.caption is not None)) as engine:
             result = engine.interrogate(picture, request.mode, request.caption)
             if engine.clip is None or result.similarity is None:  # no CLIP is asked for tags
                 return Found(result, tokens(result.prompt), settings.token_limit)
@@ -82,7 +83,7 @@ def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, jo
     from ..core.drawing.chart import chart_image
 
     with opened(host, study.picture, job) as picture:
-        with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+        with host.lent(job, study.settings(host.settings()), SIGHT) as engine:
             found = engine.analyze(picture, categories or None)[0]
         try:
             return Analysed(found, chart_image(found, picture, dark))
@@ -99,7 +100,7 @@ def matched(host: Host, study: Study, phrases: str, template: str, job: Job) -> 
     check_question(asked, templates)
     with (
         opened(host, study.picture, job) as picture,
-        host.lent(job, study.settings(host.settings()), captions=False) as engine,
+        host.lent(job, study.settings(host.settings()), SIGHT) as engine,
     ):
         return engine.match(picture, asked, templates)
 
@@ -110,7 +111,7 @@ def location(host: Host, study: Study, phrase: str, job: Job) -> Located:
     if not phrase.strip():
         raise SettingsError("There is no phrase to look for", "type one, such as a red boat")
     with opened(host, study.picture, job) as picture:
-        with host.lent(job, study.settings(host.settings()), captions=False) as engine:
+        with host.lent(job, study.settings(host.settings()), SIGHT) as engine:
             found = engine.locate(picture, phrase.strip())
         return Located(found, draw_overlay(picture, found.heat, found.boxes))
 

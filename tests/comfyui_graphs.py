@@ -31,7 +31,7 @@ INTERROGATE = {
     "suffix": "",
     "escape": True,
 }
-CAPTIONING = {"captioner": "micro", "instruction": "", "caption_length": 32, "beams": 1}
+CAPTIONING = {"captioner": "micro", "instruction": "", "caption_length": 0, "beams": 1, "tagger": "none"}
 SEARCHING = {"vocabulary": "built-in", "search": "peer", "fit": "crop"}
 MICRO = {"clip": "micro", "precision": "auto", **CAPTIONING, **SEARCHING}
 

@@ -156,13 +156,16 @@ def load_captioner(place: Path) -> object:
 def index_file(folder: Path) -> Path:
     import numpy as np
     from unrender.core.index.file import Entry, PictureIndex, write_index
+    from unrender.core.index.tags import no_tags
+    from unrender.core.tags import Tag
 
     features = torch.nn.functional.normalize(numbers(6, 8), dim=-1).numpy()
     entries = tuple(Entry(f"{row}.png", 100 + row, 10**18 + row, f"{row:064x}") for row in range(6))
     turned = np.zeros((6, 3, 8), np.float16)
-    write_index(
-        folder / "index.safetensors", PictureIndex(folder, "micro", "crop", entries, features, turned, features[0])
-    )
+    told = {row: (Tag("solo", 0.9), Tag(f"tag_{row}", 0.5), Tag("general", 0.8, "rating")) for row in range(5)}
+    tags = no_tags(6, "a tagger").told(told)
+    index = PictureIndex(folder, "micro", "crop", entries, features, turned, features[0], tags)
+    write_index(folder / "index.safetensors", index)
     return folder / "index.safetensors"
 
 

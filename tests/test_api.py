@@ -267,7 +267,7 @@ def routes() -> list[tuple[str, str]]:
 
 
 def test_without_credentials_every_route_refuses():
-    assert len(routes()) == 9
+    assert len(routes()) == 11
     logins = client_of(host(), login_guard(logins_in("me:a:b, you:pässword")))
     token = TestClient(application(MICRO, "seçret", lambda: False))
     for method, path in routes():

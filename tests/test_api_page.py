@@ -73,7 +73,7 @@ def test_its_examples_work_as_they_stand(chromium, url, photographs, tmp_path):
     page.goto(f"{url}/docs")
     photographs[0].resize((64, 64)).save(tmp_path / "photo.jpg")
     examples = page.locator("pre").all_inner_texts()
-    assert len(examples) == 9
+    assert len(examples) == 11
     for example in examples:
         command = example.replace("TOKEN", TOKEN).replace("curl", "curl --silent --fail-with-body")
         if "/embed" in command:  # whose usual family wants a CLIP that has to be downloaded

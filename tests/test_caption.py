@@ -13,13 +13,19 @@ import torch
 from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from PIL import Image
 from tiny_captioners import ALL, direct, sentence, words
-from unrender.core.describe import Captioner
-from unrender.core.describe.models import CHAT_INSTRUCTION, CaptionModel
+from unrender.core.describe import Captioner, blip
+from unrender.core.describe.models import CaptionModel
+from unrender.core.describe.styles import STYLES
 from unrender.core.errors import Cancelled, ModelError, SettingsError
 from unrender.core.progress import Progress
 from unrender.core.settings import CaptionSettings
 
 pytest_plugins = ["captioner_fixtures"]
+
+
+def exact(folder: Path) -> Captioner:
+    """Whose words are float32's, as transformers' are that it is compared with."""
+    return Captioner.load(str(folder), dtype=torch.float32)
 
 
 # --- equal to transformers ---
@@ -36,7 +42,7 @@ def test_without_instruction_equal_to_transformers(
     if name == "blip":
         written = written[:, 1:]  # [DEC], which real tokenizers do not have
     expected = [words(text) for text in processor.tokenizer.batch_decode(written, skip_special_tokens=True)]
-    captions = Captioner.load(str(folders[name])).caption(images, CaptionSettings(max_length=7, beams=beams))
+    captions = exact(folders[name]).caption(images, CaptionSettings(max_length=7, beams=beams))
     assert captions == expected
     assert len(set(captions)) > 1, "the pictures make no difference, so the comparison shows little"
 
@@ -54,7 +60,7 @@ def test_a_beginning_is_continued_and_kept(folders: dict[str, Path], images: lis
     written = model.generate(**inputs, max_new_tokens=5, do_sample=False)
     expected = words(processor.tokenizer.decode(written[0, 1:], skip_special_tokens=True))
     settings = CaptionSettings(instruction=start, max_length=5)
-    captions = Captioner.load(str(folders[name])).caption(images, settings)
+    captions = exact(folders[name]).caption(images, settings)
     assert captions[0] == expected
     assert all(caption.startswith(start) for caption in captions)
 
@@ -96,7 +102,7 @@ def test_florence_refuses_tasks_that_give_no_text(folders: dict[str, Path], imag
 @pytest.mark.parametrize("instruction", ["", "what does the image describe ?"])
 def test_chat_models_answer(folders: dict[str, Path], images: list[Image.Image], instruction: str) -> None:
     model, processor = direct(folders["llava"])
-    prompt = f"question : <image> {instruction or CHAT_INSTRUCTION} answer :"
+    prompt = f"question : <image> {instruction or STYLES['sentence'].instruction} answer :"
     inputs = processor(images=images[0], text=prompt, return_tensors="pt")
     written = model.generate(**inputs, max_new_tokens=6, do_sample=False)
     expected = words(processor.tokenizer.decode(written[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
@@ -112,7 +118,7 @@ def test_chat_models_answer(folders: dict[str, Path], images: list[Image.Image],
 
 @pytest.mark.parametrize("name", ALL)
 def test_many_at_once_equals_one_by_one(folders: dict[str, Path], images: list[Image.Image], name: str) -> None:
-    captioner = Captioner.load(str(folders[name]))
+    captioner = exact(folders[name])
     many = (images * 5)[: CaptionModel.at_once + 2]
     for instruction in ("", "<CAPTION>" if name == "florence" else "a drawing of"):
         settings = CaptionSettings(instruction=instruction, max_length=5)
@@ -122,7 +128,7 @@ def test_many_at_once_equals_one_by_one(folders: dict[str, Path], images: list[I
 
 def test_blips_attention_is_fused_and_the_same(folders: dict[str, Path], images: list[Image.Image]) -> None:
     original, processor = direct(folders["blip"])
-    ours = Captioner.load(str(folders["blip"])).module
+    ours = exact(folders["blip"]).module
     pixels = processor.image_processor(images, return_tensors="pt").pixel_values
     with torch.no_grad(), torch.profiler.profile() as profile:
         states = ours.vision_model(pixel_values=pixels).last_hidden_state
@@ -135,16 +141,16 @@ def test_blips_attention_is_fused_and_the_same(folders: dict[str, Path], images:
 def test_fewer_at_once_where_the_memory_does_not_suffice(
     folders: dict[str, Path], images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    captioner = Captioner.load(str(folders["blip"]))
+    captioner = exact(folders["blip"])
     expected = captioner.caption(images)
-    generate, room = captioner.module.generate, 1
+    look, room = blip.view, 1
 
-    def limited(pixel_values: torch.Tensor, **others: Any) -> torch.Tensor:
-        if len(pixel_values) > room:
+    def limited(tower: Any, pixels: torch.Tensor) -> torch.Tensor:
+        if len(pixels) > room:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return generate(pixel_values=pixel_values, **others)
+        return look(tower, pixels)
 
-    monkeypatch.setattr(captioner.module, "generate", limited)
+    monkeypatch.setattr(blip, "view", limited)
     assert captioner.caption(images) == expected
     room = 0
     with pytest.raises(ModelError, match="runs out of memory on cpu"):

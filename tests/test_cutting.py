@@ -45,8 +45,9 @@ def run(clip, tmp_path_factory):
 
 @pytest.mark.parametrize("mode", CAPTIONED)
 def test_a_long_caption_keeps_the_limit_and_leaves_room_for_phrases(clip, run, mode):
-    trail = run(mode, LONG)
+    trail = run(mode, LONG, token_limit=77)
     assert clip.text.length(trail.prompt) <= 77
+    assert run(mode, LONG).prompt == trail.prompt or mode == "caption"
     assert trail.phrases[0].category == "caption" and LONG.startswith(trail.phrases[0].text)
     assert clip.text.length(trail.phrases[0].text) > 55
     assert len(trail.phrases) > 2 or mode == "caption"
@@ -66,8 +67,21 @@ def test_a_caption_that_leaves_room_stays_as_it_is(run, mode):
 
 def test_a_caption_takes_all_there_is_where_nothing_is_added(clip, run):
     caption = words(75)
-    assert run("caption", caption).prompt == caption and clip.text.length(caption) == 77
-    assert run("caption", caption + " cat").prompt == caption
+    assert clip.text.length(caption) == 77
+    for limit in (77, None):
+        assert run("caption", caption, token_limit=limit).prompt == caption
+    assert run("caption", caption + " cat", token_limit=77).prompt == caption
+
+
+def test_a_caption_alone_may_be_longer_than_the_clip_reads(clip, run):
+    """Its similarity is then that of its parts."""
+    long = "A cat sits on a mat, in neon light. " * 40
+    assert clip.text.length(long) > 300 and run("caption", long).prompt == long.strip()
+    kept = run("caption", long, token_limit=152)
+    assert kept.prompt.endswith(".") and 120 < clip.text.length(kept.prompt) <= 152
+    part = "A cat sits on a mat, in neon light."
+    assert kept.similarity == pytest.approx(run("caption", " ".join([part] * 7)).similarity, abs=0.05)
+    assert clip.text.length(run("caption", long * 9).prompt) <= 512
 
 
 def length(text: str) -> int:
@@ -139,7 +153,7 @@ def test_no_prompt_is_longer_than_its_limit(clip, run, caption, limit, mode, aro
     chosen = {"token_limit": limit + 4, "suffix": around, "max_phrases": 8}
     prompt = run(mode, caption, **chosen).prompt
     whole = prompt if mode == "negative" else framed(prompt, Settings(**chosen))
-    assert prompt and clip.text.length(whole) <= min(limit + 4, 77)
+    assert prompt and clip.text.length(whole) <= (limit + 4 if mode == "caption" else min(limit + 4, 77))
 
 
 @pytest.mark.parametrize("mode", ["best", "negative", "fast", "classic"])

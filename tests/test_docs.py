@@ -247,6 +247,15 @@ class TestWords:
 
         assert set(KNOWN_CAPTIONERS) <= set(inline(text_of(ROOT / "docs/models.md")))
 
+    def test_every_describer_and_style_is_told(self) -> None:
+        from unrender.core.describe.kinds import known_describers
+        from unrender.core.describe.styles import STYLES
+
+        page = text_of(ROOT / "docs/describers.md")
+        assert set(known_describers()) <= set(inline(page))
+        rows = {style: rest for style, *rest in re.findall(r"^\| `(\w+)` \| [^|]+ \| (\d+) \|$", page, re.MULTILINE)}
+        assert rows == {style: [str(ask.tokens)] for style, ask in STYLES.items()}
+
 
 class TestPython:
     @pytest.mark.parametrize(("page", "code"), python_blocks())

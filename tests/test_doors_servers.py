@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,13 +82,10 @@ def test_nor_for_a_folder_or_as_a_rival(chat_server: ChatServer, tmp_path: Path)
 def test_the_api_takes_the_one_that_was_named(chat_server: ChatServer, tmp_path: Path) -> None:
     pytest.importorskip("fastapi", reason="the API needs fastapi")
     pytest.importorskip("httpx", reason="its test client needs httpx")
-    import base64
-    import io
 
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
     from unrender.server.api import router
-    from unrender.server.choices import bytes_of  # noqa: F401
 
     stream = io.BytesIO()
     PICTURE.save(stream, "PNG")
@@ -100,3 +99,7 @@ def test_the_api_takes_the_one_that_was_named(chat_server: ChatServer, tmp_path:
         answer = client.post("/unrender/v1/interrogate", json=body)
         assert answer.status_code == status, answer.text
         assert status != 200 or answer.json()["prompt"] == WORDS
+    loaded = client.get("/unrender/v1/status").json()["loaded"]
+    assert {"kind": "endpoint", "name": chat_server.name, "bytes": 0} in [
+        {name: value for name, value in each.items() if name != "device"} for each in loaded
+    ]

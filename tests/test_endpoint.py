@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from chat_server import MODEL, WORDS, Answer, ChatServer, says, whole, writes
 from PIL import Image, ImageChops
+from unrender.cli import main
 from unrender.core.describe import load_describer
 from unrender.core.describe.endpoint import endpoint_models
 from unrender.core.describe.styles import STYLES
@@ -238,3 +241,25 @@ def test_neither_torch_nor_the_library_is_imported_before_there_is_a_question() 
         "assert not {'torch', 'openai', 'transformers'} & {*sys.modules}"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+
+
+@pytest.mark.parametrize("models", [[], ["one", "two\x1b[2J"]])
+def test_the_command_line_lists_a_server_s_models(
+    chat_server: ChatServer, models: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat_server.models = models
+    assert main(["models", "--endpoint", f"{chat_server.base}/"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    named = [f"{chat_server.base}#one", f"{chat_server.base}#two\\x1b[2J"]
+    assert lines == (named if models else [f"{chat_server.base} lists no models."])
+    assert main(["models", "--endpoint", chat_server.base, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"endpoint": chat_server.base, "models": models}
+
+
+def test_the_command_line_describes_with_a_server(
+    chat_server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    PICTURE.save(tmp_path / "one.png")
+    command = ["interrogate", str(tmp_path / "one.png"), "--clip", "micro", "--device", "cpu", "--mode", "caption"]
+    assert main([*command, "--captioner", chat_server.name]) == 0
+    assert capsys.readouterr().out.strip() == WORDS

@@ -72,7 +72,7 @@ def many_events(handler: Handler, asked: Asked) -> None:
 
 
 HOSTILE: dict[str, tuple[Answer, str]] = {
-    "silent": (silent, "it sent nothing for 0.3 seconds|it sent nothing for 0 seconds"),
+    "silent": (silent, "it sent nothing for 0 seconds|it was not done after 3 seconds"),
     "drips": (drips, "it was not done after 3 seconds"),
     "cut off": (cut_off, "the connection broke"),
     "closes": (closes, "the connection broke"),

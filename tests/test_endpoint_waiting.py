@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from datetime import datetime, timedelta, timezone
@@ -110,3 +111,12 @@ def test_stopping_is_heard_while_a_server_is_waited_for(chat_server: ChatServer,
     if answer in (silent, drips):
         assert chat_server.left.wait(3), "the server is to hear that nobody listens any more"
     assert threading.active_count() <= threads + 1
+
+
+def test_it_is_asked_from_within_an_event_loop_too(chat_server: ChatServer) -> None:
+    """As ComfyUI runs its nodes."""
+
+    async def node() -> list[str]:
+        return load_describer(chat_server.name).caption([PICTURE])
+
+    assert asyncio.run(node()) == [WORDS]

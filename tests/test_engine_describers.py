@@ -8,68 +8,12 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from unrender.core.describe import Describer, Description
+from describers_saying import MICRO, TAGS, Describing, Saying, Tagging, colour_of, picture
 from unrender.core.describe.asked import DRAWN_AT
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError, SettingsError
+from unrender.core.prompt.tag_texts import tokens
 from unrender.core.settings import CaptionSettings, TagSettings
-from unrender.core.tags import Tag
-
-TAGS = {"red": ("1girl", "red hair", "smile"), "blue": ("1girl", "blue hair")}
-MICRO = {"clip": "micro", "device": "cpu", "precision": "exact"}
-
-
-def colour_of(image):
-    red, _, blue = image.resize((1, 1)).getpixel((0, 0))
-    return "red" if red > blue else "blue"
-
-
-class Saying(Describer):
-    """Tells a picture's colour. What it is asked, and where it is then, is noted."""
-
-    def __init__(self, name, log, says="a {colour} circle"):
-        self.name, self.log, self.says = name, log, says
-
-    def seen(self, image):
-        self.log.append((self.name, "sees"))
-        return colour_of(image)
-
-    def describe_seen(self, seen, settings=None, progress=None):
-        settings = settings or CaptionSettings()
-        self.log.append((self.name, "describes", len(seen)))
-        drawn = f", draft {settings.seed}" if settings.temperature else ""
-        return [Description(self.says.format(colour=each) + drawn) for each in seen]
-
-    def to(self, device):
-        self.log.append((self.name, str(device)))
-        return self
-
-
-class Tagging(Saying):
-    draws = False
-
-    def describe_seen(self, seen, settings=None, progress=None):
-        self.log.append((self.name, "describes", len(seen)))
-        rating = Tag("general", 0.9, "rating")
-        return [
-            Description(", ".join(TAGS[each]), (*(Tag(tag.replace(" ", "_"), 0.8) for tag in TAGS[each]), rating))
-            for each in seen
-        ]
-
-
-class Describing(Describer):
-    """One of those that write `describe` alone."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def describe(self, images, settings=None, progress=None):
-        return [Description(f"one {colour_of(image)} thing") for image in images]
-
-
-def picture(colour="red", side=32):
-    return Image.new("RGB", (side, side), colour)
 
 
 @pytest.fixture
@@ -299,3 +243,21 @@ def test_tag_settings_reach_the_tagger(log):
     captioning = CaptionSettings(instruction="a photo of", tags=TagSettings(general=0.2))
     engine(log, Noting("noting", log), tagger="noting", captioning=captioning).interrogate(picture(), "tags")
     assert noted[0].tags.general == 0.2 and noted[0].style == "tags" and not noted[0].instruction
+
+
+TAG_NAMES = (
+    *("1girl", "solo", "long hair", "looking at viewer", "open mouth", "hair ornament", "simple background", "ahoge"),
+    *("school uniform", "thighhighs", ":d", "^_^", "absurdres", "pleated skirt", "zettai ryouiki", "score_8_up"),
+    *("hatsune miku", "artoria pendragon (fate)", "souryuu asuka langley", "japanese clothes", "fingerless gloves"),
+    *("animal ears", "depth of field", "masterpiece", "rating_safe", "2boys", "detached sleeves", "navel", "obi"),
+)
+
+
+def test_tokens_are_told_without_a_vocabulary_about_as_clip_counts_them():
+    tokenizer = pytest.importorskip("open_clip.tokenizer", reason="open_clip has CLIP's tokenizer").SimpleTokenizer()
+    random = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        text = ", ".join(random.choice(TAG_NAMES, 20, replace=False))
+        shares.append(tokens(text) / (len(tokenizer.encode(text)) + 2))
+    assert min(shares) > 0.95 and max(shares) < 1.35 and np.mean(shares) > 1

@@ -224,7 +224,7 @@ def test_models_find_what_the_engine_finds_and_leave_the_device(tmp_path, photog
     kept = models._clip
     keeping[0] = choices.UNLOAD
     interrogation(host, request(photographs[1]), Job())
-    assert kept is not None and models._clip is None and models._captioner is None
+    assert kept is not None and models._clip is None and not models._describers
 
 
 def test_no_model_is_loaded_for_a_picture_that_cannot_be_read(tmp_path):

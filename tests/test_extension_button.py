@@ -98,6 +98,7 @@ STOP = """
     from unrender.extension import webui_host
     from unrender.server.host import Host
     from unrender.server.models import Models
+    from unrender.server.needs import SIGHT
     from unrender.server.choices import Preferences
     from unrender.server.service import Service, follow
     from contextlib import nullcontext
@@ -109,7 +110,7 @@ STOP = """
     service = Service(host, str, [], [])
 
     def work(job):
-        with host.lent(job, Settings(clip="micro", device="cpu"), False):
+        with host.lent(job, Settings(clip="micro", device="cpu"), SIGHT):
             raise AssertionError("it is not its turn")
 
     lines = []

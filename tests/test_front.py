@@ -125,7 +125,9 @@ def test_the_pages_examples_run(
         photograph.save(tmp_path / f"{name}.jpg")
     examples = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     assert len(examples) >= 12
-    of_micro = {"ViT-L-14/openai": "micro", "blip-large": "micro", "sd15": "micro"}
+    tiny_taggers = pytest.importorskip("tiny_taggers", reason="taggers need timm")
+    of_micro = {"ViT-L-14/openai": "micro", "blip-large": "micro", "git-base": "micro", "sd15": "micro"}
+    of_micro["wd-vit"] = str(tiny_taggers.make(tmp_path / "tagger"))
     for example in examples:
         for name, other in {**of_micro, "openai/clip-vit-large-patch14": str(transformers_folder)}.items():
             example = example.replace(f'"{name}"', repr(other))

@@ -9,13 +9,16 @@ import pytest
 from hub_server import no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from unrender.core.hub import Hub
 from unrender.core.micro.toy import TOYS
+from unrender.core.published import USUAL_TAGGER
 from unrender.core.results import Interrogation, PhraseGain
 from unrender.core.settings import MODES, Settings
+from unrender.core.suiting import sort_of
 from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
 from unrender.server.bars import gain_bars
-from unrender.server.choices import ABOUT_MODES, Request
+from unrender.server.choices import ABOUT_MODES, ANY, Request
 from unrender.server.downloads import checkpoint_download
+from unrender.server.needs import Needs, needs_of
 from unrender.server.outside import without_outside
 from unrender.server.results_shown import similarity_note
 
@@ -67,6 +70,24 @@ def test_a_target_s_lengths_hold(target):
     assert made.captioning.max_length == suiting.caption_length
     fewest = Request(None, "best", "micro", "none", target=target, most=1).settings(Settings())
     assert (fewest.min_phrases, fewest.max_phrases) == (min(1, suiting.min_phrases), 1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_asks_a_server_s_model_in_its_style(target):
+    made = Request(None, "best", "micro", "http://127.0.0.1:1/v1#some", target=target).settings(Settings())
+    alike = TARGETS[target].over(Settings(), sort_of("http://127.0.0.1:1/v1#some", Hub()))
+    assert made.captioning == alike.captioning and made.captioning.tags.target == target
+
+
+def test_tags_need_their_tagger_alone_so_that_its_download_is_asked_for(no_settings_of_this_machine, tmp_path):
+    def needed(clip: str, captioner: str, mode: str, target: str = ANY) -> Needs:
+        return needs_of(Request(None, mode, clip, captioner, target=target).settings(Settings()), mode)
+
+    assert needed("micro", "none", "tags", "pony") == Needs(False, ("micro-tagger",))
+    assert needed("ViT-L-14/openai", "micro-tagger", "tags") == Needs(False, ("micro-tagger",))
+    assert needed("ViT-L-14/openai", "none", "tags") == Needs(False, (USUAL_TAGGER,))
+    assert needed("micro", "none", "best") == Needs()
+    assert needed("micro", "micro", "best") == Needs(True, ("micro",))
 
 
 def test_what_the_program_was_started_with_holds_where_nothing_else_is_chosen():

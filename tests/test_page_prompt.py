@@ -109,6 +109,8 @@ def test_a_target_chooses_what_suits_it(browser):
     browser.choose("unrender_target", "flux")
     browser.wait_for_value("unrender_clip_model", "ViT-L-14/openai")
     browser.wait_for_value("unrender_most", "8")
+    browser.choose("unrender_target", "pony")
+    browser.wait_for_text("unrender_mode_about", ABOUT_MODES["tags"])
 
 
 def test_each_mode_says_what_it_does(browser):

@@ -14,6 +14,7 @@ from unrender.server.choices import BUILT_IN, Study
 from unrender.server.downloads import DownloadFirst, download_of, downloads_of, size
 from unrender.server.host import alone
 from unrender.server.jobs import Job
+from unrender.server.needs import SIGHT, needs_of
 from unrender.server.service import ASK, DONE, Service, follow
 from unrender.server.stores import downloaded
 from unrender.server.work import analysis
@@ -67,23 +68,23 @@ def test_who_asks_by_a_program_is_not_asked_back(host, files, photographs):
 def test_nothing_is_asked_about_what_needs_no_download(tmp_path, transformers_folder, server):
     for clip in ("micro", "MICRO", os.fspath(transformers_folder)):
         settings = Settings(clip=clip, captioner="none", cache=tmp_path)
-        assert downloads_of(settings, captions=True, loaded=()) == []
+        assert downloads_of(settings, needs_of(settings, "best"), loaded=()) == []
     settings = Settings(clip=NAME, captioner="micro", cache=tmp_path)
-    assert downloads_of(settings, captions=True, loaded=[NAME]) == []
+    assert downloads_of(settings, needs_of(settings, "best"), loaded=[NAME]) == []
     assert server.requests == []
 
 
 def test_the_captioner_is_asked_about_where_one_is_wanted(tmp_path, server, files):
     settings = Settings(clip="micro", captioner=NAME, cache=tmp_path)
-    assert [each.name for each in downloads_of(settings, captions=True, loaded=())] == [NAME]
-    assert downloads_of(settings, captions=False, loaded=()) == []
+    assert [each.name for each in downloads_of(settings, needs_of(settings, "best"), loaded=())] == [NAME]
+    assert downloads_of(settings, SIGHT, loaded=()) == []
 
 
 def test_a_fault_is_told_before_any_question(host, server):
     with pytest.raises(ImageError, match="no picture"):
         analysis(host, Study(None, NAME, BUILT_IN), [], False, asked_by_a_page())
     unknown = replace(host.settings(), clip="ViT-L-15/openai")
-    with pytest.raises(ModelError, match="no CLIP model"), host.lent(asked_by_a_page(), unknown, captions=False):
+    with pytest.raises(ModelError, match="no CLIP model"), host.lent(asked_by_a_page(), unknown, SIGHT):
         pass
     assert server.requests == []
 

@@ -23,7 +23,7 @@ from unrender.core.errors import ModelError
 from unrender.core.hub import Hub
 from unrender.core.hub import check as checking
 from unrender.core.hub.transfer import Listed, Listing
-from unrender.core.published import ALL, CAPTIONERS, Published
+from unrender.core.published import ALL, CAPTIONERS, TAGGERS, Published
 
 pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 ROOT = Path(unrender.__path__[0])
@@ -175,7 +175,7 @@ def test_the_documentation_names_repositories_of_the_table_alone() -> None:
 
 def test_the_documentation_has_the_tables_sizes() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    for row in CAPTIONERS:
+    for row in (*CAPTIONERS, *TAGGERS):
         size = "shown first" if row.bytes is None else f"{row.bytes / 1e9:.1f} GB"
         assert re.search(rf"^\| `{re.escape(row.name)}` \| .* \| {size} \|$", page, re.M), row.name
 

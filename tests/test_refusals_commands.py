@@ -29,6 +29,10 @@ INTERROGATE = [
     ("red.png --max moods=2", 1, "'moods'"),
     ("red.png --exclude @nowhere.txt", 2, "nowhere.txt"),
     ("red.png --min-phrases 9 --max-phrases 3", 2, "--max-phrases"),
+    ("red.png --temperature 9", 2, "--temperature"),
+    ("red.png --general-threshold 2", 2, "--general-threshold"),
+    ("red.png --exclude-tags @nowhere.txt", 2, "nowhere.txt"),
+    ("red.png --for flux2 --candidates 0", 2, "--candidates"),
     ("red.png --device abacus", 2, "'abacus'"),
     ("red.png --clip ViT-L-14/opnai", 1, "ViT-L-14/openai"),
     ("red.png --clip nothing", 1, "no CLIP folder"),
@@ -50,6 +54,7 @@ BATCH = [
     ("pictures --phrases nowhere", 1, "nowhere"),
     ("pictures --no moods --output csv", 1, "'moods'"),
     ("pictures --captioner blip", 1, "'blip'"),
+    ("pictures --most-tags 0", 2, "--most-tags"),
     ("pictures --device abacus", 2, "'abacus'"),
     ("--undo nowhere.jsonl", 1, "nowhere.jsonl"),
 ]

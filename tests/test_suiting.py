@@ -42,12 +42,12 @@ def disk(tmp_path, monkeypatch):
     [
         ("illustrious", ("wd-eva02-large", "blip-large"), "wd-eva02-large", "tags"),
         ("pony", ("talker-2b", "wd-vit"), "wd-vit", "tags"),
-        ("anima", ("talker-2b", "blip-large"), "talker-2b", "caption"),
+        ("anima", ("talker-2b", "blip-large"), "talker-2b", "tags"),
         ("qwen-image", ("wd-vit", "blip-base", "talker-2b"), "talker-2b", "caption"),
         ("qwen-image", ("wd-vit", "blip-base"), "blip-base", "caption"),
         ("flux", ("talker-2b", "blip-large"), "talker-2b", "caption"),
         ("flux", ("blip-large",), "blip-large", "best"),
-        ("sd15", ("talker-2b", "blip-large"), "blip-large", "best"),
+        ("sd15", ("talker-2b", "blip-base", "blip-large", "git-large-coco"), "blip-large", "best"),
         ("sdxl", ("talker-2b",), "talker-2b", "best"),
     ],
 )
@@ -71,7 +71,8 @@ def test_nothing_is_taken_that_is_not_there(disk, target):
 @pytest.mark.parametrize(
     ("target", "named", "mode", "tagger"),
     [
-        ("pony", Named(captioner="talker-2b"), "caption", None),
+        ("pony", Named(captioner="talker-2b"), "tags", "talker-2b"),
+        ("pony", Named(captioner="talker-2b", asked=True), "caption", None),
         ("pony", Named(captioner="blip-base"), "best", None),
         ("pony", Named(captioner="micro-tagger"), "tags", "micro-tagger"),
         ("pony", Named(tagger="wd-vit"), "tags", None),
@@ -163,6 +164,15 @@ def test_no_tagger_is_downloaded_unasked(engine, pictures, disk, tmp_path, capsy
     monkeypatch.setattr("sys.stdin.readline", lambda: "y\n", raising=False)
     assert main(arguments) == 0
     assert engine.made[-1].settings.tagger == USUAL_TAGGER
+
+
+def test_whatever_is_given_wins_over_the_target(engine, pictures):
+    given = ("--clip", "micro", "--mode", "fast", "--tag-order", "confidence", "--token-limit", "40")
+    given += ("--max", "artists=1", "--style", "sentence", "--max-phrases", "2", "--captioner", "blip-base")
+    settings, mode = settings_of(engine, pictures[0], "--for", "pony", *given)
+    assert (settings.clip, mode, settings.captioner, settings.token_limit) == ("micro", "fast", "blip-base", 40)
+    assert (settings.captioning.tags.order, settings.captioning.style) == ("confidence", "sentence")
+    assert (settings.limits["artists"], settings.limits["sites"], settings.max_phrases) == (1, 0, 2)
 
 
 OPTIONS = {

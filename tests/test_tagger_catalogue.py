@@ -52,6 +52,14 @@ def test_a_known_tagger_is_wanted_with_its_list(served: FakeHub, hub: Hub) -> No
     assert "selected_tags.csv" in (wanted("wd-vit", [*clips, *describers], hub).files or ())
 
 
+def test_no_hub_is_asked_whether_another_kind_of_model_is_a_tagger(served: FakeHub, hub: Hub) -> None:
+    clips, describers = survey(hub)
+    served.requests.clear()
+    for name in ("ViT-L-14/openai", "ViT-H-14/laion2b_s32b_b79k", "blip-large"):
+        assert "selected_tags.csv" not in (wanted(name, [*clips, *describers], hub).files or ())
+    assert served.requests == []
+
+
 def test_what_is_part_of_the_package_is_not_downloaded(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     assert is_part("Micro-Tagger") and not is_part("wd-vit")
     assert main(["models", "download", "micro-tagger", "--cache", str(hub.folder)]) == 0

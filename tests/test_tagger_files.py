@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 import tiny_taggers as tiny
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_captioners import sentence
-from unrender.core.describe import check_describer, load_describer
+from unrender.core.describe import Tagger, check_describer, load_describer
 from unrender.core.describe.tag_list import read_tag_list
 from unrender.core.errors import ModelError
 
 HEAD = "tag_id,name,category,count\n"
+LETTERS = st.characters(blacklist_categories=("C", "Zl", "Zp"), blacklist_characters=",")
+NAMES = st.text(LETTERS, min_size=1, max_size=8).filter(lambda name: name == name.strip())
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,8 @@ def told(folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
         (f"{HEAD}1,,0,1\n".encode(), "row 1 has '' as a name"),
         (f'{HEAD}1,"a,b",0,1\n'.encode(), "row 1 has 'a,b' as a name"),
         (f'{HEAD}1,"a\u202eb",0,1\n'.encode(), "as a name"),
+        (f'{HEAD}1,"a\nb",0,1\n'.encode(), "as a name"),
+        (f"{HEAD}1,a\u2028b,0,1\n".encode(), "as a name"),
         (f"{HEAD}1,{'a' * 300},0,1\n".encode(), "as a name"),
         (f'{HEAD}1,"a,0,1\n'.encode(), "cannot be told apart"),
         (f'{HEAD}1,"a"b,0,1\n'.encode(), "cannot be told apart"),
@@ -250,13 +256,53 @@ def test_values_that_are_no_numbers(folder: Path) -> None:
     sentence(error)
 
 
-def test_half_precision_that_gives_no_numbers_goes_on_in_float32(folder: Path) -> None:
-    changed(folder, lambda weights: weights["patch_embed.proj.weight"].fill_(60_000.0))
+def test_half_precision_that_gives_no_numbers_goes_on_in_float32(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     picture = Image.new("RGB", (40, 40), "white")
-    from unrender.core.describe import Tagger
+    half = Tagger.load(str(folder), "cpu", torch.bfloat16)
+    overflow = half.module.register_forward_hook(
+        lambda _, inputs, outputs: outputs * float("nan") if outputs.dtype is torch.bfloat16 else None
+    )
+    with caplog.at_level("WARNING"):
+        found = half.describe([picture])
+    overflow.remove()
+    assert "gives no numbers in bfloat16 on cpu: it goes on in float32" in caplog.text
+    assert half.describe([picture]) == found and half.nbytes == Tagger.load(str(folder), "cpu").nbytes
 
-    whole = Tagger.load(str(folder), "cpu").describe([picture])
-    assert Tagger.load(str(folder), "cpu", torch.float16).describe([picture]) == whole
+
+@pytest.mark.parametrize("name", ["vit", "swinv2", "mobilenet"])
+def test_weights_stored_in_half_precision(tmp_path: Path, name: str) -> None:
+    """They are computed with in float32, as those that are stored so and have the same values."""
+    picture = Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 50).convert("RGB")
+    told = []
+    for number, dtype in enumerate((torch.float16, torch.float32)):
+        folder = tiny.make(tmp_path / f"{number}", name)
+
+        def halved(weights: dict[str, torch.Tensor], dtype: torch.dtype = dtype) -> None:
+            weights.update({k: v.half().to(dtype) for k, v in weights.items() if v.is_floating_point()})
+
+        tagger = load_describer(str(changed(folder, halved)), "cpu")
+        assert tagger.module is not None and not any(each.is_meta for each in tagger.module.state_dict().values())
+        told.append(tagger.describe([picture]))
+    assert told[0] == told[1]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: f"name,category\n{text}".encode()))
+def test_any_bytes_are_a_list_or_a_sentence(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "selected_tags.csv").write_bytes(data)
+    try:
+        assert read_tag_list(tmp_path)
+    except ModelError as error:
+        assert "is no list of tags" in str(error)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(NAMES, min_size=1, unique=True))
+def test_any_names_come_back(tmp_path: Path, names: list[str]) -> None:
+    tiny.write_list(tmp_path, [(name, 0) for name in names])
+    assert [tag.name for tag in read_tag_list(tmp_path)] == names
 
 
 def test_without_timm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

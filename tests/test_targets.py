@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -174,3 +176,55 @@ def test_tags_of_a_group_keep_their_order(names, others, target):
     words = ordered([*(Tag(name, 0.5) for name in names), *others], target)
     known = [name.replace("_", " ") for name in names]
     assert [word for word in words if word in known] == known
+
+
+# --- the page that has the table
+
+
+def rows(first):
+    """The rows of a page's table, by what each cell of the first column names, below a heading cell."""
+    page = (Path(__file__).parents[1] / "docs/targets.md").read_text(encoding="utf-8")
+    (table,) = [part for part in page.split("\n\n") if part.startswith(f"| {first} |")]
+    cells = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in table.split("\n")[2:]]
+    return {name: rest for head, *rest in cells for name in re.findall(r"`([\w-]+)`", head) or [head]}
+
+
+def test_the_page_says_how_each_is_prompted():
+    told = rows("target | form")
+    assert set(told) == set(TARGET_NAMES)
+    for name, (_, mode, describers, adds, length) in told.items():
+        target = TARGETS[name]
+        assert mode.startswith(f"`{target.mode}`") and adds.startswith(target.adds)
+        assert describers == ", ".join({"chat": "chat model"}.get(sort, sort) for sort in target.describers)
+        if target.words is not None:
+            assert length.startswith(f"{target.words[0]} to {target.words[1]} words")
+
+
+def test_the_page_says_what_begins_a_prompt_and_what_ratings_are_called():
+    begins = rows("target | begins with")
+    assert begins == {name: [", ".join(each.quality)] for name, each in TARGETS.items() if each.quality}
+    ratings = rows("rating by the tagger")
+    for rating, names in ratings.items():
+        assert names == [TARGETS[name].ratings[rating] for name in ("pony", "illustrious", "noobai")]
+        assert TARGETS["anima"].ratings[rating] == names[2]
+
+
+def test_the_page_says_which_negative_prompts_count():
+    told = rows("target | counts")
+    assert set(told) == set(TARGET_NAMES)
+    for name, (counts, *words) in told.items():
+        assert counts.startswith("no") != TARGETS[name].negative
+        publishers = ", ".join(TARGETS[name].negative_words)
+        assert words == [publishers] if publishers else ", " not in words[0]
+
+
+def test_the_page_has_each_order():
+    told = rows("target | order")
+    names = {"copyright": "series", "general": "all else"}
+    for target in TARGETS.values():
+        order = ", ".join(names.get(group, group) for group in target.grammar)
+        assert told.get(target.name, told["all others"])[0] == order.removeprefix("" if target.quality else "quality, ")
+
+
+def test_the_page_names_a_source_for_each():
+    assert set(rows("target | what")) - {""} == set(TARGET_NAMES)

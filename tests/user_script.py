@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import Image
 from unrender import (
     Analysis,
     Batch,
@@ -16,7 +17,11 @@ from unrender import (
     CaptionSettings,
     CategoryAnalysis,
     Clip,
+    Contender,
+    Describer,
+    Description,
     EmbeddingError,
+    EndpointSettings,
     Engine,
     FileMetadata,
     Finding,
@@ -50,6 +55,9 @@ from unrender import (
     Shard,
     Sink,
     Source,
+    Tag,
+    TagFilter,
+    TagSettings,
     Task,
     Template,
     TextFileError,
@@ -139,11 +147,39 @@ def looked_through(engine: Engine, folder: Path) -> list[str]:
     updated: Updated = update_index(engine, folder)
     index: PictureIndex = read_index(updated.path)
     nearest: tuple[Found, ...] = search(index, engine.text_features(["a boat"])[0].numpy(), top=5)
+    nearest += search(index, None, 5, TagFilter(wanted=("1girl",), ratings=("general",)))
     report: Report = curate(engine, folder)
     findings: tuple[Finding, ...] = report.of("duplicate")
     write_page(report, folder / "report.html")
     said: FileMetadata = read_metadata(nearest[0].path)
     return [said.prompt, *(finding.said for finding in findings)]
+
+
+class Colours(Describer):
+    """A describer of one's own."""
+
+    name = "colours"
+
+    def describe(
+        self, images: Iterable[Image.Image], settings: CaptionSettings | None = None, progress: Progress | None = None
+    ) -> list[Description]:
+        return [Description(str(image.size), (Tag("square", 0.5),)) for image in images]
+
+
+def described(picture: Picture) -> list[str]:
+    writing = CaptionSettings(tags=TagSettings(general=0.3), endpoint=EndpointSettings(retries=0))
+    settings = Settings(captioner="colours", tagger="wd-vit", rivals=("micro",), candidates=2, captioning=writing)
+    with Engine(settings, load_describer=lambda name, progress: Colours()) as engine:
+        found: Interrogation = engine.interrogate(picture, "tags")
+        tags: tuple[Tag, ...] = found.tags
+        contenders: tuple[Contender, ...] = engine.interrogate(picture, "caption").contenders
+        similarity: float | None = found.similarity
+    told = [f"{tag.name} {tag.confidence:.2f} {tag.category}" for tag in tags]
+    return [
+        *told,
+        *(f"{each.text} {each.describer} {each.seed} {each.similarity}" for each in contenders),
+        str(similarity),
+    ]
 
 
 def engine_of(model: str) -> Engine:
@@ -158,7 +194,7 @@ def main() -> None:
         with engine_of("micro") as engine:
             print(prompts(engine, ["a.jpg", b"", open_image("b.jpg")], "fast"), shown(engine, Path("a.jpg")))
             print(embedded(engine, ["a.jpg"]), *batch(engine, Path("photos")), looked_through(engine, Path("photos")))
-            print(on_a_cluster("photos"))
+            print(on_a_cluster("photos"), described("a.jpg"))
     except (ImageError, NotOnHubError, ModelError, PhraseError, SettingsError, TextFileError) as error:
         print(error)
     except (BatchError, EmbeddingError, IndexFileError, MissingPackageError, Cancelled) as error:

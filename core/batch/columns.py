@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..results import Interrogation
-from ..settings import Mode
-from ..tags import of_category, rating_of
+from ..settings import Mode, TagSettings
+from ..tags import Tag, of_category, rating_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,16 +26,17 @@ TAG_COLUMNS: tuple[Column, ...] = ("tags", "characters", "rating")
 
 def told_by_tags(result: Interrogation) -> dict[Column, str]:
     """The columns of a tagger as texts, names between commas: `tags` all but the ratings, the most certain first."""
+    from ..describe.tag_words import written  # and with it numpy
+
+    def words(tags: Iterable[Tag]) -> str:
+        return ", ".join(written(tag.name, TagSettings()) for tag in tags)
+
     others = sorted((tag for tag in result.tags if tag.category != "rating"), key=lambda tag: -tag.confidence)
     return {
-        "tags": ", ".join(_words(tag.name) for tag in others),
-        "characters": ", ".join(_words(tag.name) for tag in of_category(result.tags, "character")),
+        "tags": words(others),
+        "characters": words(of_category(result.tags, "character")),
         "rating": rating_of(result.tags),
     }
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def described(

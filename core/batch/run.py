@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import Choose, Give, LeaveOut
-from ..describe.asked import names_asked, tagger_of
 from ..errors import SettingsError, TextFileError
 from ..settings import Mode, Settings
 from .again import results_before, set_aside
@@ -80,6 +79,8 @@ class Batch:
         self._source = source
         self._sink = sink
         self._mode: Mode = mode
+        from ..describe.asked import names_asked  # and with it numpy
+
         takes_turns = len(names_asked(engine.settings, mode)) > 1
         self._chunk = CHUNK * _IN_TURN if takes_turns else CHUNK
         self._resume = resume
@@ -94,15 +95,20 @@ class Batch:
 
     def __iter__(self) -> Iterator[Outcome]:
         self._engine.check(self._mode)
-        if self._sink.needs_tags and tagger_of(self._engine.settings, self._mode) is None:
-            problem = f"The output {self._sink.label} is to have what a tagger tells"
-            raise SettingsError(problem, Give("tagger", "one"), Choose("mode", ("tags",)))
+        self._check_tags()
         if self._dry_run:
             work = self._todo(Past())
             yield from self._counted(outcome for chunk in self._chunks(work) for _, outcome in self._planned(chunk))
             return
         with self._locked(), contextlib.closing(self._sink):
             yield from self._written()
+
+    def _check_tags(self) -> None:
+        from ..describe.asked import tells_tags
+
+        if self._sink.needs_tags and not tells_tags(self._engine.settings, self._mode):
+            problem = f"The output {self._sink.label} is to have what a tagger tells"
+            raise SettingsError(problem, Give("tagger", "one"), Choose("mode", ("tags",)))
 
     def hand_over(self) -> Past:
         """For who lets another process do the run, which is to resume it then: what an earlier one has done, forgotten

@@ -3,12 +3,11 @@
 from .captioner import KNOWN_CAPTIONERS, Captioner, find_captioner, nearest_captioners
 from .describer import Describer, Description
 from .kinds import check_describer, kind_of, known_describers, known_taggers, known_writers, load_describer
-from .tagger import KNOWN_TAGGERS, MICRO_TAGGER, Tagger, find_tagger
+from .tagger import KNOWN_TAGGERS, Tagger, find_tagger
 
 __all__ = [
     "KNOWN_CAPTIONERS",
     "KNOWN_TAGGERS",
-    "MICRO_TAGGER",
     "Captioner",
     "Describer",
     "Description",

@@ -11,9 +11,7 @@ from ..micro.toy import MICRO
 from ..published import MICRO_TAGGER, USUAL_TAGGER
 from ..settings import UNCAPTIONED, CaptionSettings, Mode, Settings
 from .kinds import kind_of
-
-TAGGER = "tagger"
-"""The name of the kind whose texts are tags."""
+from .tagger import TAGGER as TAGGER
 
 DRAWN_AT = 0.7
 """The temperature of several candidates where none was chosen: at zero all would be one."""
@@ -55,6 +53,13 @@ def tagger_of(settings: Settings, mode: Mode) -> str | None:
     if settings.captioner is not None and kind_of(settings.captioner).name == TAGGER:
         return settings.captioner
     return MICRO_TAGGER if settings.clip == MICRO else USUAL_TAGGER
+
+
+def tells_tags(settings: Settings, mode: Mode) -> bool:
+    """Whether a tagger is asked, if only for a caption."""
+    if tagger_of(settings, mode) is not None:
+        return True
+    return mode not in UNCAPTIONED and any(kind_of(name).name == TAGGER for name in _captioners(settings))
 
 
 def check_tells_tags(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from ..hub.names import check_weights, is_local_name
 from ..micro.toy import MICRO, MICRO_CHAT
 from ..progress import SILENT, Progress
 from ..published import CAPTIONERS, CONFIG, MAIN, Published
-from ..settings import CaptionSettings
+from ..settings import CaptionSettings, Quantization
 from .describer import Describer, Description
 from .kind import Kind
 
@@ -52,23 +52,32 @@ class Captioner(Describer):
         hub: Hub | None = None,
         progress: Progress = SILENT,
         wait: bool = False,
+        quantization: Quantization = "none",
     ) -> Captioner:
         """Loads a captioner, downloading it first if it is on no disk.
 
         wait: leaves it in main memory, ready for the device, until `to` brings it there.
 
         name: "micro", "micro-chat", a folder in transformers format, a known name (KNOWN_CAPTIONERS), or a hub id.
-        dtype: of its arithmetic, into which weights are read; None for float16 on CUDA and XPU, for BLIP bfloat16 on
-        CPUs that multiply in it, float32 elsewhere.
+        dtype: of its arithmetic, into which weights are read; None for half precision on CUDA and XPU, bfloat16 for
+        those that were made in it, for BLIP bfloat16 on CPUs that multiply in it, float32 elsewhere. quantization: see
+        `Settings`; such weights go to the device at once and stay there.
         Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
         transformers, or a package), SettingsError (device), Cancelled.
         """
         from ..devices import pick_device
+        from .memory import announced, suiting
+        from .quantized import check_quantization
 
         place = pick_device(str(device))
+        if quantization != "none":
+            check_captioner(name)
+            check_quantization(name, quantization, place)
         folder = find_captioner(name, hub, progress)
         progress.check()
-        model = _load(name, folder, dtype or _usual_dtype(name, folder, place))
+        dtype = dtype or suiting(name, folder, place)
+        with announced(name, folder, place, dtype, quantization, progress):
+            model = _load(name, folder, dtype, quantization, place)
         captioner = cls(name, model)
         return captioner if wait else captioner.to(place)
 
@@ -79,7 +88,8 @@ class Captioner(Describer):
 
         settings.instruction: BLIP, GIT continue it as the beginning of the caption, which then contains it;
         Florence-2 takes a task (<CAPTION>, <DETAILED_CAPTION>, <MORE_DETAILED_CAPTION>); the others answer it. Without
-        one each does what it was trained for, and chat models are asked for a sentence.
+        one each does what `settings.style` asks of it, without that what it was trained for, and models that talk are
+        asked for a sentence.
         settings.max_length: tokens written at most. settings.beams: of the beam search, 1 for greedy.
         Raises SettingsError when the instruction does not fit, ModelError when memory runs out, Cancelled.
         """
@@ -140,21 +150,22 @@ def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:
     return Give("captioner", "a smaller one" if largest is None else f"a smaller one such as {largest.name}")
 
 
-def _usual_dtype(name: str, folder: Path, place: torch.device) -> torch.dtype:
-    from ..devices import model_dtype, native_half
-    from .classes import read_config
-
-    half = native_half(place)
-    if half is None or place.type != "cpu" or name == "micro":  # which has nothing to gain
-        return model_dtype(place)
-    return half if read_config(folder).get("model_type") == "blip" else model_dtype(place)
+def _published(name: str) -> Published | None:
+    """By its short name, its hub id, or a folder that is called like its repository."""
+    own = Path(name).name.casefold()
+    known = KNOWN_CAPTIONERS.get(name.casefold())
+    return known or next((each for each in CAPTIONERS if each.repo.rpartition("/")[2].casefold() == own), None)
 
 
-def _load(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+def _load(
+    name: str, folder: Path, dtype: torch.dtype, quantization: Quantization, device: torch.device
+) -> CaptionModel:
+    known = _published(name)
+
     def from_library() -> CaptionModel:
         from .loading import load_model
 
-        return load_model(name, folder, dtype)
+        return load_model(name, folder, dtype, known.system if known else "", quantization, device)
 
     if name != MICRO:
         return from_library()
@@ -237,5 +248,12 @@ def _check_version(name: str, needs: tuple[int, int]) -> None:
 
 
 KIND = Kind(
-    "captioner", KNOWN_CAPTIONERS, lambda name, hub: True, check_captioner, find_captioner, Captioner.load, BUILT_IN
+    "captioner",
+    KNOWN_CAPTIONERS,
+    lambda name, hub: True,
+    check_captioner,
+    find_captioner,
+    Captioner.load,
+    BUILT_IN,
+    Captioner.load,
 )

@@ -27,15 +27,14 @@ def check_class(name: str, config: dict[str, Any]) -> type:
         raise ModelError(f"{name} does not say in its config.json what model it is, so it cannot be loaded")
     has_own_code = bool(config.get("auto_map"))
     known = wanted in captioners.values() and str(config.get("model_type")) in captioners
-    if known and not (has_own_code and config.get("model_type") == "florence2"):
+    if known:
         found = transformers_attribute(wanted)
         if isinstance(found, type):
             return found
     wanted = shown(wanted)
     if has_own_code:
-        native = "; florence-2-base and florence-2-large do not" if config.get("model_type") == "florence2" else ""
         raise ModelError(
-            f"{name} comes with program code that would have to be run, which is never done{native}",
+            f"{name} comes with program code that would have to be run, which is never done",
             Give("captioner", "one that transformers knows itself"),
         )
     if isinstance(transformers_attribute(wanted), type):

@@ -59,6 +59,7 @@ class Client:
 
     def __enter__(self) -> Client:
         self._client = _client(self._address, self._key, self._timeout)  # before there is a thread to be left behind
+        self._asks = self._client.chat.completions, self._client.models  # imports, which no server is to be blamed for
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="unrender endpoint", daemon=True)
         self._thread.start()
@@ -88,7 +89,7 @@ class Client:
         writing = Writing()
         named: Any = {name: fields[name] for name in ("model", "messages")}
         more = {name: value for name, value in fields.items() if name not in named}  # as no version knows all of them
-        create = self._client.chat.completions.with_streaming_response.create
+        create = self._asks[0].with_streaming_response.create
         # in a stream bytes come while it writes, and it hears when nobody listens any more
         async with create(**named, stream=True, extra_body=more) as response:
             async for piece in response.iter_bytes():
@@ -98,7 +99,7 @@ class Client:
 
     async def _models(self) -> list[str]:
         data = bytearray()
-        async with self._client.models.with_streaming_response.list() as response:
+        async with self._asks[1].with_streaming_response.list() as response:
             async for piece in response.iter_bytes():
                 data += piece
                 if len(data) > _LARGEST_LIST:

@@ -30,7 +30,8 @@ class Florence(CaptionModel):
             raise SettingsError(f"{self._name} has no task {task!r} that gives a text", Choose("instruction", TASKS))
         inputs = self._to_device(self._processor(images=images, text=[task] * len(images), return_tensors="pt"))
         length = settings.max_length or (self._tokens(settings) if settings.style else _TOKENS.get(task, 32))
-        written = self._decode(self._generate(inputs, settings, length))
+        room = self._model.config.text_config.max_position_embeddings - 2  # where writing starts, and where it ends
+        written = self._decode(self._generate(inputs, settings, min(length, room)))
         return [_text(each) for each in written] if task in PROMPTGEN_TASKS else written
 
     def _usual(self, settings: CaptionSettings) -> str:

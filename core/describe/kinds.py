@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..hub import Hub
 from ..progress import SILENT, Progress
 from ..published import Published
+from ..settings import Quantization
 from . import captioner, endpoint, tagger
 from .describer import Describer
 from .kind import Kind
@@ -51,13 +52,18 @@ def load_describer(
     hub: Hub | None = None,
     progress: Progress = SILENT,
     wait: bool = False,
+    quantization: Quantization = "none",
 ) -> Describer:
     """By any name that a kind claims, downloaded first if it is on no disk.
 
     dtype: of its arithmetic, into which weights are read; None for what suits the device. wait: leaves it in main
-    memory, ready for the device, until `to` brings it there.
+    memory, ready for the device, until `to` brings it there. quantization: see `Settings`; nothing to kinds that know
+    none.
     Raises ModelError (unknown, absent, no describer, not safetensors), MissingPackageError, SettingsError (device),
     Cancelled.
     """
     hub = hub or Hub()  # without one no kind asks what is on no disk
-    return kind_of(name, hub).load(name, device, dtype, hub, progress, wait)
+    kind = kind_of(name, hub)
+    if quantization != "none" and kind.load_quantized is not None:
+        return kind.load_quantized(name, device, dtype, hub, progress, wait, quantization)
+    return kind.load(name, device, dtype, hub, progress, wait)

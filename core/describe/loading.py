@@ -12,6 +12,7 @@ from ..errors import MissingPackageError, ModelError
 from ..foreign import Unreadable, first_line, library_reads, read_json
 from ..hub.names import check_weights
 from ..pretrained import WHOLE_AGAIN, load_whole
+from ..settings import Quantization
 from ..transformers_access import (
     LOCAL_WITHOUT_CODE,
     quiet_transformers,
@@ -20,7 +21,9 @@ from ..transformers_access import (
     without_own_code,
 )
 from .classes import check_class, read_config
+from .florence_original import is_original, load_original, original_processor
 from .models import CaptionModel
+from .quantized import quantizing
 from .ways import model_for
 
 _VOCABULARIES = (
@@ -33,21 +36,47 @@ _VOCABULARIES = (
 )
 
 
-def load_model(name: str, folder: Path, dtype: torch.dtype, system: str = "") -> CaptionModel:
-    """A captioner on the CPU, its weights in `dtype`. Raises ModelError or MissingPackageError."""
+def load_model(
+    name: str,
+    folder: Path,
+    dtype: torch.dtype,
+    system: str = "",
+    quantization: Quantization = "none",
+    device: torch.device | None = None,
+) -> CaptionModel:
+    """A captioner on the CPU, its weights in `dtype`; on the device, where they are quantized. system: see `model_for`.
+    Raises ModelError or MissingPackageError."""
     config = read_config(folder)
     model_class = check_class(name, config)
     check_weights(folder)
     with quiet_transformers():
-        model = _load_weights(name, folder, model_class, dtype)
+        if is_original(config):
+            return _load_florence(name, folder, dtype)
+        quantized = {} if device is None or quantization == "none" else quantizing(quantization, device, dtype)
+        model = _load_weights(name, folder, model_class, dtype, quantized)
         processor = _load_processor(name, folder)
         if config.get("model_type") == "blip-2":
             _prepare_blip2(model, processor)
-    return model_for(name, model.eval().requires_grad_(False), processor, dtype, system)
+    asked = model_for(name, model.eval().requires_grad_(False), processor, dtype, system)
+    if quantized and device is not None:
+        asked.fix(device)
+    return asked
 
 
-def _load_weights(name: str, folder: Path, model_class: Any, dtype: torch.dtype) -> Any:
-    of_type = {"dtype": dtype} if transformers_version() >= (4, 56) else {"torch_dtype": dtype}
+def _load_florence(name: str, folder: Path, dtype: torch.dtype) -> CaptionModel:
+    problem = f"The image settings of {name} cannot be read from {folder}"
+    try:
+        model, tokenizer = load_original(name, folder, dtype)
+        with without_own_code(), library_reads(problem, WHOLE_AGAIN):
+            processor = original_processor(_images(folder), tokenizer)
+            _process_with_pillow(processor, folder)
+    except ImportError as error:
+        raise _missing_package(name, error) from error
+    return model_for(name, model.eval().requires_grad_(False), processor, dtype)
+
+
+def _load_weights(name: str, folder: Path, model_class: Any, dtype: torch.dtype, options: dict[str, Any]) -> Any:
+    of_type = {"dtype" if transformers_version() >= (4, 56) else "torch_dtype": dtype, **options}
     problem = f"{name} cannot be loaded from {folder}"
     try:
         return load_whole(model_class, folder, problem, "remove the folder and get the model again", **of_type)
@@ -86,19 +115,26 @@ def _any_processor(folder: Path) -> Any:
 
 def _assembled_processor(folder: Path) -> Any:
     """A processor from its parts, for folders that a newer transformers wrote, and for models without a class."""
-    settings = _json(folder / "preprocessor_config.json") or {}
+    settings, described = _image_settings(folder), _json(folder / "processor_config.json") or {}
+    images, tokenizer = _images(folder), _tokenizer(folder)
+    named = settings.get("processor_class") or described.get("processor_class")
+    processor_class = transformers_attribute(str(named)) if named else None
+    return processor_class(images, tokenizer) if processor_class else _Pair(images, tokenizer)
+
+
+def _image_settings(folder: Path) -> dict[str, Any]:
     described = _json(folder / "processor_config.json") or {}
-    settings = settings or described.get("image_processor") or {}
+    return _json(folder / "preprocessor_config.json") or described.get("image_processor") or {}
+
+
+def _images(folder: Path) -> Any:
+    settings = _image_settings(folder)
     kind = str(settings.get("image_processor_type") or settings.get("feature_extractor_type") or "")
     kind = kind.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
     image_class = transformers_attribute(kind) if kind else None
     if image_class is None:
         raise ValueError(f"image processor {kind or 'not named'}")
-    images = image_class.from_dict(settings)
-    tokenizer = _tokenizer(folder)
-    named = settings.get("processor_class") or described.get("processor_class")
-    processor_class = transformers_attribute(str(named)) if named else None
-    return processor_class(images, tokenizer) if processor_class else _Pair(images, tokenizer)
+    return image_class.from_dict(settings)
 
 
 class _Pair:

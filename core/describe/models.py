@@ -23,6 +23,7 @@ from ..shortage import in_portions, within_memory
 from ..transformers_access import quiet_transformers
 from .drawing import Drawing
 from .styles import STYLES
+from .wishes import tame
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +51,13 @@ class CaptionModel:
     at_once = 16
 
     def __init__(self, name: str, model: Any, processor: Any, dtype: torch.dtype) -> None:
+        tame(model)
         self._name = name
         self._model = model
         self._processor = processor
         self._dtype = self._wanted_dtype = dtype
         self._device = torch.device("cpu")
+        self._fixed = False
         # transformers keeps in float32 what half precision would spoil
         self._kept = {name for name, tensor in self._tensors() if tensor.dtype is torch.float32 is not dtype}
 
@@ -67,11 +70,18 @@ class CaptionModel:
         return self._model
 
     def to(self, device: torch.device) -> None:
-        """Moves the weights, unchanged, so that parking them on the CPU takes no more room than they had."""
+        """Moves the weights, unchanged, so that parking them on the CPU takes no more room than they had; not those
+        that are fixed."""
+        if self._fixed:
+            return
         self._model.to(device)
         self._device = device
         if device.type != "cpu" and self._dtype is not self._wanted_dtype:
             self._use(self._wanted_dtype)
+
+    def fix(self, device: torch.device) -> None:
+        """The weights are on the device, and cannot be elsewhere."""
+        self._device, self._fixed = device, True
 
     def seen(self, image: Image.Image) -> Any:
         """What is kept of a picture until it is described, together with others: no more than is needed."""
@@ -87,7 +97,7 @@ class CaptionModel:
             try:
                 return self._texts(images, settings)
             except _NoNumbers:
-                if self._dtype not in (torch.float16, torch.bfloat16):
+                if self._fixed or self._dtype not in (torch.float16, torch.bfloat16):
                     raise
             self._widen()
             return self._texts(images, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ _LARGEST = 32 * 2**20
 _MOST_ROWS = 200_000
 _TOO_MANY = f"it has more than {_MOST_ROWS:,} rows"
 _LONGEST = 200
+_UNSEEN = frozenset(["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"])
 _WANTED = ("name", "category")
 _THRESHOLD = "best_threshold"
 _CATEGORIES: Mapping[str, TagCategory] = {
@@ -62,7 +64,7 @@ def _rows(data: bytes) -> Iterator[ListedTag]:
         raise Unreadable("it is not UTF-8 text")
     if text.count("\n") > 2 * _MOST_ROWS:  # of which some may be empty
         raise Unreadable(_TOO_MANY)
-    rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         heads = [head.strip().casefold() for head in next(rows, [])]
         lacking = [name for name in _WANTED if heads.count(name) != 1]
@@ -81,12 +83,17 @@ def _tag(row: Mapping[str, str], whole: bool, number: int) -> ListedTag:
     if not whole:
         raise Unreadable(f"row {number} has not as many cells as the first line")
     name, told = row["name"].strip(), row["category"].strip().casefold()
-    if not name or len(name) > _LONGEST or "," in name or any(unicodedata.category(each)[0] == "C" for each in name):
+    if not name or len(name) > _LONGEST or not all(map(_may_be_in_a_name, name)):
         raise Unreadable(f"row {number} has {shown(name)!r} as a name")
     category = _CATEGORIES.get(told)
     if category is None:
         raise Unreadable(f"row {number} has the category {shown(told)!r}, which is none of {', '.join(_CATEGORIES)}")
     return ListedTag(name, category, _threshold(row.get(_THRESHOLD, "").strip(), number))
+
+
+def _may_be_in_a_name(letter: str) -> bool:
+    """What parts tags or lines, or cannot be seen, may not."""
+    return letter != "," and unicodedata.category(letter) not in _UNSEEN
 
 
 def _threshold(told: str, number: int) -> float | None:

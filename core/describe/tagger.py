@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,15 @@ from ..hub import Hub
 from ..hub.names import is_local_name
 from ..micro import TAGGER_FOLDER
 from ..progress import SILENT, Progress
-from ..published import CONFIG, TAG_LIST, TAGGER_EXTRAS, TAGGER_FILES, TAGGERS, TRANSFORMERS_WEIGHTS, Published
+from ..published import (
+    MICRO_TAGGER,
+    TAG_LIST,
+    TAGGER_EXTRAS,
+    TAGGER_FILES,
+    TAGGERS,
+    TRANSFORMERS_WEIGHTS,
+    Published,
+)
 from ..settings import CaptionSettings, TagSettings
 from .describer import Describer, Description
 from .kind import Kind
@@ -32,7 +39,9 @@ if TYPE_CHECKING:
 
     from .tagger_model import TaggerModel
 
-MICRO_TAGGER = "micro-tagger"
+TAGGER = "tagger"
+"""The kind's name."""
+
 INSTEAD = Choose("captioner", (MICRO_TAGGER, "none"))
 KNOWN_TAGGERS: dict[str, Published] = {known.name: known for known in TAGGERS}
 """By name; besides these, "micro-tagger" and any hub id or folder in their layout."""
@@ -81,18 +90,6 @@ class Tagger(Describer):
         tagger = cls(name, model, files.tags, usual)
         return tagger if wait else tagger.to(place)
 
-    def describe(
-        self, images: Iterable[Image.Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
-    ) -> list[Description]:
-        """See `Describer`; of the settings it takes `tags`. text: the chosen tags as words. tags: those that were
-        chosen, the surest first, and all ratings."""
-        found: list[Description] = []
-        rest = map(self.seen, images)  # one by one, so that an iterator's are not held
-        while some := list(itertools.islice(rest, self.at_once)):
-            found += self.describe_seen(some, settings, progress)
-            del some
-        return found
-
     def seen(self, image: Image.Image) -> np.ndarray:
         """What is kept of an RGB picture until it is described: bytes, no more than the network takes."""
         return self._model.view.seen(image)
@@ -100,7 +97,8 @@ class Tagger(Describer):
     def describe_seen(
         self, seen: Sequence[np.ndarray], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[Description]:
-        """As `describe`, of what `seen` kept of pictures."""
+        """Of the settings it takes `tags`. text: the chosen tags as words. tags: those that were chosen, the surest
+        first, and all ratings."""
         asked = (settings or CaptionSettings()).tags
         return [self._description(values, asked) for values in self.confidences(seen, progress)]
 
@@ -183,7 +181,7 @@ def check_tagger(name: str) -> None:
     if find_spec("timm") is None:
         raise MissingPackageError(f"{name} needs timm", Install(("timm",)), Give("captioner"))
     if name.casefold() == MICRO_TAGGER:
-        if not (TAGGER_FOLDER / CONFIG).is_file():
+        if not all((TAGGER_FOLDER / file).is_file() for file in TAGGER_FILES):
             raise ModelError(f"The micro tagger is not in {TAGGER_FOLDER}", "install this package again")
         return
     path = existing(name)
@@ -193,4 +191,4 @@ def check_tagger(name: str) -> None:
         raise ModelError(f"{name} is a file", "give the folder that holds the tagger")
 
 
-KIND = Kind("tagger", KNOWN_TAGGERS, is_tagger, check_tagger, find_tagger, Tagger.load, (MICRO_TAGGER,))
+KIND = Kind(TAGGER, KNOWN_TAGGERS, is_tagger, check_tagger, find_tagger, Tagger.load, (MICRO_TAGGER,))

@@ -93,8 +93,10 @@ def load_network(name: str, files: TaggerFiles, dtype: torch.dtype) -> TaggerMod
         passing = _not_kept(described)
         _check_same(files, described.state_dict(), {key: one for key, one in stored.items() if key not in passing})
         _check_pass(files, described)
-        module = create(files.architecture, pretrained=False, **options)
-        module.load_state_dict(_tensors(files, set(module.state_dict())), strict=True)
+        # random weights take longer to make than the others to read
+        whole = not passing and not _holds_tensors(described)
+        module = described if whole else create(files.architecture, pretrained=False, **options)
+        module.load_state_dict(_tensors(files, set(module.state_dict())), strict=True, assign=whole)
     return TaggerModel(name, module.eval().requires_grad_(False), files.view, len(files.tags), dtype)
 
 
@@ -110,6 +112,11 @@ def _timm(name: str) -> Callable[..., torch.nn.Module]:
 def _not_kept(module: torch.nn.Module) -> set[str]:
     """Tables that a module makes itself, which older versions of timm wrote with the weights."""
     return {key for key, _ in module.named_buffers()} - set(module.state_dict())
+
+
+def _holds_tensors(module: torch.nn.Module) -> bool:
+    """Besides its weights and tables, where nothing would give them values."""
+    return any(isinstance(value, torch.Tensor) for part in module.modules() for value in vars(part).values())
 
 
 def _check_same(files: TaggerFiles, wanted: Mapping[str, torch.Tensor], stored: Mapping[str, Stored]) -> None:
@@ -136,13 +143,15 @@ def _check_pass(files: TaggerFiles, described: torch.nn.Module) -> None:
 
 
 def _tensors(files: TaggerFiles, wanted: set[str]) -> dict[str, Any]:
+    """In float32, however they are stored."""
     tensors: dict[str, Any] = {}
     for file in files.weights:
         if file == WEIGHTS_INDEX:
             continue
         path = files.folder / file
         try:
-            tensors |= read_tensors(path, [key for key in read_header(path).tensors if key in wanted])
+            found = read_tensors(path, [key for key in read_header(path).tensors if key in wanted])
         except Unreadable as error:
             raise ModelError(f"{path} cannot be read as safetensors ({error})", WHOLE_AGAIN) from error
+        tensors |= {key: one.float() if one.is_floating_point() else one for key, one in found.items()}
     return tensors

@@ -48,11 +48,19 @@ class Padded:
 
 @dataclass(frozen=True)
 class Squared:
-    """A white square around the picture, as large as its longer side."""
+    """On a white square as large as its longer side, which then is brought to a size."""
+
+    size: tuple[int, int]
+    resampling: Image.Resampling
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        side = max(image.size)
-        return image if image.width == image.height else _on_white(image, (side, side))
+        width, height = image.size
+        if width > height:
+            # Pillow goes along the rows first, and need not do so along those that are all white
+            image = _on_white(image.resize((self.size[0], height), self.resampling), (self.size[0], width))
+        elif width < height:
+            image = _on_white(image, (height, height))
+        return image if image.size == self.size else image.resize(self.size, self.resampling)
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def _of_config(told: Mapping[str, Any]) -> View:
     mean = _numbers(told, "mean", 3, _HALF)
     deviation = _numbers(told, "std", 3, _HALF)
     filter_ = _filter(told.get("interpolation", "bicubic"))
-    return View(size, (Squared(), Resized(size, filter_)), mean, _positive(deviation), _swapped(told, mean, deviation))
+    return View(size, (Squared(size, filter_),), mean, _positive(deviation), _swapped(told, mean, deviation))
 
 
 def _swapped(told: Mapping[str, Any], mean: tuple[float, ...], deviation: tuple[float, ...]) -> bool:
@@ -177,10 +185,7 @@ def _size_after(steps: Sequence[Step]) -> tuple[int, int]:
     """That of all pictures. Raises Unreadable where it differs with theirs."""
     size: tuple[int, int] | None = None
     for step in steps:
-        if isinstance(step, Resized):
-            size = step.of(size)
-        elif not isinstance(step, Squared):
-            size = step.size
+        size = step.of(size) if isinstance(step, Resized) else step.size
     if size is None:
         raise Unreadable("none of its steps gives all pictures one size")
     return size

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress
 from ..tags import Tag
 from .asked import Asking
 from .describer import Describer, Description
+from .listed_words import as_tags
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,12 +97,20 @@ def _in_turn(
 
 def _words(told: Sequence[tuple[Asking, list[Description]]]) -> list[Words]:
     """Of what each asking gave, a picture's after the other."""
+    told = [(asking, [_ordered(asking, each) for each in found]) for asking, found in told]
     captions = [_written(asking, found) for asking, found in told if asking.caption]
     beside = next((found for asking, found in told if not asking.caption), None)
     return [
         Words(tuple(row[number] for row in captions), None if beside is None else beside[number])
         for number in range(len(told[0][1]))
     ]
+
+
+def _ordered(asking: Asking, found: Description) -> Description:
+    """A tagger has chosen and ordered its tags; what else lists some when asked for them has not."""
+    settings = asking.settings
+    listed = settings.style == "tags" and not settings.instruction and not found.tags
+    return replace(found, text=as_tags(found.text, settings.tags)) if listed else found
 
 
 def _written(asking: Asking, found: Sequence[Description]) -> list[Written]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..foreign import Header, Unreadable, parsed_json
-from ..tags import TAG_CATEGORIES, Tag, TagCategory, rating_of
+from ..tags import TAG_CATEGORIES, Tag, TagCategory
 
 TENSORS = ("tag_names", "tagged", "tag_ends", "tag_ids", "tag_confidences")
 """In the index's file. An index without them holds no tags."""
@@ -215,14 +215,14 @@ def _confidence(table: TagTable, name: str) -> np.ndarray:
 def _rated(table: TagTable, ratings: Sequence[str]) -> np.ndarray:
     """[pictures]: the likeliest rating's confidence where it is one of these, else -inf."""
     found = np.full(len(table.tagged), -np.inf)
-    wanted = {table.names[number][0] for number in _numbers(table, ratings, ratings=True)}
-    if wanted:
-        is_rating = np.array([category == "rating" for _, category in table.names])
-        rated = np.unique(_rows(table)[is_rating[table.ids]])
-        for row in rated.tolist():
-            tags = table.of(row)
-            if (rating := rating_of(tags)) in wanted:
-                found[row] = max(tag.confidence for tag in tags if (tag.name, tag.category) == (rating, "rating"))
+    is_rating = np.array([category == "rating" for _, category in table.names], bool)
+    told = np.flatnonzero(is_rating[table.ids])
+    rows, confidences = _rows(table)[told], table.confidences[told].astype(np.float64)
+    falling = np.lexsort((-confidences, rows))  # by picture; stable, so that of equal ones the first counts
+    rows, first = np.unique(rows[falling], return_index=True)
+    likeliest = falling[first]
+    wanted = np.isin(table.ids[told[likeliest]], _numbers(table, ratings, ratings=True))
+    found[rows[wanted]] = confidences[likeliest[wanted]]
     return found
 
 

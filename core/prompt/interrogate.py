@@ -35,6 +35,7 @@ from ..settings import Mode, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
 from .checks import check_captions, known_limits
 from .framing import framed
+from .judging import likeness
 from .ranking import reversed_values, top, top_as_peer
 from .search import (
     EMPTY,
@@ -54,6 +55,8 @@ _CLASSIC_FLAVORS = 3
 _FAST_PHRASES = 32
 _FAST_AT_FIRST = 4
 _BEAM_SHARE = 0.25
+_MOST_OF_A_CAPTION = 512
+"""Tokens where no limit was chosen and nothing is added: as many as any image model reads."""
 _FOR_PHRASES = 0.2
 """Of the tokens, at least, where a mode adds phrases to the caption: three or four phrases of 77 tokens."""
 
@@ -114,7 +117,9 @@ class Interrogator:
             return self._negative(scorer, subject)
         if mode == "caption":
             check_captions(mode, [subject.caption])
-            return scorer.trail([Candidate(self._whole_caption(subject.caption), CAPTION)])
+            caption = self._whole_caption(subject.caption)
+            (similarity,) = likeness(self._clip, subject.features, [caption])
+            return EMPTY.extended(Candidate(caption, CAPTION), similarity)
         subject = replace(subject, caption=self._cut(subject.caption, _FOR_PHRASES))
         similarities = self._similarities(subject)
         if mode == "classic":
@@ -141,7 +146,12 @@ class Interrogator:
         return limit
 
     def _whole_caption(self, caption: str) -> str:
-        kept = self._cut(caption)
+        """It may be longer than the CLIP reads: what reads the prompt may read more."""
+        most = self._settings.token_limit or _MOST_OF_A_CAPTION
+        if most <= self._clip.text.context_length or self._settings.peer_defects:
+            kept = self._cut(caption)
+        else:
+            kept = cut(caption, lambda part: self._clip.text.length(framed(part, self._settings)), most)
         if not kept:
             raise SettingsError("The prompt's length has no room for the caption", Give("token_limit", "more"))
         return kept

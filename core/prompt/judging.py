@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from ..clip import Clip
 
+_MOST_PARTS = 32
+"""Of a text that are judged."""
+
 
 @dataclass(frozen=True)
 class Told:
@@ -62,28 +65,36 @@ def judged(clip: Clip, features: Tensor, written: Sequence[Written]) -> tuple[Co
     first: dict[str, Written] = {}
     for each in written:
         first.setdefault(each.text, each)
-    length, limit = clip.text.length, clip.text.context_length
-    parts = {text: parts_of(text, length, limit) for text in first if text}
     clip.text.forget()
-    rows = [part for some in parts.values() for part in some]
-    values = iter((clip.encode_texts(rows) @ features).tolist() if rows else [])
-    similarities = {text: _mean([next(values) for _ in some], some, length) for text, some in parts.items()}
-    found = [
-        Contender(each.text, each.describer, each.seed, similarities.get(text, 0.0)) for text, each in first.items()
-    ]
+    values = likeness(clip, features, [text for text in first if text])
+    similarities = dict(zip(filter(None, first), values, strict=True))
+    likely = similarities.get
+    found = [Contender(each.text, each.describer, each.seed, likely(each.text, 0.0)) for each in first.values()]
     return tuple(sorted(found, key=lambda each: (not each.text, -each.similarity)))
+
+
+def likeness(clip: Clip, features: Tensor, texts: Sequence[str]) -> list[float]:
+    """Each text's similarity to a picture's features [width], all in one pass. Of one that is longer than the CLIP
+    reads the mean of its parts', by their tokens."""
+    length, limit = clip.text.length, clip.text.context_length
+    parts = [parts_of(text, length, limit) for text in texts]
+    rows = [part for some in parts for part in some]
+    values = iter((clip.encode_texts(rows) @ features).tolist() if rows else [])
+    return [_mean([next(values) for _ in some], some, length) for some in parts]
 
 
 def parts_of(text: str, length: Callable[[str], int], limit: int) -> list[str]:
     """Each of as many sentences, else clauses, else words, as there is room for."""
     parts: list[str] = []
-    while text and (part := cut(text, length, limit)):
+    while text and len(parts) < _MOST_PARTS and (part := cut(text, length, limit)):
         parts.append(part)
         text = text[len(part) :].lstrip(" ,;")
     return parts
 
 
 def _mean(values: Sequence[float], parts: Sequence[str], length: Callable[[str], int]) -> float:
+    if len(parts) == 1:
+        return values[0]
     around = length("")
     weights = [max(1, length(part) - around) for part in parts]
     return sum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)

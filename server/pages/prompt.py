@@ -18,8 +18,12 @@ from ..results_shown import Shown
 from ..service import Service, told_of
 from ..work import Found, found_prompt
 from .controls import clip_list, example_button, never_saved, open_list, picture_input, preferred, vocabulary_list
+from .describing import describing, describing_controls
 from .file_prompt import FilePrompt
 from .runner import Runner
+
+_EXCLUDE = 8
+"""Where among the controls the field is in which Enter begins the work."""
 
 _MOST = 32
 """Phrases that the page offers at most: as many fill a prompt."""
@@ -52,7 +56,7 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
             again = results.rest()
             in_file = FilePrompt()
         with gr.Column(variant="panel", elem_id="unrender_prompt_choices"):
-            controls = [mode, *_controls(service)]
+            controls = [mode, *_controls(service, mode), *describing_controls()]
 
     def find(job: Job, caption: str, *values: Any) -> Found:
         return found_prompt(service.host, _request(*values), job)
@@ -70,7 +74,7 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
         found,
         shown,
         lambda found: told_of(found.interrogation),
-        enter=[controls[-1]],
+        enter=[controls[_EXCLUDE]],
         also=[(again, find_again)],
     )
     in_file.connect(picture, prompt, example)
@@ -94,11 +98,12 @@ class _Results:
             self.caption = gr.Textbox(label="Caption", lines=1, max_lines=4, scale=4, elem_id="unrender_caption")
             again = gr.Button("Find with this caption", scale=1, min_width=140, elem_id="unrender_again")
         self._phrases = html_output(elem_id="unrender_phrases")
+        self._tags = html_output(elem_id="unrender_found_tags")
         return again
 
     @property
     def parts(self) -> list[Any]:
-        return [self._similarity, self._tokens, self._note, self.caption, self._phrases]
+        return [self._similarity, self._tokens, self._note, self.caption, self._phrases, self._tags]
 
 
 def _fact(label: str, elem_id: str) -> Any:
@@ -121,7 +126,7 @@ def _about(mode: str) -> str:
     return f'<p class="unrender-note">{ABOUT_MODES[known_mode(mode)]}</p>'
 
 
-def _controls(service: Service) -> list[Any]:
+def _controls(service: Service, mode: Any) -> list[Any]:
     """In the order of `_request`, behind picture and mode."""
     usual = service.host.settings
     with gr.Row():
@@ -149,10 +154,12 @@ def _controls(service: Service) -> list[Any]:
 
     def suited(target: str) -> list[Any]:
         family = TARGETS.get(target)
-        chosen = service.preferences().clip if family is None else family.clip
-        return [gr.update(value=chosen), gr.update(value=_most(usual() if family is None else family))]
+        preferred = service.preferences()
+        clip, mode = (preferred.clip, preferred.mode) if family is None else (family.clip, family.mode)
+        phrases = _most(usual() if family is None else family)
+        return [gr.update(value=clip), gr.update(value=phrases), gr.update(value=mode)]
 
-    target.change(suited, inputs=[target], outputs=[clip, most], queue=False, **event())
+    target.change(suited, inputs=[target], outputs=[clip, most, mode], queue=False, **event())
     return [clip, captioner, target, vocabulary, search, most, categories, exclude]
 
 
@@ -171,6 +178,7 @@ def _request(
     most: Any,
     categories: Any,
     exclude: Any,
+    *described: Any,
 ) -> Request:
     return Request(
         picture,
@@ -183,4 +191,5 @@ def _request(
         target=target or ANY,
         search=search,
         most=int(most),
+        describing=describing(described),
     )

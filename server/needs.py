@@ -1,0 +1,25 @@
+"""Which models a piece of work takes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..core.settings import Mode, Settings
+
+
+class Needs(NamedTuple):
+    """clip: whether the settings' CLIP is needed. describers: those that are, by name."""
+
+    clip: bool = True
+    describers: tuple[str, ...] = ()
+
+
+SIGHT = Needs()
+"""The CLIP alone."""
+
+
+def needs_of(settings: Settings, mode: Mode, captioned: bool = False) -> Needs:
+    """Of a prompt. captioned: whether there is a caption already."""
+    from ..core.describe.asked import names_asked
+
+    return Needs(mode != "tags", names_asked(settings, mode, captioned))
