@@ -37,7 +37,7 @@ from skimage import data
 from unrender.core.batch import Batch, FolderSource, sink_named
 from unrender.core.clip import Clip
 from unrender.core.describe import Captioner
-from unrender.core.describe.ways import model_for
+from unrender.core.describe.writing.ways import model_for
 from unrender.core.engine import Engine
 from unrender.core.phrases import table
 from unrender.core.prompt.interrogate import Interrogator

@@ -41,8 +41,9 @@ import transformers
 from clip_interrogator import clip_interrogator as peer
 from PIL import Image
 from skimage import data
-from unrender.core.describe import Captioner, blip, blip_writer
-from unrender.core.describe.ways import model_for
+from unrender.core.describe import Captioner
+from unrender.core.describe.writing import blip, blip_writer
+from unrender.core.describe.writing.ways import model_for
 from unrender.core.devices import native_half
 from unrender.core.images import open_image
 from unrender.core.micro import CAPTIONER_FOLDER

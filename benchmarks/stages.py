@@ -127,7 +127,7 @@ def engine_of(size: str, device: str, folder: Path) -> Engine:
 def random_captioner(folder: Path) -> Describer:
     from batch import blip
     from unrender.core.describe import Captioner
-    from unrender.core.describe.ways import model_for
+    from unrender.core.describe.writing.ways import model_for
 
     processor, model = blip(folder, "base")
     return Captioner("captioner", model_for("captioner", model, processor, torch.float32))
@@ -135,7 +135,7 @@ def random_captioner(folder: Path) -> Describer:
 
 def random_tagger(folder: Path) -> Describer:
     import tiny_taggers
-    from unrender.core.describe.tagger import Tagger
+    from unrender.core.describe.tagging.tagger import Tagger
 
     vit = {"img_size": 448, "class_token": False, "fc_norm": False, "global_pool": "avg", "act_layer": "gelu_tanh"}
     tiny_taggers.ARCHITECTURES["vit"] = ("vit_base_patch16_224", vit)

@@ -77,8 +77,8 @@ def run_list(options: argparse.Namespace) -> int:
 
 def _list_endpoint(options: argparse.Namespace) -> int:
     """Names that --captioner takes."""
-    from ..core.describe.endpoint import endpoint_models
-    from ..core.describe.endpoint_address import Address
+    from ..core.describe.endpoint.address import Address
+    from ..core.describe.endpoint.endpoint import endpoint_models
     from .progress import terminal_progress
 
     base = Address.of(options.endpoint).base

@@ -140,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
 def _run_tagger(options: argparse.Namespace) -> int:
     if options.pictures is None:
         raise SettingsError("--tagger compares with tags beside pictures", "name their folder with --pictures")
-    from ..core.describe.tagger import Tagger, check_tagger, is_tagger
+    from ..core.describe.tagging.tagger import Tagger, check_tagger, is_tagger
     from ..core.hub import Hub
     from ..core.places import check_folder
     from ..core.verify import report

@@ -162,7 +162,7 @@ def wanted(name: str, models: Sequence[Named], hub: Hub) -> Wanted:
         if not clip.transformers_repo or open_clip_works():
             return Wanted(repo, (clip.file,))
         return Wanted(clip.transformers_repo, None, clip.transformers_revision)
-    from .describe.tagger import TAGGER, is_tagger
+    from .describe.tagging.tagger import TAGGER, is_tagger
 
     if known.kind == TAGGER if known else is_tagger(name, hub):
         return Wanted(repo, TAGGER_FILES, MAIN, TAGGER_EXTRAS)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.describe import KNOWN_CAPTIONERS, Describer, check_describer
-from ..core.describe.endpoint_address import Address
-from ..core.describe.endpoint_allowed import NAMED, allowed, named_endpoints
+from ..core.describe.endpoint.address import Address
+from ..core.describe.endpoint.allowed import NAMED, allowed, named_endpoints
 from ..core.errors import ModelError, SettingsError
 from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.progress import Progress

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.describe import known_describers
-from ..core.describe.tagger import KNOWN_TAGGERS
+from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 from ..core.engine import Engine
 from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings

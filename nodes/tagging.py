@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from ..core.describe import Description
-from ..core.describe.tag_words import written
-from ..core.describe.tagger import KNOWN_TAGGERS
+from ..core.describe.tagging.tagger import KNOWN_TAGGERS
+from ..core.describe.tagging.words import written
 from ..core.micro.toy import MICRO_TAGGER
 from ..core.phrases import phrases_in
 from ..core.prompt_syntax import escape

@@ -138,7 +138,7 @@ def captioners() -> list[str]:
 
 
 def taggers() -> list[str]:
-    from ..core.describe.tagger import KNOWN_TAGGERS
+    from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 
     return [NONE, *KNOWN_TAGGERS, MICRO_TAGGER]
 

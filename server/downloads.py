@@ -48,7 +48,7 @@ def downloads_of(settings: Settings, needs: Needs, loaded: Collection[str]) -> l
 def download_of(name: str, hub: Hub) -> Download | None:
     """None for what is on this disk. Raises ModelError."""
     from ..core.catalogue import find, is_part, survey, wanted
-    from ..core.describe.endpoint_address import claims
+    from ..core.describe.endpoint.address import claims
 
     if is_part(name) or claims(name) or existing(name) is not None:
         return None

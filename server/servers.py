@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core.describe.endpoint_address import claims
-from ..core.describe.endpoint_allowed import NAMED, allowed, named_endpoints
+from ..core.describe.endpoint.address import claims
+from ..core.describe.endpoint.allowed import NAMED, allowed, named_endpoints
 from ..core.errors import SettingsError
 from ..core.settings import Settings
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from unrender.core import hub
 from unrender.core.clip import load as clip_loading
-from unrender.core.describe import loading as captioner_loading
+from unrender.core.describe.writing import loading as captioner_loading
 from unrender.core.embed.embedding import PromptEmbedding
 from unrender.core.index import Entry, PictureIndex, index_file, write_index
 from unrender.core.variation import checkpoint as checkpoint_loading

@@ -12,9 +12,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
 from tiny_captioners import direct, words
-from unrender.core.describe import Captioner, blip, blip_view, kinds, memory
-from unrender.core.describe.blip_writer import write
-from unrender.core.describe.fused_attention import fuse_attention
+from unrender.core.describe import Captioner, kinds
+from unrender.core.describe.writing import blip, blip_view, memory
+from unrender.core.describe.writing.blip_writer import write
+from unrender.core.describe.writing.fused_attention import fuse_attention
 from unrender.core.engine import Engine
 from unrender.core.settings import CaptionSettings, Precision, Settings
 

@@ -13,9 +13,10 @@ import torch
 from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
 from PIL import Image
 from tiny_captioners import ALL, direct, sentence, words
-from unrender.core.describe import Captioner, blip
-from unrender.core.describe.models import CaptionModel
+from unrender.core.describe import Captioner
 from unrender.core.describe.styles import STYLES
+from unrender.core.describe.writing import blip
+from unrender.core.describe.writing.models import CaptionModel
 from unrender.core.errors import Cancelled, ModelError, SettingsError
 from unrender.core.progress import Progress
 from unrender.core.settings import CaptionSettings

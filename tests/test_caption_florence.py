@@ -14,8 +14,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_captioners import change_json, sentence
 from unrender.core.describe import Captioner
-from unrender.core.describe.florence import PROMPTGEN_TASKS, TASKS
-from unrender.core.describe.florence_original import renamed
+from unrender.core.describe.writing.florence import PROMPTGEN_TASKS, TASKS
+from unrender.core.describe.writing.florence_original import renamed
 from unrender.core.errors import ModelError, SettingsError
 from unrender.core.settings import WRITING_STYLES, CaptionSettings
 

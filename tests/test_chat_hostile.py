@@ -113,7 +113,7 @@ def test_fewer_bits_are_refused_before_anything_is_read(folder: Path, monkeypatc
 
 
 def test_what_fewer_bits_need_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unrender.core.describe import quantized
+    from unrender.core.describe.writing import quantized
 
     monkeypatch.setattr(quantized, "find_spec", lambda name: None)
     with pytest.raises(

@@ -7,7 +7,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from unrender.core.describe.templates import rendered
+from unrender.core.describe.writing.templates import rendered
 from unrender.core.errors import ModelError
 
 MESSAGE = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from unrender.core.cutting import finished
-from unrender.core.describe.drawing import once_only
 from unrender.core.describe.trimming import trimmed, without_thoughts
+from unrender.core.describe.writing.drawing import once_only
 
 PIECES = st.sampled_from(
     [

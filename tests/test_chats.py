@@ -14,8 +14,8 @@ from captioner_fixtures import images  # noqa: F401
 from PIL import Image
 from tiny_captioners import change_json, words
 from unrender.core.describe import Captioner
-from unrender.core.describe.chat import Chat
 from unrender.core.describe.styles import STYLES
+from unrender.core.describe.writing.chat import Chat
 from unrender.core.errors import ModelError
 from unrender.core.settings import CaptionSettings
 
@@ -158,7 +158,7 @@ def test_a_publishers_system_message_is_the_default_and_can_be_replaced(
     monkeypatch: pytest.MonkeyPatch,
     images: list[Image.Image],  # noqa: F811
 ) -> None:
-    from unrender.core.describe.loading import load_model
+    from unrender.core.describe.writing.loading import load_model
 
     model = load_model("joycaption", chats["joycaption"], torch.float32, system="you are helpful")
     asked: list[str] = []

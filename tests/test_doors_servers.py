@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from chat_server import WORDS, ChatServer, chat_serving
 from PIL import Image
-from unrender.core.describe.endpoint_allowed import NAMED
+from unrender.core.describe.endpoint.allowed import NAMED
 from unrender.core.errors import SettingsError, UnrenderError
 from unrender.core.settings import Settings
 from unrender.server.batches import BatchRequest, described

@@ -12,7 +12,7 @@ from chat_server import MODEL, WORDS, Answer, ChatServer, says, whole, writes
 from PIL import Image, ImageChops
 from unrender.cli import main
 from unrender.core.describe import load_describer
-from unrender.core.describe.endpoint import endpoint_models
+from unrender.core.describe.endpoint.endpoint import endpoint_models
 from unrender.core.describe.styles import STYLES
 from unrender.core.errors import ModelError
 from unrender.core.settings import WRITING_STYLES, CaptionSettings, EndpointSettings, Style

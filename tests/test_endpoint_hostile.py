@@ -24,7 +24,7 @@ from chat_server import (
 )
 from PIL import Image
 from unrender.core.describe import load_describer
-from unrender.core.describe.endpoint import endpoint_models
+from unrender.core.describe.endpoint.endpoint import endpoint_models
 from unrender.core.errors import ModelError
 from unrender.core.settings import CaptionSettings, EndpointSettings
 

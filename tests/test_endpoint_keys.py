@@ -20,9 +20,9 @@ from chat_server import (
 )
 from PIL import Image
 from unrender.core.describe import load_describer
-from unrender.core.describe.endpoint import Endpoint
-from unrender.core.describe.endpoint_address import Address
-from unrender.core.describe.endpoint_key import KEY, Key
+from unrender.core.describe.endpoint.address import Address
+from unrender.core.describe.endpoint.endpoint import Endpoint
+from unrender.core.describe.endpoint.key import KEY, Key
 from unrender.core.errors import ModelError
 from unrender.core.settings import CaptionSettings, EndpointSettings
 

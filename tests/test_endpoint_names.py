@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unrender.core.describe import check_describer, kind_of
-from unrender.core.describe.endpoint_address import Address, claims
-from unrender.core.describe.endpoint_allowed import NAMED, allowed, named_endpoints
-from unrender.core.describe.endpoint_key import KEY, Key, key_for
+from unrender.core.describe.endpoint.address import Address, claims
+from unrender.core.describe.endpoint.allowed import NAMED, allowed, named_endpoints
+from unrender.core.describe.endpoint.key import KEY, Key, key_for
 from unrender.core.errors import ModelError, UnrenderError
 
 SECRET = "sk-4f1c9a77e2"

@@ -19,7 +19,7 @@ import tiny_captioners
 from PIL import Image
 from unrender.cli import main
 from unrender.core.describe import load_describer
-from unrender.core.describe.endpoint_request import data_url
+from unrender.core.describe.endpoint.request import data_url
 from unrender.core.errors import ModelError
 from unrender.core.settings import CaptionSettings, EndpointSettings
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 from unrender.core.clip import Clip
 from unrender.core.describe import Captioner
-from unrender.core.describe.loading import load_model
+from unrender.core.describe.writing.loading import load_model
 from unrender.core.micro import CAPTIONER_FOLDER, CLIP_FOLDER
 from unrender.core.micro.drawing import draw
 from unrender.core.micro.tokens import BertTokens, ClipTokens

@@ -90,7 +90,7 @@ def test_a_captioner_that_does_not_fit(cuda: PretendedCuda, folders: dict[str, P
 
 
 def test_what_would_fit_is_named(cuda: PretendedCuda) -> None:
-    from unrender.core.describe.captioner import _smaller
+    from unrender.core.describe.writing.captioner import _smaller
 
     assert "blip-large" in _smaller(7_500_000_000, (7_000_000_000, 8_000_000_000)).what
     assert "blip2-2.7b" in _smaller(15_000_000_000, (15_000_000_000, 15_500_000_000)).what

@@ -14,7 +14,7 @@ from hub_server import FakeHub, hub_fixture, no_settings_of_this_machine_fixture
 from PIL import Image
 from safetensors.torch import load_file
 from unrender.core.describe import kind_of, known_describers, load_describer
-from unrender.core.describe.tagger import KNOWN_TAGGERS, Tagger, find_tagger
+from unrender.core.describe.tagging.tagger import KNOWN_TAGGERS, Tagger, find_tagger
 from unrender.core.errors import Cancelled, ModelError
 from unrender.core.hub import Hub
 from unrender.core.progress import Progress
@@ -167,7 +167,7 @@ def test_known_names_are_taggers() -> None:
 
 
 def test_without_the_micro_tagger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from unrender.core.describe import tagger
+    from unrender.core.describe.tagging import tagger
 
     monkeypatch.setattr(tagger, "TAGGER_FOLDER", tmp_path)
     with pytest.raises(ModelError, match="install this package again"):

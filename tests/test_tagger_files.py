@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_captioners import sentence
 from unrender.core.describe import Tagger, check_describer, load_describer
-from unrender.core.describe.tag_list import read_tag_list
+from unrender.core.describe.tagging.tag_list import read_tag_list
 from unrender.core.errors import ModelError
 
 HEAD = "tag_id,name,category,count\n"
@@ -306,7 +306,7 @@ def test_any_names_come_back(tmp_path: Path, names: list[str]) -> None:
 
 
 def test_without_timm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unrender.core.describe import tagger
+    from unrender.core.describe.tagging import tagger
     from unrender.core.errors import MissingPackageError
 
     monkeypatch.setattr(tagger, "find_spec", lambda name: None)

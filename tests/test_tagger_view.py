@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from unrender.core.describe.tagger_view import View, view_of
+from unrender.core.describe.tagging.view import View, view_of
 from unrender.core.images import open_image
 
 SIZES = [(448, 448), (30, 40), (447, 3), (1, 1), (600, 451), (449, 448)]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unrender.core.describe.tag_choice import Thresholds, chosen, cut, ratings, rounded
-from unrender.core.describe.tag_list import ListedTag
-from unrender.core.describe.tag_parents import without_parents
-from unrender.core.describe.tag_words import KAOMOJI, ordered, words_of, written
+from unrender.core.describe.tagging.choice import Thresholds, chosen, cut, ratings, rounded
+from unrender.core.describe.tagging.parents import without_parents
+from unrender.core.describe.tagging.tag_list import ListedTag
+from unrender.core.describe.tagging.words import KAOMOJI, ordered, words_of, written
 from unrender.core.prompt_syntax import escape
 from unrender.core.settings import TagSettings
 from unrender.core.tags import Tag, TagCategory

@@ -26,7 +26,7 @@ TAG_COLUMNS: tuple[Column, ...] = ("tags", "characters", "rating")
 
 def told_by_tags(result: Interrogation) -> dict[Column, str]:
     """The columns of a tagger as texts, names between commas: `tags` all but the ratings, the most certain first."""
-    from ..describe.tag_words import written  # and with it numpy
+    from ..describe.tagging.words import written  # and with it numpy
 
     def words(tags: Iterable[Tag]) -> str:
         return ", ".join(written(tag.name, TagSettings()) for tag in tags)

@@ -1,9 +1,9 @@
 """Every way to describe a picture: models that write, models that tag, and servers that are asked (`kinds`)."""
 
-from .captioner import KNOWN_CAPTIONERS, Captioner, find_captioner, nearest_captioners
 from .describer import Describer, Description
 from .kinds import check_describer, kind_of, known_describers, known_taggers, known_writers, load_describer
-from .tagger import KNOWN_TAGGERS, Tagger, find_tagger
+from .tagging.tagger import KNOWN_TAGGERS, Tagger, find_tagger
+from .writing.captioner import KNOWN_CAPTIONERS, Captioner, find_captioner, nearest_captioners
 
 __all__ = [
     "KNOWN_CAPTIONERS",

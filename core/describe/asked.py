@@ -11,7 +11,7 @@ from ..micro.toy import MICRO
 from ..published import MICRO_TAGGER, USUAL_TAGGER
 from ..settings import UNCAPTIONED, CaptionSettings, Mode, Settings
 from .kinds import kind_of
-from .tagger import TAGGER as TAGGER
+from .tagging.tagger import TAGGER as TAGGER
 
 DRAWN_AT = 0.7
 """The temperature of several candidates where none was chosen: at zero all would be one."""

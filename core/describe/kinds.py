@@ -9,9 +9,11 @@ from ..hub import Hub
 from ..progress import SILENT, Progress
 from ..published import Published
 from ..settings import Quantization
-from . import captioner, endpoint, tagger
 from .describer import Describer
+from .endpoint import endpoint
 from .kind import Kind
+from .tagging import tagger
+from .writing import captioner
 
 if TYPE_CHECKING:
     import torch

@@ -61,7 +61,7 @@ class ClipTokens:
 
 @dataclass(frozen=True)
 class BertTokens:
-    """What core.describe.models asks of a captioner's tokenizer."""
+    """What core.describe.writing.models asks of a captioner's tokenizer."""
 
     tokenizer: Tokenizer
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..batch.folders import is_picture
-from ..describe.tag_choice import plain
-from ..describe.tagger import Tagger
+from ..describe.tagging.choice import plain
+from ..describe.tagging.tagger import Tagger
 from ..errors import SettingsError
 from ..images import open_image
 from ..progress import SILENT, Progress

@@ -1,0 +1,1 @@
+"""Models that write: captioners that continue, and models that talk."""
