@@ -11,6 +11,7 @@ from ..core.describe.tagging.words import written
 from ..core.micro.toy import MICRO_TAGGER
 from ..core.phrases import phrases_in
 from ..core.prompt_syntax import escape
+from ..core.published import USUAL_TAGGER
 from ..core.settings import TAG_ORDERS, CaptionSettings, TagSettings
 from ..core.tags import of_category, rating_of
 from ..core.targets import TARGET_NAMES
@@ -69,7 +70,7 @@ def _inputs() -> list[Any]:
         io.Combo.Input(
             "tagger",
             options=[*KNOWN_TAGGERS, *tagger_folders(), MICRO_TAGGER],
-            default="wd-eva02-large",
+            default=USUAL_TAGGER,
             tooltip="What tells the tags. Folders under models/unrender with model.safetensors, config.json and "
             "selected_tags.csv are offered too. micro-tagger is a toy for trying things out.",
         ),
