@@ -19,9 +19,9 @@ LANGUAGES = ("de", "es", "fr", "ja", "ko", "ru", "zh", "zh-TW")
 KEPT = re.compile(
     r"models/unrender[\w/]*|clip_vision|text_encoders|artists\.txt|safetensors|matplotlib|float32|transformers"
     r"|ViT-[\w/-]*\w|blip-large|clip-interrogator|clip-gaze|Stable Diffusion|LoRA|SDXL|bigG|FLUX|InvokeAI|AUTOMATIC1111"
-    r"|Pony|Illustrious|NoobAI|Anima|Qwen-Image|Florence-2|<CAPTION>|Ollama|LM Studio|llama\.cpp|vLLM|OpenAI"
-    r"|UNRENDER_\w+|micro-\w+|config\.json|selected_tags\.csv|long_hair|long hair|animal ears|cat ears|CUDA"
-    r"|bitsandbytes|/v1|5m|-1|^[a-z]+(?=: )|(?<=\. )[a-z]+(?=: )|paragraph|The image shows"
+    r"|Pony|Illustrious|NoobAI|Anima|Qwen-Image|Qwen3-VL|Gemma 3|Florence-2|<CAPTION>|Ollama|LM Studio|llama\.cpp|vLLM"
+    r"|UNRENDER_\w+|micro-\w+|config\.json|selected_tags\.csv|long_hair|long hair|animal ears|cat ears"
+    r"|OpenAI|CUDA|bitsandbytes|/v1|5m|-1|^[a-z]+(?=: )|(?<=\. )[a-z]+(?=: )|paragraph|The image shows"
     r"|\b(?:pinv|ridge|bank|anchored|usual|beam|micro)\b|\{'\{'\}\{'\}'\}|\\[()]|camera angles|a photo of|\d\.\d"
 )
 """What no translation changes: files, models, values of the choices, placeholders, what is typed."""
