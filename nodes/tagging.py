@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..core.describe import Description
+from ..core.describe import Description, checked
 from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 from ..core.describe.tagging.words import written
 from ..core.micro.toy import MICRO_TAGGER
@@ -54,7 +54,7 @@ class TagPicture(ModelNode):
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Tagging"):
             pictures = pictures_alone(image)
             describer = named_describer(name).placed(progress)
-            found = describer.describe(map(opened, pictures), settings, progress)
+            found = checked(describer.describe(map(opened, pictures), settings, progress))
         host_syntax = "comfyui" if values["escape"] else "plain"
         texts = [escape(each.text, host_syntax) for each in found]
         characters = [escape(_characters(each, settings.tags), host_syntax) for each in found]
