@@ -207,7 +207,7 @@ def test_bad_input_is_refused_with_a_reason(client, image, changed, text):
         ("interrogate", {"limits": {"flavors": -1}}, '"limits" of flavors is -1'),
         ("interrogate", {"limits": {"smells": 0}}, "smells"),
         ("interrogate", {"vocabulary": "../../etc"}, "no vocabulary '../../etc'"),
-        ("interrogate", {"captioner": "/etc"}, "no captioner '/etc'"),
+        ("interrogate", {"captioner": "/etc"}, "no describer '/etc'"),
         ("analyze", {"categories": ["smells"]}, "smells"),
         ("analyze", {"top": 0}, "top: "),
         ("match", {"phrases": []}, "no phrases"),
