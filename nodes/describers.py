@@ -18,13 +18,22 @@ from .pictures import as_image
 
 DescriberType = io.Custom("DESCRIBER")
 
+_WRITERS = "a language model that sees and writes, such as Gemma 3, Gemma 4 or Qwen3-VL"
+
 
 @dataclass(frozen=True)
 class Server:
-    """name: ADDRESS#MODEL."""
+    """name: ADDRESS, or ADDRESS#MODEL. No key: whoever asks reads it anew."""
 
     name: str
     settings: EndpointSettings
+
+
+def server_name(address: str, model: str) -> str:
+    """The same of two widgets; an address may bring its model along, as on the command line."""
+    base, _, behind = address.strip().partition("#")
+    named = model.strip() or behind.strip()
+    return f"{base}#{named}" if named else base
 
 
 class GraphWriter(Describer):
@@ -37,9 +46,8 @@ class GraphWriter(Describer):
         if not host.writes(clip):
             raise SettingsError(
                 "What is connected to clip writes no texts",
-                "connect the text encoder of Qwen-Image, FLUX.2, Z-Image or LTX-2, in a ComfyUI that has the node "
-                "Generate Text",
-                Give("captioner", "another describer"),
+                f"connect {_WRITERS}, in a ComfyUI that has the node Generate Text",
+                Give("captioner"),
             )
         self._clip = clip
 
@@ -50,20 +58,29 @@ class GraphWriter(Describer):
         found = []
         for picture in images:
             progress.check()
-            found.append(Description(answered(self._written(picture, settings), settings)))
+            text, cut = self._written(picture, settings)
+            found.append(Description(answered(text, settings, cut)))
         return found
 
-    def _written(self, picture: Any, settings: CaptionSettings) -> str:
+    def _written(self, picture: Any, settings: CaptionSettings) -> tuple[str, bool]:
         question = asked(settings)
         text = f"{settings.system.strip()}\n\n{question.instruction}" if settings.system else question.instruction
-        tokens = settings.max_length or question.tokens
-        drawn = {"temperature": settings.temperature, "top_p": settings.top_p, "seed": settings.seed}
-        return host.write(
+        draws = settings.temperature > 0
+        drawn = {"temperature": settings.temperature, "top_p": settings.top_p} if draws else {}
+        written = host.write(
             self._clip,
             text,
             as_image(picture),
-            max_length=tokens,
-            do_sample=settings.temperature > 0,
+            question.tokens,
+            do_sample=draws,
             repetition_penalty=settings.repetition,
-            **(drawn if settings.temperature > 0 else {}),
+            seed=settings.seed,
+            **drawn,
         )
+        if written is None:
+            raise SettingsError(
+                "What is connected to clip reads texts alone, and does not see the picture",
+                f"connect {_WRITERS}",
+                Give("captioner"),
+            )
+        return written

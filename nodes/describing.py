@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ..core.describe import KNOWN_CAPTIONERS, Describer, check_describer
 from ..core.describe.endpoint.address import Address
 from ..core.describe.endpoint.allowed import NAMED, allowed, named_endpoints
+from ..core.describe.endpoint.endpoint import check_endpoint
 from ..core.errors import ModelError, SettingsError
 from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.progress import Progress
 from ..core.prompt_syntax import escape
 from ..core.settings import QUANTIZATIONS, WRITING_STYLES, CaptionSettings, EndpointSettings
 from . import host
-from .describers import DescriberType, GraphWriter, Server
+from .describers import DescriberType, GraphWriter, Server, server_name
 from .files import captioner_folders, path_of
 from .host import io
 from .inputs import only
 from .looks import pictures_alone
-from .models import ModelNode, named_describer
-from .taken import opened
+from .models import ModelNode, chosen_describer, named_describer
+from .taken import opened, toy_note
+from .wording import BY_SERVER, DESCRIBING, SERVING
 
 _LARGEST_SEED = 2**64 - 1
 _ALIASES = [
@@ -56,14 +57,15 @@ class DescribePicture(ModelNode):
     @classmethod
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         values = only(inputs)
-        with host.reporting(cls.hidden.unique_id) as progress:
-            settings, describer = _settings(values), _describer(values)
-            pictures = pictures_alone(image)
+        by_server = values.get("describer") is not None
+        with host.reporting(cls.hidden.unique_id, BY_SERVER if by_server else DESCRIBING) as progress:
+            settings, pictures = _settings(values), pictures_alone(image)
+            describer = _describer(values, cls.hidden, progress)
             with progress.task("Describing"):
-                found = describer(progress).caption(map(opened, pictures), settings, progress)
+                found = describer.caption(map(opened, pictures), settings, progress)
         texts = [escape(text, "comfyui" if values["escape"] else "plain") for text in found]
         host.keep(cls.hidden, {0: texts})
-        return io.NodeOutput(texts, ui=host.shown(*texts))
+        return io.NodeOutput(texts, ui=host.shown(*texts, notes=toy_note(describer.name, pictures, "model")))
 
 
 def _inputs() -> list[Any]:
@@ -144,7 +146,8 @@ def _inputs() -> list[Any]:
                 "quantization",
                 options=list(QUANTIZATIONS),
                 default="none",
-                tooltip="Loads the model in eight or four bits, which needs CUDA and bitsandbytes.",
+                tooltip="Loads the model in eight or four bits, which needs CUDA and bitsandbytes. It cannot wait in "
+                "main memory then, and is loaded anew for each run.",
             ),
         ),
         DescriberType.Input(
@@ -153,8 +156,8 @@ def _inputs() -> list[Any]:
         io.Clip.Input(
             "clip",
             optional=True,
-            tooltip="A text encoder of the graph in the model's place, where it is a language model that sees, such as "
-            "Qwen-Image's: no other model is loaded.",
+            tooltip="A text encoder of the graph in the model's place, where it is a language model that sees and "
+            "writes, such as Gemma 3 or Qwen3-VL: no other model is loaded.",
         ),
     ]
 
@@ -176,17 +179,17 @@ def _settings(values: dict[str, Any]) -> CaptionSettings:
     )
 
 
-def _describer(values: dict[str, Any]) -> Callable[[Progress], Describer]:
-    """What gives it, once the rest has been looked over."""
+def _describer(values: dict[str, Any], hidden: Any, progress: Progress) -> Describer:
     server, clip = values.get("describer"), values.get("clip")
     if server is not None and clip is not None:
         raise SettingsError("A describer and a clip are connected", "leave one of them out")
     if clip is not None:
-        writer = GraphWriter(clip)
-        return lambda progress: writer
+        return GraphWriter(clip)
     if server is not None:
-        return named_describer(server.name).placed
-    return named_describer(path_of(values["model"], captioner_folders(), "captioner"), values["quantization"]).placed
+        return named_describer(server.name).placed(progress)
+    name, bits = path_of(values["model"], captioner_folders(), "captioner"), values["quantization"]
+    check_describer(name)
+    return chosen_describer(hidden, name, bits).placed(progress)
 
 
 class DescriberServer(io.ComfyNode):
@@ -239,9 +242,9 @@ class DescriberServer(io.ComfyNode):
     def execute(
         cls, address: str, model: str, longest_side: int, keep_alive: str, thinking: bool, timeout: float, retries: int
     ) -> io.NodeOutput:
-        with host.reporting(cls.hidden.unique_id):
-            name = f"{address.strip()}#{model.strip()}"
-            check_describer(name)
+        with host.reporting(cls.hidden.unique_id, SERVING):
+            name = server_name(address, model)
+            check_endpoint(name)
             if not allowed(name, named_endpoints()):
                 raise ModelError(
                     f"{Address.of(name).base} is not on this machine, and a workflow from elsewhere may not send "

@@ -22,6 +22,7 @@ from comfy_execution.graph import ExecutionBlocker
 
 from server import PromptServer
 
+from ..core.cures import Words
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, SettingsError, UnrenderError
 from ..core.metadata import KEPT
@@ -101,6 +102,11 @@ def shown(*texts: str, notes: Sequence[str] = ()) -> dict[str, Any]:
 def stop_here(message: str) -> ExecutionBlocker:
     """In an output's place: nodes that want it are not run and show the message, the others are."""
     return ExecutionBlocker(message)
+
+
+def make_room() -> None:
+    """Has all of ComfyUI's models in main memory, until they are needed again."""
+    memory.unload_all_models()
 
 
 def compute_device() -> torch.device:
@@ -214,13 +220,28 @@ def clip_last_layer(clip: Any) -> int | None:
 
 def writes(clip: Any) -> bool:
     """Whether a CLIP's text encoder is a language model that this ComfyUI lets write."""
-    return all(callable(getattr(each, "generate", None)) for each in (clip, getattr(clip, "cond_stage_model", None)))
+    model = getattr(clip, "cond_stage_model", None)
+    # newer ComfyUIs have the method for all text encoders, and some of their networks lack it
+    network = getattr(getattr(model, getattr(model, "clip", ""), model), "transformer", clip)
+    return all(callable(getattr(each, "generate", None)) for each in (clip, model, network))
 
 
-def write(clip: Any, text: str, image: torch.Tensor, **sampling: Any) -> str:
-    """What such a text encoder answers to a text and an IMAGE, without thinking aloud. sampling: `generate`'s own."""
+def write(clip: Any, text: str, image: torch.Tensor, max_length: int, **sampling: Any) -> tuple[str, bool] | None:
+    """What such a text encoder answers to a text and an IMAGE, without thinking aloud, and whether its length has cut
+    it; None from one that does not look at pictures. sampling: `generate`'s own."""
     tokens = clip.tokenize(text, image=image, skip_template=False, min_length=1, thinking=False)
-    return clip.decode(clip.generate(tokens, **sampling))
+    if not _shows_a_picture(tokens):
+        return None
+    ids = clip.generate(tokens, max_length=max_length, **sampling)
+    if len(ids) == 1 and isinstance(ids[0], list | tuple):  # one row of several, in the first ComfyUIs that have it
+        ids = ids[0]
+    return clip.decode(ids), len(ids) >= max_length
+
+
+def _shows_a_picture(tokens: Any) -> bool:
+    """Whether a text encoder's tokenizer has put a picture among the tokens, instead of passing it over."""
+    rows = [row for part in tokens.values() if isinstance(part, list) for row in part]
+    return any(isinstance(token[0], Mapping) and token[0].get("type") == "image" for row in rows for token in row)
 
 
 def clip_tokenizer(clip: Any, part: str) -> tuple[Any, int, int]:
@@ -257,7 +278,7 @@ def keep(hidden: Any, outputs: Mapping[int, Sequence[str]]) -> None:
 
 
 @contextmanager
-def reporting(node_id: str | None) -> Iterator[NodeProgress]:
+def reporting(node_id: str | None, words: Words = WORDS) -> Iterator[NodeProgress]:
     """The progress of a node's run. Errors leave in a node's words, a cancelled run as ComfyUI's own interruption."""
     progress = NodeProgress(node_id)
     try:
@@ -268,16 +289,16 @@ def reporting(node_id: str | None) -> Iterator[NodeProgress]:
     except UnrenderError as error:
         if is_told_of_memory(error):  # ComfyUI does it by itself for errors of torch's own
             memory.unload_all_models()
-        raise _shown(error) from error
+        raise _shown(error, words) from error
     finally:
         progress.say("")
 
 
-def _shown(error: UnrenderError) -> UnrenderError:
+def _shown(error: UnrenderError, words: Words) -> UnrenderError:
     """The same error in a node's words, and of the class's plain name: ComfyUI shows a class with its module, which is
     here a path."""
     kind = type(type(error).__name__, (type(error),), {"__module__": "unrender"})
-    return kind(error.said(WORDS))
+    return kind(error.said(words))
 
 
 class NodeProgress(Progress):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.describe.asked import askings
 from ..core.errors import SettingsError
 from ..core.prompt.together import unequal
 from ..core.prompt_syntax import escape
@@ -60,11 +61,11 @@ class Interrogate(ModelNode):
             pictures = pictures_alone(image)
             found = interrogate(setup, settings, pictures, values["mode"], captions, progress)
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
-        captions = [result.caption for result in found]
-        host.keep(cls.hidden, {0: prompts, 2: captions})
+        written = [result.caption for result in found]
+        host.keep(cls.hidden, {0: prompts, 2: written})
         similarities = [math.nan if result.similarity is None else result.similarity for result in found]
-        toy = toy_note(found[0].model, pictures) or toy_note(settings.captioner, pictures, "captioner")
-        return io.NodeOutput(prompts, similarities, captions, ui=host.shown(*prompts, notes=toy))
+        toy = _toys(found[0].model, settings, pictures, values["mode"], captions is not None)
+        return io.NodeOutput(prompts, similarities, written, ui=host.shown(*prompts, notes=toy))
 
 
 def _inputs() -> list[Any]:
@@ -151,6 +152,17 @@ def given_captions(captions: Sequence[str] | None, count: int) -> list[str] | No
     if len(captions) not in (1, count):
         raise SettingsError(unequal(len(captions), "captions", count), "give one for each, or one for all")
     return list(captions) * (count if len(captions) == 1 else 1)
+
+
+def _toys(model: str, settings: Settings, pictures: Sequence[Any], mode: Mode, captioned: bool) -> list[str]:
+    """What is to be said where micro had a part in it. model: that judged. captioned: whether captions were given."""
+    by_clip = [] if mode == "tags" else toy_note(model, pictures)
+    asked = {asking.name: asking.caption for asking in askings(settings, mode, captioned)}
+    notes = [
+        toy_note(name, pictures, f"{'captioner' if caption else 'tagger'} in Load Interrogator")
+        for name, caption in asked.items()
+    ]
+    return next(filter(None, [by_clip, *notes]), [])
 
 
 def _described(setup: Setup, settings: Settings, images: Sequence[Any], progress: host.NodeProgress) -> list[str]:

@@ -192,7 +192,7 @@ class InterrogatorFromGraph(io.ComfyNode):
             Engine(settings).check()
             source = GraphClip.of(clip, clip_vision, progress)
             progress.check()
-        return io.NodeOutput(Setup(settings, source, named_captioner(settings.captioner)))
+        return io.NodeOutput(Setup(settings, source, named_captioner(settings)))
 
 
 def _settings(inputs: dict[str, Any], **values: Any) -> Settings:

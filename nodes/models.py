@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary, ref
@@ -12,12 +12,12 @@ from torch import Tensor
 from ..core.clip import Clip
 from ..core.clip.movable import MovableClip
 from ..core.describe import Describer, Description, load_describer
-from ..core.devices import model_dtype, pick_arithmetic
+from ..core.devices import describing, pick_arithmetic
 from ..core.embed.projection import ClosedForms
 from ..core.engine import Engine
 from ..core.hub import Hub
 from ..core.progress import SILENT, Progress
-from ..core.settings import CaptionSettings, Quantization, Settings
+from ..core.settings import CaptionSettings, Precision, Quantization, Settings
 from . import host
 from .host import io
 
@@ -63,16 +63,29 @@ class NamedClip:
 
 
 class _Placed(Describer):
-    """Is where ComfyUI has it: an engine, which would have it wait in main memory, does not move it."""
+    """Is where ComfyUI has it: an engine, which would have it wait in main memory, does not move it. bring: has it on
+    the device, each time it is asked, since another model's turn may have taken it away."""
 
-    def __init__(self, describer: Describer) -> None:
+    def __init__(self, describer: Describer, bring: Callable[[], None]) -> None:
         self.name = describer.name
+        self.draws = describer.draws
         self._describer = describer
+        self._bring = bring
 
     def describe(
         self, images: Iterable[Any], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[Description]:
+        self._bring()
         return self._describer.describe(images, settings, progress)
+
+    def seen(self, image: Any) -> Any:
+        return self._describer.seen(image)
+
+    def describe_seen(
+        self, seen: Sequence[Any], settings: CaptionSettings | None = None, progress: Progress = SILENT
+    ) -> list[Description]:
+        self._bring()
+        return self._describer.describe_seen(seen, settings, progress)
 
     @property
     def nbytes(self) -> int:
@@ -84,25 +97,37 @@ class _Placed(Describer):
 
 
 class NamedDescriber:
-    """A describer, loaded when first needed."""
+    """A describer, loaded when first needed. Weights in fewer bits are where they were read to, and ComfyUI cannot move
+    them: they are not to outlive a run."""
 
-    def __init__(self, name: str, quantization: Quantization = "none") -> None:
+    def __init__(self, name: str, quantization: Quantization = "none", precision: Precision = "auto") -> None:
         self.name = name
+        self.moves = quantization == "none"
         self._quantization: Quantization = quantization
+        self._precision: Precision = precision
         self._loaded: tuple[Describer, host.Resident | None] | None = None
 
     def placed(self, progress: Progress, *beside: Any) -> Describer:
-        """On the device it computes on. beside: patchers of other models that have to be there too."""
+        """Loaded, and on the device it computes on whenever it is asked. beside: patchers of other models that have to
+        be there too."""
         if self._loaded is None:
-            place = host.compute_device()
-            dtype = None if place.type == "cpu" else model_dtype(place)
-            describer = load_describer(self.name, "cpu", dtype, hub(), progress, quantization=self._quantization)
-            module = describer.module
-            self._loaded = describer, None if module is None else host.Resident(module)
+            self._loaded = self._load(progress)
         describer, resident = self._loaded
-        if resident is not None:
-            describer.to(resident.bring(*beside))
-        return _Placed(describer)
+
+        def bring() -> None:
+            if resident is not None:
+                describer.to(resident.bring(*beside))
+
+        return _Placed(describer, bring)
+
+    def _load(self, progress: Progress) -> tuple[Describer, host.Resident | None]:
+        place, dtype = str(host.compute_device()), describing(self._precision)
+        if not self.moves:
+            host.make_room()
+        # it waits in main memory, in what suits the device it is to go to
+        describer = load_describer(self.name, place, dtype, hub(), progress, True, self._quantization)
+        module = describer.module if self.moves else None
+        return describer, None if module is None else host.Resident(module)
 
     def describe(self, pictures: Iterable[Any], settings: CaptionSettings, progress: Progress) -> list[str]:
         """A caption for each RGB picture; an iterator's are let go of one by one."""
@@ -118,6 +143,8 @@ class Setup:
     settings: Settings
     source: ClipSource
     captioner: NamedDescriber | None
+    others: dict[str, NamedDescriber] = field(default_factory=dict, compare=False)
+    """Further describers that its runs have asked, such as a tagger, kept for the next."""
 
     @property
     def patcher(self) -> Any:
@@ -133,8 +160,9 @@ class Setup:
 
         def describer(name: str, progress: Progress) -> Describer:
             own = self.captioner
-            named = own if own is not None and own.name == name else named_describer(name)
-            return named.placed(progress, *self.source.patchers, *beside)
+            if own is None or own.name != name:
+                own = self.others.setdefault(name, named_describer(name, precision=settings.precision))
+            return own.placed(progress, *self.source.patchers, *beside)
 
         forms = _kept().closed_forms
         return Engine(settings, progress=progress, load_clip=clip, load_describer=describer, closed_forms=forms)
@@ -142,13 +170,15 @@ class Setup:
 
 @dataclass(eq=False)
 class _Kept:
-    """What nodes use without an INTERROGATOR, by the CLIP's name, and what lasts longer than the engine of one run."""
+    """What nodes use without an INTERROGATOR, by the CLIP's name, and what lasts longer than the engine of one run.
+    chosen: the describer that a node has by its own widgets, by the node's id."""
 
     defaults: dict[str, Setup] = field(default_factory=dict)
+    chosen: dict[str | None, NamedDescriber] = field(default_factory=dict)
     closed_forms: ClosedForms = field(default_factory=ClosedForms)
 
 
-_DescriberKey = tuple[str, Quantization]
+_DescriberKey = tuple[str, Quantization, Precision]
 
 
 @dataclass
@@ -156,9 +186,7 @@ class _Shelf:
     """Models by name, each once, for as long as something refers to them; and what nodes keep."""
 
     clips: WeakValueDictionary[tuple[str, str], NamedClip] = field(default_factory=WeakValueDictionary)
-    describers: WeakValueDictionary[tuple[str, Quantization], NamedDescriber] = field(
-        default_factory=WeakValueDictionary
-    )
+    describers: WeakValueDictionary[_DescriberKey, NamedDescriber] = field(default_factory=WeakValueDictionary)
     kept: ReferenceType[_Kept] | None = None
 
 
@@ -190,16 +218,31 @@ def named_setup(settings: Settings) -> Setup:
     """The models that the settings name; loaded once, whoever asks for them."""
     key = (settings.clip, settings.precision)
     source = _shelf.clips.get(key) or _shelf.clips.setdefault(key, NamedClip(*key))
-    return Setup(settings, source, named_captioner(settings.captioner))
+    return Setup(settings, source, named_captioner(settings))
 
 
-def named_captioner(name: str | None) -> NamedDescriber | None:
-    return None if name is None else named_describer(name)
+def named_captioner(settings: Settings) -> NamedDescriber | None:
+    name = settings.captioner
+    return None if name is None else named_describer(name, precision=settings.precision)
 
 
-def named_describer(name: str, quantization: Quantization = "none") -> NamedDescriber:
-    key = (name, quantization)
+def named_describer(name: str, quantization: Quantization = "none", precision: Precision = "auto") -> NamedDescriber:
+    key = (name, quantization, precision)
     return _shelf.describers.get(key) or _shelf.describers.setdefault(key, NamedDescriber(*key))
+
+
+def chosen_describer(hidden: Any, name: str, quantization: Quantization = "none") -> NamedDescriber:
+    """The one that a node's widgets name, kept until they name another, or the node or its graph is left. hidden: the
+    node's, with its id and the graph."""
+    chosen, graph = _kept().chosen, hidden.prompt
+    if isinstance(graph, dict):
+        for gone in [each for each in chosen if each not in graph]:
+            del chosen[gone]
+    chosen.pop(hidden.unique_id, None)  # before the next is loaded
+    found = named_describer(name, quantization)
+    if found.moves:
+        chosen[hidden.unique_id] = found
+    return found
 
 
 def default_setup(clip: str = Settings.clip) -> Setup:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..core.describe import Description
+from ..core.describe import Description, check_describer, checked
 from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 from ..core.describe.tagging.words import written
-from ..core.micro.toy import MICRO_TAGGER
 from ..core.phrases import phrases_in
 from ..core.prompt_syntax import escape
+from ..core.published import MICRO_TAGGER, USUAL_TAGGER
 from ..core.settings import TAG_ORDERS, CaptionSettings, TagSettings
 from ..core.tags import of_category, rating_of
-from ..core.targets import TARGET_NAMES
+from ..core.targets import TARGET_NAMES, TARGETS
 from . import host
 from .files import path_of, tagger_folders
 from .host import io
 from .inputs import only
 from .looks import pictures_alone
-from .models import ModelNode, named_describer
-from .taken import opened
+from .models import ModelNode, chosen_describer
+from .taken import opened, toy_note
+from .wording import TAGGING
 
 _ALIASES = [
     *("wd14", "wd14 tagger", "wd tagger", "booru tags", "danbooru tags", "tagger", "image tagger", "tag image"),
@@ -49,18 +50,20 @@ class TagPicture(ModelNode):
     @classmethod
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         values = only(inputs)
-        name = path_of(values["tagger"], tagger_folders(), "tagger")
-        settings = CaptionSettings(tags=_tag_settings(values))
-        with host.reporting(cls.hidden.unique_id) as progress, progress.task("Tagging"):
-            pictures = pictures_alone(image)
-            describer = named_describer(name).placed(progress)
-            found = describer.describe(map(opened, pictures), settings, progress)
-        host_syntax = "comfyui" if values["escape"] else "plain"
+        with host.reporting(cls.hidden.unique_id, TAGGING) as progress:
+            pictures, settings = pictures_alone(image), CaptionSettings(tags=_tag_settings(values))
+            name = path_of(values["tagger"], tagger_folders(), "tagger")
+            check_describer(name)
+            describer = chosen_describer(cls.hidden, name).placed(progress)
+            with progress.task("Tagging"):
+                found = checked(describer.describe(map(opened, pictures), settings, progress))
+        host_syntax = "comfyui" if values["escape"] and _weighted(values["order"]) else "plain"
         texts = [escape(each.text, host_syntax) for each in found]
         characters = [escape(_characters(each, settings.tags), host_syntax) for each in found]
         ratings = [rating_of(each.tags) for each in found]
         host.keep(cls.hidden, {0: texts, 1: characters})
-        return io.NodeOutput(texts, characters, ratings, [_json(each) for each in found], ui=host.shown(*texts))
+        shown = host.shown(*texts, notes=toy_note(name, pictures, "tagger"))
+        return io.NodeOutput(texts, characters, ratings, [_json(each) for each in found], ui=shown)
 
 
 def _inputs() -> list[Any]:
@@ -69,7 +72,7 @@ def _inputs() -> list[Any]:
         io.Combo.Input(
             "tagger",
             options=[*KNOWN_TAGGERS, *tagger_folders(), MICRO_TAGGER],
-            default="wd-eva02-large",
+            default=USUAL_TAGGER,
             tooltip="What tells the tags. Folders under models/unrender with model.safetensors, config.json and "
             "selected_tags.csv are offered too. micro-tagger is a toy for trying things out.",
         ),
@@ -157,6 +160,11 @@ def _tag_settings(values: dict[str, Any]) -> TagSettings:
         implied=values["implied"],
         trigger=values["trigger"].strip(),
     )
+
+
+def _weighted(order: str) -> bool:
+    """Whether ComfyUI reads weights in the prompts of what the order is for."""
+    return order not in TARGETS or TARGETS[order].weighted
 
 
 def _characters(found: Description, settings: TagSettings) -> str:

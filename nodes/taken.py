@@ -46,9 +46,9 @@ def size_of(picture: Any) -> tuple[int, int]:
     return picture.size if isinstance(picture, Image.Image) else (picture.shape[1], picture.shape[0])
 
 
-def toy_note(model: str | None, pictures: Iterable[Any], widget: str = "clip") -> list[str]:
-    """What is to be said beside a result that micro has of pictures which it cannot know. widget: that named it."""
-    return [f"{TOY} Choose another {widget} in Load Interrogator."] if is_lost(model, map(size_of, pictures)) else []
+def toy_note(model: str | None, pictures: Iterable[Any], chosen: str = "clip in Load Interrogator") -> list[str]:
+    """What is to be said beside a result that micro has of pictures which it cannot know. chosen: where it was."""
+    return [f"{TOY} Choose another {chosen}."] if is_lost(model, map(size_of, pictures)) else []
 
 
 def opened(picture: Any) -> Image.Image:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from ..core.cures import CONTROLS, Control, Words
 
 WITHOUT_INPUT: tuple[Control, ...] = (
@@ -40,3 +43,29 @@ WORDS = Words(
     leave_out="leave {control} empty",
     install="run `{command}` and restart ComfyUI",
 )
+
+
+def _in_the_node(describer: str, names: Mapping[Control, str] | None = None, place: str = "") -> Words:
+    """The words of a node that has inputs of its own for what others have in Load Interrogator. describer: what the
+    input is called that names one. place: where it is, if not there."""
+    own: dict[Control, str] = {name: name.replace("_", " ") for name in ("instruction", "beams", "max_length", "style")}
+    named: dict[Control, str] = dict.fromkeys(("captioner", "tagger"), f"{describer}{place}")
+    return replace(
+        WORDS,
+        controls={**WORDS.controls, **own, **named, **(names or {})},
+        steps={
+            **WORDS.steps,
+            "copy the model": f"put a copy into ComfyUI's models/unrender and choose it as {describer}",
+            "list models": f"choose one that {describer} lists",
+        },
+    )
+
+
+_SERVER = " in Describer From Server"
+_OF_SERVERS: tuple[Control, ...] = ("longest_side", "timeout", "retries")
+
+TAGGING = _in_the_node("tagger")
+DESCRIBING = _in_the_node("model")
+SERVING = _in_the_node("address")
+BY_SERVER = _in_the_node("address", {name: f"{name.replace('_', ' ')}{_SERVER}" for name in _OF_SERVERS}, _SERVER)
+"""Of Describe Picture, where it asks a server."""

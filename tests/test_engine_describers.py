@@ -13,6 +13,7 @@ from unrender.core.describe.asked import DRAWN_AT
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError, SettingsError
 from unrender.core.prompt.tag_texts import tokens
+from unrender.core.published import USUAL_TAGGER
 from unrender.core.settings import CaptionSettings, TagSettings
 
 
@@ -64,8 +65,8 @@ def test_several_pictures_share_their_tags(log):
     [
         ({"tagger": "one", "captioner": "other"}, "one"),
         ({"clip": "micro"}, "micro-tagger"),
-        ({"clip": "ViT-L-14/openai"}, "wd-vit"),
-        ({"clip": "ViT-L-14/openai", "captioner": "blip-base"}, "wd-vit"),
+        ({"clip": "ViT-L-14/openai"}, USUAL_TAGGER),
+        ({"clip": "ViT-L-14/openai", "captioner": "blip-base"}, USUAL_TAGGER),
     ],
 )
 def test_whose_tags_they_are(values, expected):

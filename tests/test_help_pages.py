@@ -29,10 +29,17 @@ KEPT = re.compile(
     r"(?<![\w.-])(?:\d+\.\d+|\d\d+|3 MB|ViT-[A-Z]\b|bigG|SDXL|FLUX|BLIP|GIT|LoRA|float32|safetensors)(?!\w)"
 )
 ITEM = re.compile(r"^- ((?:\*\*.+?\*\*(?:, |、)?)+)(.*(?:\n +.*)*)", re.MULTILINE)
-HOST_NODES = ("CLIP Text Encode", "CLIP Vision Encode", "CLIP Set Last Layer", "Load CLIP Vision", "Load CLIP")
+HOST_NODES = (
+    "CLIP Text Encode",
+    "CLIP Vision Encode",
+    "CLIP Set Last Layer",
+    "Load CLIP Vision",
+    "Load CLIP",
+    "Generate Text",
+)
 MORE_HOSTS = {
-    "ja": ("CLIPの最終層を設定", "CLIPビジョンを読み込む", "CLIPを読み込む"),
-    "zh": ("设置CLIP最后一层", "加载CLIP视觉", "加载CLIP"),
+    "ja": ("CLIPの最終層を設定", "CLIPビジョンを読み込む", "CLIPを読み込む", "TextGenerate"),
+    "zh": ("设置CLIP最后一层", "加载CLIP视觉", "加载CLIP", "TextGenerate"),
 }
 """ComfyUI's own nodes, the longer name first, and those of them that the pages name and the other texts do not."""
 

@@ -19,6 +19,9 @@ LANGUAGES = ("de", "es", "fr", "ja", "ko", "ru", "zh", "zh-TW")
 KEPT = re.compile(
     r"models/unrender[\w/]*|clip_vision|text_encoders|artists\.txt|safetensors|matplotlib|float32|transformers"
     r"|ViT-[\w/-]*\w|blip-large|clip-interrogator|clip-gaze|Stable Diffusion|LoRA|SDXL|bigG|FLUX|InvokeAI|AUTOMATIC1111"
+    r"|Pony|Illustrious|NoobAI|Anima|Qwen-Image|Qwen3-VL|Gemma 3|Florence-2|<CAPTION>|Ollama|LM Studio|llama\.cpp|vLLM"
+    r"|UNRENDER_\w+|micro-\w+|config\.json|selected_tags\.csv|long_hair|long hair|animal ears|cat ears"
+    r"|OpenAI|CUDA|bitsandbytes|/v1|5m|-1|^[a-z]+(?=: )|(?<=\. )[a-z]+(?=: )|paragraph|The image shows"
     r"|\b(?:pinv|ridge|bank|anchored|usual|beam|micro)\b|\{'\{'\}\{'\}'\}|\\[()]|camera angles|a photo of|\d\.\d"
 )
 """What no translation changes: files, models, values of the choices, placeholders, what is typed."""
@@ -40,7 +43,7 @@ HOSTS = {
     "zh-TW": ("CLIP 文字編碼", "CLIP Vision 編碼"),
 }
 """How ComfyUI's own nodes are called there, as its front end has them; it has no German."""
-SAME = {"CLIP", "JSON", "alpha"}
+SAME = {"CLIP", "JSON", "alpha", "top p"}
 FOUND_BY = {
     "UnrenderInterrogate": {
         "de": ("bild zu text", "prompt", "beschreiben"),
@@ -51,6 +54,36 @@ FOUND_BY = {
         "ru": ("изображение в текст", "промпт", "описать"),
         "zh": ("反推", "图生文", "打标", "提示词"),
         "zh-TW": ("反推", "圖生文", "提示詞"),
+    },
+    "UnrenderTagPicture": {
+        "de": ("taggen", "tags"),
+        "es": ("etiquetar", "etiquetas"),
+        "fr": ("taguer", "tags"),
+        "ja": ("タグ付け", "タガー"),
+        "ko": ("태그", "태거"),
+        "ru": ("теги", "теггер"),
+        "zh": ("打标", "标签", "反推标签"),
+        "zh-TW": ("標籤", "打標"),
+    },
+    "UnrenderDescribePicture": {
+        "de": ("bild beschreiben", "bildbeschreibung"),
+        "es": ("describir imagen",),
+        "fr": ("décrire", "description"),
+        "ja": ("画像を説明", "視覚言語モデル"),
+        "ko": ("이미지 설명", "비전"),
+        "ru": ("описать", "мультимодальная"),
+        "zh": ("描述图片", "自然语言", "看图说话"),
+        "zh-TW": ("描述圖片", "自然語言"),
+    },
+    "UnrenderDescriberServer": {
+        "de": ("lokales sprachmodell",),
+        "es": ("modelo local",),
+        "fr": ("modèle local",),
+        "ja": ("ローカルllm",),
+        "ko": ("로컬 llm",),
+        "ru": ("локальная модель",),
+        "zh": ("本地大模型", "服务器"),
+        "zh-TW": ("本地模型", "伺服器"),
     },
     "UnrenderCaptionFolder": {"zh": ("批量打标",), "ja": ("一括",), "ko": ("캡션",), "de": ("ordner",)},
     "UnrenderReadImagePrompt": {"zh": ("元数据", "读取"), "ja": ("メタデータ",), "ru": ("метаданные",)},

@@ -160,7 +160,7 @@ def test_no_tagger_is_downloaded_unasked(engine, pictures, disk, tmp_path, capsy
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdin.readline", lambda: "n\n", raising=False)
     assert main(arguments) == 130 and not engine.made
-    assert re.search(rf"Download [\d.]+ MB of {USUAL_TAGGER}\? \[y/N\]", capsys.readouterr().err)
+    assert re.search(rf"Download [\d.]+ GB of {USUAL_TAGGER}\? \[y/N\]", capsys.readouterr().err)
     monkeypatch.setattr("sys.stdin.readline", lambda: "y\n", raising=False)
     assert main(arguments) == 0
     assert engine.made[-1].settings.tagger == USUAL_TAGGER

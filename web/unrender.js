@@ -89,6 +89,12 @@ function after(prototype, method, then) {
   };
 }
 
+// A new seed for every run would have words written anew that stay the same, and all that follows rendered anew.
+function keepSeed(node) {
+  const control = node.widgets?.find((widget) => widget.name === "control_after_generate");
+  if (control) control.value = "fixed";
+}
+
 const extension = {
   name: "unrender.text",
   init() {
@@ -99,7 +105,10 @@ const extension = {
   },
   beforeRegisterNodeDef({ prototype }, nodeData) {
     if (!nodeData.name?.startsWith("Unrender")) return;
-    after(prototype, "onNodeCreated", (node) => hasResult(node) && makeBox(node));
+    after(prototype, "onNodeCreated", (node) => {
+      keepSeed(node);
+      if (hasResult(node)) makeBox(node);
+    });
     after(prototype, "onConfigure", (node) => hasResult(node) && rest(node));
     after(prototype, "onExecuted", (node, output) => {
       showResult(node, output);

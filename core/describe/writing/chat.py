@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from ...cures import Give
-from ...errors import ModelError
+from ...errors import UndescribedError
 from ...settings import CaptionSettings
 from ..answers import answered, asked
 from .drawing import Guard, once_only
-from .models import CaptionModel, without_prompt
+from .models import Answer, CaptionModel, without_prompt
 from .templates import Message, rendered
 
 _MOST_SEEN = 13_000_000
@@ -53,11 +53,11 @@ class Chat(CaptionModel):
     def seen(self, image: Image.Image) -> Any:
         return image.reduce(2) if image.width * image.height > _MOST_SEEN and min(image.size) > 1 else image
 
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[Answer]:
         question = asked(settings).instruction
         prompt = self.prompt(question, self._system if settings.system is None else settings.system)
         ready = [self.inputs(image, prompt) for image in images]
-        texts = [""] * len(images)
+        texts: list[Answer] = [""] * len(images)
         for rows in _alike(ready):
             together = {name: torch.cat([ready[row][name] for row in rows]) for name in ready[rows[0]]}
             for row, text in zip(rows, self._answers(together, prompt, settings), strict=True):
@@ -97,7 +97,7 @@ class Chat(CaptionModel):
         made = self._processor(images=[image], text=[prompt], return_tensors="pt", **extra)
         return {name: value for name, value in made.items() if isinstance(value, Tensor)}
 
-    def _answers(self, inputs: Inputs, prompt: str, settings: CaptionSettings) -> list[str]:
+    def _answers(self, inputs: Inputs, prompt: str, settings: CaptionSettings) -> list[Answer]:
         length = self._tokens(settings) + (_FOR_THOUGHTS if prompt.rstrip().endswith("<think>") else 0)
         changes = [Guard(self._ends[0])] if self._ends and settings.beams == 1 else []
         further = {"eos_token_id": self._ends} if self._ends else {}
@@ -106,14 +106,14 @@ class Chat(CaptionModel):
         rows = without_prompt(written, inputs.get("input_ids")).tolist()
         return [self._answer(row, length, settings) for row in rows]
 
-    def _answer(self, tokens: list[int], length: int, settings: CaptionSettings) -> str:
+    def _answer(self, tokens: list[int], length: int, settings: CaptionSettings) -> Answer:
         end = next((place for place, token in enumerate(tokens) if token in self._ends), None)
         said = once_only(tokens[:end])
         text = self._processor.tokenizer.decode(said, skip_special_tokens=True).strip()
         cut = (end is None and len(tokens) >= length) or len(said) < len(tokens[:end])
         answer = answered(text, settings, cut)
         if text and not answer:
-            raise ModelError(
+            return UndescribedError(
                 f"{self._name} has thought for {length} tokens and said nothing", Give("max_length", "more")
             )
         return answer

@@ -121,8 +121,8 @@ class Int:
     class Input(_Number):
         kind = "INT"
 
-        def __init__(self, id: str, *, control_after_generate: bool | None = None, **options: Any) -> None:
-            super().__init__(id, **options)
+        def __init__(self, id: str, *, control_after_generate: bool | None = None, **values: Any) -> None:
+            super().__init__(id, **values)
             self.control_after_generate = control_after_generate
 
     class Output(Output):
