@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .cures import Give
-from .errors import SettingsError
+from .errors import SettingsError, UndescribedError
 from .loading import EngineModels
 from .progress import SILENT, Progress
 from .results import Interrogation, PhraseGain
@@ -95,6 +95,7 @@ class Engine:
         caption: "" for none; when absent the one of the pictures' captions that suits all of them best.
         weights: how much each picture counts, equally when absent. Raises what `interrogate` does.
         """
+        from .describe.together import with_words
         from .images import open_images
         from .prompt.checks import check_unseen
         from .prompt.tag_texts import shared_words
@@ -107,6 +108,8 @@ class Engine:
             clip = self._prepare(mode, None if caption is None else [caption])
             started = time.perf_counter()
             words = self._models.words(pictures, mode, None if caption is None else [caption] * len(pictures))
+            # of several pictures others may have a caption for all
+            words, _ = with_words(words, mode if len(words) == 1 else "best")
             if clip is None:
                 return self._unseen(mode, shared_words(words), time.perf_counter() - started)
             from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
@@ -123,6 +126,7 @@ class Engine:
         captions: Sequence[str] | None = None,
         features: Tensor | None = None,
         seen: Callable[[Tensor], None] | None = None,
+        failed: Callable[[int, UndescribedError], None] | None = None,
     ) -> Iterator[Interrogation]:
         """A prompt for each of several pictures, in their order, each given when it is found. All captions come first,
         then all the CLIP sees, so that no model waits for another.
@@ -130,8 +134,11 @@ class Engine:
         images: opened ones from an iterator are let go of as soon as they have been prepared for the models.
         captions: one for each picture in the captioner's place, "" for none. features: what `picture_features` gave of
         them, so that they need not be seen twice. seen: is told what `picture_features` gives before the first prompt.
+        failed: is told before it of each picture that a describer has no words for, by its place; there is no prompt
+        for it then. Without one that is raised.
         Raises what `interrogate` does.
         """
+        from .describe.together import with_words
         from .images import open_each
         from .prompt.together import check_one_each
 
@@ -144,9 +151,8 @@ class Engine:
             words, features = self._models.looked_at(pictures, mode, captions, features, look)
             if seen and features is not None:
                 seen(features.cpu())
-            subjects = (
-                [] if clip is None or features is None else self._models.subjects(mode, features, words, captions)
-            )
+            words, features = with_words(words, mode, features, failed)
+            subjects = self._models.subjects(mode, features, words, captions)
             share = (time.perf_counter() - started) / max(1, len(words))
         if clip is None:
             yield from (self._unseen(mode, each, share) for each in words)

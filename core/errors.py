@@ -38,6 +38,16 @@ class NotOnHubError(ModelError):
     """The hub answered, and has no such file, or none in a format that is opened."""
 
 
+class UndescribedError(ModelError):
+    """A describer has no words for one picture; it may well have some for others.
+
+    certain: whether it is surely the picture's doing, and not that of a server or model that has words for none."""
+
+    def __init__(self, problem: str, *cures: Cure, certain: bool = False) -> None:
+        super().__init__(problem, *cures)
+        self.certain = certain
+
+
 class TextFileError(UnrenderError):
     """A text file cannot be read, is none, or its encoding cannot be told or lacks a letter."""
 

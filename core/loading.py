@@ -252,10 +252,11 @@ class EngineModels:
             self._describers.clear()
         if given is None:
             return found
-        return [Words(own.captions, told.beside) for own, told in zip(given, found, strict=True)]
+        return [Words(own.captions, told.beside, told.failure) for own, told in zip(given, found, strict=True)]
 
     def described(self, pictures: Iterable[Image]) -> list[Description]:
-        """By the captioner alone. Raises SettingsError where there is none."""
+        """By the captioner alone. Raises SettingsError where there is none, UndescribedError."""
+        from .describe import checked
         from .prompt.checks import check_captions
 
         name = self._settings.captioner
@@ -263,7 +264,7 @@ class EngineModels:
             check_captions("caption", [""])
         describer = self._describer(str(name))
         with self._placed(describer):
-            return describer.describe(pictures, self._settings.captioning, self._progress)
+            return checked(describer.describe(pictures, self._settings.captioning, self._progress))
 
     @contextmanager
     def _placed(self, describer: Describer) -> Iterator[None]:

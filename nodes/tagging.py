@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..core.describe import Description, check_describer
+from ..core.describe import Description, check_describer, checked
 from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 from ..core.describe.tagging.words import written
 from ..core.phrases import phrases_in
@@ -56,7 +56,7 @@ class TagPicture(ModelNode):
             check_describer(name)
             describer = chosen_describer(cls.hidden, name).placed(progress)
             with progress.task("Tagging"):
-                found = describer.describe(map(opened, pictures), settings, progress)
+                found = checked(describer.describe(map(opened, pictures), settings, progress))
         host_syntax = "comfyui" if values["escape"] and _weighted(values["order"]) else "plain"
         texts = [escape(each.text, host_syntax) for each in found]
         characters = [escape(_characters(each, settings.tags), host_syntax) for each in found]
@@ -133,7 +133,7 @@ def _outputs() -> list[Any]:
             "characters", display_name="characters", is_output_list=True, tooltip="The characters among them."
         ),
         io.String.Output(
-            "rating", display_name="rating", is_output_list=True, tooltip="The likeliest rating of each picture."
+            "found_rating", display_name="rating", is_output_list=True, tooltip="The likeliest rating of each picture."
         ),
         io.String.Output(
             "json",

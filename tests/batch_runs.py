@@ -44,7 +44,11 @@ class QuickEngine:
         """Nothing is wrong with what it is asked."""
 
     def interrogate_each(
-        self, images: Iterable[Any], mode: Mode = "best", captions: Sequence[str] | None = None
+        self,
+        images: Iterable[Any],
+        mode: Mode = "best",
+        captions: Sequence[str] | None = None,
+        failed: Any = None,
     ) -> Iterator[Interrogation]:
         images = list(images)
         self.seen.append(len(images))

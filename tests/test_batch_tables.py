@@ -18,7 +18,7 @@ TABLES = ("csv", "jsonl", "parquet", "tar")
 class Broken(QuickEngine):
     """Its model turns out not to load when it is first needed."""
 
-    def interrogate_each(self, images, mode="best", captions=None):
+    def interrogate_each(self, images, mode="best", captions=None, failed=None):
         raise ModelError("The model cannot be downloaded")
         yield
 

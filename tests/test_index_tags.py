@@ -126,8 +126,8 @@ class Watched(Engine):
 
     tagged = 0
 
-    def interrogate_each(self, images, mode="best", *arguments):
-        for found in super().interrogate_each(images, mode, *arguments):
+    def interrogate_each(self, images, mode="best", *arguments, **more):
+        for found in super().interrogate_each(images, mode, *arguments, **more):
             self.tagged += mode == "tags"
             yield found
 

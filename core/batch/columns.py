@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from ..errors import UndescribedError
 from ..results import Interrogation
 from ..settings import Mode, TagSettings
 from ..tags import Tag, of_category, rating_of
@@ -41,15 +42,17 @@ def told_by_tags(result: Interrogation) -> dict[Column, str]:
 
 def described(
     engine: Engine, pictures: Iterator[Image], mode: Mode, columns: Sequence[Column]
-) -> Iterator[tuple[Interrogation, Mapping[str, Any]]]:
-    """What is found of each picture, with the columns asked for, in JSON's types. All pictures are taken
-    before the first is told of, each let go of before the next.
+) -> Iterator[tuple[Interrogation | UndescribedError, Mapping[str, Any]]]:
+    """What is found of each picture, or why there are no words for it, with the columns asked for, in JSON's types. All
+    pictures are taken before the first is told of, each let go of before the next.
 
     analysis: `Analysis.rows` of it. embedding: what the CLIP sees, float32 and normalised, a number for each dimension.
     Raises what `Engine.interrogate_each` does.
     """
+    failed: dict[int, UndescribedError] = {}
     if not set(columns) & set(SEEN_COLUMNS):
-        yield from ((result, {}) for result in engine.interrogate_each(pictures, mode))
+        found = engine.interrogate_each(pictures, mode, failed=failed.__setitem__)
+        yield from ((result, {}) for result in _each(found, failed))
         return
     values: dict[str, list[Any]] = {}
 
@@ -59,8 +62,25 @@ def described(
         if "embedding" in columns:
             values["embedding"] = [[_shortest(value) for value in row] for row in features.tolist()]
 
-    for row, result in enumerate(engine.interrogate_each(pictures, mode, seen=seen)):
+    found = engine.interrogate_each(pictures, mode, seen=seen, failed=failed.__setitem__)
+    for row, result in enumerate(_each(found, failed)):
         yield result, {name: column[row] for name, column in values.items()}
+
+
+def _each(
+    found: Iterator[Interrogation], failed: Mapping[int, UndescribedError]
+) -> Iterator[Interrogation | UndescribedError]:
+    """In the pictures' order. failed: is known when there is a result, or none to come."""
+    row = 0
+    for result in found:
+        while row in failed:
+            yield failed[row]
+            row += 1
+        yield result
+        row += 1
+    while row in failed:
+        yield failed[row]
+        row += 1
 
 
 def _shortest(value: float) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cures import Choose, Give, LeaveOut
-from ..errors import SettingsError, TextFileError
+from ..errors import SettingsError, TextFileError, UndescribedError, UnrenderError
 from ..settings import Mode, Settings
 from .again import results_before, set_aside
 from .ahead import CHUNK, LookedAt, chunked, opened, readable, usual_jobs, with_first
@@ -29,6 +29,7 @@ from .todo import Todo, todo
 
 if TYPE_CHECKING:
     from ..engine import Engine
+    from ..results import Interrogation
     from .ahead import Opened
 
 _SEARCHING: tuple[Mode, ...] = ("best", "negative")
@@ -41,6 +42,10 @@ _IN_TURN = 4
 """Chunks that are one where several describers take turns at the device: each is brought there once for it."""
 
 
+_MOST_WORDLESS = CHUNK
+"""Pictures in a row for which there are no words, where it may not be their doing: then nobody is asked any more."""
+
+
 class Batch:
     """Iterating over it describes a source's pictures with an engine, hands each outcome to the sink and then gives it.
 
@@ -51,7 +56,7 @@ class Batch:
     the run had not left so.
     patience: seconds to wait where another run is at work on the same.
     Raises, while iterating, BatchError, ModelError, PhraseError, SettingsError, or Cancelled, all results until then
-    being kept. A picture that cannot be read or written is an outcome.
+    being kept. A picture that cannot be read, described or written is an outcome.
     """
 
     def __init__(
@@ -92,6 +97,8 @@ class Batch:
         self.total = self.skipped = self.written = self.failed = 0
         self.errors: Path | None = None
         self.remarks: list[str] = []
+        self._wordless = 0
+        self._failed_before: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Outcome]:
         self._engine.check(self._mode)
@@ -130,6 +137,7 @@ class Batch:
         asked = self._asked()
         past = past_to_go_on_from(self._sink, asked, self._resume)
         work = self._todo(past)
+        self._failed_before = frozenset(item.name for item in work.failed_before)
         if past.asked is None:
             self._sink.make_way(work.remaining)
         yield from self._counted(self._kept(asked, past, work))
@@ -235,7 +243,17 @@ class Batch:
                 yield item, Outcome(item.name, None, str(error))
             else:
                 result, columns = next(found)
-                yield item, Outcome(item.name, result, columns=columns)
+                yield item, self._outcome(item, result, columns)
+
+    def _outcome(self, item: Item, result: Interrogation | UndescribedError, columns: Mapping[str, Any]) -> Outcome:
+        """Raises UndescribedError where it is not one picture's alone."""
+        if not isinstance(result, UndescribedError):
+            self._wordless = 0
+            return Outcome(item.name, result, columns=columns)
+        self._wordless += not result.certain and item.name not in self._failed_before
+        if self._wordless >= _MOST_WORDLESS:
+            raise result
+        return Outcome(item.name, None, str(UnrenderError(result.problem)))
 
     def _put(self, item: Item, outcome: Outcome, journal: Journal) -> Outcome:
         """Writes what was found; where this one cannot be written it is a failure, and the others are still done."""

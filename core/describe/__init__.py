@@ -1,6 +1,6 @@
 """Every way to describe a picture: models that write, models that tag, and servers that are asked (`kinds`)."""
 
-from .describer import Describer, Description
+from .describer import Describer, Description, checked
 from .kinds import check_describer, kind_of, known_describers, known_taggers, known_writers, load_describer
 from .tagging.tagger import KNOWN_TAGGERS, Tagger, find_tagger
 from .writing.captioner import KNOWN_CAPTIONERS, Captioner, find_captioner, nearest_captioners
@@ -13,6 +13,7 @@ __all__ = [
     "Description",
     "Tagger",
     "check_describer",
+    "checked",
     "find_captioner",
     "find_tagger",
     "kind_of",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UndescribedError
 from ..progress import SILENT, Progress
 from ..settings import CaptionSettings
 from ..tags import Tag
@@ -21,10 +22,19 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Description:
     """text: one line, as it goes into a prompt, unescaped. tags: what it was made of, where it was made of tags, and
-    the ratings, whether or not one is part of the text."""
+    the ratings, whether or not one is part of the text. failure: why this picture has none, where others may."""
 
     text: str
     tags: tuple[Tag, ...] = ()
+    failure: UndescribedError | None = None
+
+
+def checked(found: Sequence[Description]) -> list[Description]:
+    """For who can do nothing with some alone. Raises UndescribedError for the first that failed."""
+    for each in found:
+        if each.failure is not None:
+            raise each.failure
+    return list(found)
 
 
 _MOST_HELD = 8_400_000
@@ -47,7 +57,8 @@ class Describer(ABC):
     def describe(
         self, images: Iterable[Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[Description]:
-        """One for each RGB picture. An iterator's pictures are taken one by one, and none is held longer than needed.
+        """One for each RGB picture, which may hold why there is none (see `checked`). An iterator's pictures are taken
+        one by one, and none is held longer than needed.
 
         Raises SettingsError (a setting that does not fit), ModelError (memory runs out, a server fails), Cancelled."""
         found: list[Description] = []
@@ -72,8 +83,8 @@ class Describer(ABC):
     def caption(
         self, images: Iterable[Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[str]:
-        """The texts alone of `describe`."""
-        return [found.text for found in self.describe(images, settings, progress)]
+        """The texts alone of `describe`. Raises UndescribedError, too, where a picture has none."""
+        return [found.text for found in checked(self.describe(images, settings, progress))]
 
     @property
     def nbytes(self) -> int:

@@ -7,7 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..cures import Give
+from ..errors import UndescribedError
 from ..progress import Progress
+from ..settings import Mode
 from ..tags import Tag
 from .asked import Asking
 from .describer import Describer, Description
@@ -15,6 +18,7 @@ from .listed_words import as_tags
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 MOST_HELD = 2**30
 """Bytes of what all describers keep of pictures; at more, the pictures so far are described before the next is seen."""
@@ -35,10 +39,12 @@ class Written:
 
 @dataclass(frozen=True)
 class Words:
-    """What was said of one picture. captions: in the order in which equals are preferred. beside: the tagger's."""
+    """What was said of one picture. captions: in the order in which equals are preferred, of those that have words for
+    it. beside: the tagger's. failure: why there are no captions, or no tags, where some were asked for."""
 
     captions: tuple[Written, ...] = ()
     beside: Description | None = None
+    failure: UndescribedError | None = None
 
     @property
     def tags(self) -> tuple[Tag, ...]:
@@ -76,6 +82,36 @@ def described(
     return found + _in_turn(held, askings, describers, placed, progress)
 
 
+def with_words(
+    words: Sequence[Words],
+    mode: Mode,
+    features: Tensor | None = None,
+    failed: Callable[[int, UndescribedError], None] | None = None,
+) -> tuple[Sequence[Words], Tensor | None]:
+    """Those that the mode can make a prompt of, and their features. failed: is told of each other, by its place.
+    Without one UndescribedError is raised."""
+    kept: list[int] = []
+    for number, each in enumerate(words):
+        failure = each.failure or (_silent(each) if mode == "caption" else None)
+        if failure is None:
+            kept.append(number)
+        elif failed is None:
+            raise failure
+        else:
+            failed(number, failure)
+    if len(kept) == len(words):
+        return words, features
+    return [words[number] for number in kept], None if features is None else features[kept]
+
+
+def _silent(words: Words) -> UndescribedError | None:
+    """What is wrong with captions all of which are empty."""
+    if any(each.text for each in words.captions):
+        return None
+    names = " and ".join(dict.fromkeys(each.describer for each in words.captions if each.describer))
+    return UndescribedError(f"{names or 'The caption'} has no words for the picture", Give("captioner"))
+
+
 def _in_turn(
     held: dict[str, list[Any]],
     askings: Sequence[Asking],
@@ -98,12 +134,17 @@ def _in_turn(
 def _words(told: Sequence[tuple[Asking, list[Description]]]) -> list[Words]:
     """Of what each asking gave, a picture's after the other."""
     told = [(asking, [_ordered(asking, each) for each in found]) for asking, found in told]
-    captions = [_written(asking, found) for asking, found in told if asking.caption]
-    beside = next((found for asking, found in told if not asking.caption), None)
-    return [
-        Words(tuple(row[number] for row in captions), None if beside is None else beside[number])
-        for number in range(len(told[0][1]))
-    ]
+    return [_of_one([(asking, found[number]) for asking, found in told]) for number in range(len(told[0][1]))]
+
+
+def _of_one(told: Sequence[tuple[Asking, Description]]) -> Words:
+    """A picture's, of which one caption suffices where several were asked for."""
+    captions = [(asking, each) for asking, each in told if asking.caption]
+    beside = next((each for asking, each in told if not asking.caption), None)
+    failed = [each.failure for _, each in captions if each.failure is not None]
+    failure = failed[0] if failed and len(failed) == len(captions) else None
+    written = tuple(_written(asking, each) for asking, each in captions if each.failure is None)
+    return Words(written, beside, failure or (None if beside is None else beside.failure))
 
 
 def _ordered(asking: Asking, found: Description) -> Description:
@@ -113,9 +154,8 @@ def _ordered(asking: Asking, found: Description) -> Description:
     return replace(found, text=as_tags(found.text, settings.tags)) if listed else found
 
 
-def _written(asking: Asking, found: Sequence[Description]) -> list[Written]:
-    seed = asking.settings.seed
-    return [Written(" ".join(each.text.split()), asking.name, seed, each.tags) for each in found]
+def _written(asking: Asking, found: Description) -> Written:
+    return Written(" ".join(found.text.split()), asking.name, asking.settings.seed, found.tags)
 
 
 def _bytes_of(view: Any) -> int:

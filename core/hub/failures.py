@@ -26,7 +26,8 @@ class Unreachable(Exception):
 
     cures: what helps, the likeliest first. status: its HTTP answer, if it gave one. told_wait: the seconds it asks to
     wait for. passes: whether it may well be otherwise in a moment; may_pass: only where it had been otherwise before.
-    said: in the other's own words, not to be shown as they are.
+    said: in the other's own words, not to be shown as they are. of_picture: whether it is a picture's doing, so that
+    others may be described: True, or False for what may be.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Unreachable(Exception):
         passes: bool = False,
         may_pass: bool = False,
         said: str = "",
+        of_picture: bool | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -47,6 +49,7 @@ class Unreachable(Exception):
         self.passes = passes
         self.may_pass = may_pass
         self.said = said
+        self.of_picture = of_picture
 
 
 def broken(reason: str = "the connection broke") -> Unreachable:

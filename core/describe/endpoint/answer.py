@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ...foreign import Unreadable, parsed_json, shown
@@ -15,6 +16,11 @@ _LONGEST_SAID = 160
 _MOST_OPENINGS = 500_000
 _UNFINISHED = "the answer was cut off"
 _DATA = b"data:"
+_MAYBE_OF_PICTURE = frozenset({400, 415, 422, 500})
+_HELD_BACK = re.compile(
+    r"content.?(filter|policy|management)|moderation|flagged|safety (system|filter|policy)|responsible.?ai", re.I
+)
+"""Words of services that look at what they are sent: Azure's, OpenAI's, OpenRouter's."""
 
 
 class Writing:
@@ -73,7 +79,8 @@ class Writing:
 
     def _take(self, value: dict[str, Any]) -> None:
         if value.get("error"):
-            raise Unreachable(f"it failed{quoted(said_in(value))}")
+            said = said_in(value)
+            raise Unreachable(f"it failed{quoted(said)}", of_picture=concerns_picture(500, said))
         choices = value.get("choices")
         if isinstance(choices, list) and not choices:
             return  # a piece that counts tokens alone
@@ -84,7 +91,7 @@ class Writing:
         if not isinstance(message, dict):
             raise Unreachable("its answer holds no message")
         if isinstance(refusal := message.get("refusal"), str) and refusal.strip():
-            raise Unreachable(f"the model refused{quoted(refusal)}")
+            raise Unreachable(f"the model refused{quoted(refusal)}", of_picture=True)
         self._add(_text_of(message.get("content")))
         self.thought |= bool(message.get("reasoning") or message.get("reasoning_content"))
         if isinstance(end := choice.get("finish_reason"), str):
@@ -108,6 +115,16 @@ def parsed(data: bytes, most: int = _LONGEST_LINE) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreachable("its answer is no JSON object")
     return value
+
+
+def concerns_picture(status: int, said: str) -> bool | None:
+    """Whether a failure is the picture's doing, which others need not share: True for what is held back or too large,
+    False for what may be, as a picture of a shape that the model does not take; None for what is not.
+
+    Servers answer 400, 422 or 500 to pictures that they cannot read, but also where they can read none."""
+    if status == 413 or _HELD_BACK.search(said):
+        return True
+    return False if status in _MAYBE_OF_PICTURE else None
 
 
 def said_in(value: object) -> str:

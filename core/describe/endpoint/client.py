@@ -20,7 +20,7 @@ from ...hub.patience import told_wait
 from ...progress import Progress
 from ...settings import EndpointSettings
 from .address import Address
-from .answer import Writing, parsed, quoted, said_in
+from .answer import Writing, concerns_picture, parsed, quoted, said_in
 from .key import Key
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _WHOLE = 10
 """An answer may take so many times as long as it may be silent."""
 _LARGEST_LIST = 8 << 20
 _LARGEST_ERROR = 64 << 10
+_LONGEST_CODE = 4096
+"""Of an error's body, in which a code is looked for."""
 
 
 class Client:
@@ -246,6 +248,7 @@ def _refusal(address: Address, key: Key, status: int, headers: Mapping[str, str]
         told_wait=told_wait(headers),
         passes=status in _PASSING,
         said=said,
+        of_picture=concerns_picture(status, f"{said} {body.decode(errors='replace')[:_LONGEST_CODE]}"),
     )
 
 

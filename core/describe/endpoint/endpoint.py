@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cures import Choose, Give, Install
-from ...cutting import finished
-from ...errors import MissingPackageError, ModelError
+from ...errors import MissingPackageError, ModelError, UndescribedError
 from ...foreign import shown
 from ...hub import Hub
 from ...hub.failures import Unreachable
 from ...printable import printable
 from ...progress import SILENT, Progress
 from ...settings import CaptionSettings, EndpointSettings
+from ..answers import answered
 from ..describer import Describer, Description
 from ..kind import Kind
-from ..trimming import trimmed, without_thoughts
+from ..trimming import without_thoughts
 from .address import Address, claims
 from .key import Key, key_for
 
@@ -57,8 +57,8 @@ class Endpoint(Describer):
     ) -> list[Description]:
         """See `Describer`. One request a picture, one after the other. Beams are the server's own business.
 
-        Raises ModelError (the server is not there, fails, or answers nothing that could be a description; a key that
-        others could read on the way), Cancelled."""
+        A picture that the server refuses or has no words for has a failure. Raises ModelError (the server is not there,
+        or fails for all; a key that others could read on the way), Cancelled."""
         from .client import Client
 
         settings = settings or CaptionSettings()
@@ -68,17 +68,20 @@ class Endpoint(Describer):
             self._keep(client, settings.endpoint.keep_alive)
             for image in images:
                 progress.check()
-                found.append(Description(self._described(client, image, key, settings)))
+                found.append(self._described(client, image, key, settings))
                 del image
             self._let_go(client, settings.endpoint.keep_alive)
         return found
 
-    def _described(self, client: Client, image: Image, key: Key, settings: CaptionSettings) -> str:
-        writing = self._written(client, image, settings)
-        if writing.end == "length" and _only_thought(writing) and not self._thinks:
-            self._thinks = True  # and has to be given room for it, which others would fill with words
+    def _described(self, client: Client, image: Image, key: Key, settings: CaptionSettings) -> Description:
+        try:
             writing = self._written(client, image, settings)
-        return self._text(writing, key, settings)
+            if writing.end == "length" and _only_thought(writing) and not self._thinks:
+                self._thinks = True  # and has to be given room for it, which others would fill with words
+                writing = self._written(client, image, settings)
+            return Description(self._text(writing, key, settings))
+        except UndescribedError as error:
+            return Description("", failure=error.with_traceback(None))
 
     def _written(self, client: Client, image: Image, settings: CaptionSettings) -> Writing:
         from .request import fields_for, to_leave_out
@@ -98,13 +101,14 @@ class Endpoint(Describer):
         if key.is_told_by(writing.text):
             raise _failed(self._address, Unreachable("its answer holds the key"))
         if writing.end == "content_filter":
-            raise _failed(self._address, Unreachable("its filter held the answer back"))
+            raise _failed(self._address, Unreachable("its filter held the answer back", of_picture=True))
         if text := _words(writing, settings):
             return text
         if _only_thought(writing):
             more = (Give("max_length", "more"), "turn thinking off")
-            raise _failed(self._address, Unreachable("the model thought, and wrote nothing", *more))
-        raise _failed(self._address, Unreachable("the model wrote nothing", "try a model that sees pictures"))
+            raise _failed(self._address, Unreachable("the model thought, and wrote nothing", *more, of_picture=False))
+        cure = "try a model that sees pictures"
+        raise _failed(self._address, Unreachable("the model wrote nothing", cure, of_picture=False))
 
     def _keep(self, client: Client, keep_alive: str) -> None:
         """Ollama takes it in its own API alone (ollama #11458), by a request without a prompt; requests in OpenAI's
@@ -144,10 +148,7 @@ class Endpoint(Describer):
 
 def _words(writing: Writing, settings: CaptionSettings) -> str:
     """One line; "" where there is nothing that could be seen."""
-    text = printable(without_thoughts(writing.text))
-    if writing.end == "length":
-        text = finished(text)
-    text = " ".join((trimmed(text) if settings.trim else text).split())
+    text = " ".join(answered(printable(writing.text), settings, cut=writing.end == "length").split())
     return "" if all(unicodedata.category(letter) in ("Cf", "Zs") for letter in text) else text
 
 
@@ -205,7 +206,10 @@ def _no_model(address: Address, problem: str, listed: list[str]) -> ModelError:
 
 def _failed(address: Address, trouble: Unreachable, what: str = "does not describe the picture") -> ModelError:
     start = ("start the server",) if "refused" in trouble.reason and not trouble.status and address.is_here else ()
-    return ModelError(f"{address.base} {what}: {trouble.reason}", *trouble.cures, *start)
+    problem, cures = f"{address.base} {what}: {trouble.reason}", (*trouble.cures, *start)
+    if trouble.of_picture is None:
+        return ModelError(problem, *cures)
+    return UndescribedError(problem, *cures, certain=trouble.of_picture)
 
 
 def _of_ollama(keep_alive: str) -> str | int:

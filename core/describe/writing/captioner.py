@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from .models import CaptionModel
+    from .models import Answer, CaptionModel
 
 INSTEAD = Choose("captioner", ("micro", "none"))
 BUILT_IN = (MICRO, MICRO_CHAT)
@@ -94,13 +94,13 @@ class Captioner(Describer):
         Raises SettingsError when the instruction does not fit, ModelError when memory runs out, Cancelled.
         """
         settings = settings or CaptionSettings()
-        captions: list[str] = []
+        captions: list[Answer] = []
         rest = map(self._model.seen, images)  # one by one, so that an iterator's are not held
         while some := list(itertools.islice(rest, self._model.at_once)):
             progress.check()
             captions += self._model.describe(some, settings)
             del some
-        return [Description(" ".join(caption.split())) for caption in captions]
+        return list(map(_description, captions))
 
     def seen(self, image: Image.Image) -> Any:
         return self._model.seen(image)
@@ -109,11 +109,11 @@ class Captioner(Describer):
         self, seen: Sequence[Any], settings: CaptionSettings | None = None, progress: Progress = SILENT
     ) -> list[Description]:
         settings = settings or CaptionSettings()
-        captions: list[str] = []
+        captions: list[Answer] = []
         for start in range(0, len(seen), self._model.at_once):
             progress.check()
             captions += self._model.describe(list(seen[start : start + self._model.at_once]), settings)
-        return [Description(" ".join(caption.split())) for caption in captions]
+        return list(map(_description, captions))
 
     @property
     def nbytes(self) -> int:
@@ -140,6 +140,12 @@ class Captioner(Describer):
             self._model.to(pick_device("cpu"))
             raise
         return self
+
+
+def _description(answer: Answer) -> Description:
+    if isinstance(answer, str):
+        return Description(" ".join(answer.split()))
+    return Description("", failure=answer)
 
 
 def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:

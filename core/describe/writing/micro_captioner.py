@@ -18,7 +18,7 @@ from ...micro.modules import filled
 from ...micro.tokens import BertTokens
 from ...settings import CaptionSettings
 from .blip import Blip
-from .models import CaptionModel
+from .models import Answer, CaptionModel
 
 
 def load_micro(name: str, folder: Path, dtype: torch.dtype, from_library: Callable[[], CaptionModel]) -> CaptionModel:
@@ -44,7 +44,7 @@ class _Micro(Blip):
         self._from_library = from_library
         self._library: CaptionModel | None = None
 
-    def describe(self, images: list[Any], settings: CaptionSettings) -> list[str]:
+    def describe(self, images: list[Any], settings: CaptionSettings) -> list[Answer]:
         """The beam search is transformers' own."""
         if settings.beams == 1:
             return super().describe(images, settings)

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...cures import Choose, Give, Take
 from ...devices import named
-from ...errors import ModelError, SettingsError
+from ...errors import ModelError, SettingsError, UndescribedError
 from ...pretrained import WHOLE_AGAIN
 from ...settings import CaptionSettings
 from ...shortage import in_portions, within_memory
@@ -24,6 +24,8 @@ from ...transformers_access import quiet_transformers
 from ..styles import STYLES
 from .drawing import Drawing
 from .wishes import tame
+
+Answer = str | UndescribedError
 
 _log = logging.getLogger(__name__)
 
@@ -89,8 +91,8 @@ class CaptionModel:
         return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
 
     @torch.inference_mode()
-    def describe(self, images: list[Any], settings: CaptionSettings) -> list[str]:
-        """A text for each picture that was `seen`, with whatever white space the model wrote."""
+    def describe(self, images: list[Any], settings: CaptionSettings) -> list[Answer]:
+        """A text for each picture that was `seen`, with whatever white space the model wrote, or why there is none."""
         if self._device.type == "cpu" and self._dtype is torch.float16:
             self._use(torch.float32)  # few CPU kernels calculate in float16
         with self._asked():
@@ -102,7 +104,7 @@ class CaptionModel:
             self._widen()
             return self._texts(images, settings)
 
-    def _texts(self, images: list[Any], settings: CaptionSettings) -> list[str]:
+    def _texts(self, images: list[Any], settings: CaptionSettings) -> list[Answer]:
         return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
 
     def _widen(self) -> None:
@@ -125,7 +127,7 @@ class CaptionModel:
                 f"{self._name} does not describe pictures the way it is asked ({line})", Give("captioner")
             ) from error
 
-    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
+    def _write(self, images: list[Image.Image], settings: CaptionSettings) -> Sequence[Answer]:
         text = settings.instruction or self._default_instruction(settings)
         texts = {} if text is None else {"text": [text] * len(images)}
         inputs = self._to_device(self._processor(images=images, return_tensors="pt", **texts))
