@@ -36,8 +36,10 @@ def describing_controls() -> list[Any]:
         tagger = open_list(taggers(), NONE, "Tagger", "unrender_tagger")
         thresholds = gr.Radio(list(THRESHOLDS), value=THRESHOLDS[0], label="Thresholds", elem_id="unrender_thresholds")
         with gr.Row():
-            general = gr.Slider(0, 1, value=0.35, step=0.01, label="General", elem_id="unrender_general")
-            character = gr.Slider(0, 1, value=0.85, step=0.01, label="Characters", elem_id="unrender_character")
+            general = gr.Slider(0, 1, value=Describing.general, step=0.01, label="General", elem_id="unrender_general")
+            character = gr.Slider(
+                0, 1, value=Describing.character, step=0.01, label="Characters", elem_id="unrender_character"
+            )
         with gr.Row():
             order = gr.Dropdown(list(_ORDERS), value=AS_USUAL, label="Order", elem_id="unrender_order")
             rating = gr.Checkbox(value=False, label="Rating among them", elem_id="unrender_rating")
