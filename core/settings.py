@@ -38,6 +38,9 @@ WRITING_STYLES: tuple[Style, ...] = get_args(Style)
 TAG_ORDERS: tuple[TagOrder, ...] = get_args(TagOrder)
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
+USUAL_THRESHOLDS = (0.35, 0.85)
+"""For general tags and for characters, as the demonstration of SmilingWolf's taggers has them."""
+
 
 @dataclass(frozen=True)
 class TagSettings:
@@ -74,6 +77,21 @@ class TagSettings:
         if self.most is not None:
             _at_least("most_tags", self.most, 1)
         _one_of("tag_order", self.order, TAG_ORDERS)
+
+
+TAG_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "general_threshold": "general",
+        "character_threshold": "character",
+        "automatic_threshold": "automatic",
+        "most_tags": "most",
+        "rating": "rating",
+        "tag_order": "order",
+        "underscores": "underscores",
+        "implied": "implied",
+    }
+)
+"""The fields of `TagSettings` that a command line and an API have, by the names they give them."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..core.choices import NONE, VOCABULARIES
 from ..core.cures import Choose, Control, Give, Take
 from ..core.describe.endpoint.address import claims
 from ..core.errors import ModelError, PhraseError, SettingsError
-from ..core.settings import CaptionSettings, Mode, Settings
+from ..core.settings import TAG_NAMES, CaptionSettings, Mode, Settings
 from ..core.targets import target_named
 from .choices import captioners, vocabulary_folders
 from .servers import is_named
@@ -23,17 +23,6 @@ if TYPE_CHECKING:
 
 _WRITING = ("style", "instruction", "system", "max_length", "temperature", "top_p", "seed", "repetition", "trim")
 MOST_RIVALS = 8
-_TAGGING = {
-    "general_threshold": "general",
-    "character_threshold": "character",
-    "automatic_threshold": "automatic",
-    "most_tags": "most",
-    "rating": "rating",
-    "tag_order": "order",
-    "underscores": "underscores",
-    "implied": "implied",
-}
-"""The fields of `TagSettings`, by a request's."""
 
 
 def interrogation_asked(usual: Settings, asked: InterrogateRequest) -> Chosen:
@@ -106,7 +95,7 @@ def _writing(usual: CaptionSettings, asked: Writing) -> CaptionSettings:
 
 
 def _tagging(usual: CaptionSettings, asked: TagChoice) -> CaptionSettings:
-    given = {name: value for field, name in _TAGGING.items() if (value := getattr(asked, field)) is not None}
+    given = {name: value for field, name in TAG_NAMES.items() if (value := getattr(asked, field)) is not None}
     exclude = (*usual.tags.exclude, *(asked.exclude_tags or ()))
     return replace(usual, tags=replace(usual.tags, exclude=exclude, **given))
 

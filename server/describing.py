@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from ..core.phrases import phrases_in
-from ..core.settings import WRITING_STYLES, CaptionSettings, Settings, Style, TagOrder, TagSettings
+from ..core.settings import (
+    USUAL_THRESHOLDS,
+    WRITING_STYLES,
+    CaptionSettings,
+    Settings,
+    Style,
+    TagOrder,
+    TagSettings,
+)
 
 AS_USUAL = "as usual"
 """In a list: what the describer, or the target, does by itself."""
@@ -34,8 +42,8 @@ class Describing:
     candidates: int = 1
     tagger: str = ""
     thresholds: Thresholds = "published"
-    general: float = 0.35
-    character: float = 0.85
+    general: float = USUAL_THRESHOLDS[0]
+    character: float = USUAL_THRESHOLDS[1]
     order: str = AS_USUAL
     rating: bool = False
     exclude: str = ""

@@ -66,8 +66,10 @@ def _tagged(service: Service, name: str) -> list[Any]:
     tagger = tagger_list(service, f"{name}_tagger")
     thresholds = gr.Radio(list(THRESHOLDS), value=THRESHOLDS[0], label="Thresholds", elem_id=f"{name}_thresholds")
     with gr.Row():
-        general = gr.Slider(0, 1, value=0.35, step=0.01, label="Own: tags", elem_id=f"{name}_general")
-        character = gr.Slider(0, 1, value=0.85, step=0.01, label="Own: characters", elem_id=f"{name}_character")
+        general = gr.Slider(0, 1, value=Describing.general, step=0.01, label="Own: tags", elem_id=f"{name}_general")
+        character = gr.Slider(
+            0, 1, value=Describing.character, step=0.01, label="Own: characters", elem_id=f"{name}_character"
+        )
     with gr.Row():
         order = gr.Dropdown(list(_ORDERS), value=AS_USUAL, label="Order", elem_id=f"{name}_order")
         rating = gr.Checkbox(value=False, label="Rating among them", elem_id=f"{name}_rating")
