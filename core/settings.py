@@ -25,6 +25,12 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 UNCAPTIONED: tuple[Mode, ...] = ("negative", "tags")
 """The modes that no captioner writes for."""
 
+UNSEARCHED: tuple[Mode, ...] = ("caption", "tags")
+"""The modes that add nothing of the CLIP's."""
+
+NO_CLIP = "none"
+"""In the place of a CLIP's name: nothing is judged or searched."""
+
 FITS: tuple[Fit, ...] = get_args(Fit)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 SEARCHES: tuple[Search, ...] = get_args(Search)
@@ -154,7 +160,8 @@ class CaptionSettings:
 class Settings:
     """What an Engine works with.
 
-    clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, or "micro".
+    clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, "micro", or "none" for
+    the modes "caption" and "tags" alone.
     captioner: any describer (`core.describe.kinds`): a known captioner's or tagger's name, a hub id, a folder, the
     address of a server (ADDRESS#MODEL), "micro", "micro-tagger", "micro-chat"; None, or "none", for no caption.
     tagger: of the tags that mode "tags" gives, and that follow the caption in the others; None for the usual one where

@@ -133,7 +133,7 @@ def _outputs() -> list[Any]:
             "characters", display_name="characters", is_output_list=True, tooltip="The characters among them."
         ),
         io.String.Output(
-            "rating", display_name="rating", is_output_list=True, tooltip="The likeliest rating of each picture."
+            "found_rating", display_name="rating", is_output_list=True, tooltip="The likeliest rating of each picture."
         ),
         io.String.Output(
             "json",

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..core.describe.asked import check_tells_tags
-
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
 def analysed(engine: Engine, picture: Image, categories: Sequence[str] | None, top: int = 5) -> Analysis:
     """With tags where the engine's settings name a tagger. Raises what `Engine.analyze` does, SettingsError for one
     that tells no tags."""
+    from ..core.describe.asked import check_tells_tags
+
     tagger = engine.settings.tagger
     check_tells_tags(engine.settings)
     found = engine.analyze(picture, categories, top)[0]

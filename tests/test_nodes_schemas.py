@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from comfyui_graphs import CAPTIONING, EMBED, INTERROGATE, MICRO, SEARCHING
+from comfyui_graphs import CAPTIONING, DESCRIBE, EMBED, INTERROGATE, MICRO, SEARCHING, SERVER, TAG
 from comfyui_nodes import LOCALE, ROOT, english_texts, node_schemas, use_standin
 
 use_standin()
@@ -114,6 +114,9 @@ def test_the_tests_know_every_input():
         *EMBED,
         *("image", "clip", "clip_vision", "mask", "interrogator", "gap_pictures", "anchor"),
     }
+    assert names("UnrenderTagPicture") == {*TAG, "image"}
+    assert names("UnrenderDescribePicture") == {*DESCRIBE, "image", "describer", "clip"}
+    assert names("UnrenderDescriberServer") == {*SERVER, "address", "model"}
     assert names("UnrenderInterrogatorFromClip") == {*CAPTIONING, *SEARCHING, "clip", "clip_vision"}
 
 

@@ -167,6 +167,8 @@ def endpoint_models(address: str, settings: EndpointSettings | None = None, prog
             return client.models()
     except Unreachable as trouble:
         told = trouble
+    if told.status == 404 and "/v1" not in place.base:
+        told.cures = (f"ask {place.base}/v1",)
     raise _failed(place, told, "does not list its models")
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...cures import Choose, Give, Install, Take
+from ...cures import Choose, Give, Install, Take, either
 from ...errors import MissingPackageError, ModelError
 from ...foreign import existing, shown
 from ...hub import Hub
 from ...hub.names import check_weights, is_local_name
 from ...micro.toy import MICRO, MICRO_CHAT
 from ...progress import SILENT, Progress
-from ...published import CAPTIONERS, CONFIG, MAIN, Published
+from ...published import CAPTIONERS, CONFIG, MAIN, MICRO_TAGGER, TAGGERS, Published
 from ...settings import CaptionSettings, Quantization
 from ..describer import Describer, Description
 from ..kind import Kind
@@ -221,8 +221,9 @@ def check_captioner(name: str) -> None:
 
 
 def nearest_captioners(name: str) -> list[str]:
-    """The known names most like `name`, best first."""
-    return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, *BUILT_IN], n=3, cutoff=0.4)
+    """The known names of describers most like `name`, best first."""
+    known = [*KNOWN_CAPTIONERS, *BUILT_IN, *(tagger.name for tagger in TAGGERS), MICRO_TAGGER]
+    return difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
 
 
 def _built_in_folder(name: str) -> Path:
@@ -235,10 +236,11 @@ def _built_in_folder(name: str) -> Path:
 
 
 def _unknown(name: str) -> ModelError:
+    """It may have been meant for any control, and as any kind: this one is asked last."""
     near = nearest_captioners(name)
-    known = f"any of {', '.join([*KNOWN_CAPTIONERS, 'micro'])}, any hub id (owner/name) or any folder"
-    nearest = (Choose("captioner", tuple(near)),) if near else ()
-    return ModelError(f"There is no captioner {shown(name)!r}", *nearest, Give("captioner", known))
+    nearest = (f"take {either(near)}",) if near else ()
+    others = "name a hub id (owner/name), a folder or a server's model (ADDRESS#MODEL)"
+    return ModelError(f"There is no describer {shown(name)!r}", *nearest, Take("list models"), others)
 
 
 def _check_version(name: str, needs: tuple[int, int]) -> None:

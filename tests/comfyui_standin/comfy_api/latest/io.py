@@ -196,6 +196,9 @@ class Schema:
         self.inputs: list[Any] = inputs or []
         self.outputs: list[Any] = outputs or []
         self.hidden = hidden or []
+        ids = [each.id for each in (*self.inputs, *self.outputs)]
+        if len(ids) != len(set(ids)):
+            raise ValueError("Ids must be unique between inputs and outputs.")  # as the real one, for the whole pack
         self.description = description
         self.is_input_list = is_input_list
         self.is_output_node = is_output_node
