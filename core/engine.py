@@ -406,15 +406,7 @@ class Engine:
         return (tagged if mode == "tags" else captioned)(words, self.settings, seconds)
 
     def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
-        from .prompt.framing import framed
-        from .prompt.judging import likeness
+        from .prompt.told import interrogation
 
-        clip = self._models.clip()
         trail = self._models.interrogator().run(mode, subject)
-        prompt, similarity = trail.prompt, trail.similarity
-        if mode != "negative" and framed(prompt, self.settings) != prompt:
-            prompt = framed(prompt, self.settings)
-            (similarity,) = likeness(clip, subject.features, [prompt])
-        seconds = time.perf_counter() - started
-        known = (trail.risk, told.tags, told.contenders)
-        return Interrogation(prompt, similarity, mode, told.caption, trail.phrases, clip.name, seconds, *known)
+        return interrogation(self._models.clip(), trail, mode, subject, told, self.settings, started)
