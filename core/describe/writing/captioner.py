@@ -15,7 +15,7 @@ from ...hub import Hub
 from ...hub.names import check_weights, is_local_name
 from ...micro.toy import MICRO, MICRO_CHAT
 from ...progress import SILENT, Progress
-from ...published import CAPTIONERS, CONFIG, MAIN, Published
+from ...published import CAPTIONERS, CONFIG, MAIN, MICRO_TAGGER, TAGGERS, Published
 from ...settings import CaptionSettings, Quantization
 from ..describer import Describer, Description
 from ..kind import Kind
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 INSTEAD = Choose("captioner", ("micro", "none"))
 BUILT_IN = (MICRO, MICRO_CHAT)
 """What is part of the package: it continues a caption, and answers in every style."""
+_TAGGERS = (*(known.name for known in TAGGERS), MICRO_TAGGER)
+"""What may be meant by a name that no other kind claims, too."""
 CHAT_NEEDS = (4, 46)
 """The first transformers that reads the micro chat model with its processor and template."""
 
@@ -221,8 +223,8 @@ def check_captioner(name: str) -> None:
 
 
 def nearest_captioners(name: str) -> list[str]:
-    """The known names most like `name`, best first."""
-    return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, *BUILT_IN], n=3, cutoff=0.4)
+    """The known names most like `name`, of taggers too, best first."""
+    return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, *BUILT_IN, *_TAGGERS], n=3, cutoff=0.4)
 
 
 def _built_in_folder(name: str) -> Path:
