@@ -99,7 +99,10 @@ def run(options: argparse.Namespace) -> int:
     sheet = folder / SHEET_NAME
     _save_sheet(shown, sheet)
     example = f'{command_name()} interrogate "{folder / "picture-1.png"}" --clip micro'
-    _write(f"The contact sheet is {sheet} ({time.monotonic() - started:.0f} s). One picture alone:\n  {example}")
+    _write(
+        f"The contact sheet is {sheet} ({time.monotonic() - started:.0f} s). One picture alone, then in tags, then in "
+        f"sentences:\n  {example}\n  {example} --for illustrious\n  {example} --for qwen-image"
+    )
     return 0
 
 

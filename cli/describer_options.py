@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import SettingsError, TextFileError
 from ..core.phrases import phrases_in
-from ..core.settings import QUANTIZATIONS, TAG_ORDERS, WRITING_STYLES, EndpointSettings, Settings
+from ..core.settings import QUANTIZATIONS, TAG_NAMES, TAG_ORDERS, WRITING_STYLES, EndpointSettings, Settings
 from ..core.texts import read_known
 from .streams import command_name
 
-_TAGS = {
-    "general_threshold": "general",
-    "character_threshold": "character",
-    "automatic_threshold": "automatic",
-    "most_tags": "most",
-    "rating": "rating",
-    "tag_order": "order",
-    "underscores": "underscores",
-    "implied": "implied",
-}
-"""Names of options, and what they set."""
 _WRITING = {
     "style": "style",
     "instruction": "instruction",
@@ -36,6 +26,7 @@ _WRITING = {
     "repetition": "repetition",
     "trim": "trim",
 }
+"""Names of options, and what they set."""
 _ENDPOINT = ("keep_alive", "thinking", "longest_side", "timeout", "retries")
 _MODELS = ("captioner", "tagger", "candidates", "quantization")
 
@@ -145,7 +136,7 @@ def _add_endpoint(group: argparse._ArgumentGroup) -> None:
 def settings_from(options: argparse.Namespace, usual: Settings) -> Settings:
     """`usual` with what these options ask for in its place. Raises SettingsError."""
     writing, tags = usual.captioning, usual.captioning.tags
-    tags = replace(tags, **given(options, _TAGS))
+    tags = replace(tags, **given(options, TAG_NAMES))
     if options.exclude_tags is not None:
         tags = replace(tags, exclude=tuple(tag for text in options.exclude_tags for tag in _tags_in(text)))
     endpoint = given(options, {name: name for name in _ENDPOINT})
@@ -173,6 +164,6 @@ def _tags_in(text: str) -> list[str]:
     return lines_of(text, "tags") if text.startswith("@") else list(phrases_in(text))
 
 
-def given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:
+def given(options: argparse.Namespace, names: Mapping[str, str]) -> dict[str, Any]:
     """What was given of these options, by the names of what they set."""
     return {setting: getattr(options, name) for name, setting in names.items() if getattr(options, name) is not None}

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Adds the options in groups. They have no defaults of their own, those are Settings'."""
-    _add_clip(parser.add_argument_group("models"))
+    _add_clip(
+        parser.add_argument_group("models"), toys="the toy micro, or none, which modes caption and tags can do without"
+    )
     describer_options.add_to(parser)
     _add_phrases(parser)
     _add_words(parser)
@@ -33,7 +35,7 @@ def add_clip_to(parser: argparse.ArgumentParser, targets: bool = True) -> None:
     _add_clip(parser.add_argument_group("model"), targets)
 
 
-def _add_clip(group: argparse._ArgumentGroup, targets: bool = True) -> None:
+def _add_clip(group: argparse._ArgumentGroup, targets: bool = True, toys: str = "or the toy micro") -> None:
     default = Settings()
     if targets:
         group.add_argument(
@@ -45,7 +47,7 @@ def _add_clip(group: argparse._ArgumentGroup, targets: bool = True) -> None:
     group.add_argument(
         "--clip",
         metavar="NAME",
-        help=f"open_clip name/tag, hub id, folder, safetensors file, or the toy micro (default: {default.clip})",
+        help=f"open_clip name/tag, hub id, folder, safetensors file, {toys} (default: {default.clip})",
     )
     group.add_argument(
         "--fit", choices=FITS, help=f"how a picture that is not square is fitted (default: {default.fit})"

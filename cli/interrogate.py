@@ -19,7 +19,8 @@ what is printed
   on a terminal: for each picture its name, prompt and similarity
   piped, one picture: the prompt alone on a line
   piped, several pictures: PATH, a tab and the prompt, a line each
-  --json: an object a line with image, mode, prompt, similarity, caption, phrases, model, seconds, file
+  --json: an object a line with image, mode, prompt, similarity, caption, phrases, tags, contenders, model, seconds,
+  file
   where the file itself holds the prompt it was made with, a terminal shows that too, marked, and file has it
 
 exit status

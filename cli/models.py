@@ -138,7 +138,8 @@ def _list_all(options: argparse.Namespace) -> int:
         write_json(values)
         return 0
     _write_disk(hub, [*clips, *describers])
-    _write_section("Describers (--captioner): name, kind, download, memory, licence", map(_describer_row, describers))
+    rows = [_describer_row(one, hub) for one in describers]
+    _write_section("Describers (--captioner): name, kind, download, memory, licence", rows)
     _write_section("CLIP models (--clip)", map(_row, clips))
     return 0
 
@@ -213,13 +214,16 @@ def _row(model: Named) -> tuple[str, ...]:
     return (model.name, size, model.repos[0], ", ".join(fact for fact in facts if fact))
 
 
-def _describer_row(model: Named) -> tuple[str, ...]:
+def _describer_row(model: Named, hub: Hub) -> tuple[str, ...]:
+    from ..core.suiting import sort_of
+
+    kind = "chat model" if sort_of(model.name, hub) == "chat" else model.kind
     facts = ", ".join(filter(None, (model.note, _HERE if model.on_disk and model.repos else "")))
     if not model.repos:
-        return (model.name, model.kind, "no download", "", "", facts)
+        return (model.name, kind, "no download", "", "", facts)
     size = "" if model.bytes is None else _size(model.bytes)
     memory = "" if model.memory is None else f"{_size(model.memory)} on a GPU"
-    return (model.name, model.kind, size, memory, model.licence, facts)
+    return (model.name, kind, size, memory, model.licence, facts)
 
 
 def _told_size(model: Named) -> str:

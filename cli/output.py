@@ -67,8 +67,11 @@ def _beside(result: Interrogation) -> list[str]:
     """The tags with their confidences, and the captions among which one was chosen, each with a line of space after."""
     lines = []
     if result.tags:
-        told = (f"{tag.name} {tag.confidence:.2f}" for tag in sorted(result.tags, key=lambda tag: -tag.confidence))
-        lines.append(f"tags: {', '.join(told)}\n")
+        surest = sorted(result.tags, key=lambda tag: -tag.confidence)
+        ratings = [tag for tag in surest if tag.category == "rating"]
+        told = [f"{tag.name} {tag.confidence:.2f}" for tag in surest if tag.category != "rating"]
+        said = [f"tags: {', '.join(told)}", *(f"rating: {tag.name} {tag.confidence:.2f}" for tag in ratings[:1])]
+        lines.append("\n".join([*said, ""]))
     if result.contenders:
         rows = [f"{each.similarity:8.3f}  {each.describer} {each.seed}  {each.text}" for each in result.contenders]
         lines.append("\n".join(["captions, by similarity, describer and seed:", *rows, ""]))

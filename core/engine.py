@@ -97,11 +97,13 @@ class Engine:
         """
         from .describe.together import with_words
         from .images import open_images
+        from .prompt.checks import check_unseen
         from .prompt.tag_texts import shared_words
         from .prompt.together import check_weights, shared_features
 
         pictures = open_images(images)
         check_weights(len(pictures), weights)
+        check_unseen(self.settings, mode, len(pictures) > 1)
         with self._lock:
             clip = self._prepare(mode, None if caption is None else [caption])
             started = time.perf_counter()
@@ -109,7 +111,7 @@ class Engine:
             # of several pictures others may have a caption for all
             words, _ = with_words(words, mode if len(words) == 1 else "best")
             if clip is None:
-                return self._in_tags(shared_words(words), time.perf_counter() - started)
+                return self._unseen(mode, shared_words(words), time.perf_counter() - started)
             from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
             from .prompt.judging import told_together
 
@@ -153,7 +155,7 @@ class Engine:
             subjects = self._models.subjects(mode, features, words, captions)
             share = (time.perf_counter() - started) / max(1, len(words))
         if clip is None:
-            yield from (self._in_tags(each, share) for each in words)
+            yield from (self._unseen(mode, each, share) for each in words)
         for subject, told in subjects:
             with self._lock:  # not while the caller has the prompt
                 found = self._in_words(mode, subject, told, time.perf_counter() - share)
@@ -389,17 +391,19 @@ class Engine:
 
     def _prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip | None:
         """Loads what the mode needs, describers excepted. None for a mode that needs no CLIP."""
+        from .describe.asked import asks_clip
+
         self._models.check(mode, captions)
-        if mode == "tags":
+        if not asks_clip(self.settings, mode):
             return None
         clip = self._models.clip()
         self._models.interrogator().prepare(mode)
         return clip
 
-    def _in_tags(self, words: Words, seconds: float) -> Interrogation:
-        from .prompt.tag_texts import tagged
+    def _unseen(self, mode: Mode, words: Words, seconds: float) -> Interrogation:
+        from .prompt.tag_texts import captioned, tagged
 
-        return tagged(words, self.settings, seconds)
+        return (tagged if mode == "tags" else captioned)(words, self.settings, seconds)
 
     def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
         from .prompt.framing import framed

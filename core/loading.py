@@ -63,17 +63,19 @@ class EngineModels:
         """What is known to be wrong of an interrogation before anything is loaded for it. captions: None where the
         captioner writes them. Raises SettingsError, PhraseError, ModelError, MissingPackageError."""
         from .describe import check_describer
-        from .describe.asked import askings, names_asked
-        from .prompt.checks import check_captions, check_mode
+        from .describe.asked import askings, asks_clip, names_asked
+        from .prompt.checks import check_captions, check_mode, check_unseen
 
         settings = self._settings
         check_mode(mode)
+        check_unseen(settings, mode, self.judges(captions is not None))
         asked = askings(settings, mode, captions is not None)
         unwritten = [] if any(asking.caption for asking in asked) else [""]
         check_captions(mode, unwritten if captions is None else captions)
-        if mode != "tags":
+        seen = asks_clip(settings, mode)
+        if seen:
             self._prompt_vocabulary()
-        self._check_models(clip=mode != "tags")
+        self._check_models(clip=seen)
         if not self._describers_are_lent:
             for name in names_asked(settings, mode, captions is not None):
                 check_describer(name)

@@ -18,6 +18,7 @@ def _chat(
     seen: str = _NAMED,
     system: str = "",
     sure: Sure = "told",
+    use: str = "",
 ) -> Published:
     """A model that talks. parts: whether its weights lie in several files."""
     files = {CONFIG: 0, WEIGHTS_INDEX if parts else TRANSFORMERS_WEIGHTS: 0}
@@ -32,6 +33,7 @@ def _chat(
         summary=summary,
         needs=needs,
         licence=licence,
+        use=use,
         system=system,
         half=True,
     )
@@ -147,7 +149,10 @@ _CHATS = (
         system="You are a helpful image captioner.",
     ),
     _chat("qwen3-vl-2b", "Qwen/Qwen3-VL-2B-Instruct", 4_260_000_000, _QWEN, _APACHE, "Qwen3-VL, the small one", False),
-    _chat("qwen3-vl-4b", "Qwen/Qwen3-VL-4B-Instruct", 8_880_000_000, _QWEN, _APACHE, "Qwen3-VL: any style, any length"),
+    _chat(
+        *("qwen3-vl-4b", "Qwen/Qwen3-VL-4B-Instruct", 8_880_000_000, _QWEN, _APACHE, "Qwen3-VL: any style, any length"),
+        use="sentences, for FLUX, Qwen-Image and the like",
+    ),
     _chat("qwen3-vl-8b", "Qwen/Qwen3-VL-8B-Instruct", 17_530_000_000, _QWEN, _APACHE, "Qwen3-VL, the larger one"),
     _chat(
         "qwen2.5-vl-3b", "Qwen/Qwen2.5-VL-3B-Instruct", 7_510_000_000, (4, 49), "Qwen Research License", "Qwen2.5-VL"

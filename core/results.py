@@ -38,10 +38,10 @@ class Interrogation:
     """A picture's prompt.
 
     prompt: the words, unescaped, with prefix, suffix and trigger word.
-    similarity: cosine similarity in -1..1 of the prompt's and the picture's CLIP embeddings; None in the mode "tags",
-    which asks no CLIP.
+    similarity: cosine similarity in -1..1 of the prompt's and the picture's CLIP embeddings; None where no CLIP
+    was asked, as in the mode "tags".
     caption: the captioner's (or caller's) text, without tags beside it, empty when there was none.
-    model: whose eyes it was seen with, the CLIP's or in mode "tags" the tagger's name.
+    model: whose eyes it was seen with, the CLIP's or where there was none the describer's name.
     seconds: wall time spent on this picture, model loading not included.
     risk: an upper bound on the probability that a search in float32 throughout would have found another prompt.
     tags: what a tagger told above its thresholds, and the ratings. contenders: the texts among which the caption was

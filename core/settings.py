@@ -26,12 +26,21 @@ MOST_CANDIDATES = 64
 UNCAPTIONED: tuple[Mode, ...] = ("negative", "tags")
 """The modes that no captioner writes for."""
 
+UNSEARCHED: tuple[Mode, ...] = ("caption", "tags")
+"""The modes that add nothing of the CLIP's."""
+
+NO_CLIP = "none"
+"""In the place of a CLIP's name: nothing is judged or searched."""
+
 FITS: tuple[Fit, ...] = get_args(Fit)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 SEARCHES: tuple[Search, ...] = get_args(Search)
 WRITING_STYLES: tuple[Style, ...] = get_args(Style)
 TAG_ORDERS: tuple[TagOrder, ...] = get_args(TagOrder)
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+
+USUAL_THRESHOLDS = (0.35, 0.85)
+"""For general tags and for characters, as the demonstration of SmilingWolf's taggers has them."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,21 @@ class TagSettings:
         if self.most is not None:
             _at_least("most_tags", self.most, 1)
         _one_of("tag_order", self.order, TAG_ORDERS)
+
+
+TAG_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "general_threshold": "general",
+        "character_threshold": "character",
+        "automatic_threshold": "automatic",
+        "most_tags": "most",
+        "rating": "rating",
+        "tag_order": "order",
+        "underscores": "underscores",
+        "implied": "implied",
+    }
+)
+"""The fields of `TagSettings` that a command line and an API have, by the names they give them."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +161,8 @@ class CaptionSettings:
 class Settings:
     """What an Engine works with.
 
-    clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, or "micro".
+    clip: an open_clip `name/tag`, a hub id or folder in transformers format, a safetensors file, "micro", or "none" for
+    the modes "caption" and "tags" alone.
     captioner: any describer (`core.describe.kinds`): a known captioner's or tagger's name, a hub id, a folder, the
     address of a server (ADDRESS#MODEL), "micro", "micro-tagger", "micro-chat"; None, or "none", for no caption.
     tagger: of the tags that mode "tags" gives, and that follow the caption in the others; None for the usual one where

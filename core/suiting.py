@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .choices import NONE
 from .describe import known_describers
 from .describe.kinds import check_describer, kind_of
 from .errors import ModelError, UnrenderError
@@ -90,6 +91,8 @@ def suited_models(target: Target, named: Named, hub: Hub) -> Suited:
 
 def sort_of(name: str, hub: Hub) -> Sort:
     """Of a describer by any name, told without asking anybody; a chat model, where its type tells nothing else."""
+    if name.casefold() == NONE:
+        return "captioner"
     for sort in _OF_MICRO:
         if name.casefold() == _OF_MICRO[sort]:
             return sort
@@ -127,7 +130,7 @@ def _mode(target: Target, named: Named, hub: Hub) -> Mode:
         return target.mode
     if named.captioned:
         return "best"
-    if named.captioner is not None and named.tagger is None:
+    if named.captioner not in (None, NONE) and named.tagger is None:
         modes: dict[Sort, Mode] = {"tagger": "tags", "chat": "caption" if named.asked else "tags", "captioner": "best"}
         return modes[sort_of(named.captioner, hub)]
     return "caption" if named.asked and named.tagger is None else "tags"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.choices import CLIPS
 from ..core.prompt_syntax import escape
-from ..core.settings import MODES, Settings
-from ..server.choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, vocabularies
+from ..core.settings import MODES, WRITING_STYLES, Settings
+from ..server.choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, taggers, vocabularies
+from ..server.describing import AS_USUAL
 from ..server.folders import Folders
 from ..server.host import Host
 from ..server.models import Models
@@ -146,6 +147,14 @@ def _add_settings() -> None:
     sd15 = "ViT-L-14/openai for SD 1 and SDXL, ViT-H-14 for SD 2; micro is a toy that needs no download"
     webui_host.add_setting("clip", "CLIP that judges", open_list, lambda: CLIPS, sd15)
     webui_host.add_setting("captioner", "Captioner", open_list, captioners, "writes the sentence a prompt begins with")
+    beside_captions = (
+        "whose tags are the prompt in mode tags, and follow the caption in the others; none is wd-vit in mode tags"
+    )
+    webui_host.add_setting("tagger", "Tagger", open_list, taggers, beside_captions)
+    asked = (
+        "how a chat model or a server is asked to describe a picture; other captioners write as they were trained to"
+    )
+    webui_host.add_setting("style", "Style of the caption", gr.Radio, lambda: (AS_USUAL, *WRITING_STYLES), asked)
     webui_host.add_setting("vocabulary", "Vocabulary", open_list, lambda: vocabularies(webui_host.model_folder()))
     beside = "🔎 is the last of the small buttons beside img2img's prompt, after Interrogate where the webui has that"
     webui_host.add_setting("mode", "Mode of the button in img2img", gr.Radio, lambda: MODES, beside)

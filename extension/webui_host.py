@@ -16,6 +16,7 @@ from modules.call_queue import queue_lock
 
 from ..core.errors import SettingsError
 from ..server.choices import Preferences, known_mode
+from ..server.describing import known_style
 from ..server.jobs import Job
 from ..server.waiting import held
 
@@ -61,6 +62,8 @@ def preferences() -> Preferences:
         option("insertion"),
         option("keeping"),
         option("seeing").strip(),
+        option("tagger").strip(),
+        known_style(option("style")),
     )
 
 

@@ -115,6 +115,21 @@ def _inputs() -> list[Any]:
             default=True,
             tooltip="Write round brackets as \\( and \\), so that CLIP Text Encode does not take them for weights.",
         ),
+        *_advanced_inputs(),
+        DescriberType.Input(
+            "describer", optional=True, tooltip="A server in the model's place, from Describer From Server."
+        ),
+        io.Clip.Input(
+            "clip",
+            optional=True,
+            tooltip="A text encoder of the graph in the model's place, where it is a language model that sees and "
+            "writes, such as Gemma 3 or Qwen3-VL: no other model is loaded.",
+        ),
+    ]
+
+
+def _advanced_inputs() -> list[Any]:
+    return [
         *host.advanced(
             io.String.Input(
                 "system", default="", multiline=True, tooltip="The system message; empty for the model's own."
@@ -149,15 +164,6 @@ def _inputs() -> list[Any]:
                 tooltip="Loads the model in eight or four bits, which needs CUDA and bitsandbytes. It cannot wait in "
                 "main memory then, and is loaded anew for each run.",
             ),
-        ),
-        DescriberType.Input(
-            "describer", optional=True, tooltip="A server in the model's place, from Describer From Server."
-        ),
-        io.Clip.Input(
-            "clip",
-            optional=True,
-            tooltip="A text encoder of the graph in the model's place, where it is a language model that sees and "
-            "writes, such as Gemma 3 or Qwen3-VL: no other model is loaded.",
         ),
     ]
 

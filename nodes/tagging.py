@@ -11,7 +11,7 @@ from ..core.describe.tagging.words import written
 from ..core.phrases import phrases_in
 from ..core.prompt_syntax import escape
 from ..core.published import MICRO_TAGGER, USUAL_TAGGER
-from ..core.settings import TAG_ORDERS, CaptionSettings, TagSettings
+from ..core.settings import TAG_ORDERS, USUAL_THRESHOLDS, CaptionSettings, TagSettings
 from ..core.tags import of_category, rating_of
 from ..core.targets import TARGET_NAMES, TARGETS
 from . import host
@@ -85,7 +85,7 @@ def _inputs() -> list[Any]:
         ),
         io.Float.Input(
             "general_threshold",
-            default=0.35,
+            default=USUAL_THRESHOLDS[0],
             min=0.0,
             max=1.0,
             step=0.01,
@@ -93,7 +93,7 @@ def _inputs() -> list[Any]:
         ),
         io.Float.Input(
             "character_threshold",
-            default=0.85,
+            default=USUAL_THRESHOLDS[1],
             min=0.0,
             max=1.0,
             step=0.01,
@@ -133,7 +133,7 @@ def _outputs() -> list[Any]:
             "characters", display_name="characters", is_output_list=True, tooltip="The characters among them."
         ),
         io.String.Output(
-            "rating", display_name="rating", is_output_list=True, tooltip="The likeliest rating of each picture."
+            "found_rating", display_name="rating", is_output_list=True, tooltip="The likeliest rating of each picture."
         ),
         io.String.Output(
             "json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,13 +15,15 @@ from .. import __version__
 from ..core.choices import NONE, VOCABULARIES
 from ..core.micro.toy import MICRO
 from ..core.tags import of_category, rating_of
+from ..core.targets import TARGET_NAMES
 from . import api_models as models
 from .api_route import Guard, api_route
-from .api_settings import cache_folder, description_asked, interrogation_asked, named, tags_asked
+from .api_settings import cache_folder, description_asked, interrogation_asked, named, tagger_for, tags_asked
 from .bodies import Bodies
-from .choices import bytes_of, captioners, vocabulary_folders
+from .choices import bytes_of, captioners, taggers, vocabulary_folders
 from .host import Host
-from .needs import SIGHT, Needs, needs_of
+from .needs import SIGHT, Needs, needs_of, sight_of
+from .tagged import analysed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -118,9 +121,9 @@ class _OwnRoutes:
     def interrogate(self, asked: models.InterrogateRequest) -> Any:
         """A prompt for a picture, and where it comes from."""
         with _picture(self._host, asked.image) as picture:
-            mode, settings = interrogation_asked(self._host.settings(), asked)
+            mode, settings, told, _ = interrogation_asked(self._host.settings(), asked)
             with self._host.engine(settings, needs_of(settings, mode, asked.caption is not None)) as engine:
-                return engine.interrogate(picture, mode, asked.caption).to_dict()
+                return {**engine.interrogate(picture, mode, asked.caption).to_dict(), "remark": told}
 
     def tag(self, asked: models.TagRequest) -> Any:
         """The tags of a picture. No CLIP is loaded."""
@@ -142,16 +145,20 @@ class _OwnRoutes:
         with _picture(self._host, asked.image) as picture:
             settings = description_asked(self._host.settings(), asked)
             with self._host.engine(settings, Needs(False, (str(settings.captioner),))) as engine:
-                text = engine.describe([picture])[0].text
-        return {"text": text, "captioner": settings.captioner}
+                started = time.perf_counter()
+                found = engine.describe([picture])[0]
+                seconds = time.perf_counter() - started
+        tags = [vars(tag) for tag in found.tags]
+        return {"text": found.text, "captioner": settings.captioner, "tags": tags, "seconds": seconds}
 
     def analyze(self, asked: models.AnalyzeRequest) -> Any:
-        """Per category, the phrases most like a picture and how likely each is among the others."""
-        with (
-            _picture(self._host, asked.image) as picture,
-            self._host.engine(named(self._host.settings(), asked.clip, None, asked.vocabulary), SIGHT) as engine,
-        ):
-            return engine.analyze(picture, asked.categories, asked.top)[0].to_dict()
+        """Per category, the phrases most like a picture and how likely each is among the others; and its tags."""
+        with _picture(self._host, asked.image) as picture:
+            usual = self._host.settings()
+            settings = named(usual, asked.clip, None, asked.vocabulary)
+            settings = replace(settings, tagger=tagger_for(usual, asked.tagger))
+            with self._host.engine(settings, sight_of(settings)) as engine:
+                return analysed(engine, picture, asked.categories, asked.top).to_dict()
 
     def match(self, asked: models.MatchRequest) -> Any:
         """Which phrase fits which picture, and the other way round."""
@@ -190,7 +197,10 @@ class _OwnRoutes:
             "version": __version__,
             "clip": settings.clip,
             "captioner": settings.captioner or NONE,
-            "captioners": list(dict.fromkeys([*captioners(), settings.captioner or NONE])),
+            "tagger": settings.tagger or NONE,
+            "captioners": list(dict.fromkeys([*captioners(), settings.captioner or NONE, *settings.rivals])),
+            "taggers": list(dict.fromkeys([*taggers(), settings.tagger or NONE])),
+            "targets": list(TARGET_NAMES),
             "vocabularies": [*VOCABULARIES, *vocabulary_folders(cache_folder(settings))],
             "loaded": [loaded._asdict() for loaded in self._host.models.loaded],
             "doing": self._host.jobs.lines,

@@ -56,10 +56,9 @@ class Writing(BaseModel):
     trim: bool | None = Field(None, description='leave out "The image shows" and markdown')
 
 
-class Tagging(BaseModel):
+class TagChoice(BaseModel):
     """Which tags become words; what is absent is as the program was started."""
 
-    tagger: str | None = Field(None, description=f"{_DESCRIBER}, of the kind tagger")
     general_threshold: float | None = Field(None, ge=0, le=1)
     character_threshold: float | None = Field(None, ge=0, le=1)
     automatic_threshold: bool | None = Field(None, description="thresholds where the confidences fall most")
@@ -71,6 +70,10 @@ class Tagging(BaseModel):
     implied: bool | None = Field(None, description="also tags that others imply")
 
 
+class Tagging(TagChoice):
+    tagger: str | None = Field(None, description=f"{_DESCRIBER}; a chat model or server is asked for tags")
+
+
 class InterrogateRequest(Writing, Tagging, extra="forbid"):
     image: str = Field(description=_PICTURE)
     mode: Mode | None = Field(None, description="best, or what suits the target, when absent")
@@ -80,19 +83,15 @@ class InterrogateRequest(Writing, Tagging, extra="forbid"):
     exclude: list[str] = Field([], description="phrases that are never used")
     clip: str | None = Field(None, description=_CLIP)
     captioner: str | None = Field(None, description=_DESCRIBER)
-    rivals: list[str] | None = Field(None, max_length=8, description="further ones; the CLIP chooses among the texts")
+    rivals: list[str] | None = Field(None, description="further ones, 8 at most; the CLIP chooses among the texts")
     candidates: int | None = Field(None, ge=1, le=16, description="texts of each, by seeds that follow each other")
     vocabulary: str | None = Field(None, description=_VOCABULARY)
 
 
-class DescribeRequest(Writing, extra="forbid"):
+class DescribeRequest(Writing, TagChoice, extra="forbid"):
     image: str = Field(description=_PICTURE)
     captioner: str | None = Field(None, description=_DESCRIBER)
-
-
-class DescribeAnswer(BaseModel):
-    text: str
-    captioner: str
+    target: str | None = Field(None, description=_TARGET)
 
 
 class TagRequest(Tagging, extra="forbid"):
@@ -119,6 +118,13 @@ class FoundContender(BaseModel):
     similarity: float = Field(description="cosine, from -1 to 1")
 
 
+class DescribeAnswer(BaseModel):
+    text: str
+    captioner: str
+    tags: list[FoundTag] = Field(description="what the text was made of, where a tagger told it, and the ratings")
+    seconds: float
+
+
 class TagAnswer(BaseModel):
     text: str = Field(description="the tags as a prompt, not escaped for any program")
     tags: list[FoundTag] = Field(description="those above their thresholds, and the ratings")
@@ -139,12 +145,14 @@ class InterrogateAnswer(BaseModel):
     risk: float = Field(description="at most so probably would float32 throughout have found another prompt")
     tags: list[FoundTag] = Field(description="what a tagger told, and the ratings")
     contenders: list[FoundContender] = Field(description="the texts the caption was chosen from, the best first")
+    remark: str = Field(description="what was chosen for the target; empty where nothing was")
 
 
 class AnalyzeRequest(BaseModel, extra="forbid"):
     image: str = Field(description=_PICTURE)
     categories: list[str] | None = Field(None, description="all of the vocabulary's when absent")
     top: int = Field(5, ge=1, le=1000, description="phrases of each category")
+    tagger: str | None = Field(None, description="one of GET /unrender/v1/status's; none where absent")
     clip: str | None = Field(None, description=_CLIP)
     vocabulary: str | None = Field(None, description=_VOCABULARY)
 
@@ -167,6 +175,9 @@ class AnalyzeAnswer(BaseModel):
     categories: list[AnalyzedCategory]
     model: str
     pictures: int
+    tagger: str = Field("", description="who told the tags")
+    rating: str = Field("", description='the likeliest; "" where the tagger tells none')
+    tags: list[FoundTag] = Field([], description="those above their thresholds, and the ratings")
 
 
 class MatchRequest(BaseModel, extra="forbid"):
@@ -207,7 +218,7 @@ class EmbedAnswer(BaseModel):
 
 
 class LoadedModel(BaseModel):
-    kind: str = Field(description="clip or captioner")
+    kind: str = Field(description="clip, or a describer's: captioner, tagger, endpoint")
     name: str
     bytes: int = Field(description="of its weights")
     device: str = Field(description="where they are, such as cpu or cuda:0")
@@ -217,7 +228,10 @@ class Status(BaseModel):
     version: str
     clip: str = Field(description="the usual one")
     captioner: str = Field(description="the usual one, or none")
-    captioners: list[str]
+    tagger: str = Field(description="the usual one, or none: then one is taken where tags alone are asked for")
+    captioners: list[str] = Field(description="all describers that can be named")
+    taggers: list[str] = Field(description="those of them that tell tags")
+    targets: list[str]
     vocabularies: list[str]
     loaded: list[LoadedModel]
     doing: list[str] = Field(description="what goes on, such as a download and how far it is")

@@ -10,58 +10,61 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.choices import NONE, VOCABULARIES
 from ..core.cures import Choose, Control, Give, Take
+from ..core.describe.endpoint.address import claims
 from ..core.errors import ModelError, PhraseError, SettingsError
-from ..core.settings import CaptionSettings, Mode, Settings
+from ..core.settings import TAG_NAMES, CaptionSettings, Mode, Settings
 from ..core.targets import target_named
 from .choices import captioners, vocabulary_folders
+from .servers import is_named
+from .suited import Chosen, chosen_for
 
 if TYPE_CHECKING:
-    from .api_models import DescribeRequest, InterrogateRequest, Tagging, TagRequest, Writing
+    from .api_models import DescribeRequest, InterrogateRequest, TagChoice, TagRequest, Writing
 
 _WRITING = ("style", "instruction", "system", "max_length", "temperature", "top_p", "seed", "repetition", "trim")
-_TAGGING = {
-    "general_threshold": "general",
-    "character_threshold": "character",
-    "automatic_threshold": "automatic",
-    "most_tags": "most",
-    "rating": "rating",
-    "tag_order": "order",
-    "underscores": "underscores",
-    "implied": "implied",
-}
-"""The fields of `TagSettings`, by a request's."""
+MOST_RIVALS = 8
 
 
-def interrogation_asked(usual: Settings, asked: InterrogateRequest) -> tuple[Mode, Settings]:
+def interrogation_asked(usual: Settings, asked: InterrogateRequest) -> Chosen:
     """Raises ModelError, PhraseError, SettingsError."""
-    target = None if asked.target is None else target_named(asked.target)
-    suited = usual if target is None else target.over(usual)
-    settings = named(suited, asked.clip, asked.captioner, asked.vocabulary)
-    mode = asked.mode or ("best" if target is None else target.mode)
-    return mode, replace(
-        settings,
-        limits={**settings.limits, **asked.limits},
-        exclude=(*settings.exclude, *asked.exclude),
-        tagger=_describer(asked.tagger, settings.tagger, "tagger"),
-        rivals=settings.rivals if asked.rivals is None else _rivals(asked.rivals, settings.rivals),
-        candidates=asked.candidates or settings.candidates,
-        captioning=_tagging(_writing(settings.captioning, asked), asked),
+    known = named(usual, asked.clip, None, asked.vocabulary)
+    captioner = _describer(asked.captioner, usual, "captioner")
+    tagger = _describer(asked.tagger, usual, "tagger")
+    captioned = asked.caption is not None
+    found = _chosen(known, asked.target, asked.mode, captioner, tagger, asked.clip, captioned, _asks(asked))
+    settings = found.settings
+    return found._replace(
+        settings=replace(
+            settings,
+            limits={**settings.limits, **asked.limits},
+            exclude=(*settings.exclude, *asked.exclude),
+            rivals=settings.rivals if asked.rivals is None else _rivals(asked.rivals, usual),
+            candidates=asked.candidates or settings.candidates,
+            captioning=_tagging(_writing(settings.captioning, asked), asked),
+        )
     )
 
 
 def tags_asked(usual: Settings, asked: TagRequest) -> Settings:
     """Raises ModelError, SettingsError."""
-    settings = usual if asked.target is None else target_named(asked.target).over(usual)
-    tagger = _describer(asked.tagger, settings.tagger, "tagger")
-    return replace(settings, tagger=tagger, captioning=_tagging(settings.captioning, asked))
+    tagger = _describer(asked.tagger, usual, "tagger")
+    settings = _chosen(usual, asked.target, "tags", tagger=tagger).settings
+    return replace(settings, captioning=_tagging(settings.captioning, asked))
 
 
 def description_asked(usual: Settings, asked: DescribeRequest) -> Settings:
     """Raises ModelError, SettingsError."""
-    captioner = _describer(asked.captioner, usual.captioner, "captioner")
-    if captioner is None:
+    captioner = _describer(asked.captioner, usual, "captioner")
+    settings = _chosen(usual, asked.target, "caption", captioner, asked=_asks(asked)).settings
+    if settings.captioner is None:
         raise SettingsError("There is no captioner to describe the picture", Give("captioner", "one"))
-    return replace(usual, captioner=captioner, captioning=_writing(usual.captioning, asked))
+    return replace(settings, captioning=_tagging(_writing(settings.captioning, asked), asked))
+
+
+def tagger_for(usual: Settings, tagger: str | None) -> str | None:
+    """That tells the tags of an analysis, if any. Raises ModelError."""
+    chosen = _describer(tagger, usual, "tagger")
+    return usual.tagger if chosen is None else None if chosen == NONE else chosen
 
 
 def named(
@@ -76,7 +79,9 @@ def named(
         if vocabulary not in known:
             raise PhraseError(f"There is no vocabulary {vocabulary!r}", Choose("phrases", tuple(known)))
         found["phrases"] = known[vocabulary]
-    return replace(usual, captioner=_describer(captioner, usual.captioner, "captioner"), **found)
+    if captioner is not None:
+        found["captioner"] = _describer(captioner, usual, "captioner")
+    return replace(usual, **found)
 
 
 def cache_folder(settings: Settings) -> Path:
@@ -89,22 +94,50 @@ def _writing(usual: CaptionSettings, asked: Writing) -> CaptionSettings:
     return replace(usual, **{name: value for name in _WRITING if (value := getattr(asked, name)) is not None})
 
 
-def _tagging(usual: CaptionSettings, asked: Tagging) -> CaptionSettings:
-    given = {name: value for field, name in _TAGGING.items() if (value := getattr(asked, field)) is not None}
+def _tagging(usual: CaptionSettings, asked: TagChoice) -> CaptionSettings:
+    given = {name: value for field, name in TAG_NAMES.items() if (value := getattr(asked, field)) is not None}
     exclude = (*usual.tags.exclude, *(asked.exclude_tags or ()))
     return replace(usual, tags=replace(usual.tags, exclude=exclude, **given))
 
 
-def _describer(name: str | None, usual: str | None, control: Control, others: Sequence[str] = ()) -> str | None:
-    if name is None or name == usual or name in others:
-        return usual if name is None else name
+def _chosen(
+    usual: Settings,
+    target: str | None,
+    mode: Mode | None,
+    captioner: str | None = None,
+    tagger: str | None = None,
+    clip: str | None = None,
+    captioned: bool = False,
+    asked: bool = False,
+) -> Chosen:
+    """captioner, tagger: None for what is usual, or suits the target; "none" for none. Raises ModelError."""
+    if target is None:
+        given = {"captioner": captioner, "tagger": tagger}
+        return Chosen(mode or "best", replace(usual, **{name: each for name, each in given.items() if each}))
+    found = chosen_for(target_named(target), usual, mode, captioner, tagger, clip, captioned, asked)
+    found.check()
+    return found
+
+
+def _asks(asked: Writing) -> bool:
+    return bool(asked.instruction) or asked.style not in (None, "tags")
+
+
+def _describer(name: str | None, usual: Settings, control: Control) -> str | None:
+    """The name, if it is one of the known ones, or of those that the program was started with. Raises ModelError."""
+    if name is None or name in (usual.captioner, usual.tagger, *usual.rivals):
+        return name
+    if claims(name) and is_named(name, usual):
+        return name
     if name not in captioners():
         raise ModelError(f"There is no {control} {name!r}", Choose(control, tuple(captioners())))
-    return None if name == NONE else name
+    return name
 
 
-def _rivals(names: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
-    return tuple(filter(None, (_describer(name, None, "rivals", usual) for name in names)))
+def _rivals(names: Sequence[str], usual: Settings) -> tuple[str, ...]:
+    if len(names) > MOST_RIVALS:
+        raise SettingsError(f"are {len(names):,}", Give("rivals", f"{MOST_RIVALS} at most"), control="rivals")
+    return tuple(name for each in names if (name := _describer(each, usual, "rivals")) not in (None, NONE))
 
 
 def _known_clip(name: str, usual: str) -> str:

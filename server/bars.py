@@ -7,19 +7,20 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..core.printable import visible
-from ..core.tags import TAG_CATEGORIES, Tag, of_category
 
 if TYPE_CHECKING:
     from ..core.results import Contender, PhraseGain
     from ..core.study.analyze import Analysis
     from ..core.study.match import Match
+    from ..core.tags import Tag
 
 
 _TAG_HEADINGS = {"general": "Tags", "character": "Characters", "rating": "Rating"}
 
 
 def analysis_bars(analysis: Analysis) -> str:
-    return "".join(
+    """Of a tagger, where one was asked, and then of the CLIP."""
+    return tag_bars(analysis.tags) + "".join(
         _bars(
             ((each.phrase, each.similarity, each.likelihood) for each in found.top),
             found.category,
@@ -55,9 +56,10 @@ def gain_bars(phrases: Sequence[PhraseGain]) -> str:
 
 
 def tag_bars(tags: Sequence[Tag]) -> str:
-    """By category, the surest first."""
-    categories = [(name, sorted(of_category(tuple(tags), name), key=_doubt)) for name in TAG_CATEGORIES]
-    return "".join(_tag_list(name, found) for name, found in categories if found)
+    """By category, the rating first."""
+    from ..core.study.analyze import by_category
+
+    return "".join(_tag_list(name, found) for name, found in by_category(tags))
 
 
 def contender_bars(contenders: Sequence[Contender]) -> str:
@@ -82,10 +84,6 @@ def _tag_list(category: str, tags: Sequence[Tag]) -> str:
     heading = _TAG_HEADINGS.get(category, f"{category.capitalize()} tags")
     rows = (_row(tag.name, f"{tag.confidence:.0%}", tag.confidence, f"confidence {tag.confidence:.4f}") for tag in tags)
     return f'<section class="unrender-bars"><h2>{heading}</h2><ol>{"".join(rows)}</ol></section>'
-
-
-def _doubt(tag: Tag) -> float:
-    return -tag.confidence
 
 
 def _bars(rows: Iterable[tuple[str, float, float]], heading: str = "", beside_heading: str = "", note: str = "") -> str:

@@ -15,7 +15,7 @@ from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
 from ..core.targets import TARGETS, Sort
-from .describing import Describing
+from .describing import AS_USUAL, Describing
 
 REPLACE, APPEND = INSERTIONS = ("replace", "append")
 LEAVE_IN_RAM, LEAVE_ON_DEVICE, UNLOAD = KEEPINGS = ("in main memory", "on the GPU", "not at all")
@@ -55,11 +55,15 @@ class Preferences:
     insertion: str = REPLACE
     keeping: str = LEAVE_IN_RAM
     seeing: str = AUTOMATIC
+    tagger: str = NONE
+    style: str = AS_USUAL
 
     @classmethod
     def of(cls, settings: Settings, keeping: str) -> Preferences:
         phrases = BUILT_IN if settings.phrases is None else str(settings.phrases)
-        return cls(settings.clip, settings.captioner or NONE, phrases, keeping=keeping)
+        style = settings.captioning.style or AS_USUAL
+        captioner, tagger = settings.captioner or NONE, settings.tagger or NONE
+        return cls(settings.clip, captioner, phrases, keeping=keeping, tagger=tagger, style=style)
 
     def settings(self, folder: Path, device: str) -> Settings:
         """As `Request.settings` makes them of a picture alone."""
@@ -119,16 +123,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Study:
-    """A picture to be looked at without writing a prompt."""
+    """A picture to be looked at without writing a prompt. tagger: whose tags an analysis has, "none" for nobody's."""
 
     picture: Any
     clip: str
     vocabulary: str = BUILT_IN
+    tagger: str = NONE
 
     def settings(self, usual: Settings) -> Settings:
         """As `Request.settings`."""
         phrases = phrases_named(self.vocabulary, usual)
-        return replace(usual, clip=self.clip.strip(), captioner=None, phrases=phrases)
+        tagger = self.tagger.strip() or NONE
+        return replace(usual, clip=self.clip.strip(), captioner=None, tagger=tagger, phrases=phrases)
 
 
 def captioners() -> list[str]:
@@ -172,7 +178,9 @@ def inserted(found: str, typed: str, insertion: str) -> str:
 
 def picture_request(picture: Any, preferences: Preferences) -> Request:
     """What is asked of a picture when nothing but the picture is given."""
-    return Request(picture, preferences.mode, preferences.clip, preferences.captioner, preferences.vocabulary)
+    describing = Describing(style=preferences.style, tagger=preferences.tagger)
+    models = (preferences.clip, preferences.captioner, preferences.vocabulary)
+    return Request(picture, preferences.mode, *models, describing=describing)
 
 
 def picture_of(value: Any) -> Any:

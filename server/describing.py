@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from ..core.choices import NONE
 from ..core.phrases import phrases_in
-from ..core.settings import CaptionSettings, Settings, Style, TagOrder, TagSettings
+from ..core.settings import (
+    USUAL_THRESHOLDS,
+    WRITING_STYLES,
+    CaptionSettings,
+    Settings,
+    Style,
+    TagOrder,
+    TagSettings,
+)
 
 AS_USUAL = "as usual"
 """In a list: what the describer, or the target, does by itself."""
@@ -16,11 +23,16 @@ Thresholds = Literal["published", "automatic", "own"]
 THRESHOLDS: tuple[Thresholds, ...] = get_args(Thresholds)
 
 
+def known_style(name: str) -> str:
+    """A style of that name, or the usual one: a host's settings file may hold anything."""
+    return name if name in WRITING_STYLES else AS_USUAL
+
+
 @dataclass(frozen=True)
 class Describing:
-    """tagger: "" or "none" for the usual one. thresholds: those of the tagger's publisher, of each picture, or general
-    and character. candidates: captions the CLIP chooses among, by seeds. The rest is as in `CaptionSettings` and
-    `TagSettings`; 0 for a length is what suits the style."""
+    """tagger: "" for the usual one, "none" for none. thresholds: those of the tagger's publisher, of each picture, or
+    general and character. candidates: captions the CLIP chooses among, by seeds. The rest is as in `CaptionSettings`
+    and `TagSettings`; 0 for a length is what suits the style."""
 
     style: str = AS_USUAL
     instruction: str = ""
@@ -30,18 +42,17 @@ class Describing:
     candidates: int = 1
     tagger: str = ""
     thresholds: Thresholds = "published"
-    general: float = 0.35
-    character: float = 0.85
+    general: float = USUAL_THRESHOLDS[0]
+    character: float = USUAL_THRESHOLDS[1]
     order: str = AS_USUAL
     rating: bool = False
     exclude: str = ""
 
     def over(self, settings: Settings) -> Settings:
         """The settings with what is asked for in place of their own. Raises SettingsError."""
-        tagger = self.tagger.strip()
         return replace(
             settings,
-            tagger=settings.tagger if tagger in ("", NONE) else tagger,
+            tagger=self.tagger.strip() or settings.tagger,
             candidates=max(settings.candidates, int(self.candidates)),
             captioning=self._writing(settings.captioning),
         )

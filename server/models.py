@@ -52,8 +52,9 @@ class _Placed(NamedTuple):
 
     @property
     def nbytes(self) -> int:
+        """At most at once: describers are on the device one after the other."""
         clip = 0 if self.weights is None else _nbytes(self.weights)
-        return clip + sum(describer.nbytes for describer in self.describers.values())
+        return clip + max((describer.nbytes for describer in self.describers.values()), default=0)
 
 
 _Key = tuple[str, "torch.dtype | None", Quantization]
@@ -165,15 +166,18 @@ class Models:
         return self._clip[1]
 
     def _load_describers(self, settings: Settings, names: Sequence[str], progress: Progress) -> Mapping[str, Describer]:
-        """Those of the last use that are not needed now make room, where any is."""
+        """Those of the last use that are not needed now make room first, where any is."""
         from ..core.describe import load_describer
-        from ..core.devices import describing
+        from ..core.devices import describing, empty_device_cache
         from ..core.hub import Hub
 
         dtype, bits = describing(settings.precision), settings.quantization
         keys: dict[str, _Key] = {name: (name, dtype, bits) for name in names}
-        if names:
-            self._describers = {key: kept for key, kept in self._describers.items() if key in keys.values()}
+        kept = {key: each for key, each in self._describers.items() if key in keys.values()}
+        if names and len(kept) < len(self._describers):
+            self._describers = kept
+            gc.collect()  # models hold themselves
+            empty_device_cache()
         for name, key in keys.items():
             if key not in self._describers:
                 hub = Hub(settings.cache)

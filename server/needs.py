@@ -20,6 +20,11 @@ SIGHT = Needs()
 
 def needs_of(settings: Settings, mode: Mode, captioned: bool = False) -> Needs:
     """Of a prompt. captioned: whether there is a caption already."""
-    from ..core.describe.asked import names_asked
+    from ..core.describe.asked import asks_clip, names_asked
 
-    return Needs(mode != "tags", names_asked(settings, mode, captioned))
+    return Needs(asks_clip(settings, mode), names_asked(settings, mode, captioned))
+
+
+def sight_of(settings: Settings) -> Needs:
+    """Of an analysis, which has tags where there is a tagger."""
+    return SIGHT if settings.tagger is None else Needs(True, (settings.tagger,))

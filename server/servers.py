@@ -14,13 +14,17 @@ from ..core.settings import Settings
 
 def check_servers(asked: Settings, usual: Settings) -> None:
     """Whether a visitor may choose those describers. Raises SettingsError, and ModelError for what is no address."""
-    named = [*_servers(usual), *named_endpoints()]
     for name in _servers(asked):
-        if not allowed(name, named, here=False):
+        if not is_named(name, usual):
             raise SettingsError(
                 "The server was not named by who started this program",
                 f"start it with that address as --captioner, or in {NAMED}",
             )
+
+
+def is_named(name: str, usual: Settings) -> bool:
+    """Whether it is a model of one of those servers. Raises ModelError for what is no address."""
+    return allowed(name, [*_servers(usual), *named_endpoints()], here=False)
 
 
 def _servers(settings: Settings) -> Iterator[str]:

@@ -8,11 +8,18 @@ from html import escape
 from ..core.catalogue import is_part, survey, wanted
 from ..core.hub import Hub
 from ..core.printable import visible
+from ..core.suiting import sort_of
+from ..core.targets import Sort
 from .choices import vocabulary_folders
 from .downloads import Download, check_agreed, size
 from .host import Host
 from .jobs import Job
 
+_DESCRIBERS: dict[Sort, str] = {"captioner": "Captioners", "tagger": "Taggers", "chat": "Chat models"}
+_ABOUT_DESCRIBERS = (
+    "Memory is that of half precision, as on a GPU; on the CPU it is twice that. "
+    "Licences are as their repositories say."
+)
 _SHARED = "in the Hugging Face cache that other programs use too"
 
 
@@ -30,6 +37,20 @@ def disk_table(host: Host) -> str:
     hub = _hub(host)
     rows = [(each.repo, size(each.bytes), _SHARED if each.shared else "") for each in hub.on_disk()]
     return _table("On this disk", rows, "No model has been downloaded.", f"In {hub.models}.")
+
+
+def describers_table(host: Host) -> str:
+    """What has a name, by kind; each with its download, what it then takes in memory, and its licence."""
+    hub = _hub(host)
+    _, describers = survey(hub)
+    tables: dict[Sort, list[tuple[str, ...]]] = {sort: [] for sort in _DESCRIBERS}
+    for each in describers:
+        here = "comes along" if not each.repos else "on this disk" if each.on_disk else _size(each.bytes)
+        tables[sort_of(each.name, hub)].append((each.name, here, _size(each.memory), each.licence))
+    columns = ("Name", "Download", "Memory", "Licence")
+    *others, (last, rows) = tables.items()
+    shown = [_table(_DESCRIBERS[sort], rows, "", "", columns) for sort, rows in others]
+    return "".join([*shown, _table(_DESCRIBERS[last], rows, "", _ABOUT_DESCRIBERS, columns)])
 
 
 def vocabulary_table(host: Host) -> str:
@@ -63,8 +84,14 @@ def _hub(host: Host) -> Hub:
     return Hub(host.settings().cache)
 
 
-def _table(heading: str, rows: Iterable[tuple[str, ...]], empty: str, note: str) -> str:
+def _size(count: int | None) -> str:
+    return size(count) if count else ""
+
+
+def _table(heading: str, rows: Iterable[tuple[str, ...]], empty: str, note: str, columns: tuple[str, ...] = ()) -> str:
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    head = f"<thead><tr>{heads}</tr></thead>" if columns else ""
     lines = "".join(f"<tr>{''.join(f'<td>{escape(visible(cell))}</td>' for cell in row)}</tr>" for row in rows)
-    body = f"<table>{lines}</table>" if lines else f"<p>{escape(empty)}</p>"
+    body = f"<table>{head}<tbody>{lines}</tbody></table>" if lines else f"<p>{escape(empty)}</p>"
     remark = f"<p><small>{escape(note)}</small></p>" if note else ""
     return f'<section class="unrender-table"><h2>{escape(heading)}</h2>{body}{remark}</section>'

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import ImageError, MissingPackageError, SettingsError
 from ..core.results import Interrogation
+from ..core.settings import Mode, Settings
 from .choices import NO_PICTURE, Request, Study
 from .host import Host
 from .jobs import Job
-from .needs import SIGHT, needs_of
+from .needs import SIGHT, needs_of, sight_of
+from .tagged import analysed
 from .wording import sentence_for
 
 if TYPE_CHECKING:
@@ -74,17 +76,27 @@ def found_prompt(host: Host, request: Request, job: Job) -> Found:
             if engine.clip is None or result.similarity is None:  # no CLIP is asked for tags
                 return Found(result, tokens(result.prompt), settings.token_limit)
             text = engine.clip.text
-            most, asked = text.context_length, None if request.caption else settings.captioner
-            return Found(result, text.length(result.prompt), min(settings.token_limit or most, most), asked)
+            length, asked = text.length(result.prompt), None if request.caption else settings.captioner
+            return Found(result, length, _room(request.mode, settings, text.context_length, length), asked)
+
+
+def _room(mode: Mode, settings: Settings, read: int, length: int) -> int | None:
+    """For tokens. read: as many as the CLIP reads; a caption alone may have more, as image models may read more."""
+    if mode == "caption":
+        return settings.token_limit or (read if length <= read else None)
+    return min(settings.token_limit or read, read)
 
 
 def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, job: Job) -> Analysed:
     """categories: none for all of the vocabulary. dark: the chart's ground."""
+    from ..core.describe.asked import check_tells_tags
     from ..core.drawing.chart import chart_image
 
     with opened(host, study.picture, job) as picture:
-        with host.lent(job, study.settings(host.settings()), SIGHT) as engine:
-            found = engine.analyze(picture, categories or None)[0]
+        settings = study.settings(host.settings())
+        check_tells_tags(settings)
+        with host.lent(job, settings, sight_of(settings)) as engine:
+            found = analysed(engine, picture, categories or None)
         try:
             return Analysed(found, chart_image(found, picture, dark))
         except MissingPackageError as error:

@@ -35,6 +35,37 @@ CAPTIONING = {"captioner": "micro", "instruction": "", "caption_length": 0, "bea
 SEARCHING = {"vocabulary": "built-in", "search": "peer", "fit": "crop"}
 MICRO = {"clip": "micro", "precision": "auto", **CAPTIONING, **SEARCHING}
 
+TAG = {
+    "tagger": "micro-tagger",
+    "thresholds": "published",
+    "general_threshold": 0.35,
+    "character_threshold": 0.85,
+    "exclude": "",
+    "trigger": "",
+    "order": "confidence",
+    "rating": False,
+    "escape": True,
+    "most": 200,
+    "underscores": False,
+    "implied": False,
+}
+DESCRIBE = {
+    "model": "micro-chat",
+    "style": "sentence",
+    "instruction": "",
+    "max_length": 0,
+    "temperature": 0.0,
+    "seed": 0,
+    "trim": True,
+    "escape": True,
+    "system": "",
+    "top_p": 1.0,
+    "repetition": 1.0,
+    "beams": 1,
+    "quantization": "none",
+}
+SERVER = {"longest_side": 1024, "keep_alive": "", "thinking": False, "timeout": 120.0, "retries": 2}
+
 EMBED = {
     "projection": "usual",
     "strength": 1.0,
@@ -103,6 +134,8 @@ def shipped(name: str) -> dict:
         "KSampler": {"steps": 2},
         "UnrenderInterrogate": {"interrogator": ["100", 0]},
         "UnrenderAnalyze": {"interrogator": ["100", 0]},
+        "UnrenderTagPicture": {"tagger": "micro-tagger"},
+        "UnrenderDescribePicture": {"model": "micro-chat"},
         "UnrenderImageToPromptEmbedding": {"clip_vision": ["101", 0]},
     }
     for step in graph.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +28,10 @@ FOLDER_NAME = "un-render v1.0 of mine"
 
 BROKEN_PACKAGES = ("open_clip", "diffusers", "clip_interrogator", "clip_gaze")
 """Optional ones, which fail when ComfyUI's Python imports them: the nodes have to do without."""
+
+LENT = ("timm", "openai", "distro", "jiter", "sniffio", "httpx", "httpcore")
+"""What describers need that is optional: ComfyUI's Python takes it from the tests' own where it lacks it, as if it had
+been installed."""
 
 _START_SECONDS = 600
 _RUN_SECONDS = 900
@@ -55,6 +61,9 @@ class Server:
         for name in BROKEN_PACKAGES:
             (base / "broken" / name).mkdir(parents=True)
             (base / "broken" / name / "__init__.py").write_text(f"raise RuntimeError('{name} is broken')\n")
+        (base / "lent").mkdir()
+        for name in _lacking(python):
+            (base / "lent" / name).symlink_to(_place_of(name), target_is_directory=True)
         self._paths = base / "extra_model_paths.yaml"
         self._paths.write_text(f"elsewhere:\n  base_path: {base}/elsewhere\n  unrender: unrender\n", encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,7 +85,7 @@ class Server:
         own = {
             "HF_HUB_CACHE": str(self.base / "hf"),
             "HF_ENDPOINT": self._hub,
-            "PYTHONPATH": str(self.base / "broken"),
+            "PYTHONPATH": f"{self.base / 'broken'}{os.pathsep}{self.base / 'lent'}",
             "OMP_NUM_THREADS": "1",  # as the tests themselves: other work shares the cores
         }
         environment = {name: value for name, value in os.environ.items() if name != "UNRENDER_CACHE"} | own
@@ -148,6 +157,22 @@ class Server:
         self.post("/free", {"unload_models": True, "free_memory": True})
         time.sleep(2)  # its worker looks once a second
         shutil.rmtree(self.shared / "models", ignore_errors=True)
+
+
+def _lacking(python: Path) -> list[str]:
+    """What of LENT this Python lacks and the tests' own has, if both can run the same."""
+    code = "import sys, importlib.util as u; print(sys.version_info[:2], *filter(u.find_spec, sys.argv[1:]), sep='|')"
+    asked = (
+        subprocess.run([each, "-c", code, *LENT], capture_output=True, text=True) for each in (python, sys.executable)
+    )
+    theirs, ours = (each.stdout.strip().split("|") for each in asked)
+    return [name for name in LENT if name not in theirs and name in ours] if theirs[0] == ours[0] else []
+
+
+def _place_of(name: str) -> Path:
+    found = importlib.util.find_spec(name)
+    assert found is not None and found.submodule_search_locations
+    return Path(found.submodule_search_locations[0])
 
 
 class Run:

@@ -30,15 +30,25 @@ from unrender.server.private import without_places
 HALF = "\ud83d"
 IMAGE = encoded(Image.new("RGB", (32, 32), "red"))
 NAMED = {"clip": "micro", "vocabulary": "built-in"}
+WRITING = {
+    **{"style": "tags", "instruction": "what", "system": "be short", "max_length": 4, "temperature": 0.5, "top_p": 0.5},
+    **{"seed": 1, "repetition": 1.0, "trim": True},
+}
+TAGGING = {
+    **{"general_threshold": 0.5, "character_threshold": 0.5, "automatic_threshold": False, "most_tags": 3},
+    **{"rating": True, "exclude_tags": ["sea"], "tag_order": "alphabet", "underscores": True, "implied": True},
+}
 FITTING = {
     "/interrogator/prompt": {"image": IMAGE, "clip_model_name": "micro", "mode": "fast"},
     "/interrogator/analyze": {"image": IMAGE, "clip_model_name": "micro"},
     f"{OWN}/interrogate": {
         **{"image": IMAGE, "mode": "fast", "caption": "a boat", "limits": {"flavors": 1}, "exclude": ["soft light"]},
         **NAMED,
-        "captioner": "none",
+        **{"captioner": "none", "tagger": "none", "rivals": [], "candidates": 1, "target": None, **WRITING, **TAGGING},
     },
-    f"{OWN}/analyze": {"image": IMAGE, "categories": ["mediums"], **NAMED},
+    f"{OWN}/tag": {"image": IMAGE, "tagger": "micro-tagger", "target": None, **TAGGING},
+    f"{OWN}/describe": {"image": IMAGE, "captioner": "micro", "target": None, **WRITING, **TAGGING},
+    f"{OWN}/analyze": {"image": IMAGE, "categories": ["mediums"], "tagger": "none", **NAMED},
     f"{OWN}/match": {"images": [IMAGE], "phrases": ["a", "b"], "templates": ["a {}"], "clip": "micro"},
     f"{OWN}/embed": {
         **{"images": [IMAGE], "family": "micro", "projection": "pinv", "weights": [1.0], "mix": "mean", "text": "blue"},

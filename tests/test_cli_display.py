@@ -103,3 +103,14 @@ def test_a_small_picture_is_enlarged_without_new_colours():
     large = at_size(picture, PICTURE_SIZE)
     assert large.size == (PICTURE_SIZE, PICTURE_SIZE // 2)
     assert {colour for _, colour in large.getcolors() or []} == {(255, 0, 0), (0, 0, 255)}
+
+
+def test_a_terminal_tells_the_likeliest_rating_apart_from_the_tags():
+    from unrender.cli.output import _beside
+    from unrender.core.results import Interrogation
+    from unrender.core.tags import Tag
+
+    tags = (Tag("solo", 0.9, "general"), Tag("general", 0.7, "rating"), Tag("explicit", 0.2, "rating"))
+    assert _beside(Interrogation("solo", None, "tags", "", (), "some", 1.0, tags=tags)) == [
+        "tags: solo 0.90\nrating: general 0.70\n"
+    ]

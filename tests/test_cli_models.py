@@ -52,8 +52,8 @@ def test_advice_is_typed_as_this_was(store, capsys, monkeypatch):
 def test_models_recommends_a_few_with_their_sizes(store, capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) < 17 and max(map(len, lines)) < 130
-    rows = {line.split()[0]: line for line in lines[1:10]}
+    assert len(lines) < 18 and max(map(len, lines)) < 130
+    rows = {line.split()[0]: line for line in lines[1:11]}
     assert "1.7 GB" in rows["ViT-L-14/openai"] and "on disk" in rows["ViT-L-14/openai"]
     assert "on disk" not in rows["blip-large"] and "the usual one" in rows["blip-large"]
     assert "no download" in rows["micro"]
@@ -154,3 +154,10 @@ def test_micro_is_neither_downloaded_nor_removed(capsys):
     assert main(["models", "download", "micro"]) == 0
     assert main(["models", "remove", "micro"]) == 1
     assert "part of the package" in capsys.readouterr().err
+
+
+def test_a_chat_model_is_called_one(store, capsys):
+    assert main(["models", "--all"]) == 0
+    kinds = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
+    assert "chat model" in kinds["joycaption"] and "chat model" in kinds["micro-chat"]
+    assert "captioner" in kinds["blip-large"] and "tagger" in kinds["wd-vit"]

@@ -23,6 +23,15 @@ READY = (
 SHOWN = "[...document.querySelectorAll('textarea')].filter((each) => each.checkVisibility()).map((each) => each.value)"
 NEW_WAY = "Comfy.VueNodes.Enabled"
 
+TOYS = """() => {
+  const toys = { UnrenderTagPicture: ["tagger", "micro-tagger"], UnrenderDescribePicture: ["model", "micro-chat"] };
+  for (const node of app.graph._nodes.filter((each) => toys[each.type])) {
+    const [name, toy] = toys[node.type];
+    node.widgets.find((each) => each.name === name).value = toy;
+  }
+}"""
+CONTROL = "find((each) => each.name === 'control_after_generate').value"
+
 WITH_MICRO = """(mode) => {
   const loader = LiteGraph.createNode("UnrenderLoadInterrogator");
   app.graph.add(loader);
@@ -173,4 +182,20 @@ def test_comfyuis_page_keeps_the_prompt_with_the_workflow_and_when_a_run_fails(p
     page.run()
     assert "nobody/nothing" in comfyui.last_run().error
     assert prompt in page.shown()
+    assert not page.complaints
+
+
+def test_comfyuis_page_shows_tags_and_a_description_and_keeps_the_seed(page, comfyui):
+    page.open("Tag and describe a picture", NAMES[1])
+    page.page.evaluate(TOYS)
+    page.run()
+    first = comfyui.last_run()
+    shown = page.shown()
+    assert first.text("2")[0] in shown and first.text("3")[0] in shown
+    page.run()
+    assert comfyui.last_run().cached >= {"2", "3"}, "the same words are not written anew"
+    fresh = (
+        "() => { const node = LiteGraph.createNode('UnrenderDescribePicture'); app.graph.add(node); return node.widgets"
+    )
+    assert page.page.evaluate(f"{fresh}.{CONTROL}; }}") == "fixed"
     assert not page.complaints

@@ -94,11 +94,18 @@ def test_the_api_takes_the_one_that_was_named(chat_server: ChatServer, tmp_path:
     app.include_router(router(host(tmp_path, chat_server.name)))
     client = TestClient(app)
     assert chat_server.name in client.get("/unrender/v1/status").json()["captioners"]
-    for captioner, status in ((chat_server.name, 200), (None, 200), ("http://127.0.0.1:9/v1#m", 422)):
+    other = f"{chat_server.base}#another"
+    for captioner, status in ((chat_server.name, 200), (None, 200), (other, 200), ("http://127.0.0.1:9/v1#m", 422)):
         body = {"image": picture, "mode": "caption", **({} if captioner is None else {"captioner": captioner})}
         answer = client.post("/unrender/v1/interrogate", json=body)
         assert answer.status_code == status, answer.text
         assert status != 200 or answer.json()["prompt"] == WORDS
+    for route, name in (("tag", "tagger"), ("describe", "captioner"), ("analyze", "tagger")):
+        for asked in ("http://127.0.0.1:9/v1#m", "http://a@b"):
+            assert client.post(f"/unrender/v1/{route}", json={"image": picture, name: asked}).status_code == 422
+    tags = client.post("/unrender/v1/tag", json={"image": picture, "tagger": chat_server.name}).json()
+    assert (tags["text"], tags["tags"], tags["rating"]) == (WORDS, [], "")
+    client.post("/unrender/v1/interrogate", json={"image": picture, "mode": "caption"})
     loaded = client.get("/unrender/v1/status").json()["loaded"]
     assert {"kind": "endpoint", "name": chat_server.name, "bytes": 0} in [
         {name: value for name, value in each.items() if name != "device"} for each in loaded

@@ -205,6 +205,12 @@ def test_the_only_model_needs_no_name(chat_server: ChatServer) -> None:
     assert endpoint_models(chat_server.base) == [MODEL]
 
 
+def test_an_address_without_its_v1_is_told_so(chat_server: ChatServer) -> None:
+    bare = chat_server.base.removesuffix("/v1")
+    with pytest.raises(ModelError, match=f"does not list its models: it answered 404.*; ask {bare}/v1"):
+        endpoint_models(bare)
+
+
 @pytest.mark.parametrize("models", [[], ["one", "two"], [f"model-{number}" for number in range(50)]])
 def test_one_of_several_models_has_to_be_named(chat_server: ChatServer, models: list[str]) -> None:
     chat_server.models = models

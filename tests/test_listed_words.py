@@ -49,3 +49,9 @@ def test_a_chat_model_s_tags_are_a_prompt_for_a_target(name):
     with Engine(settings, load_describer=lambda name, progress: Talker()) as engine:
         prompt = engine.interrogate(Image.new("RGB", (8, 8)), "tags").prompt
     assert prompt == ", ".join([*TARGETS[name].quality, "1girl", "solo", "Red coat", "pier", "long hair"])
+
+
+def test_underscores_become_blanks_but_in_faces():
+    assert as_tags("long_hair, ^_^, sky.", TagSettings()) == "long hair, ^_^, sky."
+    assert as_tags("long_hair, sky", TagSettings(underscores=True)) == "long_hair, sky"
+    assert as_tags("long_hair,1girl", TagSettings(order="target")) == "1girl, long hair"

@@ -127,9 +127,11 @@ def test_the_graph_says_on_which_device_it_is_to_be(models, server, monkeypatch)
     assert (name, device, dtype, wait) == ("micro-chat", "cuda:1", None, True)
 
 
-@pytest.mark.parametrize("name", ["unrender/gone", "blip-huge"])
-def test_errors_name_the_nodes_own_inputs(models, server, name):
-    with pytest.raises(ModelError, match=r"as model\.$") as caught:
+@pytest.mark.parametrize(
+    ("name", "cure"), [("unrender/gone", r"give another as model\.$"), ("blip-huge", "choose one that model lists")]
+)
+def test_errors_name_the_nodes_own_inputs(models, server, name, cure):
+    with pytest.raises(ModelError, match=cure) as caught:
         run(PICTURES[:1], model=name)
     assert "Load Interrogator" not in str(caught.value) and "--" not in str(caught.value)
 

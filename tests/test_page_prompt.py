@@ -17,9 +17,13 @@ from page_server import (
     photograph_fixture,  # noqa: F401
 )
 from PIL.PngImagePlugin import PngInfo
+from unrender.core.describe.style_grammar import accepts
 from unrender.core.engine import Engine, Settings
+from unrender.core.micro.drawing import draw
+from unrender.core.micro.world import Scene
 from unrender.core.settings import MODES
-from unrender.server.choices import ABOUT_MODES
+from unrender.core.targets import TARGETS
+from unrender.server.choices import ABOUT_MODES, ANY
 
 pytestmark = [
     pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
@@ -57,6 +61,14 @@ def generated(tmp_path_factory, photographs) -> Path:
     said.add_text("parameters", PARAMETERS)
     path = tmp_path_factory.mktemp("pictures") / "generated.png"
     photographs[0].resize((64, 64)).save(path, pnginfo=said)
+    return path
+
+
+@pytest.fixture(scope="module")
+def moon(tmp_path_factory) -> Path:
+    """A drawing that micro's describers know."""
+    path = tmp_path_factory.mktemp("pictures") / "moon.png"
+    draw(Scene("moon", "yellow", "large", "sea", "oil", "mira"), 3).picture.save(path)
     return path
 
 
@@ -102,15 +114,68 @@ def test_fewer_phrases_are_taken_where_fewer_are_wanted(browser, photograph):
     assert browser.page.locator("#unrender_phrases li").count() <= 3  # the caption is none of them
 
 
-def test_a_target_chooses_what_suits_it(browser):
+def test_a_target_chooses_what_suits_it_from_what_is_here_and_says_so(browser):
     browser.open()
-    browser.choose("unrender_target", "sd2")
-    browser.wait_for_value("unrender_clip_model", "ViT-H-14/laion2b_s32b_b79k")
     browser.choose("unrender_target", "flux")
-    browser.wait_for_value("unrender_clip_model", "ViT-L-14/openai")
+    browser.wait_for_value("unrender_captioner_model", "micro-chat")
     browser.wait_for_value("unrender_most", "8")
+    browser.wait_for_text("unrender_target_about", "Chose micro-chat for flux: it is a toy that comes along.")
+    browser.wait_for_text("unrender_mode_about", ABOUT_MODES["caption"])
     browser.choose("unrender_target", "pony")
     browser.wait_for_text("unrender_mode_about", ABOUT_MODES["tags"])
+    browser.wait_for_text("unrender_target_about", "Chose micro-tagger for pony")
+    assert browser.value("unrender_clip_model") == "micro", "which this program was started with"
+    browser.choose("unrender_target", ANY)
+    browser.wait_for_no_text("unrender_target_about")
+    browser.wait_for_value("unrender_captioner_model", "micro")
+    _expect_no_fault(browser)
+
+
+def test_tags_are_shown_by_category_with_the_rating(browser, moon):
+    browser.open()
+    browser.put("unrender_picture", moon)
+    browser.choose("unrender_target", "pony")
+    browser.wait_for_text("unrender_target_about", "micro-tagger")
+    assert browser.press("unrender").endswith("s with micro-tagger.")
+    settings = TARGETS["pony"].over(Settings(clip="micro", tagger="micro-tagger"))
+    with Engine(settings) as engine:
+        expected = engine.interrogate(moon, "tags")
+    assert browser.value("unrender_prompt") == expected.prompt and expected.prompt.startswith("score_9, ")
+    heads = browser.page.locator("#unrender_found_tags h2").all_inner_texts()
+    assert heads[:2] == ["Rating", "Characters"] and heads[-1] == "Tags"
+    rows = browser.page.locator("#unrender_found_tags li").all_inner_texts()
+    assert len(rows) == len(expected.tags)
+    assert {row.split("\n")[0] for row in rows} == {tag.name for tag in expected.tags}
+    assert "Micro is a toy" in browser.text("unrender_note") and browser.value("unrender_similarity") == ""
+    browser.page.click("#unrender_tags > button")
+    browser.fill("unrender_exclude_tags", "ocean")
+    browser.page.locator("#unrender_rating input").check()
+    browser.press("unrender")
+    changed = browser.value("unrender_prompt")
+    assert "ocean" not in changed and "rating_" in changed
+
+
+def test_a_chat_model_describes_in_the_style_that_is_chosen(browser, moon):
+    browser.open()
+    browser.put("unrender_picture", moon)
+    browser.page.locator("#unrender_mode label", has_text="caption").click()
+    browser.choose("unrender_captioner_model", "micro-chat")
+    browser.page.click("#unrender_description > button")
+    found = {}
+    for style in ("sentence", "paragraph", "tags"):
+        browser.choose("unrender_style", style)
+        assert browser.press("unrender").endswith("s with micro.")
+        found[style] = browser.value("unrender_prompt")
+        assert accepts(style, found[style]), found[style]
+    assert len(set(found.values())) == 3
+    browser.page.fill("#unrender_candidates input[type=number]", "3")
+    browser.page.keyboard.press("Tab")
+    browser.press("unrender")
+    rows = browser.page.locator("#unrender_found_tags li").all_inner_texts()
+    assert len(rows) == 3 and browser.text("unrender_found_tags").startswith("Captions, by similarity")
+    assert sum("micro-chat, seed " in row for row in rows) == 3
+    assert rows[0].startswith(browser.value("unrender_caption"))
+    _expect_no_fault(browser)
 
 
 def test_each_mode_says_what_it_does(browser):

@@ -23,6 +23,7 @@ from unrender.core.errors import ModelError
 from unrender.core.hub import Hub
 from unrender.core.hub import check as checking
 from unrender.core.hub.transfer import Listed, Listing
+from unrender.core.publication import WEIGHTS_INDEX
 from unrender.core.published import ALL, CAPTIONERS, TAGGERS, Published
 
 pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
@@ -189,6 +190,9 @@ def test_every_recommended_model_can_be_downloaded_by_the_name_in_the_list(
         server.repos.setdefault(row.repo, {}).update(dict.fromkeys(row.files, b"{}"))
         if row.revision != "main":
             server.branches[row.revision] = dict.fromkeys(row.files, b"{}")
+        if WEIGHTS_INDEX in row.files:
+            parts = {WEIGHTS_INDEX: b'{"weight_map": {"a": "model-1.safetensors"}}', "model-1.safetensors": b"{}"}
+            server.repos[row.repo].update(parts)
     cache = tmp_path / "cache"
     for model in recommended(Hub(cache)):
         assert main(["models", "download", model.name, "--yes", "--cache", str(cache)]) == 0, model.name

@@ -201,3 +201,12 @@ def test_the_chain_equals_encoding_everything_anew(clip, phrases, start, seed):
 def test_nothing_to_say_gives_an_empty_prompt(clip):
     scorer = Scorer(clip, clip.encode_texts(["x"])[0])
     assert greedy_chain(scorer, [], EMPTY, ChainRules(1, 3, 77, {}), SILENT) == EMPTY
+
+
+@pytest.mark.parametrize("mode", ["best", "fast", "classic"])
+def test_phrases_behind_a_sentence_take_its_full_stop_and_what_stays_alone_keeps_it(interrogate, mode):
+    words = vocabulary(flavors=FLAVORS)
+    trail = interrogate(mode, "A cat sleeps, neon", words, "A cat sleeps.", min_phrases=1)
+    assert trail.prompt.startswith("A cat sleeps, ") and trail.phrases[0].text == "A cat sleeps"
+    alone = interrogate(mode, "A cat sleeps", words, "A cat sleeps.", min_phrases=0, limits={"flavors": 0})
+    assert alone.prompt == "A cat sleeps."

@@ -91,6 +91,14 @@ def test_what_is_named_is_taken(disk, target, named, mode, tagger):
     assert (found.mode, found.captioner, found.tagger, found.told) == (mode, None, tagger, "")
 
 
+def test_none_is_no_describer(disk):
+    here = disk("wd-vit", "blip-large", "talker-2b")
+    found = suited(TARGETS["flux"], Named(captioner="none"), here)
+    assert (found.mode, found.captioner, found.sort) == ("best", None, "captioner")
+    found = suited(TARGETS["pony"], Named(captioner="none"), here)
+    assert (found.mode, found.tagger) == ("tags", "wd-vit")
+
+
 def test_a_search_for_tags_begins_with_tags(disk):
     found = suited(TARGETS["pony"], Named("best"), disk("wd-vit", "blip-large"))
     assert (found.mode, found.captioner, found.sort) == ("best", "wd-vit", "tagger")

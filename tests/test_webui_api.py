@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from hub_server import serving
@@ -58,6 +59,7 @@ def requests(image):
         "/interrogator/prompt": {"image": image, "clip_model_name": "micro", "mode": "fast"},
         "/interrogator/analyze": {"image": image, "clip_model_name": "micro"},
         f"{OWN}/interrogate": {"image": image, "mode": "fast"},
+        f"{OWN}/tag": {"image": image},
         f"{OWN}/analyze": {"image": image, "top": 2},
         f"{OWN}/match": {"images": [image], "phrases": ["a red circle", "a blue square"]},
         f"{OWN}/embed": {"images": [image], "family": "micro"},
@@ -93,6 +95,25 @@ def test_webui_api_finds_what_the_engine_finds(webui, engine, picture, image, re
     made = webui.ask(f"{OWN}/embed", requests[f"{OWN}/embed"])
     embedding = PromptEmbedding.from_bytes(base64.b64decode(made["embedding"]), "the answer")
     assert embedding.states.allclose(engine.embed([picture], "micro").states, atol=1e-4)
+
+
+def test_webui_api_tells_tags_and_writes_as_the_settings_say(webui, engine, picture, image):
+    """With the webui's own transformers, which may know no chat model: a sentence says so then."""
+    with Engine(replace(engine.settings, tagger="micro-tagger")) as tagging:
+        tags = tagging.interrogate(picture, "tags")
+        both = tagging.interrogate(picture, "fast")
+    found = webui.ask(f"{OWN}/tag", {"image": image})
+    assert (found["text"], found["tagger"]) == (tags.prompt, "micro-tagger")
+    assert {each["name"] for each in found["tags"]} == {tag.name for tag in tags.tags}
+    webui.set_options(**MICRO, tagger="micro-tagger", style="tags")
+    try:
+        assert webui.ask(f"{OWN}/interrogate", {"image": image, "mode": "fast"})["prompt"] == both.prompt
+        try:
+            assert webui.ask(f"{OWN}/describe", {"image": image, "captioner": "micro-chat"})["text"]
+        except urllib.error.HTTPError as refused:
+            assert refused.code == 422 and "transformers" in json.loads(refused.read())["detail"]
+    finally:
+        webui.set_options(**MICRO, tagger="none", style="as usual")
 
 
 def test_webui_api_says_what_is_wrong_with_a_request(webui, image):

@@ -10,6 +10,7 @@ from ..errors import ModelError
 from ..foreign import existing, shown
 from ..hub.names import is_local_name
 from ..published import CONFIG, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TRANSFORMERS_WEIGHTS, VIT_L
+from ..settings import NO_CLIP
 from .names import find_known, is_well_known, nearest_names
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -17,6 +18,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 def check_clip(name: str) -> None:
     """Raises ModelError for what no CLIP can be loaded by."""
+    if name == NO_CLIP:
+        raise ModelError("No CLIP was chosen, and this needs one", Give("clip", "one"))
     path = existing(name)
     if name == "micro" or (is_well_known(name) and path is None):
         return

@@ -9,7 +9,7 @@ from ..cures import Give
 from ..errors import SettingsError
 from ..micro.toy import MICRO
 from ..published import MICRO_TAGGER, USUAL_TAGGER
-from ..settings import UNCAPTIONED, CaptionSettings, Mode, Settings
+from ..settings import NO_CLIP, UNCAPTIONED, CaptionSettings, Mode, Settings
 from .kinds import kind_of
 from .tagging.tagger import TAGGER as TAGGER
 
@@ -72,6 +72,11 @@ def check_tells_tags(settings: Settings) -> None:
         kind.check(settings.tagger)
         problem = f"is {settings.tagger}, which writes texts and tells no confidences of tags"
         raise SettingsError(problem, Give("tagger", "a tagger"), control="tagger")
+
+
+def asks_clip(settings: Settings, mode: Mode) -> bool:
+    """Whether the CLIP takes part."""
+    return mode != "tags" and settings.clip != NO_CLIP
 
 
 def compete(settings: Settings) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from ..settings import TagSettings
 from ..tags import Tag
 from ..targets import ordered
+from .tagging.words import written
 
 _SEPARATOR = ", "
 
 
 def as_tags(text: str, settings: TagSettings) -> str:
-    """What is listed between commas, without what settings exclude, at most as many as they allow, and in the order
-    of their target. Without any of that it is the text as it is."""
+    """What is listed between commas, with blanks for underscores unless settings keep those, without what they exclude,
+    at most as many as they allow, and in the order of their target. Without any of that it is the text as it is."""
+    if not settings.underscores and "_" in text:
+        text = ",".join(_spaced(part) for part in text.split(","))
     if settings.order != "target" and not settings.exclude and settings.most is None:
         return text
     excluded = {_plain(tag) for tag in settings.exclude}
@@ -20,6 +23,11 @@ def as_tags(text: str, settings: TagSettings) -> str:
     if settings.order != "target":
         return _SEPARATOR.join(words)
     return _SEPARATOR.join(ordered([Tag(word, 1.0) for word in words], settings.target, lambda word: word))
+
+
+def _spaced(part: str) -> str:
+    tag = part.strip(" .\n")
+    return part.replace(tag, written(tag, TagSettings())) if "_" in tag else part
 
 
 def _plain(tag: str) -> str:

@@ -7,12 +7,25 @@ from collections.abc import Mapping, Sequence
 from ..cures import Choose, Give
 from ..errors import PhraseError, SettingsError
 from ..phrases.vocabulary import CATEGORIES, Vocabulary, category_name
-from ..settings import MODES, Mode
+from ..settings import MODES, NO_CLIP, UNSEARCHED, Mode, Settings
 
 
 def check_mode(mode: str) -> None:
     if mode not in MODES:
         raise SettingsError(f"There is no mode {mode!r}", Choose("mode", MODES))
+
+
+def check_unseen(settings: Settings, mode: Mode, judges: bool) -> None:
+    """SettingsError where there is to be no CLIP, and the mode searches with one. judges: whether it chooses among
+    captions of one picture or several."""
+    if settings.clip != NO_CLIP:
+        return
+    if mode not in UNSEARCHED:
+        problem = f"is {NO_CLIP}, and mode {mode} searches with a CLIP"
+        raise SettingsError(problem, Choose("mode", UNSEARCHED), Give("clip", "one"), control="clip")
+    if mode != "tags" and judges:
+        problem = f"is {NO_CLIP}, and a CLIP chooses among several captions"
+        raise SettingsError(problem, Give("clip", "one"), control="clip")
 
 
 def check_captions(mode: Mode, captions: Sequence[str]) -> None:

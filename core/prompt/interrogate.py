@@ -48,6 +48,7 @@ from .search import (
     joined_category,
     most_steps,
 )
+from .tag_texts import MOST_OF_A_CAPTION
 
 CAPTION = "caption"
 FLAVORS = "flavors"
@@ -55,8 +56,6 @@ _CLASSIC_FLAVORS = 3
 _FAST_PHRASES = 32
 _FAST_AT_FIRST = 4
 _BEAM_SHARE = 0.25
-_MOST_OF_A_CAPTION = 512
-"""Tokens where no limit was chosen and nothing is added: as many as any image model reads."""
 _FOR_PHRASES = 0.2
 """Of the tokens, at least, where a mode adds phrases to the caption: three or four phrases of 77 tokens."""
 
@@ -117,10 +116,18 @@ class Interrogator:
             return self._negative(scorer, subject)
         if mode == "caption":
             check_captions(mode, [subject.caption])
-            caption = self._whole_caption(subject.caption)
-            (similarity,) = likeness(self._clip, subject.features, [caption])
-            return EMPTY.extended(Candidate(caption, CAPTION), similarity)
-        subject = replace(subject, caption=self._cut(subject.caption, _FOR_PHRASES))
+            return self._alone(self._whole_caption(subject.caption), subject)
+        whole = self._cut(subject.caption, _FOR_PHRASES)
+        # what follows a full stop would begin with a comma
+        bare = whole if self._settings.peer_defects else whole.rstrip(" .,")
+        found = self._continued(mode, replace(subject, caption=bare), scorer)
+        return self._alone(whole, subject) if whole != bare and found.prompt == bare else found
+
+    def _alone(self, caption: str, subject: Subject) -> Trail:
+        (similarity,) = likeness(self._clip, subject.features, [caption])
+        return EMPTY.extended(Candidate(caption, CAPTION), similarity)
+
+    def _continued(self, mode: Mode, subject: Subject, scorer: Scorer) -> Trail:
         similarities = self._similarities(subject)
         if mode == "classic":
             return self._classic(scorer, subject, similarities, _CLASSIC_FLAVORS)
@@ -147,7 +154,7 @@ class Interrogator:
 
     def _whole_caption(self, caption: str) -> str:
         """It may be longer than the CLIP reads: what reads the prompt may read more."""
-        most = self._settings.token_limit or _MOST_OF_A_CAPTION
+        most = self._settings.token_limit or MOST_OF_A_CAPTION
         if most <= self._clip.text.context_length or self._settings.peer_defects:
             kept = self._cut(caption)
         else:

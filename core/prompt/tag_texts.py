@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..cures import Give
+from ..cutting import cut
 from ..describe import Description
 from ..describe.asked import tagger_of
 from ..describe.together import Words
@@ -19,6 +20,8 @@ from .framing import framed
 
 _SEPARATOR = ", "
 _START_AND_END = 2
+MOST_OF_A_CAPTION = 512
+"""Tokens where no limit was chosen and nothing is added: as many as any image model reads."""
 _PIECES = re.compile(r"[^\W\d_]+|\d|[^\s\w]+|_")
 _IN_ONE = 5
 _IN_EACH_FURTHER = 3
@@ -31,6 +34,15 @@ def tagged(words: Words, settings: Settings, seconds: float) -> Interrogation:
     prompt = framed(fitting(found.text, settings), settings)
     describer = str(tagger_of(settings, "tags"))
     return Interrogation(prompt, None, "tags", "", (), describer, seconds, tags=found.tags)
+
+
+def captioned(words: Words, settings: Settings, seconds: float) -> Interrogation:
+    """The caption, with tags beside it, as it was written: no CLIP is asked here either."""
+    written = words.captions[0]
+    start = beside(written.text, "" if words.beside is None else words.beside.text)
+    limit = settings.token_limit or MOST_OF_A_CAPTION
+    prompt = framed(cut(start, lambda part: tokens(framed(part, settings)), limit), settings)
+    return Interrogation(prompt, None, "caption", written.text, (), written.describer, seconds, tags=words.tags)
 
 
 def fitting(text: str, settings: Settings) -> str:
@@ -68,8 +80,10 @@ def beside(caption: str, tags: str) -> str:
 
 def shared_words(words: Sequence[Words]) -> Words:
     """Those of several pictures as one's. Raises SettingsError where they share no tag."""
+    if len(words) == 1:
+        return words[0]
     found = shared([each.beside for each in words if each.beside is not None])
-    if len(words) > 1 and found is not None and not found.text:
+    if found is not None and not found.text:
         raise SettingsError("These pictures have no tag in common", "leave one of them out")
     return Words(beside=found)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from ...core.choices import NONE
 from ...core.phrases import FURTHER_CATEGORIES, POSITIVE
 from ..bars import analysis_bars, match_bars
 from ..choices import Study
@@ -15,6 +17,7 @@ from ..results_shown import seen_by
 from ..service import Service
 from ..work import Analysed, Located, analysis, location, matched
 from .controls import clip_list, never_saved, picture_input, vocabulary_list
+from .describing import tagger_list
 from .runner import Runner
 
 _IN_DARK = "(...values) => [document.body.classList.contains('dark'), ...values.slice(1)]"
@@ -48,13 +51,15 @@ def _categories(service: Service, study: list[Any]) -> None:
         label="Categories; none are all of the vocabulary",
         elem_id="unrender_analyze_categories",
     )
+    tagger = tagger_list(service, "unrender_analyze_tagger")
     runner = Runner(service, "unrender_analyze", "Analyze")
     labels = html_output(elem_id="unrender_analyze_labels")
     chart = image_output(label="Chart", elem_id="unrender_analyze_chart")
     dark = gr.Checkbox(False, visible=False, elem_id="unrender_analyze_dark")
 
-    def work(job: Job, dark: bool, chosen: Any, *study: Any) -> Analysed:
-        return analysis(service.host, _study(*study), list(chosen or []), bool(dark), job)
+    def work(job: Job, dark: bool, chosen: Any, tagger: Any, *study: Any) -> Analysed:
+        asked = replace(_study(*study), tagger=tagger or NONE)
+        return analysis(service.host, asked, list(chosen or []), bool(dark), job)
 
     def shown(found: Analysed) -> list[Any]:
         return [analysis_bars(found.analysis), found.chart]
@@ -62,8 +67,8 @@ def _categories(service: Service, study: list[Any]) -> None:
     def said(found: Analysed) -> str:
         return found.remark or seen_by(found.analysis.model)
 
-    runner.connect(work, [dark, chosen, *study], [labels, chart], shown, said, _IN_DARK)
-    never_saved(chosen, dark)
+    runner.connect(work, [dark, chosen, tagger, *study], [labels, chart], shown, said, _IN_DARK)
+    never_saved(chosen, tagger, dark)
 
 
 def _own_phrases(service: Service, study: list[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -9,11 +10,13 @@ import gradio as gr
 from ...core.batch.outputs import OUTPUTS
 from ...core.batch.sinks import EXISTING
 from ...core.settings import MODES
+from ...core.targets import TARGET_NAMES
 from ..batches import AS_USUAL, BatchRequest, described
-from ..choices import Request
+from ..choices import ANY, Request
 from ..jobs import Job
 from ..service import Service
 from .controls import clip_list, never_saved, open_list, preferred, vocabulary_list
+from .describing import describing, describing_controls
 from .runner import Runner
 
 
@@ -22,8 +25,9 @@ def batch_page(service: Service) -> None:
     with gr.Row(elem_id="unrender_batch_page"):
         with gr.Column(variant="panel"):
             controls = [*_pictures(), *_models(service)]
+            described_so = describing_controls(service, "unrender_batch").all
         with gr.Column(variant="panel"):
-            controls += _output()
+            controls += [*_output(), *described_so]
             runner = Runner(service, "unrender_batch", "Describe all")
 
     def work(job: Job, *values: Any) -> str:
@@ -48,7 +52,10 @@ def _models(service: Service) -> list[Any]:
         captioner = open_list(
             service.captioners, preferred(service, "captioner"), "Captioner", "unrender_batch_captioner"
         )
-    return [mode, clip, captioner, vocabulary_list(service, "unrender_batch_vocabulary")]
+    with gr.Row():
+        target = gr.Dropdown([ANY, *TARGET_NAMES], value=ANY, label="Target", elem_id="unrender_batch_target")
+        vocabulary = vocabulary_list(service, "unrender_batch_vocabulary")
+    return [mode, clip, captioner, target, vocabulary]
 
 
 def _output() -> list[Any]:
@@ -73,7 +80,7 @@ def _output() -> list[Any]:
             elem_id="unrender_batch_existing",
         ),
         gr.Textbox(
-            label="Template, with {prompt}, {caption} and {name}",
+            label="Template, with {prompt}, {caption}, {tags}, {characters}, {rating} and {name}",
             value="{prompt}",
             lines=1,
             elem_id="unrender_batch_template",
@@ -88,14 +95,17 @@ def _request(
     mode: Any,
     clip: Any,
     captioner: Any,
+    target: Any,
     vocabulary: Any,
     output: Any,
     place: Any,
     existing: Any,
     template: Any,
     resume: Any,
+    *described_so: Any,
 ) -> BatchRequest:
-    each = Request(None, mode, clip or "", captioner or "", vocabulary)
+    each = Request(None, mode, clip or "", captioner or "", vocabulary, target=target or ANY)
+    each = replace(each, describing=describing(described_so))
     return BatchRequest(
         folder or "",
         each,

@@ -11,7 +11,7 @@ from ...core.micro.toy import TOYS
 from ..gradio_versions import event, html_output
 from ..jobs import Job
 from ..service import DONE, FAULT, Report, Service
-from ..stores import disk_table, downloaded, memory_table, vocabulary_table
+from ..stores import describers_table, disk_table, downloaded, memory_table, vocabulary_table
 from ..wording import sentence_for
 from .controls import never_saved, open_list
 from .runner import Runner
@@ -30,9 +30,11 @@ def models_page(service: Service, tab: Any) -> None:
             name = open_list(names, None, "Model, or OWNER/NAME on the hub", "unrender_models_name")
             runner = Runner(service, "unrender_models_download", "Download")
             disk = html_output(elem_id="unrender_models_disk")
+            describers = html_output(elem_id="unrender_models_describers")
 
     def look() -> list[str]:
-        return [memory_table(service.host), disk_table(service.host), vocabulary_table(service.host)]
+        tables = (memory_table, disk_table, vocabulary_table, describers_table)
+        return [table(service.host) for table in tables]
 
     def free() -> list[str]:
         try:
@@ -45,6 +47,12 @@ def models_page(service: Service, tab: Any) -> None:
         return downloaded(service.host, name or "", job)
 
     unload.click(free, inputs=[], outputs=[unloaded, memory], queue=False, **event())
-    runner.connect(fetch, [name], [disk], lambda said: [disk_table(service.host)], lambda said: said)
-    tab.select(look, inputs=[], outputs=[memory, disk, vocabularies], queue=False, **event())
+    runner.connect(
+        fetch,
+        [name],
+        [disk, describers],
+        lambda said: [disk_table(service.host), describers_table(service.host)],
+        lambda said: said,
+    )
+    tab.select(look, inputs=[], outputs=[memory, disk, vocabularies, describers], queue=False, **event())
     never_saved(name)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 
+from ...core.choices import NONE
 from ...core.phrases import POSITIVE
 from ...core.settings import MODES, SEARCHES
 from ...core.targets import TARGET_NAMES, TARGETS
@@ -16,6 +18,7 @@ from ..gradio_versions import copyable_textbox, event, html_output
 from ..jobs import Job
 from ..results_shown import Shown
 from ..service import Service, told_of
+from ..suited import chosen_for
 from ..work import Found, found_prompt
 from .controls import clip_list, example_button, never_saved, open_list, picture_input, preferred, vocabulary_list
 from .describing import describing, describing_controls
@@ -56,7 +59,10 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
             again = results.rest()
             in_file = FilePrompt()
         with gr.Column(variant="panel", elem_id="unrender_prompt_choices"):
-            controls = [mode, *_controls(service, mode), *describing_controls()]
+            choices = _controls(service)
+            described = describing_controls(service)
+            controls = [mode, *choices.all, *described.all]
+            _follow_target(service, choices, mode, described.tagger)
 
     def find(job: Job, caption: str, *values: Any) -> Found:
         return found_prompt(service.host, _request(*values), job)
@@ -126,17 +132,29 @@ def _about(mode: str) -> str:
     return f'<p class="unrender-note">{ABOUT_MODES[known_mode(mode)]}</p>'
 
 
-def _controls(service: Service, mode: Any) -> list[Any]:
-    """In the order of `_request`, behind picture and mode."""
+@dataclass(frozen=True)
+class _Choices:
+    """all: in the order of `_request`, behind picture and mode. about: says what was chosen for a target."""
+
+    all: Sequence[Any]
+    clip: Any
+    captioner: Any
+    target: Any
+    about: Any
+    most: Any
+
+
+def _controls(service: Service) -> _Choices:
     usual = service.host.settings
+    with gr.Row():
+        target = gr.Dropdown([ANY, *TARGET_NAMES], value=ANY, label="Target", elem_id="unrender_target")
+        vocabulary = vocabulary_list(service, "unrender_vocabulary_name")
+    about = html_output(elem_id="unrender_target_about")
     with gr.Row():
         clip = clip_list(service, "unrender_clip_model")
         captioner = open_list(
             service.captioners, preferred(service, "captioner"), "Captioner", "unrender_captioner_model"
         )
-    with gr.Row():
-        target = gr.Dropdown([ANY, *TARGET_NAMES], value=ANY, label="Target", elem_id="unrender_target")
-        vocabulary = vocabulary_list(service, "unrender_vocabulary_name")
     with gr.Row():
         search = gr.Radio(
             list(SEARCHES), value=lambda: usual().search, label="Search (best)", elem_id="unrender_search"
@@ -151,16 +169,25 @@ def _controls(service: Service, mode: Any) -> list[Any]:
         lines=1,
         elem_id="unrender_exclude",
     )
+    all_of_them = [clip, captioner, target, vocabulary, search, most, categories, exclude]
+    return _Choices(all_of_them, clip, captioner, target, about, most)
 
-    def suited(target: str) -> list[Any]:
-        family = TARGETS.get(target)
-        preferred = service.preferences()
-        clip, mode = (preferred.clip, preferred.mode) if family is None else (family.clip, family.mode)
-        phrases = _most(usual() if family is None else family)
-        return [gr.update(value=clip), gr.update(value=phrases), gr.update(value=mode)]
 
-    target.change(suited, inputs=[target], outputs=[clip, most, mode], queue=False, **event())
-    return [clip, captioner, target, vocabulary, search, most, categories, exclude]
+def _follow_target(service: Service, choices: _Choices, mode: Any, tagger: Any) -> None:
+    """What suits the target is chosen with it, from what is on this disk."""
+
+    def suited(name: str) -> list[Any]:
+        usual, preferred = service.host.settings(), service.preferences()
+        if name not in TARGETS:
+            own = (preferred.clip, preferred.captioner, preferred.tagger, preferred.mode, _most(usual), "")
+            return [gr.update(value=value) for value in own]
+        found = chosen_for(TARGETS[name], usual)
+        models = (found.settings.clip, found.settings.captioner or NONE, found.settings.tagger or NONE)
+        told = f'<p class="unrender-note">{escape(found.told)}</p>' if found.told else ""
+        return [gr.update(value=value) for value in (*models, found.mode, _most(found.settings), told)]
+
+    outputs = [choices.clip, choices.captioner, tagger, mode, choices.most, choices.about]
+    choices.target.change(suited, inputs=[choices.target], outputs=outputs, queue=False, **event())
 
 
 def _most(lengths: Any) -> int:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cures import Choose, Give, Install
-from ...cutting import finished
 from ...errors import MissingPackageError, ModelError, UndescribedError
 from ...foreign import shown
 from ...hub import Hub
@@ -23,9 +22,10 @@ from ...hub.failures import Unreachable
 from ...printable import printable
 from ...progress import SILENT, Progress
 from ...settings import CaptionSettings, EndpointSettings
+from ..answers import answered
 from ..describer import Describer, Description
 from ..kind import Kind
-from ..trimming import trimmed, without_thoughts
+from ..trimming import without_thoughts
 from .address import Address, claims
 from .key import Key, key_for
 
@@ -148,10 +148,7 @@ class Endpoint(Describer):
 
 def _words(writing: Writing, settings: CaptionSettings) -> str:
     """One line; "" where there is nothing that could be seen."""
-    text = printable(without_thoughts(writing.text))
-    if writing.end == "length":
-        text = finished(text)
-    text = " ".join((trimmed(text) if settings.trim else text).split())
+    text = " ".join(answered(printable(writing.text), settings, cut=writing.end == "length").split())
     return "" if all(unicodedata.category(letter) in ("Cf", "Zs") for letter in text) else text
 
 
@@ -170,6 +167,8 @@ def endpoint_models(address: str, settings: EndpointSettings | None = None, prog
             return client.models()
     except Unreachable as trouble:
         told = trouble
+    if told.status == 404 and "/v1" not in place.base:
+        told.cures = (f"ask {place.base}/v1",)
     raise _failed(place, told, "does not list its models")
 
 

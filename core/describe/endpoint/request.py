@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...settings import CaptionSettings
-from ..styles import STYLES
+from ..answers import asked
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,17 +23,16 @@ def fields_for(
 ) -> dict[str, Any]:
     """Of a request for chat completions. thinks: whether its words come after thoughts, which count too. refused: names
     of fields that the server does not take."""
-    asked = STYLES[settings.style or "sentence"]
+    question = asked(settings)
     content = [
         {"type": "image_url", "image_url": {"url": data_url(image, settings.endpoint.longest_side)}},
-        {"type": "text", "text": settings.instruction or asked.instruction},
+        {"type": "text", "text": question.instruction},
     ]
     system = [{"role": "system", "content": settings.system}] if settings.system else []
     fields = {
         "model": model,
         "messages": [*system, {"role": "user", "content": content}],
-        _NEWER_TOKENS if _TOKENS in refused else _TOKENS: (settings.max_length or asked.tokens)
-        + (_FOR_THOUGHTS if thinks else 0),
+        _NEWER_TOKENS if _TOKENS in refused else _TOKENS: question.tokens + (_FOR_THOUGHTS if thinks else 0),
         "temperature": settings.temperature,
         "seed": settings.seed,
         **({} if settings.top_p == 1 else {"top_p": settings.top_p}),

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...settings import TagSettings
+from ...settings import USUAL_THRESHOLDS, TagSettings
 from ...tags import Tag, TagCategory
 from .parents import without_parents
 from .tag_list import ListedTag
-
-USUAL = (0.35, 0.85)
-"""For general tags and for characters, as the demonstration of SmilingWolf's taggers has them."""
 
 _NAMES: frozenset[TagCategory] = frozenset({"character", "copyright", "artist"})
 """Who and what a picture is of or by: told with the characters' threshold. A wrong one spoils a prompt."""
@@ -26,8 +23,8 @@ _DIGITS = 4
 class Thresholds:
     """What a tagger's publisher says, of general tags and of names; tags with thresholds of their own have those."""
 
-    general: float = USUAL[0]
-    character: float = USUAL[1]
+    general: float = USUAL_THRESHOLDS[0]
+    character: float = USUAL_THRESHOLDS[1]
 
 
 def rounded(confidences: np.ndarray) -> np.ndarray:

@@ -62,5 +62,5 @@ class Blip(Continuing):
 
 def _changes_no_score(model: Any) -> bool:
     """Whether the folder asks for nothing of a generation that a search for the likeliest words does not do."""
-    kept = [model.generation_config, model.text_decoder.generation_config]
-    return all(each.to_diff_dict().keys() <= _SAYS_NOTHING for each in kept)
+    kept = [model.generation_config, model.text_decoder.generation_config]  # transformers 4.30 has none for some
+    return all(each is None or each.to_diff_dict().keys() <= _SAYS_NOTHING for each in kept)

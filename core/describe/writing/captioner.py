@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...cures import Choose, Give, Install, Take
+from ...cures import Choose, Give, Install, Take, either
 from ...errors import MissingPackageError, ModelError
 from ...foreign import existing, shown
 from ...hub import Hub
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 INSTEAD = Choose("captioner", ("micro", "none"))
 BUILT_IN = (MICRO, MICRO_CHAT)
 """What is part of the package: it continues a caption, and answers in every style."""
-_TAGGERS = (*(known.name for known in TAGGERS), MICRO_TAGGER)
-"""What may be meant by a name that no other kind claims, too."""
 CHAT_NEEDS = (4, 46)
 """The first transformers that reads the micro chat model with its processor and template."""
 
@@ -223,8 +221,9 @@ def check_captioner(name: str) -> None:
 
 
 def nearest_captioners(name: str) -> list[str]:
-    """The known names most like `name`, of taggers too, best first."""
-    return difflib.get_close_matches(name.lower(), [*KNOWN_CAPTIONERS, *BUILT_IN, *_TAGGERS], n=3, cutoff=0.4)
+    """The known names of describers most like `name`, best first."""
+    known = [*KNOWN_CAPTIONERS, *BUILT_IN, *(tagger.name for tagger in TAGGERS), MICRO_TAGGER]
+    return difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
 
 
 def _built_in_folder(name: str) -> Path:
@@ -237,10 +236,11 @@ def _built_in_folder(name: str) -> Path:
 
 
 def _unknown(name: str) -> ModelError:
+    """It may have been meant for any control, and as any kind: this one is asked last."""
     near = nearest_captioners(name)
-    known = f"any of {', '.join([*KNOWN_CAPTIONERS, 'micro'])}, any hub id (owner/name) or any folder"
-    nearest = (Choose("captioner", tuple(near)),) if near else ()
-    return ModelError(f"There is no captioner {shown(name)!r}", *nearest, Give("captioner", known))
+    nearest = (f"take {either(near)}",) if near else ()
+    others = "name a hub id (owner/name), a folder or a server's model (ADDRESS#MODEL)"
+    return ModelError(f"There is no describer {shown(name)!r}", *nearest, Take("list models"), others)
 
 
 def _check_version(name: str, needs: tuple[int, int]) -> None:

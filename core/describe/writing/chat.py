@@ -12,11 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from ...cures import Give
-from ...cutting import finished
 from ...errors import UndescribedError
 from ...settings import CaptionSettings
-from ..styles import STYLES
-from ..trimming import trimmed, without_thoughts
+from ..answers import answered, asked
 from .drawing import Guard, once_only
 from .models import Answer, CaptionModel, without_prompt
 from .templates import Message, rendered
@@ -56,8 +54,8 @@ class Chat(CaptionModel):
         return image.reduce(2) if image.width * image.height > _MOST_SEEN and min(image.size) > 1 else image
 
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[Answer]:
-        asked = settings.instruction or STYLES[settings.style or "sentence"].instruction
-        prompt = self.prompt(asked, self._system if settings.system is None else settings.system)
+        question = asked(settings).instruction
+        prompt = self.prompt(question, self._system if settings.system is None else settings.system)
         ready = [self.inputs(image, prompt) for image in images]
         texts: list[Answer] = [""] * len(images)
         for rows in _alike(ready):
@@ -67,18 +65,18 @@ class Chat(CaptionModel):
         return texts
 
     def _tokens(self, settings: CaptionSettings) -> int:
-        return settings.max_length or STYLES[settings.style or "sentence"].tokens
+        return asked(settings).tokens
 
     def prompt(self, instruction: str, system: str) -> str:
         """As the template has it, with the picture's place in it."""
-        asked = instruction.strip(), system.strip()
-        if asked not in self._prompts:
-            texts = rendered(self._name, self._processor, list(_conversations(*asked, self._marks)))
+        words = instruction.strip(), system.strip()
+        if words not in self._prompts:
+            texts = rendered(self._name, self._processor, list(_conversations(*words, self._marks)))
             whole = [text for text in texts if text and not any(sign in text for sign in _QUOTED)]
-            said = [text for text in whole if all(each in text for each in asked)]
+            said = [text for text in whole if all(each in text for each in words)]
             marked = [text for text in said if any(mark in text for mark in self._marks)]
-            self._prompts[asked] = next(text for text in (*marked, *said, *whole, *texts) if text)
-        return self._prompts[asked]
+            self._prompts[words] = next(text for text in (*marked, *said, *whole, *texts) if text)
+        return self._prompts[words]
 
     @cached_property
     def _marks(self) -> list[str]:
@@ -112,14 +110,13 @@ class Chat(CaptionModel):
         end = next((place for place, token in enumerate(tokens) if token in self._ends), None)
         said = once_only(tokens[:end])
         text = self._processor.tokenizer.decode(said, skip_special_tokens=True).strip()
-        answer = without_thoughts(text)
+        cut = (end is None and len(tokens) >= length) or len(said) < len(tokens[:end])
+        answer = answered(text, settings, cut)
         if text and not answer:
             return UndescribedError(
                 f"{self._name} has thought for {length} tokens and said nothing", Give("max_length", "more")
             )
-        if (end is None and len(tokens) >= length) or len(said) < len(tokens[:end]):
-            answer = finished(answer)
-        return trimmed(answer) if settings.trim else answer
+        return answer
 
     @cached_property
     def _ends(self) -> list[int]:

@@ -121,8 +121,8 @@ class Int:
     class Input(_Number):
         kind = "INT"
 
-        def __init__(self, id: str, *, control_after_generate: bool | None = None, **options: Any) -> None:
-            super().__init__(id, **options)
+        def __init__(self, id: str, *, control_after_generate: bool | None = None, **values: Any) -> None:
+            super().__init__(id, **values)
             self.control_after_generate = control_after_generate
 
     class Output(Output):
@@ -196,6 +196,9 @@ class Schema:
         self.inputs: list[Any] = inputs or []
         self.outputs: list[Any] = outputs or []
         self.hidden = hidden or []
+        ids = [each.id for each in (*self.inputs, *self.outputs)]
+        if len(ids) != len(set(ids)):
+            raise ValueError("Ids must be unique between inputs and outputs.")  # as the real one, for the whole pack
         self.description = description
         self.is_input_list = is_input_list
         self.is_output_node = is_output_node
