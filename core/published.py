@@ -272,5 +272,7 @@ USUAL_TAGGER = "wd-eva02-large"
 """Where tags are asked for and no tagger is named: the best of its family by its publisher's figures, and in a
 comparison of six taggers the one that invented nothing."""
 
-MICRO_TAGGER = "micro-tagger"
-"""The same beside the CLIP micro."""
+MICRO, MICRO_TAGGER, MICRO_CHAT = "micro", "micro-tagger", "micro-chat"
+"""What is part of the package. The second is the usual tagger beside the CLIP micro."""
+
+TOYS = (MICRO, MICRO_TAGGER, MICRO_CHAT)

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from .choices import NONE
-from .cures import Choose, Control
+from .cures import Choose, Control, Give
 from .errors import SettingsError
-from .published import VIT_L
+from .published import TOYS, VIT_L
 
 Mode = Literal["best", "fast", "classic", "negative", "caption", "tags"]
 Fit = Literal["crop", "pad", "squash"]
@@ -22,6 +22,7 @@ TagOrder = Literal["confidence", "alphabet", "target"]
 Quantization = Literal["none", "8bit", "4bit"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
+MOST_CANDIDATES = 64
 UNCAPTIONED: tuple[Mode, ...] = ("negative", "tags")
 """The modes that no captioner writes for."""
 
@@ -220,16 +221,20 @@ class Settings:
     cache: str | PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        if self.captioner is not None and self.captioner.casefold() == NONE:
-            object.__setattr__(self, "captioner", None)
-        if self.tagger is not None and self.tagger.casefold() == NONE:
-            object.__setattr__(self, "tagger", None)
+        if isinstance(self.rivals, str):
+            raise SettingsError(f"is the text {self.rivals!r}", "give a list of names", control="rivals")
+        object.__setattr__(self, "captioner", _named("captioner", self.captioner))
+        object.__setattr__(self, "tagger", _named("tagger", self.tagger))
+        rivals = (_named("rivals", rival) for rival in self.rivals)
+        object.__setattr__(self, "rivals", tuple(rival for rival in rivals if rival is not None))
         _one_of("quantization", self.quantization, QUANTIZATIONS)
         _one_of("search", self.search, SEARCHES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("fit", self.fit, FITS)
         for name, value in _counts(self):
             _at_least(name, value, 1)
+        if self.candidates > MOST_CANDIDATES:
+            raise SettingsError(f"is {self.candidates}", f"give {MOST_CANDIDATES} or fewer", control="candidates")
         if self.memory is not None:
             _at_least("memory", self.memory, 1)
         _at_least("min_phrases", self.min_phrases, 0)
@@ -239,6 +244,15 @@ class Settings:
         for category, limit in self.limits.items():
             if limit < 0:
                 raise SettingsError(f"of {category} is {limit}", "give 0 or more", control="limits")
+
+
+def _named(control: Control, name: str | None) -> str | None:
+    """A describer's; None for none. Names of what is part of the package are small letters."""
+    if name is None or name.casefold() == NONE:
+        return None
+    if not name.strip():
+        raise SettingsError("is empty", Give(control, f'a name, or "{NONE}"'), control=control)
+    return name.casefold() if name.casefold() in TOYS else name
 
 
 def _counts(settings: Settings) -> tuple[tuple[Control, int], ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..published import MICRO_TAGGER
+from ..published import MICRO as MICRO
+from ..published import MICRO_CHAT as MICRO_CHAT
+from ..published import TOYS as TOYS
 
-MICRO, MICRO_CHAT = "micro", "micro-chat"
-TOYS = (MICRO, MICRO_TAGGER, MICRO_CHAT)
 TOY = "Micro is a toy that knows small drawings of a few shapes; what it says of anything else means nothing."
 
 
