@@ -8,7 +8,7 @@ from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.describe import known_describers
 from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 from ..core.engine import Engine
-from ..core.micro.toy import MICRO_TAGGER, TOYS
+from ..core.published import MICRO_TAGGER, TOYS
 from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
 from . import host
 from .files import (

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
-from ..core.micro.toy import MICRO_TAGGER, TOYS
 from ..core.phrases import POSITIVE, phrases_in
+from ..core.published import MICRO_TAGGER, TOYS
 from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
 from ..core.targets import TARGETS, Sort
 from .describing import AS_USUAL, Describing
