@@ -23,7 +23,8 @@ __all__ += ["sink_named", "source_named"]
 __all__ += ["FileMetadata", "Finding", "Found", "PictureIndex", "Report", "TagFilter", "Updated"]
 __all__ += ["curate", "read_index", "read_metadata", "search", "update_index", "write_page"]
 __all__ += ["BatchError", "Cancelled", "EmbeddingError", "ImageError", "IndexFileError", "MissingPackageError"]
-__all__ += ["ModelError", "NotOnHubError", "PhraseError", "SettingsError", "TextFileError", "UnrenderError"]
+__all__ += ["ModelError", "NotOnHubError", "PhraseError", "SettingsError", "TextFileError", "UndescribedError"]
+__all__ += ["UnrenderError"]
 
 _HOMES = {
     "batch": "Batch FolderSource Item Outcome RayBatch Shard Sink Source Template sink_named source_named",
@@ -35,7 +36,7 @@ _HOMES = {
     "embed.gap": "GapCorrection",
     "engine": "Engine",
     "errors": "BatchError Cancelled EmbeddingError ImageError IndexFileError MissingPackageError ModelError "
-    "NotOnHubError PhraseError SettingsError TextFileError UnrenderError",
+    "NotOnHubError PhraseError SettingsError TextFileError UndescribedError UnrenderError",
     "images": "Picture open_image",
     "index": "Found PictureIndex TagFilter Updated read_index search update_index",
     "metadata": "FileMetadata read_metadata",
@@ -63,7 +64,8 @@ if TYPE_CHECKING:
     from .core.embed.gap import GapCorrection
     from .core.engine import Engine
     from .core.errors import BatchError, Cancelled, EmbeddingError, ImageError, IndexFileError, MissingPackageError
-    from .core.errors import ModelError, NotOnHubError, PhraseError, SettingsError, TextFileError, UnrenderError
+    from .core.errors import ModelError, NotOnHubError, PhraseError, SettingsError, TextFileError, UndescribedError
+    from .core.errors import UnrenderError
     from .core.images import Picture, open_image
     from .core.index import Found, PictureIndex, TagFilter, Updated, read_index, search, update_index
     from .core.metadata import FileMetadata, read_metadata

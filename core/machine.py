@@ -35,6 +35,8 @@ EXTRAS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "render": (("diffusers", "diffusers"), ("accelerate", "accelerate")),
     "serve": (("fastapi", "fastapi"), ("uvicorn", "uvicorn")),
     "ui": (("gradio", "gradio"), ("matplotlib", "matplotlib")),
+    "endpoint": (("openai", "openai"),),
+    "quantized": (("bitsandbytes", "bitsandbytes"), ("accelerate", "accelerate")),
 }
 """The packages of each of pyproject.toml's extras, as pip and as Python call them."""
 

@@ -282,9 +282,9 @@ def read_phrases(path: Path) -> object:
 
 
 def read_exclusions(path: Path) -> object:
-    from unrender.cli.engine_options import _excluded
+    from unrender.cli.describer_options import lines_of
 
-    return _excluded(f"@{path}")
+    return lines_of(f"@{path}", "phrases")
 
 
 SEEDS = (

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from unrender.core.clip import Clip
+from unrender.core.describe.together import Words, Written
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ImageError, PhraseError, SettingsError
 from unrender.core.micro import CLIP_FOLDER, MEASURES_FILE
@@ -210,7 +211,8 @@ def test_one_prompt_for_several_pictures(micro, pictures):
 def test_pictures_together_take_the_caption_that_suits_them_all(monkeypatch, pictures):
     with Engine(Settings(clip="micro", captioner="micro", device="cpu")) as engine:
         texts = ["a green heart", "three red crosses at night"]
-        monkeypatch.setattr(engine._models, "captions", lambda pictures, mode: texts)
+        words = [Words((Written(text, "micro", 0),)) for text in texts]
+        monkeypatch.setattr(engine._models, "words", lambda pictures, mode, captions: words)
         assert engine.interrogate_together([pictures[0]] * 2, "caption").caption == "three red crosses at night"
 
 

@@ -208,7 +208,7 @@ def test_extras_are_those_of_the_project() -> None:
     section = text.partition("[project.optional-dependencies]")[2].partition("[project.scripts]")[0]
     written = {
         name: re.findall(r'"([\w.-]+(?:\[\w+\])?)', packages)
-        for name, packages in re.findall(r"^(\w+) = \[([^\n]*)\]$", section, re.MULTILINE)
+        for name, packages in re.findall(r"^(\w+) = \[([^\n]*)\](?:  #.*)?$", section, re.MULTILINE)
     }
     written.pop("docs")
     assert {name: [pip for pip, _ in packages] for name, packages in machine.EXTRAS.items()} == written

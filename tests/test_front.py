@@ -126,7 +126,7 @@ def test_the_pages_examples_run(
     examples = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     assert len(examples) >= 12
     tiny_taggers = pytest.importorskip("tiny_taggers", reason="taggers need timm")
-    of_micro = {"ViT-L-14/openai": "micro", "blip-large": "micro", "git-base": "micro", "sd15": "micro"}
+    of_micro = {"ViT-L-14/openai": "micro", "blip-large": "micro", "blip-base": "micro", "sd15": "micro"}
     of_micro["wd-vit"] = str(tiny_taggers.make(tmp_path / "tagger"))
     for example in examples:
         for name, other in {**of_micro, "openai/clip-vit-large-patch14": str(transformers_folder)}.items():

@@ -156,7 +156,7 @@ def test_a_search_is_one_task_that_ends_at_its_total(search):
         for seed in range(3):
             engine.interrogate(draw(random_scene(random.Random(seed)), seed)[0])
     labels = [label for label, _, _ in heard.tasks]
-    assert labels[:2] == ["Loading the CLIP micro", "Loading the captioner micro"]
+    assert labels[:2] == ["Loading the CLIP micro", "Loading the describer micro"]
     searches = [(total, told) for label, total, told in heard.tasks if label == "Searching"]
     assert len(searches) == 3
     for total, told in searches:

@@ -175,12 +175,12 @@ def _template(text):
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
 def test_phrases_and_exclusions_are_read_in_their_encoding(tmp_path, codec):
-    from unrender.cli import engine_options
+    from unrender.cli import describer_options
     from unrender.core.phrases import load_vocabulary
 
     (tmp_path / "flavors.txt").write_bytes("in a café\r\nby José\r\n".encode(codec))
     assert load_vocabulary(tmp_path).categories["flavors"].phrases == ("in a café", "by José")
-    assert engine_options._excluded(f"@{tmp_path / 'flavors.txt'}") == ["in a café", "by José"]
+    assert describer_options.lines_of(f"@{tmp_path / 'flavors.txt'}", "phrases") == ["in a café", "by José"]
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "cp1252"])

@@ -61,6 +61,7 @@ from unrender import (
     Task,
     Template,
     TextFileError,
+    UndescribedError,
     UnrenderError,
     Updated,
     curate,
@@ -195,7 +196,9 @@ def main() -> None:
             print(prompts(engine, ["a.jpg", b"", open_image("b.jpg")], "fast"), shown(engine, Path("a.jpg")))
             print(embedded(engine, ["a.jpg"]), *batch(engine, Path("photos")), looked_through(engine, Path("photos")))
             print(on_a_cluster("photos"), described("a.jpg"))
-    except (ImageError, NotOnHubError, ModelError, PhraseError, SettingsError, TextFileError) as error:
+    except (ImageError, NotOnHubError, UndescribedError, ModelError) as error:
+        print(error)
+    except (PhraseError, SettingsError, TextFileError) as error:
         print(error)
     except (BatchError, EmbeddingError, IndexFileError, MissingPackageError, Cancelled) as error:
         print(error)

@@ -113,8 +113,9 @@ def write_chat_files(folder: Path) -> None:
 def new_chat(folder: Path, device: torch.device) -> tuple[LlavaForConditionalGeneration, PreTrainedTokenizerFast]:
     """An untrained model as `folder` describes it, and its tokenizer."""
     config = LlavaConfig.from_pretrained(folder)
-    for one in (config, config.vision_config, config.text_config):
-        one._attn_implementation = "eager"  # its backward pass is much faster on a CPU at this size
+    parts: list[Any] = [config, config.vision_config, config.text_config]
+    for part in parts:
+        part._attn_implementation = "eager"  # its backward pass is much faster on a CPU at this size
     with device:
         return LlavaForConditionalGeneration(config), PreTrainedTokenizerFast.from_pretrained(folder)
 

@@ -55,10 +55,11 @@ def write_answers(
     prompt = processor.apply_chat_template([message], add_generation_prompt=True)
     prompt = prompt.replace(processor.image_token, processor.image_token * model.config.image_seq_length)
     ids = processor.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+    writer: Any = model
     answers: list[str] = []
     for some in pixels.split(CHUNK):
         asked = ids.repeat(len(some), 1)
-        written = model.generate(
+        written = writer.generate(
             input_ids=asked,
             attention_mask=torch.ones_like(asked),
             pixel_values=normalise(some),

@@ -151,8 +151,8 @@ def _description(answer: Answer) -> Description:
 def _smaller(nbytes: int, memory: tuple[int, int] | None) -> Give:
     """What takes less, the largest of which all in half precision goes into half of the device's memory."""
     most = nbytes if memory is None else min(nbytes, memory[1] // 2)
-    fitting = [known for known in KNOWN_CAPTIONERS.values() if known.bytes and known.bytes // 2 < most]
-    largest = max(fitting, key=lambda known: known.bytes or 0, default=None)
+    fitting = [known for known in KNOWN_CAPTIONERS.values() if known.memory and known.memory < most]
+    largest = max(fitting, key=lambda known: known.memory or 0, default=None)
     return Give("captioner", "a smaller one" if largest is None else f"a smaller one such as {largest.name}")
 
 
