@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from .clip import Clip
     from .describe import Describer, Description
-    from .describe.together import Words
     from .embed import PromptEmbedding
     from .embed.embedder import Blend
     from .embed.gap import GapCorrection
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from .embed.text_side import TextSide
     from .images import Picture, Pictures
     from .phrases import Vocabulary
-    from .prompt.interrogate import Subject
-    from .prompt.judging import Told
     from .study.analyze import Analysis
     from .study.explain import HeatMap, Location
     from .study.match import Match
@@ -105,19 +102,19 @@ class Engine:
         check_weights(len(pictures), weights)
         check_unseen(self.settings, mode, len(pictures) > 1)
         with self._lock:
-            clip = self._prepare(mode, None if caption is None else [caption])
+            clip = self._models.prepare(mode, None if caption is None else [caption])
             started = time.perf_counter()
             words = self._models.words(pictures, mode, None if caption is None else [caption] * len(pictures))
             # of several pictures others may have a caption for all
             words, _ = with_words(words, mode if len(words) == 1 else "best")
             if clip is None:
-                return self._unseen(mode, shared_words(words), time.perf_counter() - started)
+                return self._models.unseen(mode, shared_words(words), time.perf_counter() - started)
             from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
             from .prompt.judging import told_together
 
             features = shared_features(self._encode(clip, pictures), weights)
             told = told_together(clip, features, words, self._models.judges(caption is not None))
-            return self._in_words(mode, Subject(features, told.start), told, started)
+            return self._models.in_words(mode, Subject(features, told.start), told, started)
 
     def interrogate_each(
         self,
@@ -146,7 +143,7 @@ class Engine:
         if isinstance(pictures, list):
             check_one_each(len(pictures), captions=captions, features=features)
         with self._lock:
-            clip = self._prepare(mode, captions)
+            clip = self._models.prepare(mode, captions)
             started, look = time.perf_counter(), clip is not None or seen is not None
             words, features = self._models.looked_at(pictures, mode, captions, features, look)
             if seen and features is not None:
@@ -155,10 +152,10 @@ class Engine:
             subjects = self._models.subjects(mode, features, words, captions)
             share = (time.perf_counter() - started) / max(1, len(words))
         if clip is None:
-            yield from (self._unseen(mode, each, share) for each in words)
+            yield from (self._models.unseen(mode, each, share) for each in words)
         for subject, told in subjects:
             with self._lock:  # not while the caller has the prompt
-                found = self._in_words(mode, subject, told, time.perf_counter() - share)
+                found = self._models.in_words(mode, subject, told, time.perf_counter() - share)
             yield found
 
     def describe(self, images: Sequence[Picture] | Iterator[Image]) -> list[Description]:
@@ -388,25 +385,3 @@ class Engine:
         from .images import fit_image
 
         return clip.encode_images(fit_image(picture, self.settings.fit) for picture in pictures)
-
-    def _prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip | None:
-        """Loads what the mode needs, describers excepted. None for a mode that needs no CLIP."""
-        from .describe.asked import asks_clip
-
-        self._models.check(mode, captions)
-        if not asks_clip(self.settings, mode):
-            return None
-        clip = self._models.clip()
-        self._models.interrogator().prepare(mode)
-        return clip
-
-    def _unseen(self, mode: Mode, words: Words, seconds: float) -> Interrogation:
-        from .prompt.tag_texts import captioned, tagged
-
-        return (tagged if mode == "tags" else captioned)(words, self.settings, seconds)
-
-    def _in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
-        from .prompt.told import interrogation
-
-        trail = self._models.interrogator().run(mode, subject)
-        return interrogation(self._models.clip(), trail, mode, subject, told, self.settings, started)

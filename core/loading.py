@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .phrases import Category, Vocabulary
     from .prompt.interrogate import Interrogator, Subject
     from .prompt.judging import Told
+    from .results import Interrogation
     from .study.analyze import Analyzer
 
 
@@ -229,6 +230,30 @@ class EngineModels:
         known = [told(self.clip(), row, each, judge) for row, each in zip(features, words, strict=True)]
         found = self.interrogator().subjects(mode, features, [each.start for each in known])
         return list(zip(found, known, strict=True))
+
+    def prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip | None:
+        """Checks, and loads what the mode needs, describers excepted. None for a mode that needs no CLIP."""
+        from .describe.asked import asks_clip
+
+        self.check(mode, captions)
+        if not asks_clip(self._settings, mode):
+            return None
+        clip = self.clip()
+        self.interrogator().prepare(mode)
+        return clip
+
+    def in_words(self, mode: Mode, subject: Subject, told: Told, started: float) -> Interrogation:
+        """What a search finds. started: when, by `time.perf_counter`."""
+        from .prompt.told import interrogation
+
+        trail = self.interrogator().run(mode, subject)
+        return interrogation(self.clip(), trail, mode, subject, told, self._settings, started)
+
+    def unseen(self, mode: Mode, words: Words, seconds: float) -> Interrogation:
+        """What was said, where no CLIP is asked."""
+        from .prompt.tag_texts import captioned, tagged
+
+        return (tagged if mode == "tags" else captioned)(words, self._settings, seconds)
 
     def judges(self, captioned: bool) -> bool:
         """Whether the CLIP chooses among several captions. captioned: whether they were given."""

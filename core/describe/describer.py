@@ -41,6 +41,12 @@ _MOST_HELD = 8_400_000
 """Pixels of a picture that waits to be described."""
 
 
+def reduced(image: Image) -> Image:
+    """The picture, or one that a processor will make much smaller all the same, in as little memory as that needs."""
+    factor = math.ceil(math.sqrt(image.width * image.height / _MOST_HELD))
+    return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
+
+
 class Describer(ABC):
     """Loaded, or ready to be asked. The same pictures and settings give the same words.
 
@@ -71,8 +77,7 @@ class Describer(ABC):
 
     def seen(self, image: Image) -> Any:
         """What is kept of an RGB picture until it is described, no more than is needed; needs no device."""
-        factor = math.ceil(math.sqrt(image.width * image.height / _MOST_HELD))
-        return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
+        return reduced(image)
 
     def describe_seen(
         self, seen: Sequence[Any], settings: CaptionSettings | None = None, progress: Progress = SILENT

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +36,18 @@ KNOWN_CAPTIONERS: dict[str, Published] = {known.name: known for known in CAPTION
 
 
 class Captioner(Describer):
-    """A model that writes."""
+    """A model that writes.
+
+    settings.instruction: BLIP, GIT continue it as the beginning of the caption, which then contains it; Florence-2
+    takes a task (<CAPTION>, <DETAILED_CAPTION>, <MORE_DETAILED_CAPTION>); the others answer it. Without one each does
+    what `settings.style` asks of it, without that what it was trained for, and those that talk are asked for a
+    sentence.
+    settings.max_length: tokens written at most. settings.beams: of the beam search, 1 for greedy.
+    """
 
     def __init__(self, name: str, model: CaptionModel) -> None:
         self.name = name
+        self.at_once = model.at_once
         self._model = model
 
     @classmethod
@@ -81,27 +88,6 @@ class Captioner(Describer):
         captioner = cls(name, model)
         return captioner if wait else captioner.to(place)
 
-    def describe(
-        self, images: Iterable[Image.Image], settings: CaptionSettings | None = None, progress: Progress = SILENT
-    ) -> list[Description]:
-        """See `Describer`.
-
-        settings.instruction: BLIP, GIT continue it as the beginning of the caption, which then contains it;
-        Florence-2 takes a task (<CAPTION>, <DETAILED_CAPTION>, <MORE_DETAILED_CAPTION>); the others answer it. Without
-        one each does what `settings.style` asks of it, without that what it was trained for, and models that talk are
-        asked for a sentence.
-        settings.max_length: tokens written at most. settings.beams: of the beam search, 1 for greedy.
-        Raises SettingsError when the instruction does not fit, ModelError when memory runs out, Cancelled.
-        """
-        settings = settings or CaptionSettings()
-        captions: list[Answer] = []
-        rest = map(self._model.seen, images)  # one by one, so that an iterator's are not held
-        while some := list(itertools.islice(rest, self._model.at_once)):
-            progress.check()
-            captions += self._model.describe(some, settings)
-            del some
-        return list(map(_description, captions))
-
     def seen(self, image: Image.Image) -> Any:
         return self._model.seen(image)
 
@@ -110,9 +96,9 @@ class Captioner(Describer):
     ) -> list[Description]:
         settings = settings or CaptionSettings()
         captions: list[Answer] = []
-        for start in range(0, len(seen), self._model.at_once):
+        for start in range(0, len(seen), self.at_once):
             progress.check()
-            captions += self._model.describe(list(seen[start : start + self._model.at_once]), settings)
+            captions += self._model.describe(list(seen[start : start + self.at_once]), settings)
         return list(map(_description, captions))
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -21,6 +20,7 @@ from ...pretrained import WHOLE_AGAIN
 from ...settings import CaptionSettings
 from ...shortage import in_portions, within_memory
 from ...transformers_access import quiet_transformers
+from ..describer import reduced
 from ..styles import STYLES
 from .drawing import Drawing
 from .wishes import tame
@@ -33,10 +33,6 @@ CHAT_INSTRUCTION = "Describe this picture in one sentence."
 _INSTRUCTED = frozenset({"instructblip"})
 _USUAL_TOKENS = 32
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
-
-
-_MOST_HELD = 8_400_000
-"""Pixels of a picture that waits for those it is described with, and which its processor will make much smaller."""
 
 
 class _NoNumbers(ModelError):
@@ -87,8 +83,7 @@ class CaptionModel:
 
     def seen(self, image: Image.Image) -> Any:
         """What is kept of a picture until it is described, together with others: no more than is needed."""
-        factor = math.ceil(math.sqrt(image.width * image.height / _MOST_HELD))
-        return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
+        return reduced(image)
 
     @torch.inference_mode()
     def describe(self, images: list[Any], settings: CaptionSettings) -> list[Answer]:
