@@ -38,21 +38,9 @@ def match_bars(match: Match) -> str:
 
 
 def gain_bars(phrases: Sequence[PhraseGain]) -> str:
-    """Of a prompt, in its order; the longest bar is the largest gain's."""
-    if not phrases:
-        return ""
-    largest = max(abs(each.gain) for each in phrases) or 1.0
-    rows = (
-        _row(
-            each.text,
-            f"{each.gain:+.4f}",
-            max(each.gain, 0.0) / largest,
-            f"cosine similarity {each.gain:+.4f}",
-            f" <small>{escape(visible(each.category))}</small>",
-        )
-        for each in phrases
-    )
-    return f'<section class="unrender-bars"><h2>Phrases, and what each adds</h2><ol>{"".join(rows)}</ol></section>'
+    """Of a prompt, in its order."""
+    rows = [(each.text, each.gain, each.category) for each in phrases]
+    return _against_the_largest("Phrases, and what each adds", rows, "+.4f")
 
 
 def tag_bars(tags: Sequence[Tag]) -> str:
@@ -64,20 +52,26 @@ def tag_bars(tags: Sequence[Tag]) -> str:
 
 def contender_bars(contenders: Sequence[Contender]) -> str:
     """The captions among which one was chosen."""
-    if not contenders:
+    rows = [(each.text, each.similarity, f"{each.describer}, seed {each.seed}") for each in contenders]
+    return _against_the_largest("Captions, by similarity", rows, ".4f")
+
+
+def _against_the_largest(heading: str, rows: Sequence[tuple[str, float, str]], form: str) -> str:
+    """rows: text, cosine similarity, and what stands small behind it; the longest bar is the largest one's."""
+    if not rows:
         return ""
-    most = max(abs(each.similarity) for each in contenders) or 1.0
-    rows = (
+    largest = max(abs(value) for _, value, _ in rows) or 1.0
+    lines = (
         _row(
-            each.text,
-            f"{each.similarity:.4f}",
-            max(each.similarity, 0.0) / most,
-            f"cosine similarity {each.similarity:.4f}",
-            f" <small>{escape(visible(each.describer))}, seed {each.seed}</small>",
+            text,
+            format(value, form),
+            max(value, 0.0) / largest,
+            f"cosine similarity {value:{form}}",
+            f" <small>{escape(visible(beside))}</small>",
         )
-        for each in contenders
+        for text, value, beside in rows
     )
-    return f'<section class="unrender-bars"><h2>Captions, by similarity</h2><ol>{"".join(rows)}</ol></section>'
+    return f'<section class="unrender-bars"><h2>{heading}</h2><ol>{"".join(lines)}</ol></section>'
 
 
 def _tag_list(category: str, tags: Sequence[Tag]) -> str:
