@@ -166,7 +166,7 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
     shard = options.shard or Shard()
     sink = sink_of(shard=shard)
     settings, mode = engine_options.settings_and_mode_from(options)
-    tell_if_toy("batch", settings)
+    tell_if_toy("batch", settings, mode=mode)
     with Engine(settings, progress=terminal_progress()) as engine:
         batch = Batch(
             engine,

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
                 source = sys.stdin.buffer.read() if name == STANDARD_INPUT else name
                 image = open_image(source, name="standard input" if name == STANDARD_INPUT else name)
                 if not told:
-                    tell_if_toy("interrogate", settings, image)
+                    tell_if_toy("interrogate", settings, image, mode=options.mode)
                     told = True
                 with progress.task(f"Interrogating {name}"):  # libraries and models are loaded in the first one
                     result = engine.interrogate(image, mode=options.mode, caption=options.caption)
@@ -113,7 +113,7 @@ def _run_together(names: Sequence[str], settings: Settings, options: argparse.Na
     from .progress import terminal_progress
 
     pictures = [read_picture(name) for name in names]
-    tell_if_toy("interrogate", settings, *pictures)
+    tell_if_toy("interrogate", settings, *pictures, mode=options.mode)
     progress = terminal_progress(quiet=options.json)
     with Engine(settings, progress=progress) as engine, progress.task(f"Interrogating {len(names)} pictures"):
         result = engine.interrogate_together(pictures, options.mode, options.caption, options.weights)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.settings import Settings
+from ..core.published import USUAL_TAGGER
+from ..core.settings import Mode, Settings
 from .streams import command_name, complain
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def tell_if_toy(command: str, settings: Settings, *pictures: Image, option: str = "clip") -> None:
+def tell_if_toy(
+    command: str, settings: Settings, *pictures: Image, option: str = "clip", mode: Mode | None = None
+) -> None:
     """pictures: none of them for whatever there is. option: the one that micro was named with."""
     from ..core.micro.toy import is_lost
 
@@ -24,7 +27,7 @@ def tell_if_toy(command: str, settings: Settings, *pictures: Image, option: str 
     option, toy = lost
     complain(
         f"{toy} is a toy that knows nothing but small drawings of shapes; of real pictures ask a real model, with "
-        f"`{command_name()} {command} ...` and no --{option} {toy}{_instead(_usual_of(option, settings))}."
+        f"`{command_name()} {command} ...` and no --{option} {toy}{_instead(_usual_of(option, settings, mode))}."
     )
 
 
@@ -32,13 +35,16 @@ def _instead(names: list[str]) -> str:
     return f": {' with '.join(names)}{_size_of(names)}" if names else ""
 
 
-def _usual_of(option: str, settings: Settings) -> list[str]:
-    """The models that a command takes where none are named. A captioner only where it captions."""
+def _usual_of(option: str, settings: Settings, mode: Mode | None) -> list[str]:
+    """The models that a command takes where none are named. A captioner only where it captions, a tagger alone for
+    tags."""
     from ..core.variation import DEFAULT_CHECKPOINT
 
     usual = Settings()
     if option == "checkpoint":
         return [DEFAULT_CHECKPOINT]
+    if option == "tagger" or mode == "tags":
+        return [USUAL_TAGGER]
     captioner = [usual.captioner] if usual.captioner and settings.captioner else []
     return {"clip": [usual.clip, *captioner], "captioner": captioner}.get(option, [])
 

@@ -17,6 +17,7 @@ from unrender.core.files import save_picture
 from unrender.core.metadata import read_metadata
 from unrender.core.micro.drawing import draw
 from unrender.core.micro.world import Scene
+from unrender.core.published import USUAL_TAGGER
 from unrender.core.variation.pictures import FORMATS, with_text
 
 MICRO = ["--clip", "micro", "--device", "cpu", "--mode", "fast"]
@@ -184,6 +185,13 @@ def test_micro_is_called_a_toy_on_what_it_does_not_know(place, capsys):
     assert "no --checkpoint micro: stable-diffusion-v1-5/stable-diffusion-v1-5, a download of 4.3 GB" in err
     assert main(["interrogate", "photos/a.png", *MICRO]) == 0
     assert "toy" not in capsys.readouterr().err, "that is one of its own drawings"
+
+
+def test_for_tags_a_real_tagger_is_named_in_the_toy_s_place(place, capsys):
+    Image.new("RGB", (640, 480), "navy").save("photo.jpg")
+    assert main(["interrogate", "photo.jpg", "--clip", "micro", "--mode", "tags"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("is a toy") == 1 and USUAL_TAGGER in err and "blip-large" not in err and "GB" in err
 
 
 def test_lines_of_json_have_the_table_s_place_too(place):
