@@ -1,0 +1,33 @@
+"""Concepts, and the families that they are answers of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One value, such as night. wordings: ways to say it that may stand alone in a prompt; the first is the usual."""
+
+    name: str
+    wordings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Concepts that answer one question, such as the time of day.
+
+    excludes: whether one of them rules out the others. Of the time of day it does; of colours it does not, as a picture
+    holds many. always: whether every picture has one of them; of the weather it has not, indoors.
+    """
+
+    name: str
+    about: str
+    excludes: bool
+    always: bool
+    concepts: tuple[Concept, ...]
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """Of all concepts, in their order."""
+        return tuple(wording for concept in self.concepts for wording in concept.wordings)

@@ -1,0 +1,98 @@
+"""Families from text files.
+
+    about: when in the day it is
+    excludes: yes
+    always: no
+
+    # remarks begin with a hash
+    night: at night, at midnight, under the night sky
+    noon: at noon, in the midday sun
+
+The file's name is the family's. After the head and a blank line each line is a concept: its name, a colon, and its
+wordings with commas between them. A name is not a wording unless it stands among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ...errors import PhraseError, TextFileError
+from ...texts import read_known
+from .family import Concept, Family
+
+BUILT_IN_FAMILIES = Path(__file__).parent / "built_in"
+FOLDER = "families"
+"""Where a user's folder of phrases has its own."""
+_HEAD = ("about", "excludes", "always")
+_ANSWERS = {"yes": True, "no": False}
+_EXAMPLE = 'write lines such as "night: at night, at midnight"'
+
+
+def families_of(phrases: Path, base: Path = BUILT_IN_FAMILIES) -> tuple[Family, ...]:
+    """Those in `base`, and those in the folder `families` of a folder of phrases, each of which replaces the one of
+    the same name. Raises PhraseError."""
+    own = read_families(phrases / FOLDER) if (phrases / FOLDER).is_dir() else ()
+    named = {family.name: family for family in (*read_families(base), *own)}
+    return tuple(named.values())
+
+
+def read_families(folder: Path) -> tuple[Family, ...]:
+    """Every file of a folder, by name. Raises PhraseError for one that is not as it should be."""
+    return tuple(_read(path) for path in sorted(folder.glob("*.txt")))
+
+
+def _read(path: Path) -> Family:
+    try:
+        text = read_known(path)
+    except TextFileError as error:
+        raise PhraseError(error.problem, *error.cures) from error
+    head, _, rest = text.replace("\r\n", "\n").partition("\n\n")
+    said = dict(_named(path, enumerate(head.split("\n"), 1)))
+    if list(said) != list(_HEAD):
+        raise PhraseError(f"{path} does not begin with {', '.join(_HEAD)}", "write a line of each, then a blank one")
+    start = head.count("\n") + 3
+    concepts = tuple(_concepts(path, rest.split("\n"), start))
+    if len(concepts) < 2:
+        raise PhraseError(f"{path} holds fewer than two concepts", 'write lines such as "night: at night, at midnight"')
+    return Family(
+        path.stem.replace("_", " "),
+        said["about"],
+        _answer(path, said, "excludes"),
+        _answer(path, said, "always"),
+        concepts,
+    )
+
+
+def _answer(path: Path, said: dict[str, str], name: str) -> bool:
+    if said[name] not in _ANSWERS:
+        raise PhraseError(f"{path} has {name}: {said[name]!r}", "write yes or no")
+    return _ANSWERS[said[name]]
+
+
+def _concepts(path: Path, lines: Sequence[str], start: int) -> Iterator[Concept]:
+    names: set[str] = set()
+    known: dict[str, str] = {}
+    for name, value in _named(path, enumerate(lines, start)):
+        wordings = tuple(dict.fromkeys(" ".join(part.split()) for part in value.split(",") if part.strip()))
+        twice = next((each for each in wordings if each.casefold() in known), None)
+        if name in names or not wordings or twice is not None:
+            said = (
+                f"says {twice!r} of {name} and of {known[twice.casefold()]}" if twice else f"has {name!r} twice or bare"
+            )
+            raise PhraseError(f"{path} {said}", "let each wording mean one concept of a family")
+        names.add(name)
+        known |= {each.casefold(): name for each in wordings}
+        yield Concept(name, wordings)
+
+
+def _named(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[str, str]]:
+    for number, line in lines:
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise PhraseError(
+                f"Line {number} of {path} has no name before a colon", 'write "night: at night, at midnight"'
+            )
+        yield name.strip(), value.strip()
