@@ -3,8 +3,8 @@
 Neither knows the truth, but they err in different ways, and their agreement over many pictures tells of both without a
 key (the idea of Dawid and Skene, 1979). The CLIP's temperature is that under which what the captions say is likeliest
 where they are believed as far as is stated; what a caption says of a family is then believed as often as it agrees with
-the CLIP where that is sure. Their errors are not independent (what is hard to see is hard for both), so a caption's word
-counts for less than it would alone: a logarithmic opinion pool (Genest and Zidek, 1986).
+the CLIP where that is sure. Their errors are not independent (what is hard to see is hard for both), so a caption's
+word counts for less than it would alone: a logarithmic opinion pool (Genest and Zidek, 1986).
 """
 
 from __future__ import annotations
