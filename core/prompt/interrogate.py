@@ -25,12 +25,14 @@ import numpy as np
 from torch import Tensor
 
 from ..clip import Clip
+from ..evidence.likelihoods import Evidence
 from ..phrases import NEGATIVE, Vocabulary
 from ..phrases.table import PhraseTable
 from ..progress import Progress, steps
-from ..settings import Mode, Settings
+from ..settings import Mode, Search, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
 from .checks import check_captions
+from .honest.saying import Honest
 from .judging import likeness
 from .ranking import reversed_values, top, top_as_peer
 from .room import Room
@@ -73,6 +75,7 @@ class Interrogator:
     """Finds prompts with one model, one vocabulary and one set of settings.
 
     load_table: gives the table of the vocabulary's positive categories; called once, by the first mode that ranks.
+    load_evidence: for the searches "honest" and "written"; called once. Without it a search is the peer's, or the beam.
     """
 
     def __init__(
@@ -82,12 +85,14 @@ class Interrogator:
         load_table: Callable[[], PhraseTable],
         settings: Settings,
         progress: Progress,
+        load_evidence: Callable[[], Evidence] | None = None,
     ) -> None:
         self._clip = clip
         self._vocabulary = vocabulary
         self._load_table = load_table
         self._settings = settings
         self._progress = progress
+        self._load_evidence = load_evidence
         self._ruling = Ruling(settings, vocabulary)
         self._room = Room(clip, settings)
 
@@ -95,6 +100,8 @@ class Interrogator:
         """Loads or builds what the mode needs, so that `run` takes the picture's time alone."""
         if mode != "caption":
             _ = self._table
+        if mode == "best" and self._is_honest:
+            _ = self._honest
 
     def subjects(self, mode: Mode, features: Tensor, captions: Sequence[str]) -> list[Subject]:
         """Of features [pictures, width], ranked at once where the mode ranks."""
@@ -130,6 +137,8 @@ class Interrogator:
             return self._classic(scorer, subject, similarities, _CLASSIC_FLAVORS)
         if mode == "fast":
             return self._fast(scorer, subject, similarities, _FAST_PHRASES)
+        if self._is_honest:
+            return self._honest.run(scorer, subject.features, subject.caption, similarities)
         return self._best(scorer, subject, similarities)
 
     def token_limit(self) -> int:
@@ -294,6 +303,25 @@ class Interrogator:
         if self._settings.peer_defects:
             return scorer.length(prompt + piece) >= limit
         return scorer.length(f"{prompt}, {piece}") > limit
+
+    @property
+    def search(self) -> Search:
+        """That of the mode "best"."""
+        return self._settings.searched if self._load_evidence is not None else self._settings.search or "peer"
+
+    @property
+    def _is_honest(self) -> bool:
+        return self.search in ("honest", "written")
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        assert self._load_evidence is not None, "honest searches have evidence"
+        return self._load_evidence()
+
+    @cached_property
+    def _honest(self) -> Honest:
+        parts = (self._settings, self._ruling, self._room, self._progress)
+        return Honest(self.evidence, lambda: self._table, *parts)
 
     @cached_property
     def _table(self) -> PhraseTable:

@@ -43,6 +43,9 @@ class Room:
             )
         return limit
 
+    def length(self, prompt: str) -> int:
+        return self._clip.text.length(prompt)
+
     def cut(self, text: str, reserved: float = 0.0) -> str:
         """As much of the text as there is room for, with what is put around it and a share left to others."""
         if not text or self._settings.peer_defects:
