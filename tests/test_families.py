@@ -256,3 +256,14 @@ def test_a_users_families_replace_and_add(tmp_path: Path) -> None:
 
 def test_phrases_without_families_have_the_built_in_ones(tmp_path: Path) -> None:
     assert load_families() == load_families("peer") == load_families("extended") == load_families(tmp_path) == FAMILIES
+
+
+# --- the page
+
+
+def test_the_page_says_ten_photographs_in_wordings_alone() -> None:
+    page = (Path(__file__).parent.parent / "docs/families.md").read_text(encoding="utf-8")
+    prompts = dict(re.findall(r"^\| (\w+) \| (.+) \|$", page.partition("\n|---|---|\n")[2], re.MULTILINE))
+    known = meanings()
+    assert len(prompts) == 10
+    assert {name: w for name, prompt in prompts.items() for w in prompt.split(", ") if forms(w)[0] not in known} == {}
