@@ -56,7 +56,8 @@ def test_one_text_by_the_model_alone_is_its_caption(
     captioner = captioners[kind]
     captions = captioner.caption(images, settings)
     ours = [written(clip, words_of(captioner, image, settings), 1) for image in images]
-    assert [texts[0].text if texts else "" for texts in ours] == captions
+    for texts, caption in zip(ours, captions, strict=True):
+        assert _same(texts[0] if texts else WrittenText(""), caption, kind)
     assert any(captions)
     if kind in CONTINUING:
         assert all(caption.startswith(instruction) for caption in captions)
@@ -72,23 +73,25 @@ def test_several_texts_by_the_model_alone_are_the_beam_search_of_transformers(
     kind: str,
     beams: int,
 ) -> None:
-    """Of sums of logarithms, which it divides by no length; ends are made likely, since it ranks what it cuts off
-    among what has ended."""
+    """By sums of logarithms, which it is told to divide by no length; it ranks what is cut off among what has ended."""
     captioner = captioners[kind]
-    settings = CaptionSettings(max_length=60 if kind == "micro" else 24, beams=beams)
+    settings = CaptionSettings(max_length=40 if kind == "micro" else 12, beams=beams)
     by_transformers = _by_transformers(captioner)
     for module in by_transformers.modules():
         if getattr(module, "generation_config", None) is not None:
             monkeypatch.setattr(module.generation_config, "length_penalty", 0.0)
             monkeypatch.setattr(module.generation_config, "_from_model_config", False, raising=False)
     captions = captioner.caption(images, settings)
-    compared = 0
     for image, caption in zip(images, captions, strict=True):
         texts = written(clip, words_of(captioner, image, settings), beams, most=100)
-        if texts and all(text.finished for text in texts[:beams]):
-            assert texts[0].text == caption
-            compared += 1
-    assert compared
+        best = max(texts, key=lambda text: text.score, default=WrittenText(""))
+        assert not caption or _same(best, caption, kind)  # no prompt is empty
+
+
+def _same(written: WrittenText, caption: str, kind: str) -> bool:
+    """A chat model's answer that is cut off loses its last sentence afterwards."""
+    cut_off = kind == "llava" and not written.finished
+    return written.text.startswith(caption) if cut_off else written.text == caption
 
 
 def _by_transformers(captioner: Captioner) -> Any:

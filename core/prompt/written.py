@@ -164,7 +164,9 @@ class _Search:
             raise ModelError("The describer gives values that are no numbers", WHOLE_AGAIN)
         found = []
         for row, line in enumerate(self._lines):
-            pairs = sorted(zip(values[row].tolist(), tokens[row].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
+            pairs = sorted(
+                zip(values[row].tolist(), tokens[row].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1])
+            )
             for value, token in pairs:
                 if value - pairs[0][0] < rules.unlikely or value == -math.inf:
                     break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,10 @@ class Chat(CaptionModel):
         """None of a model that thinks before it speaks."""
         prompt = self.prompt(asked(settings).instruction, self._system if settings.system is None else settings.system)
         return None if prompt.rstrip().endswith("<think>") else super().next_words(seen, settings)
+
+    def _said(self, settings: CaptionSettings, tokens: Sequence[int]) -> str:
+        text = self._processor.tokenizer.decode(list(tokens), skip_special_tokens=True).strip()
+        return " ".join(answered(text, settings, False).split())
 
     def _end_tokens(self) -> frozenset[int]:
         return frozenset(self._ends)
