@@ -13,8 +13,9 @@ shares what they begin with. A word of several tokens is judged as it stands unt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -22,12 +23,15 @@ from torch import Tensor
 from ..clip import Clip
 from ..describe.next_words import Chosen, NextWords
 from ..errors import ModelError
+from ..evidence.likelihoods import Answer
+from ..phrases.families import Claim, Claims
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress, steps
 
 Truth = Callable[[str], float]
 """The logarithm of how likely it is that what a text, finished or not, states is so; 0 for one that states nothing."""
 WRITING = "Writing"
+_LEAST_LIKELY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,36 @@ def written_texts(
         search = _Search(clip, features, words, contrasts, truth, rules, task.advance, check)
         words.write(search.choose, rules.beams)
     return search.ranked()
+
+
+def truth_by(claims: Claims, answers: Mapping[str, Answer]) -> Truth:
+    """By the families' likelihoods: of each family that a text speaks of, how likely the least likely of the concepts
+    it states is beside the likeliest one, or beside none of them where that may be; of concepts that do not exclude
+    each other, beside that it is not so."""
+
+    @cache
+    def of_claim(family: str, name: str) -> float:
+        answer = answers[family]
+        row = next(row for row, concept in enumerate(answer.family.concepts) if concept.name == name)
+        own = float(answer.likelihoods[row])
+        if not answer.family.excludes:
+            best = max(own, 1 - own)
+        else:
+            none = 0.0 if answer.family.always else 1 - float(answer.likelihoods.sum())
+            best = max(float(answer.likelihoods.max()), none)
+        return math.log(max(own, _LEAST_LIKELY) / max(best, _LEAST_LIKELY))
+
+    def truth(text: str) -> float:
+        worst: dict[str, float] = {}
+        for claim in filter(_is_asked, claims.read(text)):
+            name = claim.family.name
+            worst[name] = min(worst.get(name, 0.0), of_claim(name, claim.concept.name))
+        return sum(worst.values())
+
+    def _is_asked(claim: Claim) -> bool:
+        return claim.family.name in answers
+
+    return truth
 
 
 class _Search:
