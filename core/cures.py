@@ -24,6 +24,8 @@ Control = Literal[
     "fit",
     "limits",
     "exclude",
+    "pinned",
+    "bank",
     "trigger",
     "prefix",
     "suffix",

@@ -16,7 +16,7 @@ from .published import TOYS, VIT_L
 Mode = Literal["best", "fast", "classic", "negative", "caption", "tags"]
 Fit = Literal["crop", "pad", "squash"]
 Precision = Literal["auto", "exact", "float16", "bfloat16"]
-Search = Literal["peer", "beam"]
+Search = Literal["honest", "written", "peer", "beam"]
 Style = Literal["words", "tags", "sentence", "paragraph", "training", "keywords"]
 TagOrder = Literal["confidence", "alphabet", "target"]
 Quantization = Literal["none", "8bit", "4bit"]
@@ -38,6 +38,9 @@ SEARCHES: tuple[Search, ...] = get_args(Search)
 WRITING_STYLES: tuple[Style, ...] = get_args(Style)
 TAG_ORDERS: tuple[TagOrder, ...] = get_args(TagOrder)
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+
+USUAL_SEARCH: Search = "honest"
+"""Which says more that is true, and renders nearer, than the others (docs/search.md)."""
 
 USUAL_THRESHOLDS = (0.35, 0.85)
 """For general tags and for characters, as the demonstration of SmilingWolf's taggers has them."""
@@ -172,8 +175,11 @@ class Settings:
     quantization: of a chat model's weights while it is loaded, on CUDA.
     phrases: None for the built-in lists, "peer" for an installed clip-interrogator's, "clip-gaze", or a folder of
     NAME.txt files.
-    search: "peer" is clip-interrogator's greedy chain; "beam" also grows beam_width prompts side by side, each over the
-    beam_shortlist phrases that suit the leading one best, chosen anew every beam_refresh phrases, and takes the better.
+    search: of the mode "best". "honest" says what the picture shows, family by family, as far as CLIP and caption are
+    sure together; "written" lets the captioner write under the eyes of the CLIP; "peer" is clip-interrogator's greedy
+    chain; "beam" also grows beam_width prompts side by side, each over the beam_shortlist phrases that suit the leading
+    one best, chosen anew every beam_refresh phrases, and takes the better. None for what was measured best: "honest",
+    with peer_defects "peer".
     device: "auto", or what torch accepts ("cpu", "cuda", "cuda:1", "mps").
     precision: "auto" searches in half precision where that is faster and decides in float32: the prompt is that of
     float32 with a probability of error below one in a million a picture (`core.prompt.screening`). Only "exact",
@@ -182,7 +188,9 @@ class Settings:
     memory: bytes that models, phrases and search may take on the device while a prompt is searched (the captioner has
     them to itself before); None for what is free.
     limits: phrases of a category in a prompt at most, by category name; 0 leaves the category out, absent is no limit.
-    exclude: phrases never used, compared without letter case.
+    exclude: phrases never used, compared without letter case. pinned: phrases that a searched prompt always has.
+    bank: a file of `core.evidence.bank.Bank`, what is known of the user's own pictures, with which a picture is
+    compared to tell what is particular to it; None for texts composed of the vocabulary.
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
     pool: how many of the phrases most like the picture a search chooses from.
     min_phrases, max_phrases: how many phrases the search takes at least and at most in the modes that search.
@@ -199,13 +207,15 @@ class Settings:
     candidates: int = 1
     quantization: Quantization = "none"
     phrases: str | PathLike[str] | None = None
-    search: Search = "peer"
+    search: Search | None = None
     device: str = "auto"
     precision: Precision = "auto"
     memory: int | None = None
     fit: Fit = "crop"
     limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     exclude: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+    bank: str | PathLike[str] | None = None
     trigger: str = ""
     prefix: str = ""
     suffix: str = ""
@@ -228,7 +238,12 @@ class Settings:
         rivals = (_named("rivals", rival) for rival in self.rivals)
         object.__setattr__(self, "rivals", tuple(rival for rival in rivals if rival is not None))
         _one_of("quantization", self.quantization, QUANTIZATIONS)
-        _one_of("search", self.search, SEARCHES)
+        if self.search is not None:
+            _one_of("search", self.search, SEARCHES)
+        if self.peer_defects and self.search in ("honest", "written"):
+            raise SettingsError(
+                f"is {self.search!r}, and the peer's defects are of its own", Choose("search", ("peer",))
+            )
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("fit", self.fit, FITS)
         for name, value in _counts(self):
@@ -244,6 +259,11 @@ class Settings:
         for category, limit in self.limits.items():
             if limit < 0:
                 raise SettingsError(f"of {category} is {limit}", "give 0 or more", control="limits")
+
+    @property
+    def searched(self) -> Search:
+        """How the mode "best" searches."""
+        return self.search or ("peer" if self.peer_defects else USUAL_SEARCH)
 
 
 def _named(control: Control, name: str | None) -> str | None:

@@ -20,7 +20,7 @@ LAYERS = (
     ("engine", "core.engine"),
     ("loading", "core.catalogue core.loading core.machine core.suiting"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),
-    ("models", "core.describe core.targets core.clip core.hub core.images core.phrases core.pretrained"),
+    ("models", "core.describe core.evidence core.targets core.clip core.hub core.images core.phrases core.pretrained"),
     (
         "values",
         "core.cells core.choices core.cures core.cutting core.devices core.errors core.file_names core.files "
