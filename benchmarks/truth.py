@@ -48,7 +48,7 @@ from unrender.core.variation.render import Sampling, render_together
 from unrender.core.verify.statistics import Estimate, difference, estimate, retention
 from unrender.training.judges import load_judge, read_factors
 from world_language import load_language, words_in
-from worlds import WORLDS, Pair, World, entered, images_of, pairs, zero_shot
+from worlds import WORLDS, Pair, World, WorldClip, bank_of, images_of, pairs, zero_shot
 
 SEARCHES: dict[str, tuple[Mode, str]] = {
     "caption": ("caption", "peer"),
@@ -60,7 +60,7 @@ SEARCHES: dict[str, tuple[Mode, str]] = {
     "written": ("best", "written"),
 }
 BY_EVIDENCE = ("honest", "written")
-"""Ask the captioner themselves, and whether the gap is known."""
+"""Ask the captioner themselves, and what is known of pictures."""
 TRUE, KNOWN_WORDS = "true caption", "true, known words"
 STEPS, GUIDANCE, SEEDS, BATCH = 10, 3.0, 2, 50
 
@@ -145,8 +145,7 @@ class Kept:
 
     def prompts(self, world: World, search: str) -> Path:
         """One file for worlds that make no difference to the search."""
-        own = world.gap or search in BY_EVIDENCE
-        home = "all" if search == "caption" else world.name if own else "plain"
+        home = "all" if search == "caption" else world.name if search in BY_EVIDENCE else world.same
         return self.folder / f"prompts-{self.split}{'-two' if self.two else ''}-{home}-{search}.jsonl"
 
     @property
@@ -177,20 +176,22 @@ def find(kept: Kept, images: Sequence[Image.Image], world: World, searches: Sequ
     wanted = [each for each in searches if len(lines(kept.prompts(world, each))) < len(images)]
     if not wanted:
         return
-    with entered(world) as clip:
-        features = clip.encode_images(images)
-        for name in wanted:
-            path, (mode, search) = kept.prompts(world, name), SEARCHES[name]
-            done = len(lines(path))
-            settings = Settings(
-                clip="micro", captioner="micro", device="cpu", search=search, min_phrases=1, max_phrases=6
-            )  # pyright: ignore[reportArgumentType]
-            known = lines(kept.prompts(world, "caption"))
-            captions = known[done : len(images)] if len(known) >= len(images) and name not in BY_EVIDENCE else None
-            with Engine(settings, clip) as engine:
-                found = engine.interrogate_each(images[done:], mode, captions, features[done:])
-                append(path, (each.prompt for each in found))
-            log.info("%s, %s: found", world.name, name)
+    clip = WorldClip(world)
+    features = clip.encode_images(images)
+    for name in wanted:
+        path, (mode, search) = kept.prompts(world, name), SEARCHES[name]
+        done, known = len(lines(path)), lines(kept.prompts(world, "caption"))
+        bank = bank_of(world, clip, kept.folder) if name in BY_EVIDENCE and world.name != "plain" else None
+        settings = Settings(
+            **{"clip": "micro", "captioner": "micro", "device": "cpu", "search": search, "bank": bank},
+            min_phrases=1,
+            max_phrases=6,
+        )
+        captions = known[done : len(images)] if len(known) >= len(images) and name not in BY_EVIDENCE else None
+        with Engine(settings, load_clip=lambda _: clip) as engine:
+            found = engine.interrogate_each(images[done:], mode, captions, features[done:])
+            append(path, (each.prompt for each in found))
+        log.info("%s, %s: found", world.name, name)
 
 
 class Judge:
@@ -253,19 +254,19 @@ def report(
     """A row for each of the prompts found."""
     language, rows = load_language(kept.folder / "language.safetensors"), {}
     hits = {name: judge.hits(pictures, prompts) for name, prompts in found.items()} if judge else {}
-    with entered(world) as clip:
-        features = clip.encode_images(images_of(pictures))
-        for name, prompts in found.items():
-            truth = Truth.of(pictures.scenes, prompts)
-            surprise = _share(language.surprise(prompts), truth.words)
-            similarity = (clip.encode_texts(prompts) * features).sum(dim=1).numpy()
-            rows[name] = truth.row() | {"perplexity": Estimate(*np.exp(surprise).tolist())}
-            rows[name] |= {"similarity": estimate(similarity)}
-            if judge:
-                own = hits[name]
-                rows[name] |= {"judge": estimate(own.mean(axis=1)), "judge by factor": _by_factor(own.mean(axis=0))}
-                if "best" in hits:
-                    rows[name] |= {"over best": difference(own.mean(axis=1), hits["best"].mean(axis=1))}
+    clip = WorldClip(world)
+    features = clip.encode_images(images_of(pictures))
+    for name, prompts in found.items():
+        truth = Truth.of(pictures.scenes, prompts)
+        surprise = _share(language.surprise(prompts), truth.words)
+        similarity = (clip.encode_texts(prompts) * features).sum(dim=1).numpy()
+        rows[name] = truth.row() | {"perplexity": Estimate(*np.exp(surprise).tolist())}
+        rows[name] |= {"similarity": estimate(similarity)}
+        if judge:
+            own = hits[name]
+            rows[name] |= {"judge": estimate(own.mean(axis=1)), "judge by factor": _by_factor(own.mean(axis=0))}
+            if "best" in hits:
+                rows[name] |= {"over best": difference(own.mean(axis=1), hits["best"].mean(axis=1))}
     return rows
 
 
@@ -332,8 +333,7 @@ def main() -> None:
     if options.what == "worlds":
         pictures = render("validation", 400)
         for world in worlds:
-            with entered(world) as clip:
-                log.info("%s: shape %.3f", world.name, zero_shot(clip, pictures))
+            log.info("%s: shape %.3f", world.name, zero_shot(WorldClip(world), pictures))
     elif options.what == "prompts":
         two = options.two
         images = [pair.picture for pair in pairs(options.split, options.pictures)] if two else None

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -24,8 +23,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from unrender.core.clip import Clip
 from unrender.core.clip.text_encoder import TextEncoder
-from unrender.core.embed import gap as gaps
-from unrender.core.embed.gap import GapCorrection
+from unrender.core.embed.prompts import composed_prompts
+from unrender.core.evidence.bank import Bank
+from unrender.core.evidence.of_engine import TEXTS
 from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.micro.backgrounds import BACKGROUNDS
 from unrender.core.micro.captions import bare_phrases, plural
@@ -34,24 +34,32 @@ from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.styles import ARTISTS, STYLES
 from unrender.core.micro.world import FACTORS, Scene, Split, random_scene
 from unrender.core.phrases.vocabulary import load_vocabulary
+from unrender.training.measure_bank import measured
 
 MEASURED_ON = 400  # training pictures: where a world's pictures lie, and by how much they differ
+BANK_PICTURES = 400
 
 
 @dataclass(frozen=True)
 class World:
     """noise: on a picture's features, its norm over theirs. bias: the deviation of texts' nearness to all pictures over
-    that of one phrase's similarities. gap: whether it is known where pictures lie."""
+    that of one phrase's similarities. known: whether anything is known of pictures, before one is seen."""
 
     name: str
     noise: float = 0.0
     bias: float = 0.0
-    gap: bool = True
+    known: bool = True
+
+    @property
+    def same(self) -> str:
+        """Which world this is to a search that asks for nothing but similarities."""
+        return self.name.removesuffix(UNKNOWN)
 
 
+UNKNOWN = "-unknown"
+_KNOWN = (World("plain"), World("middle", 1.0, 1.0), World("hard", 2.0, 1.0))
 WORLDS = {
-    each.name: each
-    for each in (World("plain"), World("middle", 1.0, 1.0), World("hard", 2.0, 1.0), World("no-gap", gap=False))
+    each.name: each for each in (*_KNOWN, *(replace(one, name=one.name + UNKNOWN, known=False) for one in _KNOWN[:2]))
 }
 
 
@@ -102,17 +110,17 @@ class WorldClip(Clip):
     def __init__(self, world: World) -> None:
         vars(self).update(vars(Clip.load("micro", "cpu")))
         self._noise = world.noise
-        self.pictures = self.encode_images(images_of(render("train", MEASURED_ON)))
         if world.bias:
             vars(self)["text"] = cast(TextEncoder, self._hubs(world.bias))
 
     def _hubs(self, bias: float) -> Hubs:
         phrases = [each for category in load_vocabulary(None, PHRASES_FOLDER).positive() for each in category.phrases]
-        similarities = self.pictures @ self.encode_texts(phrases).T
+        pictures = self.encode_images(images_of(render("train", MEASURED_ON)))
+        similarities = pictures @ self.encode_texts(phrases).T
         residual = float((similarities - similarities.mean(dim=0)).std())
-        direction = normalize(self.pictures.mean(dim=0), dim=0)
+        direction = normalize(pictures.mean(dim=0), dim=0)
         spread = float(np.std([biases(words_of(phrase)) for phrase in phrases]))
-        return Hubs(self.text, direction, bias * residual / float((self.pictures @ direction).mean()) / spread)
+        return Hubs(self.text, direction, bias * residual / float((pictures @ direction).mean()) / spread)
 
     @torch.no_grad()
     def encode_views(self, views: Iterable[Tensor]) -> Tensor:
@@ -129,20 +137,17 @@ def _noise_of(view: Tensor, width: int) -> Tensor:
     return torch.randn(width, generator=torch.Generator().manual_seed(seed))
 
 
-@contextmanager
-def entered(world: World) -> Iterator[WorldClip]:
-    """The world's CLIP; while it lasts, what is known of where pictures lie is what is known in that world."""
-    clip = WorldClip(world)
-    known = gaps.shipped_gap("micro") if not world.noise else GapCorrection.measured(clip.pictures)
-    original = gaps.shipped_gap
-    holders = [each for each in list(sys.modules.values()) if vars(each).get("shipped_gap") is original]
-    for holder in holders:
-        vars(holder)["shipped_gap"] = lambda _: known if world.gap else None
-    try:
-        yield clip
-    finally:
-        for holder in holders:
-            vars(holder)["shipped_gap"] = original
+def bank_of(world: World, clip: Clip, folder: Path) -> Path:
+    """What is known there of where pictures lie and of whom to believe; kept in the folder. From validation pictures,
+    and without any truth; from composed texts where nothing is known of pictures, as with most CLIPs."""
+    path = folder / f"bank-{world.name}.safetensors"
+    if not path.exists():
+        if world.known:
+            bank = measured(BANK_PICTURES, clip, f"{world.name} world's validation pictures")
+        else:
+            bank = Bank.of_texts(clip, composed_prompts(load_vocabulary(None, PHRASES_FOLDER), TEXTS))
+        bank.save(path)
+    return path
 
 
 def images_of(pictures: Pictures) -> list[Image.Image]:
