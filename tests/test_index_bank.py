@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
+from unrender import cli
+from unrender.core.batch import Batch, FolderSource, TextSink
 from unrender.core.clip import Clip
 from unrender.core.engine import Engine
 from unrender.core.errors import IndexFileError, ModelError, SettingsError
@@ -128,3 +132,40 @@ def test_what_is_neither_is_refused(settings, tmp_path):
         bank_file(tmp_path / "text.txt", settings)
     with pytest.raises(SettingsError, match="There is no"):
         bank_file(tmp_path / "absent", settings)
+
+
+def command(*words: object) -> list[str]:
+    return [*map(str, words), "--clip", "micro", "--device", "cpu"]
+
+
+def test_a_picture_a_batch_and_a_resumed_run_say_the_same(photographs, settings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("UNRENDER_CACHE", str(settings.cache))
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes((photographs / f"{number:02}.png").read_bytes())
+    pictures = sorted(tmp_path.glob("*.png"))
+    assert cli.main(command("interrogate", "--json", *pictures, "--bank", photographs)) == 0
+    one_by_one = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {each["bank"] for each in one_by_one} == {f"photographs, {COUNT} pictures"}
+
+    written = tmp_path / "prompts.csv"
+    run = command("batch", tmp_path, "--output", "csv", "-o", written, "--bank", photographs)
+    pictures[2].rename(tmp_path / "2.kept")
+    assert cli.main(run) == 0
+    (tmp_path / "2.kept").rename(pictures[2])
+    assert cli.main([*run, "--resume"]) == 0
+    with written.open(encoding="utf-8-sig", newline="") as file:
+        assert [row["prompt"] for row in csv.DictReader(file)] == [each["prompt"] for each in one_by_one]
+
+
+def test_a_run_is_not_gone_on_with_by_another_bank(made, settings, tmp_path):
+    other = tmp_path / "other.safetensors"
+    replace(Bank.load(made), name="other").save(other)
+
+    def asked(bank):
+        engine = Engine(replace(settings, bank=bank))
+        return Batch(engine, FolderSource(tmp_path), TextSink(tmp_path))._asked()["settings"]["bank"]
+
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(made.read_bytes())
+    assert asked(made) == asked(copy) != asked(other)
+    assert asked(None) is None

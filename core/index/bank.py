@@ -18,7 +18,7 @@ import numpy as np
 from ..cures import Give
 from ..errors import ImageError, ModelError, SettingsError
 from ..foreign import Unreadable, existing, read_header
-from ..phrases.families import BUILT_IN_FAMILIES, Family, families_of, read_families
+from ..phrases.families import BUILT_IN_FAMILIES, Family, load_families
 from ..places import check_folder
 from ..progress import SILENT, Progress
 from .file import PictureIndex, index_file, read_index, wherever
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from ..engine import Engine
     from ..evidence.bank import Bank
     from ..evidence.trust import Trust
+    from ..phrases.category import Category
     from ..settings import Settings
 
 MOST_CAPTIONED = 100
 """Pictures whose captions teach the trust: on micro they gave within .04 of a caption's reliability what 1,000 did."""
 _VERSION = 1
 _FOLDER = "banks"
-_FAMILIES = "families"
 
 
 def bank_file(
@@ -153,17 +153,19 @@ def _learned(index: PictureIndex, engine: Engine, clip: Clip, bank: Bank) -> Tru
     """From pictures spread over the index. Those that are gone, and those nobody has words for, teach nothing."""
     import torch
 
-    from ..evidence.likelihoods import Evidence, wordings
-    from ..phrases.category import Category
+    from ..evidence.of_engine import load_evidence
     from ..phrases.table import PhraseTable
 
-    families = _families(engine.settings)
-    category = Category(_FAMILIES, wordings(families))
-    table = PhraseTable.load(clip, [category], _cache(engine.settings).parent / "tables", engine.progress)
+    tables = _cache(engine.settings).parent / "tables"
+
+    def load_table(category: Category) -> PhraseTable:
+        return PhraseTable.load(clip, [category], tables, engine.progress, 0)
+
+    evidence = load_evidence(clip, _families(engine.settings), load_table, bank)
     rows = np.unique(np.linspace(0, len(index) - 1, min(MOST_CAPTIONED, len(index))).round().astype(int)).tolist()
     said = dict(_captions(index, engine, rows))
     features = torch.from_numpy(index.features[list(said)])
-    return Evidence(clip, families, table, bank).learned(features, list(said.values()))
+    return evidence.learned(features, list(said.values()))
 
 
 def _captions(index: PictureIndex, engine: Engine, rows: list[int]) -> Iterator[tuple[int, str]]:
@@ -196,9 +198,7 @@ def _families(settings: Settings) -> tuple[Family, ...]:
     from ..micro import FAMILIES_FOLDER
     from ..micro.toy import MICRO
 
-    base = FAMILIES_FOLDER if settings.clip == MICRO else BUILT_IN_FAMILIES
-    own = None if settings.phrases is None else existing(str(settings.phrases))
-    return read_families(base) if own is None else families_of(own, base)
+    return load_families(settings.phrases, FAMILIES_FOLDER if settings.clip == MICRO else BUILT_IN_FAMILIES)
 
 
 def _for_pictures(settings: Settings, captioned: bool) -> Settings:
