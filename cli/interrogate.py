@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
     settings, options.mode = engine_options.settings_and_mode_from(options)
     images = expand(options.images)
+    settings = engine_options.with_bank(settings, options, quiet=options.json)
     if options.together:
         return _run_together(images, settings, options)
     engine_options.refuse_weights(options)
