@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from .errors import SettingsError, UndescribedError
 from .loading import EngineModels
 from .progress import SILENT, Progress
 from .results import Interrogation, PhraseGain
-from .settings import CaptionSettings, Mode, Settings
+from .settings import CaptionSettings, Mode, Search, Settings
 from .turn import Turn
 
 if TYPE_CHECKING:
@@ -349,6 +350,17 @@ class Engine:
     def read_vocabulary(self) -> Vocabulary:
         """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
         return self._models.vocabulary()
+
+    def searching(self, search: Search) -> Engine:
+        """One that searches in another way, with this one's models, which are not freed with it. Raises SettingsError
+        for what does not go together."""
+        models = self._models
+        return Engine(
+            replace(self.settings, search=search),
+            progress=self.progress,
+            load_clip=lambda _: models.clip(),
+            load_describer=lambda name, _: models.describer(name),
+        )
 
     @property
     def clip(self) -> Clip | None:

@@ -19,6 +19,7 @@ WITHOUT_FIELD: tuple[Control, ...] = (
     *("quantization", "longest_side", "timeout", "retries", "endpoint_key"),
     *("learning_texts", "learning_strength", "learning_rank", "cut", "norm", "dino", "steps", "guidance", "seed"),
     *("denoise", "size", "columns", "shard", "jobs", "workers", "index"),
+    *("judge", "judge_by_rendering"),
 )
 """What neither page nor API sets: the program that they are part of does, or the command line."""
 
