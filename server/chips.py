@@ -50,7 +50,7 @@ def left_out(found: Interrogation) -> str:
 
 
 def _chip(phrase: PhraseGain, written: Callable[[str], str]) -> str:
-    other = phrase.runner_up
+    other = "" if phrase.category == _CAPTION else phrase.runner_up  # a caption's would stand for a word of it
     fields = {"written": _within(phrase.text, written), "plain": phrase.text}
     if other:
         fields |= {"other-written": _within(other, written), "other-plain": other}
@@ -91,7 +91,7 @@ def _choice_buttons(phrase: PhraseGain) -> str:
 
 
 def _worth(phrase: PhraseGain) -> str:
-    likely = "" if phrase.likelihood is None else f" · {_share(phrase.likelihood)}"
+    likely = "" if phrase.likelihood is None else f" · {escape(_share(phrase.likelihood))}"
     return f"{phrase.gain:+.4f}{likely}"
 
 
@@ -100,7 +100,8 @@ def _told(phrase: PhraseGain) -> str:
     parts = [visible(phrase.text), phrase.category, f"cosine similarity {phrase.gain:+.4f}"]
     if phrase.family and phrase.family != phrase.category:
         parts[1] += f" ({phrase.family})"
-    return ", ".join([*parts, *_evidence(phrase.likelihood, phrase.support)])
+    following = [f"next likely: {visible(phrase.runner_up)}"] if phrase.runner_up else []
+    return ", ".join([*parts, *_evidence(phrase.likelihood, phrase.support), *following])
 
 
 def _evidence(likelihood: float | None, support: float | None) -> list[str]:
@@ -109,7 +110,10 @@ def _evidence(likelihood: float | None, support: float | None) -> list[str]:
 
 
 def _share(likelihood: float) -> str:
-    return f"{likelihood:.0%}" if 0.005 <= likelihood < 0.995 or likelihood in (0, 1) else f"{likelihood:.1%}"
+    """What is not quite sure is not called sure."""
+    if 0 < likelihood < 0.005:
+        return "< 1%"
+    return "> 99%" if 0.995 <= likelihood < 1 else f"{likelihood:.0%}"
 
 
 def _corrections(rejected: Sequence[Rejected]) -> str:
@@ -128,7 +132,7 @@ def _rejected(each: Rejected) -> str:
     known += [] if each.gain is None else [f"gain {each.gain:+.4f}"]
     return (
         f"<tr><td>{_shown(each.text)} <small>{_shown(each.category)}</small></td>"
-        f"<td>{why} <small>{', '.join(known)}</small></td></tr>"
+        f"<td>{why} <small>{escape(', '.join(known))}</small></td></tr>"
     )
 
 

@@ -53,12 +53,15 @@ def test_a_chip_tells_gain_and_likelihood_and_offers_the_runner_up():
     assert text(sure) == "red +0.0312 · 71% or orange" and text(plain) == "soft light -0.0010"
     assert data(sure) == {"written": "red", "plain": "red", "other-written": "orange", "other-plain": "orange"}
     assert data(plain) == {"written": "soft light", "plain": "soft light"}
-    assert 'title="red, colours, cosine similarity +0.0312, likelihood 71%, support +2.4 deviations"' in sure
+    assert (
+        'title="red, colours, cosine similarity +0.0312, likelihood 71%, support +2.4 deviations, next likely: orange"'
+        in sure
+    )
     assert sure.count("<button") == 4 and plain.count("<button") == 3, "to take out, to swap, to pin and to ban"
     assert chips(found(), str) == ""
 
 
-@pytest.mark.parametrize(("likelihood", "shown"), [(1.0, "100%"), (0.9996, "100.0%"), (0.004, "0.4%"), (0.5, "50%")])
+@pytest.mark.parametrize(("likelihood", "shown"), [(1.0, "100%"), (0.9996, "> 99%"), (0.004, "< 1%"), (0.5, "50%")])
 def test_what_is_not_quite_sure_is_not_called_sure(likelihood, shown):
     assert text(rows(chips(found(PhraseGain("red", "colours", 0.1, likelihood)), str))[0]).endswith(f"· {shown}")
 
@@ -91,9 +94,11 @@ def test_a_phrase_stands_in_the_field_as_the_host_writes_it():
     assert unescape_for_webui(field) == "a (red) boat, 16:9, _"
 
 
-def test_captions_and_what_has_a_comma_cannot_be_pinned():
-    for phrase in (PhraseGain("a boat", "caption", 0.2), PhraseGain("a boat, red", "flavors", 0.2)):
+def test_captions_and_what_has_a_comma_cannot_be_pinned_and_a_caption_is_not_swapped_for_a_word():
+    of_caption = PhraseGain("a red boat", "caption", 0.2, 0.6, 1.0, "colours", "orange")
+    for phrase in (of_caption, PhraseGain("a boat, red", "flavors", 0.2)):
         assert rows(chips(found(phrase), str))[0].count("<button") == 1
+    assert "next likely: orange" in chips(found(of_caption), str)
 
 
 def test_what_was_left_out_says_why_and_the_caption_what_was_changed():
