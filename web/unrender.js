@@ -1,6 +1,7 @@
 // Shows on a node what it found, and while it runs what it is doing.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { nameValues, orderValues } from "./widgets.js";
 
 const NAME = "unrender_text"; // of the text box, and of the property that keeps the text in a saved workflow
 const HEIGHT = 200;
@@ -80,10 +81,18 @@ function nodeAt(path) {
   return inGraph(graph, last);
 }
 
-function after(prototype, method, then) {
-  const before = prototype[method];
+function before(prototype, method, first) {
+  const itself = prototype[method];
   prototype[method] = function (...values) {
-    const result = before?.apply(this, values);
+    first(this, ...values);
+    return itself?.apply(this, values);
+  };
+}
+
+function after(prototype, method, then) {
+  const itself = prototype[method];
+  prototype[method] = function (...values) {
+    const result = itself?.apply(this, values);
     then(this, ...values);
     return result;
   };
@@ -105,6 +114,8 @@ const extension = {
   },
   beforeRegisterNodeDef({ prototype }, nodeData) {
     if (!nodeData.name?.startsWith("Unrender")) return;
+    before(prototype, "configure", orderValues);
+    after(prototype, "onSerialize", nameValues);
     after(prototype, "onNodeCreated", (node) => {
       keepSeed(node);
       if (hasResult(node)) makeBox(node);
