@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from .embed.projection import ClosedForms
     from .embed.ridge import RidgeFit
     from .embed.text_side import TextSide
+    from .evidence.likelihoods import Evidence
     from .hub import Hub
     from .phrases import Category, Vocabulary
+    from .phrases.families import Family
     from .prompt.interrogate import Interrogator, Subject
     from .prompt.judging import Told
     from .results import Interrogation
@@ -56,6 +59,7 @@ class EngineModels:
         self._closed_forms = closed_forms
         self._describers: dict[str, Describer] = {}
         self._interrogator: Interrogator | None = None
+        self._evidence: Evidence | None = None
         self._analyzer: Analyzer | None = None
         self._embedders: Embedders | None = None
         self._words: Vocabulary | None = None
@@ -112,6 +116,7 @@ class EngineModels:
         self.loaded_clip = self._given_clip
         self._describers.clear()
         self._interrogator = None
+        self._evidence = None
         self._analyzer = None
         self._embedders = None
         self._words = None
@@ -144,8 +149,38 @@ class EngineModels:
                     memory.divide(budget, clip, table.nbytes_on(clip.device))
                 return table
 
-            self._interrogator = Interrogator(clip, vocabulary, load_table, self._settings, self._progress)
+            parts = (clip, vocabulary, load_table, self._settings, self._progress)
+            self._interrogator = Interrogator(*parts, self.evidence)
         return self._interrogator
+
+    def evidence(self) -> Evidence:
+        """How likely what the families ask of is. Raises PhraseError, ModelError."""
+        from .embed.prompts import composed_prompts
+        from .evidence.of_engine import load_bank, load_evidence
+        from .phrases.table import PhraseTable
+
+        if self._evidence is None:
+            clip, vocabulary = self.clip(), self._prompt_vocabulary()
+            folder = Path(self._hub().folder) / "tables"
+            with self._progress.task("Reading the families"):
+                bank = load_bank(clip, self._settings.bank, folder, lambda count: composed_prompts(vocabulary, count))
+
+            def load_table(category: Category) -> PhraseTable:
+                return PhraseTable.load(clip, [category], folder, self._progress, 0)
+
+            self._evidence = load_evidence(clip, self.families(), load_table, bank)
+        return self._evidence
+
+    def families(self) -> tuple[Family, ...]:
+        """What may be asked of a picture, as `vocabulary`. Raises PhraseError."""
+        from .micro import FAMILIES_FOLDER
+        from .phrases.families import BUILT_IN_FAMILIES, load_families
+
+        return load_families(self._settings.phrases, FAMILIES_FOLDER if self._is_micro else BUILT_IN_FAMILIES)
+
+    @property
+    def _is_micro(self) -> bool:
+        return self._given_clip is None and self._settings.clip == "micro"
 
     def analyzer(self) -> Analyzer:
         """Under a memory budget its tables stay in main memory."""
@@ -184,8 +219,7 @@ class EngineModels:
         from .micro import PHRASES_FOLDER
         from .phrases.vocabulary import BUILT_IN_FOLDER, load_vocabulary
 
-        micro = self._given_clip is None and self._settings.clip == "micro"
-        return load_vocabulary(self._settings.phrases, PHRASES_FOLDER if micro else BUILT_IN_FOLDER)
+        return load_vocabulary(self._settings.phrases, PHRASES_FOLDER if self._is_micro else BUILT_IN_FOLDER)
 
     def looked_at(
         self,
@@ -247,7 +281,12 @@ class EngineModels:
         from .prompt.told import interrogation
 
         trail = self.interrogator().run(mode, subject)
-        return interrogation(self.clip(), trail, mode, subject, told, self._settings, started)
+        found = interrogation(self.clip(), trail, mode, subject, told, self._settings, started)
+        if mode != "best":
+            return found
+        search = self.interrogator().search
+        bank = self.evidence().bank.told if search in ("honest", "written") else ""
+        return replace(found, search=search, bank=bank)
 
     def unseen(self, mode: Mode, words: Words, seconds: float) -> Interrogation:
         """What was said, where no CLIP is asked."""

@@ -12,7 +12,8 @@ from unrender.core.errors import SettingsError
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category, Vocabulary
 from unrender.core.progress import SILENT
-from unrender.core.prompt.interrogate import Interrogator, Subject, framed
+from unrender.core.prompt.framing import framed
+from unrender.core.prompt.interrogate import Interrogator, Subject
 from unrender.core.settings import MODES, Settings
 
 WORDS = {

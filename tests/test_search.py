@@ -11,7 +11,8 @@ from unrender.core.errors import Cancelled, SettingsError
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import Category, Vocabulary
 from unrender.core.progress import SILENT, Progress
-from unrender.core.prompt.interrogate import Interrogator, Subject, framed
+from unrender.core.prompt.framing import framed
+from unrender.core.prompt.interrogate import Interrogator, Subject
 from unrender.core.prompt.search import EMPTY, Candidate, ChainRules, Scorer, greedy_chain
 from unrender.core.settings import Settings
 

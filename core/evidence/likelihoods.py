@@ -47,12 +47,14 @@ class Answer:
 
 
 class Evidence:
-    """Of one CLIP, over families. table: of `wordings(families)`, in their order."""
+    """Of one CLIP, over families. table: of `wordings(families)`, in their order.
+
+    scale: of logits, by which differences of scores become likelihoods."""
 
     def __init__(self, clip: Clip, families: Sequence[Family], table: PhraseTable, bank: Bank) -> None:
         self.families, self.bank = tuple(families), bank
         self.claims = Claims(families)
-        self._scale = bank.trust.temperature or clip.logit_scale
+        self.scale = bank.trust.temperature or clip.logit_scale
         embeddings = table.embeddings.float().cpu()
         self._rows: dict[str, list[slice]] = {}
         concepts, start = [], 0
@@ -93,7 +95,7 @@ class Evidence:
         names = {claim.concept.name for claim in claims if claim.family is family}
         claimed = tuple(row for row, concept in enumerate(family.concepts) if concept.name in names)
         reliability = self.bank.trust.caption(family.name)
-        likelihoods = (_of_one if family.excludes else _of_each)(family, scores * self._scale, claimed, reliability)
+        likelihoods = (_of_one if family.excludes else _of_each)(family, scores * self.scale, claimed, reliability)
         return Answer(family, likelihoods, supports, claimed)
 
     def learned(self, features: Tensor, captions: Sequence[str]) -> Trust:

@@ -29,3 +29,15 @@ def swapped(prompt: str, known: Iterable[str], phrase: str, append: bool = True)
 
 def _with(prompt: str, phrase: str) -> str:
     return f"{prompt}, {phrase}" if prompt.strip() else phrase
+
+
+def in_place(text: str, start: int, stop: int, phrase: str) -> str:
+    """`text` with `phrase` between two places; where an article stands before them it is made to suit."""
+    before, after = text[:start], text[stop:]
+    article = re.search(r"\b(an?) $", before, re.IGNORECASE)
+    if article is None:
+        return before + phrase + after
+    suiting = "an" if phrase.lower().startswith(_VOWELS) else "a"
+    if article[1][0].isupper():
+        suiting = suiting.capitalize()
+    return before[: article.start(1)] + suiting + " " + phrase + after

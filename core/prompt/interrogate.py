@@ -25,18 +25,18 @@ import numpy as np
 from torch import Tensor
 
 from ..clip import Clip
-from ..cures import Give
-from ..cutting import cut
-from ..errors import SettingsError
+from ..evidence.likelihoods import Evidence
 from ..phrases import NEGATIVE, Vocabulary
 from ..phrases.table import PhraseTable
 from ..progress import Progress, steps
-from ..settings import Mode, Settings
+from ..settings import Mode, Search, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
-from .checks import check_captions, known_limits
-from .framing import framed
+from .checks import check_captions
+from .honest.saying import Honest
 from .judging import likeness
 from .ranking import reversed_values, top, top_as_peer
+from .room import Room
+from .ruling import Ruling
 from .search import (
     EMPTY,
     SEARCHING,
@@ -48,7 +48,6 @@ from .search import (
     joined_category,
     most_steps,
 )
-from .tag_texts import MOST_OF_A_CAPTION
 
 CAPTION = "caption"
 FLAVORS = "flavors"
@@ -76,6 +75,7 @@ class Interrogator:
     """Finds prompts with one model, one vocabulary and one set of settings.
 
     load_table: gives the table of the vocabulary's positive categories; called once, by the first mode that ranks.
+    load_evidence: for the searches "honest" and "written"; called once. Without it a search is the peer's, or the beam.
     """
 
     def __init__(
@@ -85,19 +85,23 @@ class Interrogator:
         load_table: Callable[[], PhraseTable],
         settings: Settings,
         progress: Progress,
+        load_evidence: Callable[[], Evidence] | None = None,
     ) -> None:
         self._clip = clip
         self._vocabulary = vocabulary
         self._load_table = load_table
         self._settings = settings
         self._progress = progress
-        self._limits = known_limits(settings.limits, vocabulary)
-        self._excluded = _exclusions(settings.exclude)
+        self._load_evidence = load_evidence
+        self._ruling = Ruling(settings, vocabulary)
+        self._room = Room(clip, settings)
 
     def prepare(self, mode: Mode) -> None:
         """Loads or builds what the mode needs, so that `run` takes the picture's time alone."""
         if mode != "caption":
             _ = self._table
+        if mode == "best" and self._is_honest:
+            _ = self._honest
 
     def subjects(self, mode: Mode, features: Tensor, captions: Sequence[str]) -> list[Subject]:
         """Of features [pictures, width], ranked at once where the mode ranks."""
@@ -116,8 +120,8 @@ class Interrogator:
             return self._negative(scorer, subject)
         if mode == "caption":
             check_captions(mode, [subject.caption])
-            return self._alone(self._whole_caption(subject.caption), subject)
-        whole = self._cut(subject.caption, _FOR_PHRASES)
+            return self._alone(self._room.whole_caption(subject.caption), subject)
+        whole = self._room.cut(subject.caption, _FOR_PHRASES)
         # what follows a full stop would begin with a comma
         bare = whole if self._settings.peer_defects else whole.rstrip(" .,")
         found = self._continued(mode, replace(subject, caption=bare), scorer)
@@ -133,44 +137,13 @@ class Interrogator:
             return self._classic(scorer, subject, similarities, _CLASSIC_FLAVORS)
         if mode == "fast":
             return self._fast(scorer, subject, similarities, _FAST_PHRASES)
+        if self._is_honest:
+            return self._honest.run(scorer, subject.features, subject.caption, similarities)
         return self._best(scorer, subject, similarities)
 
     def token_limit(self) -> int:
         """Tokens a prompt may have, trigger word, prefix and suffix deducted."""
-        return self._room
-
-    @cached_property
-    def _room(self) -> int:
-        length = self._clip.text.length
-        around = length(framed("a", self._settings)) - length("a")
-        limit = self._limit - around
-        if limit < 3:
-            raise SettingsError(
-                f"Trigger word, prefix and suffix take {around} tokens and leave no room for a prompt within "
-                f"{self._limit}",
-                "shorten them",
-            )
-        return limit
-
-    def _whole_caption(self, caption: str) -> str:
-        """It may be longer than the CLIP reads: what reads the prompt may read more."""
-        most = self._settings.token_limit or MOST_OF_A_CAPTION
-        if most <= self._clip.text.context_length or self._settings.peer_defects:
-            kept = self._cut(caption)
-        else:
-            kept = cut(caption, lambda part: self._clip.text.length(framed(part, self._settings)), most)
-        if not kept:
-            raise SettingsError("The prompt's length has no room for the caption", Give("token_limit", "more"))
-        return kept
-
-    def _cut(self, text: str, reserved: float = 0.0) -> str:
-        """As much of the text as the token limit lets in, with what is put around it and a share left to others."""
-        if not text or self._settings.peer_defects:
-            return text
-        limit = self.token_limit()
-        around = self._limit - limit
-        most = limit - int(reserved * limit) + around
-        return cut(text, lambda part: self._clip.text.length(framed(part, self._settings)), most)
+        return self._room.limit
 
     def _best(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
         start = scorer.trail([Candidate(subject.caption, CAPTION)]) if subject.caption else EMPTY
@@ -222,7 +195,7 @@ class Interrogator:
         listed = [
             Candidate(phrase, NEGATIVE)
             for phrase in self._vocabulary.phrases(NEGATIVE)
-            if self._is_allowed(phrase, NEGATIVE)
+            if self._ruling.allows(phrase, NEGATIVE)
         ]
         return greedy_chain(scorer, [*pool, *listed], EMPTY, self._rules(away=True), self._progress)
 
@@ -254,8 +227,8 @@ class Interrogator:
 
     def _rules(self, away: bool = False) -> ChainRules:
         settings = self._settings
-        limits = {name: limit for name, limit in self._limits.items() if limit > 0}
-        limit = self._limit if away else self.token_limit()
+        limits = {name: limit for name, limit in self._ruling.limits.items() if limit > 0}
+        limit = self._room.whole if away else self._room.limit
         defects = settings.peer_defects
         # the negative chain has no caption to start from and takes its first phrase outside the count
         return ChainRules(settings.min_phrases, settings.max_phrases, limit, limits, away, away and defects, defects)
@@ -275,7 +248,7 @@ class Interrogator:
         if found is None:
             return []
         rows = self._table.rows(category)
-        wanted = min(found.per_prompt or count, self._limits.get(category, count))
+        wanted = min(found.per_prompt or count, self._ruling.limits.get(category, count))
         # twins of a phrase are skipped, so more are ranked than are wanted
         ranked = [rows.start + row for row in self._ranked(similarities[rows], 2 * wanted)]
         return self._listed(ranked)[:wanted]
@@ -304,20 +277,20 @@ class Interrogator:
         for candidate in ranked:
             if len(taken) == most:
                 break
-            limit = self._limits.get(candidate.category, most)
+            limit = self._ruling.limits.get(candidate.category, most)
             if sum(other.category == candidate.category for other in taken) < limit:
                 taken.append(candidate)
         return taken
 
     def _fitted(self, scorer: Scorer, parts: Sequence[Candidate]) -> Trail:
         """As many of the parts, cut at their commas, as the token limit lets in."""
-        limit = self.token_limit()
+        limit = self._room.limit
         pieces = [Candidate(text, part.category) for part in parts for text in part.text.split(", ")]
         prompt = ""
         fitting: list[Candidate] = []
         for piece in pieces:
             if not fitting:
-                piece = replace(piece, text=self._cut(piece.text))
+                piece = replace(piece, text=self._room.cut(piece.text))
                 if not piece.text:
                     continue
             elif self._is_too_long(scorer, prompt, piece.text, limit):
@@ -331,10 +304,24 @@ class Interrogator:
             return scorer.length(prompt + piece) >= limit
         return scorer.length(f"{prompt}, {piece}") > limit
 
+    @property
+    def search(self) -> Search:
+        """That of the mode "best"."""
+        return self._settings.searched if self._load_evidence is not None else self._settings.search or "peer"
+
+    @property
+    def _is_honest(self) -> bool:
+        return self.search in ("honest", "written")
+
     @cached_property
-    def _limit(self) -> int:
-        most = self._clip.text.context_length
-        return min(self._settings.token_limit or most, most)
+    def evidence(self) -> Evidence:
+        assert self._load_evidence is not None, "honest searches have evidence"
+        return self._load_evidence()
+
+    @cached_property
+    def _honest(self) -> Honest:
+        parts = (self._settings, self._ruling, self._room, self._progress)
+        return Honest(self.evidence, lambda: self._table, *parts)
 
     @cached_property
     def _table(self) -> PhraseTable:
@@ -342,22 +329,7 @@ class Interrogator:
 
     @cached_property
     def _ruled_out(self) -> list[int]:
-        if not self._limits and not self._excluded:
-            return []
-        rows = enumerate(zip(self._table.phrases, self._table.categories, strict=True))
-        return [row for row, entry in rows if not self._is_allowed(*entry)]
-
-    def _is_allowed(self, phrase: str, category: str) -> bool:
-        return self._limits.get(category, 1) > 0 and _bare(phrase) not in self._excluded
-
-
-def _exclusions(exclude: Sequence[str]) -> frozenset[str]:
-    return frozenset(_bare(phrase) for phrase in exclude)
-
-
-def _bare(phrase: str) -> str:
-    """Letter case and an artist's "by" do not distinguish what is excluded."""
-    return phrase.strip().casefold().removeprefix("inspired ").removeprefix("by ")
+        return self._ruling.out(self._table)
 
 
 def _caption_part(subject: Subject) -> list[Candidate]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..clip import Clip
 from ..progress import Progress, steps
-from ..results import PhraseGain
+from ..results import PhraseGain, Rejected
 from .screening import Screening
 
 
@@ -28,17 +28,19 @@ class Trail:
     """A prompt and how it came about: the gains of its phrases sum to its similarity.
 
     risk: an upper bound on the probability that the search would have ended elsewhere without half precision.
+    rejected: what was weighed and left out, where a search tells.
     """
 
     prompt: str
     similarity: float
     phrases: tuple[PhraseGain, ...]
     risk: float = 0.0
+    rejected: tuple[Rejected, ...] = ()
 
     def extended(self, candidate: Candidate, similarity: float) -> Trail:
         prompt = f"{self.prompt}, {candidate.text}" if self.prompt else candidate.text
         gain = PhraseGain(candidate.text, candidate.category, similarity - self.similarity)
-        return Trail(prompt, similarity, (*self.phrases, gain))
+        return Trail(prompt, similarity, (*self.phrases, gain), rejected=self.rejected)
 
 
 EMPTY = Trail("", 0.0, ())

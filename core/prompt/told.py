@@ -22,5 +22,16 @@ def interrogation(
         prompt = framed(prompt, settings)
         (similarity,) = likeness(clip, subject.features, [prompt])
     seconds = time.perf_counter() - started
-    known = (trail.risk, told.tags, told.contenders)
-    return Interrogation(prompt, similarity, mode, told.caption, trail.phrases, clip.name, seconds, *known)
+    return Interrogation(
+        prompt,
+        similarity,
+        mode,
+        told.caption,
+        trail.phrases,
+        clip.name,
+        seconds,
+        trail.risk,
+        told.tags,
+        told.contenders,
+        rejected=trail.rejected,
+    )

@@ -15,10 +15,14 @@ wordings with commas between them. A name is not a wording unless it stands amon
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 
 from ...errors import PhraseError, TextFileError
+from ...foreign import existing
 from ...texts import read_known
+from ..peers import SOURCES
+from ..vocabulary import EXTENDED
 from .family import Concept, Family
 
 BUILT_IN_FAMILIES = Path(__file__).parent / "built_in"
@@ -29,12 +33,12 @@ _ANSWERS = {"yes": True, "no": False}
 _EXAMPLE = 'write lines such as "night: at night, at midnight"'
 
 
-def families_of(phrases: Path, base: Path = BUILT_IN_FAMILIES) -> tuple[Family, ...]:
+def load_families(phrases: str | PathLike[str] | None = None, base: Path = BUILT_IN_FAMILIES) -> tuple[Family, ...]:
     """Those in `base`, and those in the folder `families` of a folder of phrases, each of which replaces the one of
-    the same name. Raises PhraseError."""
-    own = read_families(phrases / FOLDER) if (phrases / FOLDER).is_dir() else ()
-    named = {family.name: family for family in (*read_families(base), *own)}
-    return tuple(named.values())
+    the same name. phrases: as `Settings.phrases` names a vocabulary. Raises PhraseError."""
+    place = None if phrases is None or phrases in (*SOURCES, EXTENDED) else existing(str(phrases))
+    own = read_families(place / FOLDER) if place is not None and (place / FOLDER).is_dir() else ()
+    return tuple({family.name: family for family in (*read_families(base), *own)}.values())
 
 
 def read_families(folder: Path) -> tuple[Family, ...]:

@@ -1,0 +1,181 @@
+"""What a picture shows, family by family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...evidence.likelihoods import Answer, Evidence
+from ...phrases.table import PhraseTable
+from ...progress import Progress
+from ...results import PhraseGain, Reason, Rejected
+from ..search import EMPTY, Candidate, Scorer, Trail
+from . import listed
+from .correcting import corrected
+from .listed import ONE_OF, Lists
+from .said import Said
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...settings import Settings
+    from ..room import Room
+    from ..ruling import Ruling
+
+CAPTION = "caption"
+SURE_TO_SAY = 0.5
+"""How likely a concept has to be that the prompt says: by validation in the middle world (benchmarks/truth.py)."""
+DOUBTFUL = 0.02
+"""How likely the family's next concept has to be to be offered in its place."""
+
+
+class Honest:
+    """Of one CLIP and one set of settings. load_table: of the vocabulary's lists."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        load_table: Callable[[], PhraseTable],
+        settings: Settings,
+        ruling: Ruling,
+        room: Room,
+        progress: Progress,
+    ) -> None:
+        self._evidence = evidence
+        self._load_table = load_table
+        self._settings = settings
+        self._ruling = ruling
+        self._room = room
+        self._progress = progress
+
+    def run(self, scorer: Scorer, features: Tensor, caption: str, similarities: np.ndarray) -> Trail:
+        """caption: with tags and pinned phrases behind it, "" for none. similarities: of the lists' phrases, -inf for
+        those ruled out. Raises Cancelled."""
+        self._progress.check()
+        answers = self._evidence.answers(features, caption)
+        trail = self._begun(scorer, caption, answers)
+        trail = self._with_families(scorer, trail, answers)
+        lists = self._lists
+        found = lists.supported(similarities)
+        rules = listed.Rules(self._left(trail), self._fits, SURE_TO_SAY, self._may)
+        return listed.extended(
+            scorer, trail, found, lists.drawn(similarities, found), self._said, rules, self._progress
+        )
+
+    def _begun(self, scorer: Scorer, caption: str, answers: Mapping[str, Answer]) -> Trail:
+        if not caption:
+            return EMPTY
+        kept = self._pinned_families()
+        asked = {name: answer for name, answer in answers.items() if name not in kept}
+
+        def best_of(texts: Sequence[str]) -> int:
+            return int(scorer.similarities(texts).argmax())
+
+        found = corrected(caption, asked, self._evidence.claims, best_of, self._is_allowed)
+        trail = scorer.trail([Candidate(found.text, CAPTION)])
+        (whole,) = trail.phrases
+        return replace(trail, phrases=(self._doubted(whole, answers),), rejected=found.changes)
+
+    def _doubted(self, caption: PhraseGain, answers: Mapping[str, Answer]) -> PhraseGain:
+        """With what is least likely of all that the caption says."""
+        told: list[tuple[float, Answer, int]] = []
+        for claim in self._evidence.claims.read(caption.text):
+            answer = answers.get(claim.family.name)
+            if answer is not None and claim.family.excludes:
+                row = answer.family.concepts.index(claim.concept)
+                told.append((float(answer.likelihoods[row]), answer, row))
+        if not told:
+            return caption
+        _, answer, row = min(told, key=lambda each: each[0])
+        return _described(caption, answer, row)
+
+    def _with_families(self, scorer: Scorer, trail: Trail, answers: Mapping[str, Answer]) -> Trail:
+        """The surest first, since a prompt that is full is cut at its end."""
+        told = self._said(trail.prompt).families()
+        left_out = [(answer, row) for name, answer in answers.items() if name not in told for row in _worth(answer)]
+        left_out.sort(key=lambda each: -each[0].supports[each[1]])
+        rejected = list(trail.rejected)
+        for answer, row in left_out:
+            self._progress.check()
+            wordings = [each for each in answer.concept(row).wordings if self._is_allowed(each)]
+            if not wordings or not self._left(trail):
+                continue
+            if answer.likelihoods[row] < SURE_TO_SAY:
+                rejected.append(_rejected(answer, row, "unlikely"))
+                continue
+            trail = self._saying(scorer, trail, answer, row, wordings, rejected)
+        return replace(trail, rejected=tuple(rejected))
+
+    def _saying(
+        self, scorer: Scorer, trail: Trail, answer: Answer, row: int, wordings: list[str], rejected: list[Rejected]
+    ) -> Trail:
+        said = self._said(trail.prompt)
+        clashes = [said.clash(wording) for wording in wordings]
+        fresh = [wording for wording, clash in zip(wordings, clashes, strict=True) if clash is None]
+        fitting = [
+            wording for wording in fresh if self._fits(f"{trail.prompt}, {wording}" if trail.prompt else wording)
+        ]
+        if not fitting:
+            clash = next((each for each in clashes if each is not None), None)
+            reason, against = ("no room", "") if fresh or clash is None else (clash.reason, clash.against)
+            rejected.append(replace(_rejected(answer, row, "no room"), reason=reason, against=against))
+            return trail
+        values = scorer.continuations(trail.prompt, fitting)
+        best = int(values.argmax())
+        trail = trail.extended(Candidate(fitting[best], answer.family.name), float(values[best]))
+        *before, last = trail.phrases
+        return replace(trail, phrases=(*before, _described(last, answer, row)))
+
+    def _pinned_families(self) -> frozenset[str]:
+        """Of which the user has said what is so."""
+        pinned = ", ".join(self._settings.pinned)
+        return frozenset(claim.family.name for claim in self._evidence.claims.read(pinned))
+
+    def _said(self, prompt: str) -> Said:
+        return Said(self._evidence.claims, prompt)
+
+    def _left(self, trail: Trail) -> int:
+        return self._settings.max_phrases - sum(phrase.category != CAPTION for phrase in trail.phrases)
+
+    def _fits(self, prompt: str) -> bool:
+        return self._room.length(prompt) <= self._room.limit
+
+    def _is_allowed(self, wording: str) -> bool:
+        return self._ruling.allows(wording, "")
+
+    def _may(self, category: str, trail: Trail) -> bool:
+        used = sum(phrase.category == category for phrase in trail.phrases)
+        return used < self._ruling.limits.get(category, 1 if category in ONE_OF else used + 1)
+
+    @cached_property
+    def _lists(self) -> Lists:
+        return Lists(self._load_table(), self._evidence.bank, self._evidence.scale)
+
+
+def _worth(answer: Answer) -> Iterator[int]:
+    """The rows that come into question: the likeliest, and where concepts do not exclude each other all likely ones."""
+    likely, *others = answer.ranked
+    yield likely
+    if not answer.family.excludes:
+        yield from (row for row in others if answer.likelihoods[row] >= SURE_TO_SAY)
+
+
+def _described(phrase: PhraseGain, answer: Answer, row: int) -> PhraseGain:
+    other = next((each for each in answer.ranked if each != row), row)
+    offered = answer.family.excludes and other != row and answer.likelihoods[other] >= DOUBTFUL
+    return replace(
+        phrase,
+        likelihood=float(answer.likelihoods[row]),
+        support=float(answer.supports[row]),
+        family=answer.family.name,
+        runner_up=answer.concept(other).wordings[0] if offered else "",
+    )
+
+
+def _rejected(answer: Answer, row: int, reason: Reason) -> Rejected:
+    wording, likelihood, support = answer.concept(row).wordings[0], answer.likelihoods[row], answer.supports[row]
+    return Rejected(wording, answer.family.name, reason, float(likelihood), float(support))
