@@ -113,7 +113,8 @@ class Engine:
             from .prompt.judging import told_together
 
             features = shared_features(self._encode(clip, pictures), weights)
-            told = told_together(clip, features, words, self._models.judges(caption is not None))
+            judge, pinned = self._models.judges(caption is not None), self._models.pinned(mode)
+            told = told_together(clip, features, words, judge, pinned)
             return self._models.in_words(mode, Subject(features, told.start), told, started)
 
     def interrogate_each(

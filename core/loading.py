@@ -261,7 +261,8 @@ class EngineModels:
         if mode == "tags" or features is None:
             return []
         judge = self.judges(captions is not None)
-        known = [told(self.clip(), row, each, judge) for row, each in zip(features, words, strict=True)]
+        pinned = self.pinned(mode)
+        known = [told(self.clip(), row, each, judge, pinned) for row, each in zip(features, words, strict=True)]
         found = self.interrogator().subjects(mode, features, [each.start for each in known])
         return list(zip(found, known, strict=True))
 
@@ -293,6 +294,10 @@ class EngineModels:
         from .prompt.tag_texts import captioned, tagged
 
         return (tagged if mode == "tags" else captioned)(words, self._settings, seconds)
+
+    def pinned(self, mode: Mode) -> tuple[str, ...]:
+        """The phrases that a prompt of the mode begins with, behind caption and tags."""
+        return () if mode in ("negative", "caption", "tags") else self._settings.pinned
 
     def judges(self, captioned: bool) -> bool:
         """Whether the CLIP chooses among several captions. captioned: whether they were given."""

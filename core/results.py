@@ -30,7 +30,7 @@ class PhraseGain:
     runner_up: str = ""
 
 
-Reason = Literal["unlikely", "unsupported", "no gain", "contradicts", "repeats", "no room", "corrected"]
+Reason = Literal["corrected", "contradicts", "unlikely", "no gain", "no room", "repeats"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
