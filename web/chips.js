@@ -66,10 +66,9 @@ function pin(node, phrase) {
   if (there) put(node, EXCLUDE, phrase, false);
 }
 
-// Of a caption's words nothing can be left out, but what is pinned is said.
 function swap(node, phrase, other) {
   if (has(node, PIN, other)) return pin(node, other);
-  if (phrase.category !== CAPTION && !has(node, EXCLUDE, phrase.text)) drop(node, phrase.text);
+  if (!has(node, EXCLUDE, phrase)) drop(node, phrase);
   pin(node, other);
 }
 
@@ -186,14 +185,15 @@ class Chips {
     }, element("span", {}, phrase.text), " ", element("small", {}, figures(phrase)));
     const chip = element("li", { class: dropped ? "dropped" : pinned ? "pinned" : "", onpointerenter: tell, onfocusin: tell });
     chip.append(label);
+    if (isCaption) return chip; // another phrase would stand for one of its words, and those stay
     if (phrase.other) chip.append(this.runnerUp(phrase, key));
-    if (!isCaption) chip.append(this.pinButton(phrase.text, key));
+    chip.append(this.pinButton(phrase.text, key));
     return chip;
   }
 
   runnerUp(phrase, key) {
-    const cannot = barred(this.node, phrase.other, PIN);
-    return this.button(`${key}/other`, () => swap(this.node, phrase, phrase.other), {
+    const cannot = barred(this.node, phrase.other, PIN, EXCLUDE);
+    return this.button(`${key}/other`, () => swap(this.node, phrase.text, phrase.other), {
       "aria-pressed": String(has(this.node, PIN, phrase.other)),
       disabled: Boolean(cannot),
       title: cannot || say("instead", phrase.other),
