@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from .family import Concept, Family
 
 _ARTICLE = re.compile(r"^(an?|the) ", re.IGNORECASE)
+_START = re.compile(r"(?<![\w-])(?:\w+|[^\w\s])")
+_WITHIN = re.compile(r"[\w-]")
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,35 @@ class Claims:
                         meanings = self._known.setdefault(form, [])
                         if (family, concept) not in meanings:
                             meanings.append((family, concept))
-        longest_first = sorted(self._known, key=lambda form: (-len(form), form))
-        self._pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
+        self._by_start: dict[str, list[str]] = {}  # one pattern of them all would try each at every word
+        for form in sorted(self._known, key=lambda form: (-len(form), form)):
+            if start := _START.match(form):
+                self._by_start.setdefault(start[0], []).append(form)
 
     def read(self, text: str) -> tuple[Claim, ...]:
         """In the order of the text; of one wording that two families know one of each."""
-        return tuple(self._found(text)) if self._known else ()
+        return tuple(self._found(text))
 
     def _found(self, text: str) -> Iterator[Claim]:
         lowered = text.lower()
         if len(lowered) != len(text):  # a letter whose small form is two: places would not be the text's
             lowered = "".join(small if len(small := letter.lower()) == 1 else letter for letter in text)
-        for match in self._pattern.finditer(lowered):
-            for family, concept in self._known[match[0]]:
-                yield Claim(family, concept, match[0], match.start(), match.end())
+        end = 0
+        for match in _START.finditer(lowered):
+            if match.start() < end or (form := self._longest(lowered, match)) is None:
+                continue
+            end = match.start() + len(form)
+            for family, concept in self._known[form]:
+                yield Claim(family, concept, form, match.start(), end)
+
+    def _longest(self, text: str, start: re.Match[str]) -> str | None:
+        forms_here = self._by_start.get(start[0], ())
+        return next((form for form in forms_here if _stands(form, text, start.start())), None)
+
+
+def _stands(form: str, text: str, place: int) -> bool:
+    """Whether it is there and ends where a word does."""
+    return text.startswith(form, place) and _WITHIN.match(text, place + len(form)) is None
 
 
 def forms(wording: str) -> tuple[str, ...]:
