@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from unrender.core.devices import native_half
 from unrender.core.engine import Engine, Settings
 from unrender.core.micro import FAMILIES_FOLDER
 from unrender.core.micro.captions import ALL_FACTORS, caption
@@ -198,7 +199,8 @@ def find(kept: Kept, images: Sequence[Image.Image], world: World, searches: Sequ
 
 
 class Judge:
-    """What is read in renderings of prompts, each rendered once wherever it is found."""
+    """What is read in renderings of prompts, each rendered once wherever it is found: in half precision where that is
+    native, which takes .6 of the time and changed one reading of 240."""
 
     def __init__(self, kept: Kept) -> None:
         self._path = kept.readings
@@ -215,14 +217,15 @@ class Judge:
         checkpoint = Checkpoint.load("micro", "cpu")
         judge = load_judge("testing" if self._name == "test" else "selecting")
         engine = Engine(Settings(clip="micro", captioner=None, device="cpu"))
-        negative = engine.embed_text("", "micro")
+        negative, half = engine.embed_text("", "micro"), native_half(torch.device("cpu"))
         for first in range(0, len(missing), BATCH):
             some = missing[first : first + BATCH]
             embeddings = [engine.embed_text(text, "micro") for _, text in some]
             read = []
             for seed in range(SEEDS):
                 noises = [SEEDS * picture + seed for picture, _ in some]
-                made = render_together(checkpoint, embeddings, negative, Sampling(STEPS, GUIDANCE), noises)
+                with torch.autocast("cpu", half, enabled=half is not None):
+                    made = render_together(checkpoint, embeddings, negative, Sampling(STEPS, GUIDANCE), noises)
                 pixels = torch.from_numpy(np.stack([np.asarray(each) for each in made]))
                 read.append(read_factors(judge, pixels.permute(0, 3, 1, 2)))
             log.info("rendered %d of %d", first + len(some), len(missing))
