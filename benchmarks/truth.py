@@ -43,7 +43,7 @@ from unrender.core.micro import FAMILIES_FOLDER
 from unrender.core.micro.captions import ALL_FACTORS, caption
 from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.wordings import HELD_OUT_WORDS
-from unrender.core.micro.world import FACTORS, Scene
+from unrender.core.micro.world import FACTORS, Scene, Split
 from unrender.core.phrases.families import Claims, Family, read_families
 from unrender.core.settings import SEARCHES as KNOWN
 from unrender.core.settings import Mode
@@ -115,8 +115,9 @@ class Truth:
                 ]
             )
             again.append(len(found) - len(set(found)))
-        numbers = np.array(rows, dtype=float).transpose(2, 0, 1)
-        return cls(*numbers, np.array(again, dtype=float), np.array([words_in(each) for each in prompts], dtype=float))
+        said, true, exact, torn = np.array(rows, dtype=float).transpose(2, 0, 1)
+        words = np.array([words_in(each) for each in prompts], dtype=float)
+        return cls(said, true, exact, torn, np.array(again, dtype=float), words)
 
     def row(self) -> dict[str, Any]:
         return {
@@ -144,7 +145,7 @@ class Kept:
     """What is found already, in a folder; everything is added line by line."""
 
     folder: Path
-    split: str
+    split: Split
     two: bool = False
 
     def prompts(self, world: World, search: str) -> Path:
