@@ -184,17 +184,23 @@ class Engine:
             return worth_of_parts(Scorer(clip, features), prompt)
 
     def analyze(
-        self, images: Pictures | Seen, categories: Sequence[str] | None = None, top: int = 5
+        self,
+        images: Pictures | Seen,
+        categories: Sequence[str] | None = None,
+        top: int = 5,
+        families: bool | Sequence[str] | None = None,
     ) -> tuple[Analysis, ...]:
-        """Per category, the phrases most like each picture and how likely each is among the others.
+        """Per category, the phrases most like each picture and how likely each is among the others; and per family,
+        how likely each concept is.
 
         images: a list or tuple of pictures, or one picture; opened ones from an iterator are let go of one by one. Or
         what the engine's CLIP has seen of them already (`core.embed.seen.Seen`).
         categories: names of the vocabulary's or of `core.phrases.FURTHER`; None for all of the vocabulary but the
         negative ones. top: phrases of each, 1 or more.
-        Raises ImageError, ModelError, PhraseError (unknown category), SettingsError, or Cancelled.
+        families: whether they are asked, or which; None where no categories are named.
+        Raises ImageError, ModelError, PhraseError (unknown category or family), SettingsError, or Cancelled.
         """
-        return self._analyze(images, categories, top, together=False)
+        return self._analyze(images, categories, top, families, together=False)
 
     def analyze_together(
         self,
@@ -202,17 +208,22 @@ class Engine:
         categories: Sequence[str] | None = None,
         top: int = 5,
         weights: Sequence[float] | None = None,
+        families: bool | Sequence[str] | None = None,
     ) -> Analysis:
         """One analysis of what several pictures share (`core.prompt.together.shared_features`); else as `analyze`."""
-        return self._analyze(images, categories, top, together=True, weights=weights)[0]
+        return self._analyze(images, categories, top, families, together=True, weights=weights)[0]
 
     def analyze_features(
-        self, features: Tensor, categories: Sequence[str] | None = None, top: int = 5
+        self,
+        features: Tensor,
+        categories: Sequence[str] | None = None,
+        top: int = 5,
+        families: bool | Sequence[str] | None = False,
     ) -> tuple[Analysis, ...]:
         """As `analyze`, of what `picture_features` gave: [pictures, joint width]."""
         from .embed.seen import Seen
 
-        return self._analyze(Seen(features, ("",) * len(features)), categories, top, together=False)
+        return self._analyze(Seen(features, ("",) * len(features)), categories, top, families, together=False)
 
     def match(self, images: Pictures | Seen, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
         """Which of the phrases fits which picture, and the other way round.
@@ -365,6 +376,7 @@ class Engine:
         images: Pictures | Seen,
         categories: Sequence[str] | None,
         top: int,
+        families: bool | Sequence[str] | None,
         together: bool,
         weights: Sequence[float] | None = None,
     ) -> tuple[Analysis, ...]:
@@ -375,12 +387,13 @@ class Engine:
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
+        asked = self._models.asked_families(categories is None if families is None else families, top)
         look, count = each_look(images, self._encode)
         if count is not None:
             check_weights(count, weights)
         with self._lock:
             features = look(self._models.clip())
-            return analyse(self._models.analyzer(), features, chosen, top, together, weights)
+            return analyse(self._models.analyzer(), features, chosen, top, together, weights, asked)
 
     def _encode(self, clip: Clip, pictures: Iterable[Image]) -> Tensor:
         from .images import fit_image
