@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .embed.ridge import RidgeFit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
+    from .evidence.likelihoods import Evidence
     from .images import Picture, Pictures
     from .phrases import Vocabulary
     from .study.analyze import Analysis
@@ -377,6 +378,11 @@ class Engine:
     def read_vocabulary(self) -> Vocabulary:
         """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
         return self._models.vocabulary()
+
+    def evidence(self) -> Evidence:
+        """How likely what the families ask of is, in the CLIP's eyes. Raises ModelError, PhraseError, or Cancelled."""
+        with self._lock:
+            return self._models.evidence()
 
     def searching(self, search: Search) -> Engine:
         """One that searches in another way, with this one's models, which are not freed with it. Raises SettingsError
