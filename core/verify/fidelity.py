@@ -105,7 +105,7 @@ def measure_fidelity(
             scores[name] = np.array(rows).T
     ways = {name: _way(name, scores) for name in scores}
     best = recommended(ways, checkpoint.family.projection)
-    by_search = {search: scores[way_of(search)][0] for search in searched or {}}
+    by_search: dict[Search, np.ndarray] = {search: scores[way_of(search)][0] for search in searched or {}}
     search, over = recommended_of(by_search)
     return Fidelity(ways, shown, best, made[checkpoint.family.projection][0].fingerprint, search, over)
 

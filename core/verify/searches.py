@@ -80,9 +80,12 @@ def recommended_of(scores: Mapping[Search, np.ndarray]) -> tuple[Search | None, 
     and each one's paired difference to it. None where the usual one was not run. scores: the judge's, [pictures]."""
     if USUAL_SEARCH not in scores:
         return None, {}
-    over = {name: difference(own, scores[USUAL_SEARCH]) for name, own in scores.items() if name != USUAL_SEARCH}
-    better = [name for name, found in over.items() if found.low > 0]
-    return max(better, key=lambda name: over[name].mean, default=USUAL_SEARCH), over
+    over: dict[Search, Estimate] = {
+        name: difference(own, scores[USUAL_SEARCH]) for name, own in scores.items() if name != USUAL_SEARCH
+    }
+    better: list[Search] = [name for name, found in over.items() if found.low > 0]
+    best: Search = max(better, key=lambda name: over[name].mean, default=USUAL_SEARCH)
+    return best, over
 
 
 def _captions(engine: Engine) -> bool:
