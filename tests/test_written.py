@@ -64,14 +64,14 @@ def dislikes_blue(text: str) -> float:
     return -2.0 * ("blue" in text)
 
 
-WIDE = WritingRules(language=0.7, likeness=1.3, truth=0.9, beams=400, continuations=4000, most=4)
+WIDE = WritingRules(language=0.7, likeness=1.3, truth=0.9, beams=200, continuations=200 * 6, most=3)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_beam_that_drops_nothing_finds_the_best_of_all_texts(clip: Clip, seed: int) -> None:
     speaker, features, others = Speaker(seed), picture(seed), contrasts(clip)
     found = written_texts(clip, features, speaker, others, dislikes_blue, WIDE)
-    every = [line for n in range(1, 4) for line in itertools.product(range(1, len(WORDS)), repeat=n)]
+    every = [line for n in range(1, 3) for line in itertools.product(range(1, len(WORDS)), repeat=n)]
     encoded = clip.encode_texts([speaker.text(line) for line in every])
     logits = clip.logit_scale * torch.cat(
         [(encoded @ features)[:, None], (others @ features).expand(len(every), -1)], 1
@@ -83,8 +83,8 @@ def test_a_beam_that_drops_nothing_finds_the_best_of_all_texts(clip: Clip, seed:
         wanted[speaker.text(line)] = 0.7 * language + 1.3 * like + 0.9 * dislikes_blue(speaker.text(line))
     best = sorted(wanted, key=lambda text: -wanted[text])
     finished = [text for text in found if text.finished]
-    assert [text.text for text in finished[:50]] == best[:50]
-    assert [text.score for text in finished[:50]] == pytest.approx([wanted[text] for text in best[:50]], abs=1e-4)
+    assert [text.text for text in finished[:30]] == best
+    assert [text.score for text in finished[:30]] == pytest.approx([wanted[text] for text in best[:30]], abs=1e-4)
     assert found[0].similarity == pytest.approx(float(clip.encode_texts([found[0].text])[0] @ features), abs=1e-5)
 
 
@@ -109,7 +109,7 @@ def test_each_witness_counts_by_its_weight(clip: Clip) -> None:
 
     assert best(language=1.0).language > best(likeness=50.0).language
     assert best(likeness=50.0).likeness > best(language=1.0).likeness
-    for seed in range(3):
+    for seed in range(2):
         rules = replace(WIDE, truth=50.0)
         found = written_texts(clip, picture(seed), Speaker(seed), contrasts(clip), dislikes_blue, rules)
         assert "blue" not in found[0].text and found[0].truth == 0
@@ -208,7 +208,7 @@ def test_micro_writes_what_is_true() -> None:
     from unrender.core.phrases.families import read_families
 
     captioner, clip = Captioner.load("micro", "cpu"), Clip.load("micro", "cpu")
-    pictures = render("validation", 12)
+    pictures = render("validation", 5)
     images = [Image.fromarray(pixels.permute(1, 2, 0).numpy()) for pixels in pictures.pixels]
     features = clip.encode_images(images)
     families = read_families(FAMILIES_FOLDER)

@@ -31,20 +31,20 @@ from ..progress import SILENT, Progress, steps
 Truth = Callable[[str], float]
 """The logarithm of how likely it is that what a text, finished or not, states is so; 0 for one that states nothing."""
 WRITING = "Writing"
-SILENCE = 0.3
+SILENCE = 0.15
 _LEAST_LIKELY = 1e-6
 
 
 @dataclass(frozen=True)
 class WritingRules:
-    """language, likeness, truth: the weights. beams: texts that are written side by side. continuations: of all of
+    """language, likeness, truth: the weights, by micro's validation pictures. beams: texts that are written side by side. continuations: of all of
     them together that are judged at each step. least, most: tokens of the language model in a text. token_limit: of the
     CLIP, start and end included. unlikely: the logarithm of how much less likely than the likeliest a next token may
     be."""
 
-    language: float = 1.0
-    likeness: float = 1.5
-    truth: float = 1.0
+    language: float = 0.5
+    likeness: float = 1.0
+    truth: float = 3.0
     beams: int = 10
     continuations: int = 100
     least: int = 1
@@ -157,7 +157,8 @@ class _Search:
         self._clip, self._features, self._words = clip, features, words
         self._truth, self._rules = truth, rules
         self._advance, self._check = advance, check
-        self._others = clip.logit_scale * (contrasts.double() @ features.double())
+        others = clip.logit_scale * (contrasts.double() @ features.double())
+        self._others = float(others.logsumexp(0)) if len(others) else -math.inf
         self._lines: list[_Line] = [_Line((), WrittenText(""))]
         self._finished: list[WrittenText] = []
 
@@ -247,9 +248,8 @@ class _Search:
         rules = self._rules
         if not text.finished:
             similarity = similar[text.text]
-            logit = torch.tensor([self._clip.logit_scale * similarity], dtype=torch.float64)
-            every = torch.cat([logit, self._others.cpu()])
-            likeness = float(logit - every.logsumexp(0)) if rules.likeness else 0.0
+            logit = self._clip.logit_scale * similarity
+            likeness = logit - float(np.logaddexp(logit, self._others)) if rules.likeness else 0.0
             truth = self._truth(text.text) if rules.truth else 0.0
             text = replace(text, similarity=similarity, likeness=likeness, truth=truth)
         score = rules.language * text.language + rules.likeness * text.likeness + rules.truth * text.truth
