@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import SettingsError
 from ..core.micro.toy import MICRO
 from ..core.phrases import POSITIVE
-from ..core.settings import FITS, PRECISIONS, SEARCHES, Mode, Settings
+from ..core.settings import FITS, PRECISIONS, SEARCHES, USUAL_SEARCH, Mode, Settings
 from ..core.targets import TARGET_NAMES, TARGETS
 from . import describer_options
 from .describer_options import lines_of
@@ -93,10 +93,20 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
         help="never use this phrase; @FILE reads them from a file, one a line (may be repeated)",
     )
     group.add_argument(
+        "--pin",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="always have this phrase in the prompt (may be repeated)",
+    )
+    group.add_argument(
         "--search",
         choices=SEARCHES,
-        help=f"peer is clip-interrogator's greedy search, beam tries several prompts too (default: {default.search})",
+        help="how mode best searches: honest says what is sure, written lets the captioner write under the CLIP's "
+        "eyes, peer is clip-interrogator's greedy search, beam tries several prompts too "
+        f"(default: {USUAL_SEARCH})",
     )
+    add_bank_to(group)
     group.add_argument(
         "--pool",
         type=int,
@@ -115,6 +125,25 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"phrases to add at most (default: {default.max_phrases})",
     )
+
+
+def add_bank_to(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--bank",
+        metavar="PLACE",
+        help="your own pictures, with which a picture is compared to tell what is particular to it: a folder of 40 or "
+        "more, an index, or a bank made before",
+    )
+
+
+def with_bank(settings: Settings, options: argparse.Namespace, quiet: bool = False, captioned: bool = True) -> Settings:
+    """With the bank of the place that --bank names, which is made of the pictures there at the first time."""
+    if options.bank is None:
+        return settings
+    from ..core.index.bank import bank_file
+    from .progress import terminal_progress
+
+    return replace(settings, bank=bank_file(options.bank, settings, terminal_progress(quiet=quiet), captioned))
 
 
 def _add_words(parser: argparse.ArgumentParser) -> None:
@@ -165,6 +194,7 @@ def _settings_over(usual: Settings, options: argparse.Namespace) -> Settings:
     usual = describer_options.settings_from(options, usual)
     values = describer_options.given(options, {name: name for name in names})
     values["limits"] = {**usual.limits, **dict(options.max), **dict.fromkeys(options.no, 0)}
+    values["pinned"] = tuple(options.pin)
     values["exclude"] = tuple(phrase for text in options.exclude for phrase in lines_of(text, "phrases"))
     least, most = _range(usual, options)
     return replace(usual, **values, min_phrases=least, max_phrases=most)

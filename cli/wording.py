@@ -28,6 +28,7 @@ _NAMES: dict[Control, str] = {
     "writing_temperature": "--temperature",
     "endpoint_key": _KEY,
     "limits": "--max",
+    "pinned": "--pin",
     "cache": "--cache or UNRENDER_CACHE",
     "max_length": "--caption-length",
     "images": "IMAGE",

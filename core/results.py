@@ -30,7 +30,7 @@ class PhraseGain:
     runner_up: str = ""
 
 
-Reason = Literal["unlikely", "unsupported", "no gain", "contradicts", "repeats", "no room", "corrected"]
+Reason = Literal["corrected", "contradicts", "unlikely", "no gain", "no room", "repeats"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -58,6 +58,16 @@ class Contender:
     describer: str
     seed: int
     similarity: float
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A prompt that was rendered, to choose among several. way: what found it, a search or mode by its name. likeness:
+    how near its renderings come to the picture in the judge's eyes, the mean cosine."""
+
+    prompt: str
+    way: str
+    likeness: float
 
 
 @dataclass(frozen=True)

@@ -35,24 +35,27 @@ class Told:
     contenders: tuple[Contender, ...] = ()
 
 
-def told(clip: Clip, features: Tensor, words: Words, compete: bool) -> Told:
-    """features: the picture's [width]. compete: whether several captions were asked for."""
+def told(clip: Clip, features: Tensor, words: Words, compete: bool, pinned: Sequence[str] = ()) -> Told:
+    """features: the picture's [width]. compete: whether several captions were asked for. pinned: phrases that every
+    prompt begins with behind them."""
     contenders = judged(clip, features, words.captions) if compete else ()
     texts = [each.text for each in contenders or words.captions]
     caption = texts[0] if texts else ""
     tags = "" if words.beside is None else words.beside.text
-    return Told(caption, beside(caption, tags), words.tags, contenders)
+    return Told(caption, beside(beside(caption, tags), ", ".join(pinned)), words.tags, contenders)
 
 
-def told_together(clip: Clip, features: Tensor, words: Sequence[Words], compete: bool) -> Told:
+def told_together(
+    clip: Clip, features: Tensor, words: Sequence[Words], compete: bool, pinned: Sequence[str] = ()
+) -> Told:
     """Of what was said of several pictures, what suits all of them. features: what they share [width]."""
     tags = shared([each.beside for each in words if each.beside is not None])
     captions = tuple(one for each in words for one in each.captions)
     if compete:
-        return told(clip, features, Words(captions, tags), True)
+        return told(clip, features, Words(captions, tags), True, pinned)
     texts = list(dict.fromkeys(one.text for one in captions))
     best = shared_caption(clip, texts, features) if any(texts) else ""
-    return told(clip, features, Words(tuple(one for one in captions if one.text == best)[:1], tags), False)
+    return told(clip, features, Words(tuple(one for one in captions if one.text == best)[:1], tags), False, pinned)
 
 
 def judged(clip: Clip, features: Tensor, written: Sequence[Written]) -> tuple[Contender, ...]:

@@ -14,7 +14,7 @@ from ...evidence.likelihoods import deviations
 from ...evidence.trust import softmax
 from ...phrases.table import PhraseTable
 from ...progress import Progress, steps
-from ...results import Reason, Rejected
+from ...results import REASONS, Reason, Rejected
 from ..ranking import top
 from ..ruling import bare
 from ..search import SEARCHING, Candidate, Scorer, Trail
@@ -152,6 +152,7 @@ def extended(
             told = replace(last, likelihood=chosen.likelihood, support=chosen.support)
             trail = replace(trail, phrases=(*before, told))
             task.advance()
+    rejected.sort(key=lambda each: REASONS.index(each.reason))  # what says most first
     return replace(trail, rejected=tuple(rejected[:_MOST_TOLD]))
 
 
