@@ -72,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
     settings, options.mode = engine_options.settings_and_mode_from(options)
     images = expand(options.images)
+    settings = engine_options.with_bank(settings, options, quiet=options.json)
     chooser = rendering_options.chooser_from(options, settings)
     if options.together:
         return _run_together(images, settings, options)

@@ -184,6 +184,22 @@ class Engine:
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
 
+    def similarity(self, image: Picture | Seen, prompts: Sequence[str]) -> tuple[float, ...]:
+        """The cosine similarity of each prompt's CLIP embedding to the picture's, -1..1.
+
+        image: or what the engine's CLIP has seen of it already (`core.embed.seen.Seen`), its first where there are
+        several. Raises ImageError, ModelError, SettingsError, or Cancelled."""
+        from .embed.seen import each_look
+
+        if isinstance(prompts, str) or not prompts:
+            raise SettingsError("There is no list of prompts", "give one with one prompt or more")
+        look, _ = each_look(image, self._encode)
+        with self._lock:
+            from .prompt.search import Scorer  # and with it torch, which a refusal need not wait for
+
+            clip = self._models.clip()
+            return tuple(map(float, Scorer(clip, look(clip)[0]).similarities(list(prompts))))
+
     def analyze(
         self, images: Pictures | Seen, categories: Sequence[str] | None = None, top: int = 5
     ) -> tuple[Analysis, ...]:

@@ -44,7 +44,7 @@ def category_switches() -> list[Any]:
 
 
 def with_words(settings: Settings, words: dict[str, Any]) -> Settings:
-    """The settings with a node's inputs: category switches, max_phrases, exclude, prefix and suffix."""
+    """The settings with a node's inputs: category switches, max_phrases, exclude, pin, prefix and suffix."""
     most = words["max_phrases"]
     return replace(
         settings,
@@ -52,6 +52,7 @@ def with_words(settings: Settings, words: dict[str, Any]) -> Settings:
         max_phrases=most,
         min_phrases=min(settings.min_phrases, most),
         exclude=(*settings.exclude, *phrases_in(words["exclude"])),
+        pinned=(*settings.pinned, *phrases_in(words.get("pin", ""))),
         prefix=words["prefix"],
         suffix=words["suffix"],
     )

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.describe.asked import askings
 from ..core.errors import SettingsError
 from ..core.prompt.together import unequal
 from ..core.prompt_syntax import escape
 from ..core.results import Interrogation
-from ..core.settings import MODES, UNCAPTIONED, Mode, Settings
+from ..core.settings import MODES, UNCAPTIONED, UNSEARCHED, Mode, Settings
 from . import host
 from .host import io
 from .inputs import category_switches, interrogator_input, only, with_words
 from .looks import pictures_alone
 from .models import ModelNode, Setup, default_setup
+from .phrases_found import MOST_SHOWN, phrase_table, shown_phrases, similarities_without
 from .taken import opened, toy_note
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from ..core.engine import Engine
 
 _ALIASES = [
     *("clip interrogator", "interrogate clip", "blip", "blip caption"),
@@ -60,12 +68,16 @@ class Interrogate(ModelNode):
             settings = with_words(setup.settings, values)
             pictures = pictures_alone(image)
             found = interrogate(setup, settings, pictures, values["mode"], captions, progress)
-        prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in found]
-        written = [result.caption for result in found]
+        results = [result for result, _ in found]
+        prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in results]
+        written = [result.caption for result in results]
         host.keep(cls.hidden, {0: prompts, 2: written})
-        similarities = [math.nan if result.similarity is None else result.similarity for result in found]
-        toy = _toys(found[0].model, settings, pictures, values["mode"], captions is not None)
-        return io.NodeOutput(prompts, similarities, written, ui=host.shown(*prompts, notes=toy))
+        similarities = [math.nan if result.similarity is None else result.similarity for result in results]
+        toy = _toys(results[0].model, settings, pictures, values["mode"], captions is not None)
+        shown = {**host.shown(*prompts, notes=toy), "unrender_phrases": shown_phrases(found)}
+        tables = [phrase_table(result) for result in results]
+        texts = [json.dumps(result.to_dict(), ensure_ascii=False) for result in results]
+        return io.NodeOutput(prompts, similarities, written, tables, texts, ui=shown)
 
 
 def _inputs() -> list[Any]:
@@ -99,6 +111,13 @@ def _inputs() -> list[Any]:
             tooltip="A caption from any other node, in the captioner's place: one for all pictures, or one for each.",
         ),
         interrogator_input(),
+        io.String.Input(
+            "pin",
+            default="",
+            optional=True,
+            tooltip="Phrases that a searched prompt always has, between commas. A phrase on the node is pinned with a "
+            "click.",
+        ),
     ]
 
 
@@ -118,6 +137,13 @@ def _outputs() -> list[Any]:
             is_output_list=True,
             tooltip="The caption each prompt begins with.",
         ),
+        io.String.Output(
+            "table",
+            display_name="table",
+            is_output_list=True,
+            tooltip="To be read: what each phrase brings, how likely it is, and what was left out, and why.",
+        ),
+        io.String.Output("json", display_name="JSON", is_output_list=True, tooltip="The same for other programs."),
     ]
 
 
@@ -128,8 +154,9 @@ def interrogate(
     mode: Mode,
     captions: Sequence[str] | None,
     progress: host.NodeProgress,
-) -> list[Interrogation]:
-    """A result for each of `each_picture`'s. captions: one for each, one for all, or None for the captioner's.
+) -> list[tuple[Interrogation, list[float]]]:
+    """A result for each picture, with what the first prompts' similarities are without each of their phrases.
+    captions: one for each, one for all, or None for the captioner's.
 
     All captions are written first, so that the captioner and the CLIP need not be on the device together.
     """
@@ -142,8 +169,17 @@ def interrogate(
         for number, image in enumerate(images):
             progress.check()
             progress.subject = f"Picture {number + 1} of {len(images)} · " if len(images) > 1 else ""
-            found.append(engine.interrogate(opened(image), mode, texts[number] if texts else ""))
+            caption = texts[number] if texts else ""
+            found.append(_weighed(engine, opened(image), mode, caption, number < MOST_SHOWN))
     return found
+
+
+def _weighed(engine: Engine, image: Image, mode: Mode, caption: str, weigh: bool) -> tuple[Interrogation, list[float]]:
+    """weigh: also find what the prompt is without each of its phrases, which takes another pass."""
+    features: list[Tensor] = []
+    look = features.append if weigh and mode not in UNSEARCHED else None
+    (result,) = engine.interrogate_each(iter([image]), mode, [caption], seen=look)
+    return result, similarities_without(engine, result, features[0][0]) if features else []
 
 
 def given_captions(captions: Sequence[str] | None, count: int) -> list[str] | None:

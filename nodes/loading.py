@@ -9,7 +9,7 @@ from ..core.describe import known_describers
 from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 from ..core.engine import Engine
 from ..core.published import MICRO_TAGGER, TOYS
-from ..core.settings import PRECISIONS, SEARCHES, CaptionSettings, Settings
+from ..core.settings import PRECISIONS, SEARCHES, USUAL_SEARCH, CaptionSettings, Settings
 from . import host
 from .files import (
     captioner_folders,
@@ -80,9 +80,11 @@ def _search_inputs() -> list[Any]:
             io.Combo.Input(
                 "search",
                 options=list(SEARCHES),
-                default="peer",
-                tooltip="How best searches: peer adds the best phrase each time, as clip-interrogator does; beam also "
-                "follows several prompts side by side and takes longer.",
+                default=USUAL_SEARCH,
+                tooltip="How best searches. honest: what the picture shows, as far as the CLIP and the caption are "
+                "sure of it together. written: the captioner writes while the CLIP looks on. peer: the phrase that "
+                "brings the prompt nearest each time, as clip-interrogator does. beam: several prompts side by side, "
+                "which takes longer.",
             ),
             fit_input(),
         ),

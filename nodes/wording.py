@@ -11,7 +11,7 @@ WITHOUT_INPUT: tuple[Control, ...] = (
     *("device", "memory", "limits", "trigger", "pool", "beam_width", "beam_shortlist", "beam_refresh", "min_phrases"),
     *("token_limit", "peer_defects", "captioning", "family", "learning_texts", "learning_strength", "learning_rank"),
     *("cut", "norm", "checkpoint", "dino", "steps", "guidance", "seed", "denoise", "size", "output", "place"),
-    *("columns", "shard", "jobs", "workers", "index", "rivals", "candidates", "endpoint_key"),
+    *("columns", "shard", "jobs", "workers", "index", "rivals", "candidates", "endpoint_key", "bank"),
     *("judge", "judge_by_rendering"),
 )
 """What no node of this project sets: ComfyUI does, or its own nodes, or the command line."""
@@ -23,6 +23,7 @@ _NAMES: dict[Control, str] = {
     "max_length": f"caption length {_LOADER}",
     "cache": "unrender in extra_model_paths.yaml",
     "images": "image",
+    "pinned": "pin",
     "most_tags": "most",
     "tag_order": "order",
     "writing_temperature": "temperature",

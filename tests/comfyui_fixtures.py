@@ -1,6 +1,6 @@
 """A real ComfyUI for the tests, and what lies in its folders.
 
-Opt-in: COMFYUI_DIR is its checkout, COMFYUI_PYTHON the Python that runs it.
+Opt-in: COMFYUI_DIR is its checkout, COMFYUI_PYTHON the Python that runs it, COMFYUI_FRONT_END another page for it.
 """
 
 from __future__ import annotations

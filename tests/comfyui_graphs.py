@@ -30,6 +30,7 @@ INTERROGATE = {
     "prefix": "",
     "suffix": "",
     "escape": True,
+    "pin": "",
 }
 CAPTIONING = {"captioner": "micro", "instruction": "", "caption_length": 0, "beams": 1, "tagger": "none"}
 SEARCHING = {"vocabulary": "built-in", "search": "peer", "fit": "crop"}

@@ -39,6 +39,8 @@ _RUN_SECONDS = 900
 
 COMFYUI = os.environ.get("COMFYUI_DIR")
 PYTHON = os.environ.get("COMFYUI_PYTHON")
+FRONT_END = os.environ.get("COMFYUI_FRONT_END")
+"""A folder with another version of its page, where one is asked for: the newer ones draw nodes in two ways."""
 
 needs_comfyui = pytest.mark.skipif(
     not (COMFYUI and PYTHON), reason="set COMFYUI_DIR to a checkout of ComfyUI and COMFYUI_PYTHON to its Python"
@@ -82,6 +84,7 @@ class Server:
             *("--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base}/comfy.db"),
             *("--extra-model-paths-config", str(self._paths), "--disable-auto-launch", "--disable-api-nodes"),
         ]
+        command += ["--front-end-root", FRONT_END] if FRONT_END else []
         own = {
             "HF_HUB_CACHE": str(self.base / "hf"),
             "HF_ENDPOINT": self._hub,

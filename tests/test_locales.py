@@ -168,3 +168,23 @@ def test_the_search_finds_nodes_by_the_words_people_type(node: str) -> None:
         name = read(language)[node]["display_name"].lower()
         for word in words:
             assert word in name or any(word in alias for alias in aliases), (language, word)
+
+
+def test_what_the_chips_on_a_node_say_is_translated() -> None:
+    script = (ROOT / "web" / "words.js").read_text(encoding="utf-8")
+    found = re.search(r"WORDS = (\{.*?\n\});", script, re.DOTALL)
+    assert found
+    said = json.loads(found[1])
+    assert said.keys() == {"en", *LANGUAGES}
+    for language, words in said.items():
+        assert words.keys() == said["en"].keys()
+        for key, text in words.items():
+            assert sorted(re.findall(r"\{\d\}", text)) == sorted(re.findall(r"\{\d\}", said["en"][key])), (
+                language,
+                key,
+            )
+            assert language == "en" or text != said["en"][key]
+        if language in LETTERS:
+            assert all(LETTERS[language].search(text) for text in words.values())
+    used = {*re.findall(r"say\(\"(\w+)\"", (ROOT / "web" / "chips.js").read_text(encoding="utf-8"))}
+    assert used <= said["en"].keys()

@@ -49,8 +49,8 @@ def test_each_picture_of_a_batch_gets_a_prompt(models, server, photographs):
     batch = as_batch(photographs[:2])
     words = listed(**{**INTERROGATE, "mode": "fast", "max_phrases": 2}, interrogator=setup)
     out = Interrogate.execute(image=[batch, batch[:1]], **words)
-    prompts, similarities, captions = out.args
-    assert len(prompts) == len(similarities) == len(captions) == 3
+    prompts, similarities, captions, tables, texts = out.args
+    assert len(prompts) == len(similarities) == len(captions) == len(tables) == len(texts) == 3
     assert prompts[0] == prompts[2] != prompts[1]
     assert (
         out.ui["text"] == prompts and "Micro is a toy" in out.ui["unrender_notes"][0]

@@ -1,19 +1,26 @@
 // Shows on a node what it found, and while it runs what it is doing.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { CHIPS, keepPhrases, showPhrases } from "./chips.js";
+import { nameValues, orderValues } from "./widgets.js";
 
 const NAME = "unrender_text"; // of the text box, and of the property that keeps the text in a saved workflow
 const HEIGHT = 200;
 const HEIGHT_OF_A_LINE = 50;
+const HEIGHT_ABOVE_CHIPS = 100;
 const WIDTH_OF_A_RESULT = 340;
 const HIGHER_ROWS = 110; // of the newer way of drawing nodes, in all
+const HAS_PHRASES = "UnrenderInterrogate";
 const RESULT_IS_A_LINE = ["UnrenderCaptionFolder", "UnrenderSavePromptEmbedding"];
 
 const boxOf = (node) => node.widgets?.find((widget) => widget.name === NAME);
 
 const hasResult = (node) => node.constructor.nodeData?.output_node;
 
-const heightFor = (node) => (hasResult(node) && !RESULT_IS_A_LINE.includes(node.type) ? HEIGHT : HEIGHT_OF_A_LINE);
+function heightFor(node) {
+  if (!hasResult(node) || RESULT_IS_A_LINE.includes(node.type)) return HEIGHT_OF_A_LINE;
+  return node.widgets?.some((widget) => widget.name === CHIPS) ? HEIGHT_ABOVE_CHIPS : HEIGHT;
+}
 
 function makeBox(node) {
   const before = [...node.size];
@@ -54,6 +61,7 @@ function showResult(node, output) {
   const text = [].concat(output.text).join("\n\n");
   if (hasResult(node)) node.properties[NAME] = text;
   show(node, text);
+  if (node.type === HAS_PHRASES) keepPhrases(node, output.unrender_phrases);
 }
 
 // Beside a result and never in it, where somebody would copy it; older pages have no place for that.
@@ -65,6 +73,7 @@ function say(notes) {
 function rest(node) {
   if (hasResult(node)) show(node, node.properties[NAME] ?? "");
   else removeBox(node);
+  if (node.type === HAS_PHRASES) showPhrases(node);
 }
 
 function inGraph(graph, id) {
@@ -80,10 +89,18 @@ function nodeAt(path) {
   return inGraph(graph, last);
 }
 
-function after(prototype, method, then) {
-  const before = prototype[method];
+function before(prototype, method, first) {
+  const itself = prototype[method];
   prototype[method] = function (...values) {
-    const result = before?.apply(this, values);
+    first(this, ...values);
+    return itself?.apply(this, values);
+  };
+}
+
+function after(prototype, method, then) {
+  const itself = prototype[method];
+  prototype[method] = function (...values) {
+    const result = itself?.apply(this, values);
     then(this, ...values);
     return result;
   };
@@ -105,6 +122,8 @@ const extension = {
   },
   beforeRegisterNodeDef({ prototype }, nodeData) {
     if (!nodeData.name?.startsWith("Unrender")) return;
+    before(prototype, "configure", orderValues);
+    after(prototype, "onSerialize", nameValues);
     after(prototype, "onNodeCreated", (node) => {
       keepSeed(node);
       if (hasResult(node)) makeBox(node);
