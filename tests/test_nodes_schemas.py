@@ -19,7 +19,7 @@ use_standin()
 
 STANDIN = Path(__file__).parent / "comfyui_standin"
 EMBEDDINGS = (["first", "second"], ["embedding"])
-RENDERED = ["image", "renderings", "prompts"]
+RENDERED = ["image", "renderings"]
 MUTED = 2
 GRAPHS = sorted((ROOT / "workflows" / "api").glob("*.json"))
 
