@@ -166,6 +166,7 @@ def _run_here(options: argparse.Namespace, source: Source, sink_of: SinkOfShard)
     shard = options.shard or Shard()
     sink = sink_of(shard=shard)
     settings, mode = engine_options.settings_and_mode_from(options)
+    settings = engine_options.with_bank(settings, options)
     tell_if_toy("batch", settings, mode=mode)
     with Engine(settings, progress=terminal_progress()) as engine:
         batch = Batch(
@@ -197,6 +198,7 @@ def _run_on_ray(options: argparse.Namespace, source: Source, sink_of: SinkOfShar
     if options.dry_run:
         raise SettingsError("--engine ray writes where it finds the prompts", "leave it out for --dry-run")
     (settings, mode), progress = engine_options.settings_and_mode_from(options), terminal_progress()
+    settings = engine_options.with_bank(settings, options)
     how = {"resume": options.resume, "jobs": options.jobs, "progress": progress}
     batch = RayBatch(settings, source, sink_of, mode, **how)
     with _told_when_stopped():

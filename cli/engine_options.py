@@ -106,6 +106,7 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
         "eyes, peer is clip-interrogator's greedy search, beam tries several prompts too "
         f"(default: {USUAL_SEARCH})",
     )
+    add_bank_to(group)
     group.add_argument(
         "--pool",
         type=int,
@@ -124,6 +125,25 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"phrases to add at most (default: {default.max_phrases})",
     )
+
+
+def add_bank_to(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--bank",
+        metavar="PLACE",
+        help="your own pictures, with which a picture is compared to tell what is particular to it: a folder of 40 or "
+        "more, an index, or a bank made before",
+    )
+
+
+def with_bank(settings: Settings, options: argparse.Namespace, quiet: bool = False, captioned: bool = True) -> Settings:
+    """With the bank of the place that --bank names, which is made of the pictures there at the first time."""
+    if options.bank is None:
+        return settings
+    from ..core.index.bank import bank_file
+    from .progress import terminal_progress
+
+    return replace(settings, bank=bank_file(options.bank, settings, terminal_progress(quiet=quiet), captioned))
 
 
 def _add_words(parser: argparse.ArgumentParser) -> None:

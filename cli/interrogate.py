@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..core.errors import ImageError, UnrenderError
 from ..core.settings import MODES, Settings
-from . import engine_options, interruption
+from . import engine_options, interruption, rendering_options
 from .output import HOSTS, host_for, printer
 from .pictures import STANDARD_INPUT, expand
 from .streams import complain, quiet_libraries
@@ -21,6 +21,7 @@ what is printed
   piped, several pictures: PATH, a tab and the prompt, a line each
   --json: an object a line with image, mode, prompt, similarity, caption, phrases, tags, contenders, model, seconds,
   file
+  --judge-by-rendering: rendered too, each prompt with its search and likeness, and judge and checkpoint
   where the file itself holds the prompt it was made with, a terminal shows that too, marked, and file has it
 
 exit status
@@ -54,6 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="how much each picture counts with --together, such as 2,1,1",
     )
     engine_options.add_to(parser)
+    rendering_options.add_to(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="one JSON object per picture, and no progress bars")
     output.add_argument(
@@ -70,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     quiet_libraries()
     settings, options.mode = engine_options.settings_and_mode_from(options)
     images = expand(options.images)
+    settings = engine_options.with_bank(settings, options, quiet=options.json)
+    chooser = rendering_options.chooser_from(options, settings)
     if options.together:
         return _run_together(images, settings, options)
     engine_options.refuse_weights(options)
@@ -91,7 +95,10 @@ def run(options: argparse.Namespace) -> int:
                     tell_if_toy("interrogate", settings, image, mode=options.mode)
                     told = True
                 with progress.task(f"Interrogating {name}"):  # libraries and models are loaded in the first one
-                    result = engine.interrogate(image, mode=options.mode, caption=options.caption)
+                    if chooser is None:
+                        result = engine.interrogate(image, mode=options.mode, caption=options.caption)
+                    else:
+                        result = chooser.choose(engine, image, options.caption)
             except ImageError as error:
                 complain(error)
                 failures += 1

@@ -13,11 +13,12 @@ from .streams import write_json, write_line
 if TYPE_CHECKING:
     from ..core.metadata import FileMetadata
     from ..core.results import Interrogation
+    from ..core.verify.choosing import Choice
 
 HOSTS = ("plain", "comfyui", "webui")
 
-Printer = Callable[[str, "Interrogation", "FileMetadata | None"], None]
-"""Given the picture's name, what was found, and what its file says it was made with."""
+Printer = Callable[[str, "Interrogation | Choice", "FileMetadata | None"], None]
+"""Given the picture's name, what was found or chosen, and what its file says it was made with."""
 
 
 def host_for(host: str, target: str | None) -> str:
@@ -29,25 +30,26 @@ def printer(as_json: bool, host: str, several: bool) -> Printer:
     """What prints one picture's result. `host` names the prompt syntax to escape for."""
     from ..core.prompt_syntax import escape
 
-    def print_json(name: str, result: Interrogation, file: FileMetadata | None) -> None:
+    def print_json(name: str, result: Interrogation | Choice, file: FileMetadata | None) -> None:
         values = {"image": name, **result.to_dict(), "file": None if file is None else file.to_dict()}
         if host != "plain":
-            values["escaped"] = escape(result.prompt, host)
+            values["escaped"] = escape(values["prompt"], host)
         write_json(values)
 
-    def print_line(name: str, result: Interrogation, file: FileMetadata | None) -> None:
-        prompt = " ".join(escape(result.prompt, host).split())
+    def print_line(name: str, result: Interrogation | Choice, file: FileMetadata | None) -> None:
+        prompt = " ".join(escape(_found(result).prompt, host).split())
         write_line(f"{visible(name)}\t{prompt}" if several else prompt)
 
-    def print_block(name: str, result: Interrogation, file: FileMetadata | None) -> None:
+    def print_block(name: str, result: Interrogation | Choice, file: FileMetadata | None) -> None:
         from rich.console import Console
 
+        found = _found(result)
         console = Console(highlight=False)
         console.print(visible(name), style="bold", markup=False, soft_wrap=True)
         # Left to the terminal to wrap, so that it is copied without line breaks.
-        console.print(visible(escape(result.prompt, host), "\n"), markup=False, soft_wrap=True)
-        console.print(visible(f"{_facts(result)}\n", "\n"), style="dim", markup=False, soft_wrap=True)
-        for line in _beside(result):
+        console.print(visible(escape(found.prompt, host), "\n"), markup=False, soft_wrap=True)
+        console.print(visible(f"{_facts(found)}\n", "\n"), style="dim", markup=False, soft_wrap=True)
+        for line in [*_beside(found), *_rendered(result)]:
             console.print(visible(line, "\n"), style="dim", markup=False, soft_wrap=True)
         for label, text in () if file is None else _own_words(file):
             console.print(f"{label}: ", style="dim", markup=False, end="")
@@ -56,6 +58,20 @@ def printer(as_json: bool, host: str, several: bool) -> Printer:
     if as_json:
         return print_json
     return print_block if sys.stdout.isatty() else print_line
+
+
+def _found(result: Interrogation | Choice) -> Interrogation:
+    return getattr(result, "found", result)
+
+
+def _rendered(result: Interrogation | Choice) -> list[str]:
+    """Every prompt that was rendered, with a line of space after."""
+    rendered = getattr(result, "rendered", ())
+    if not rendered:
+        return []
+    rows = [f"{each.likeness:8.3f}  {each.way}  {each.prompt}" for each in rendered]
+    head = f"prompts rendered by {result.checkpoint}, by their likeness to {result.judge}:"
+    return ["\n".join([head, *rows, ""])]
 
 
 def _facts(result: Interrogation) -> str:

@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.engine import Engine
 
     Engine(settings).check()
+    settings = engine_options.with_bank(settings, options)
     try:
         server = _server(settings, address)
     except ImportError as error:

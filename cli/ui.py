@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.hub import Hub
 
     Engine(settings).check()
+    settings = engine_options.with_bank(settings, options)
 
     settings = replace(settings, cache=Hub(settings.cache).folder)
     from ..server.direct import without_proxies

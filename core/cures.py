@@ -77,6 +77,8 @@ Control = Literal[
     "cut",
     "norm",
     "checkpoint",
+    "judge",
+    "judge_by_rendering",
     "dino",
     "steps",
     "guidance",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from .errors import SettingsError, UndescribedError
 from .loading import EngineModels
 from .progress import SILENT, Progress
 from .results import Interrogation, PhraseGain
-from .settings import CaptionSettings, Mode, Settings
+from .settings import CaptionSettings, Mode, Search, Settings
 from .turn import Turn
 
 if TYPE_CHECKING:
@@ -183,6 +184,22 @@ class Engine:
             features = clip.encode_images([fit_image(picture, self.settings.fit)])[0]
             return worth_of_parts(Scorer(clip, features), prompt)
 
+    def similarity(self, image: Picture | Seen, prompts: Sequence[str]) -> tuple[float, ...]:
+        """The cosine similarity of each prompt's CLIP embedding to the picture's, -1..1.
+
+        image: or what the engine's CLIP has seen of it already (`core.embed.seen.Seen`), its first where there are
+        several. Raises ImageError, ModelError, SettingsError, or Cancelled."""
+        from .embed.seen import each_look
+
+        if isinstance(prompts, str) or not prompts:
+            raise SettingsError("There is no list of prompts", "give one with one prompt or more")
+        look, _ = each_look(image, self._encode)
+        with self._lock:
+            from .prompt.search import Scorer  # and with it torch, which a refusal need not wait for
+
+            clip = self._models.clip()
+            return tuple(map(float, Scorer(clip, look(clip)[0]).similarities(list(prompts))))
+
     def analyze(
         self, images: Pictures | Seen, categories: Sequence[str] | None = None, top: int = 5
     ) -> tuple[Analysis, ...]:
@@ -349,6 +366,17 @@ class Engine:
     def read_vocabulary(self) -> Vocabulary:
         """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
         return self._models.vocabulary()
+
+    def searching(self, search: Search) -> Engine:
+        """One that searches in another way, with this one's models, which are not freed with it. Raises SettingsError
+        for what does not go together."""
+        models = self._models
+        return Engine(
+            replace(self.settings, search=search),
+            progress=self.progress,
+            load_clip=lambda _: models.clip(),
+            load_describer=lambda name, _: models.describer(name),
+        )
 
     @property
     def clip(self) -> Clip | None:

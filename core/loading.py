@@ -315,7 +315,7 @@ class EngineModels:
         given = None if captions is None else [Words((Written(text.strip(), "", 0),)) for text in captions]
         if not asked:
             return given or [Words() for _ in pictures]
-        describers = {asking.name: self._describer(asking.name) for asking in asked}
+        describers = {asking.name: self.describer(asking.name) for asking in asked}
         found = described(pictures, asked, describers, self._placed, self._progress)
         if self._settings.memory is not None and self._device().type == "cpu":
             self._describers.clear()
@@ -331,7 +331,7 @@ class EngineModels:
         name = self._settings.captioner
         if name is None:
             check_captions("caption", [""])
-        describer = self._describer(str(name))
+        describer = self.describer(str(name))
         with self._placed(describer):
             return checked(describer.describe(pictures, self._settings.captioning, self._progress))
 
@@ -372,7 +372,7 @@ class EngineModels:
 
             return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
 
-    def _describer(self, name: str) -> Describer:
+    def describer(self, name: str) -> Describer:
         if name not in self._describers:
             self._describers[name] = self._lend_describer(name, self._progress)
         return self._describers[name]

@@ -19,6 +19,7 @@ _COMFYUI_EMBEDDING = re.compile(r"(?<!\S)embedding:")
 _WEBUI_KEYWORD = re.compile(r"\b(?:AND|BREAK)\b")
 _WEBUI_UNPROTECTED = re.compile(r"[#{}]|/(?=[/*])|(?<=\*)/")
 _WEBUI_PROTECTED = re.compile(r"[\\()\[\]:]|(?<=_)_")
+_WEBUI_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _WEBUI_LAST_WEIGHT = re.compile(r"(?<=:)(?=\s*[-+]?[.\d]+\s*$)")
 
 
@@ -50,6 +51,12 @@ def escape(prompt: str, host: str) -> str:
     if host == "plain":
         return prompt
     raise SettingsError(f'The host "{host}" is unknown', Choose("host", get_args(Host)))
+
+
+def unescape_for_webui(prompt: str) -> str:
+    """What the webuis' text encoder is given of a prompt without weights: no backslash is left. What `escape` rewrote
+    stays rewritten, which is the same to a CLIP."""
+    return _WEBUI_ESCAPED.sub(r"\1", prompt)
 
 
 def escape_for_wildcards(prompt: str) -> str:

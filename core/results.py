@@ -61,6 +61,16 @@ class Contender:
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """A prompt that was rendered, to choose among several. way: what found it, a search or mode by its name. likeness:
+    how near its renderings come to the picture in the judge's eyes, the mean cosine."""
+
+    prompt: str
+    way: str
+    likeness: float
+
+
+@dataclass(frozen=True)
 class Interrogation:
     """A picture's prompt.
 

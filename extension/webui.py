@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.choices import CLIPS
-from ..core.prompt_syntax import escape
+from ..core.prompt_syntax import escape, unescape_for_webui
 from ..core.settings import MODES, WRITING_STYLES, Settings
 from ..server.choices import AUTOMATIC, INSERTIONS, KEEPINGS, captioners, taggers, vocabularies
 from ..server.describing import AS_USUAL
@@ -107,9 +107,9 @@ class _Pages:
             _connect_sending(page.send[tab], tab, page, _PROMPT_OF_TAB[tab])
 
     def _service(self) -> Service:
-        return Service(
-            self._host, lambda prompt: escape(prompt, "webui"), captioners(), vocabularies(webui_host.model_folder())
-        )
+        known = vocabularies(webui_host.model_folder())
+        written = partial(escape, host="webui")
+        return Service(self._host, written, captioners(), known, unescape_for_webui)
 
 
 def _host(models: Models) -> Host:

@@ -12,6 +12,7 @@ WITHOUT_INPUT: tuple[Control, ...] = (
     *("token_limit", "peer_defects", "captioning", "family", "learning_texts", "learning_strength", "learning_rank"),
     *("cut", "norm", "checkpoint", "dino", "steps", "guidance", "seed", "denoise", "size", "output", "place"),
     *("columns", "shard", "jobs", "workers", "index", "rivals", "candidates", "endpoint_key", "bank"),
+    *("judge", "judge_by_rendering"),
 )
 """What no node of this project sets: ComfyUI does, or its own nodes, or the command line."""
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from ..core.embed.families import OFFERED
 from ..core.embed.kinds import Mix, Projection
-from ..core.settings import Mode, Style, TagOrder
+from ..core.results import Reason
+from ..core.settings import USUAL_SEARCH, Mode, Search, Style, TagOrder
 from ..core.targets import TARGET_NAMES
 
 _PICTURE = "base64 or a data URL, of a file in any usual format"
@@ -81,6 +82,10 @@ class InterrogateRequest(Writing, Tagging, extra="forbid"):
     caption: str | None = Field(None, description='in place of the captioner\'s; "" for none')
     limits: dict[str, int] = Field({}, description="most phrases of a category, by its name; 0 leaves it out")
     exclude: list[str] = Field([], description="phrases that are never used")
+    pinned: list[str] = Field([], description="phrases that a searched prompt has in any case")
+    search: Search | None = Field(
+        None, description=f"of the mode best; as the program was started, else {USUAL_SEARCH}, when absent"
+    )
     clip: str | None = Field(None, description=_CLIP)
     captioner: str | None = Field(None, description=_DESCRIBER)
     rivals: list[str] | None = Field(None, description="further ones, 8 at most; the CLIP chooses among the texts")
@@ -103,6 +108,22 @@ class FoundPhrase(BaseModel):
     text: str
     category: str
     gain: float = Field(description="by how much it raised the prompt's similarity")
+    likelihood: float | None = Field(description="among what excludes it, from 0 to 1; null where nothing is known to")
+    support: float | None = Field(description="by how many deviations the picture is nearer to it than by chance")
+    family: str = Field(description='of what excludes it; "" for none')
+    runner_up: str = Field(description='how the prompt would say the next likely of the family; "" for nothing')
+
+
+class RejectedPhrase(BaseModel):
+    """likelihood, support and gain are as of a phrase, and null where they were not asked for."""
+
+    text: str
+    category: str
+    reason: Reason
+    likelihood: float | None
+    support: float | None
+    gain: float | None
+    against: str = Field(description="what it contradicts or repeats, or what the caption says in its place")
 
 
 class FoundTag(BaseModel):
@@ -145,6 +166,9 @@ class InterrogateAnswer(BaseModel):
     risk: float = Field(description="at most so probably would float32 throughout have found another prompt")
     tags: list[FoundTag] = Field(description="what a tagger told, and the ratings")
     contenders: list[FoundContender] = Field(description="the texts the caption was chosen from, the best first")
+    search: str = Field(description="which one found it; empty in modes that do not search")
+    rejected: list[RejectedPhrase] = Field(description="what was weighed and left out, or changed in the caption")
+    bank: str = Field(description="what the picture was compared with")
     remark: str = Field(description="what was chosen for the target; empty where nothing was")
 
 

@@ -38,6 +38,8 @@ def interrogation_asked(usual: Settings, asked: InterrogateRequest) -> Chosen:
             settings,
             limits={**settings.limits, **asked.limits},
             exclude=(*settings.exclude, *asked.exclude),
+            pinned=(*settings.pinned, *asked.pinned),
+            search=asked.search or settings.search,
             rivals=settings.rivals if asked.rivals is None else _rivals(asked.rivals, usual),
             candidates=asked.candidates or settings.candidates,
             captioning=_tagging(_writing(settings.captioning, asked), asked),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..core.printable import visible
 
 if TYPE_CHECKING:
-    from ..core.results import Contender, PhraseGain
+    from ..core.results import Contender
     from ..core.study.analyze import Analysis
     from ..core.study.match import Match
     from ..core.tags import Tag
@@ -35,12 +35,6 @@ def match_bars(match: Match) -> str:
     """Of the first picture."""
     ranked = match.ranked_phrases(0)
     return _bars((match.phrases[each.index], each.similarity, each.likelihood) for each in ranked)
-
-
-def gain_bars(phrases: Sequence[PhraseGain]) -> str:
-    """Of a prompt, in its order."""
-    rows = [(each.text, each.gain, each.category) for each in phrases]
-    return _against_the_largest("Phrases, and what each adds", rows, "+.4f")
 
 
 def tag_bars(tags: Sequence[Tag]) -> str:

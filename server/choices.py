@@ -13,7 +13,7 @@ from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.errors import ImageError
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.published import MICRO_TAGGER, TOYS
-from ..core.settings import MODES, UNCAPTIONED, Mode, Search, Settings
+from ..core.settings import MODES, UNCAPTIONED, USUAL_SEARCH, Mode, Search, Settings
 from ..core.targets import TARGETS, Sort
 from .describing import AS_USUAL, Describing
 
@@ -40,6 +40,15 @@ ABOUT_MODES: Mapping[Mode, str] = {
     "caption": "The caption alone: a sentence, and no phrases.",
     "tags": "A tagger's tags alone, in the order of the target; no CLIP is asked.",
 }
+
+ABOUT_SEARCHES: Mapping[str, str] = {
+    AS_USUAL: f"What this program was started with; else what was measured best, {USUAL_SEARCH}.",
+    "honest": "Only what the picture supports: family by family, as far as CLIP and caption are sure together.",
+    "written": "One text, written by the captioner while the CLIP looks on.",
+    "peer": "clip-interrogator's: whatever brings the prompt closer, phrase by phrase, be it true or not.",
+    "beam": "As peer, with several prompts side by side; closer still, and slower.",
+}
+"""Of the mode best."""
 
 NO_PICTURE = "There is no picture; put one in first."
 
@@ -74,9 +83,9 @@ class Preferences:
 class Request:
     """What is asked about one picture.
 
-    categories: those a prompt may take phrases from. exclude: phrases, one a line or between commas. target: the family
-    of image models that the prompt is for, which has lengths of its own; most: phrases at most. caption: in the
-    captioner's place, "" for none. describing: how it is described.
+    categories: those a prompt may take phrases from. exclude, pinned: phrases, one a line or between commas. target:
+    the family of image models that the prompt is for, which has lengths of its own; most: phrases at most. caption: in
+    the captioner's place, "" for none. describing: how it is described.
     """
 
     picture: Any
@@ -91,6 +100,7 @@ class Request:
     most: int | None = None
     caption: str | None = None
     describing: Describing = field(default_factory=Describing)
+    pinned: str = ""
 
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
@@ -105,6 +115,7 @@ class Request:
             phrases=phrases_named(self.vocabulary, usual),
             limits={**usual.limits, **{name: 0 for name in POSITIVE if name not in self.categories}},
             exclude=(*usual.exclude, *phrases_in(self.exclude)),
+            pinned=(*usual.pinned, *phrases_in(self.pinned)),
             search=self.search or usual.search,
             max_phrases=most,
             min_phrases=min(usual.min_phrases, most),

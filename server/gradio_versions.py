@@ -94,6 +94,11 @@ def event(script: str | None = None) -> dict[str, Any]:
     return {"show_progress": "hidden", **private, **in_browser}
 
 
+def every_click() -> dict[str, Any]:
+    """Arguments of a button's event that is heard of also while what it began before goes on."""
+    return {"trigger_mode": "multiple"} if _MAJOR >= 4 else {}
+
+
 def uploads_folder(app: Any) -> Path:
     """Where what browsers send is kept, and what they may have back."""
     return Path(app.uploaded_file_dir).resolve()

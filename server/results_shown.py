@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import NamedTuple
 
 from ..core.micro.toy import TOY, is_toy
 from ..core.results import Interrogation
 from ..core.settings import UNCAPTIONED, Mode
-from .bars import contender_bars, gain_bars, tag_bars
+from .bars import contender_bars, tag_bars
+from .chips import chips, left_out
 from .choices import known_mode
 from .work import Found
 
@@ -21,26 +23,36 @@ _OF_OTHERS = "each CLIP has a scale of its own, so only prompts that one CLIP ju
 
 
 class Shown(NamedTuple):
-    """phrases, note, tags: HTML. tags: with the captions among which one was chosen."""
+    """phrases, note, left_out, tags: HTML. tags: with the captions among which one was chosen. changed: what is known
+    of the prompt once a person has changed it, which is nothing yet."""
 
     similarity: str
     tokens: str
     note: str
-    caption: str
     phrases: str
+    changed: str
+    caption: str
+    left_out: str
     tags: str
 
     @classmethod
-    def of(cls, found: Found) -> Shown:
+    def of(cls, found: Found, written: Callable[[str], str]) -> Shown:
+        """written: a prompt as its field has it."""
         one = found.interrogation
         return cls(
             "" if one.similarity is None else f"{one.similarity:.4f}",
-            f"{found.tokens}" if found.room is None else f"{found.tokens} of {found.room}",
+            tokens_shown(found.tokens, found.room),
             f'<p class="unrender-note">{escape(similarity_note(one, found.captioner))}</p>',
+            chips(one, written),
+            "",
             one.caption,
-            gain_bars(one.phrases),
+            left_out(one),
             contender_bars(one.contenders) + tag_bars(one.tags),
         )
+
+
+def tokens_shown(tokens: int, room: int | None) -> str:
+    return f"{tokens}" if room is None else f"{tokens} of {room}"
 
 
 def seen_by(model: str) -> str:

@@ -27,13 +27,14 @@ _OF_BEFORE = "Of the picture before: "
 class Service:
     """What a page asks of its host.
 
-    host: whose models do the work. written: a prompt as the host's prompt fields take it.
+    host: whose models do the work. written: a prompt as the host's prompt fields take it. read: what they make of it.
     """
 
     host: Host
     written: Callable[[str], str]
     captioners: Sequence[str]
     vocabularies: Sequence[str]
+    read: Callable[[str], str] = str
 
     @property
     def jobs(self) -> Jobs:

@@ -13,12 +13,13 @@ from .private import without_places
 _logger = logging.getLogger(__name__)
 
 WITHOUT_FIELD: tuple[Control, ...] = (
-    *("search", "device", "precision", "memory", "fit", "trigger", "prefix", "suffix", "pool", "beam_width"),
+    *("device", "precision", "memory", "fit", "trigger", "prefix", "suffix", "pool", "beam_width"),
     *("beam_shortlist", "beam_refresh", "min_phrases", "max_phrases", "token_limit", "peer_defects", "captioning"),
     *("cache", "beams", "host", "correction", "temperature", "gap_pictures"),
     *("quantization", "longest_side", "timeout", "retries", "endpoint_key"),
     *("learning_texts", "learning_strength", "learning_rank", "cut", "norm", "dino", "steps", "guidance", "seed"),
     *("denoise", "size", "columns", "shard", "jobs", "workers", "index"),
+    *("judge", "judge_by_rendering"),
 )
 """What neither page nor API sets: the program that they are part of does, or the command line."""
 
@@ -50,6 +51,9 @@ PAGE = Words(
         "limits": "the most phrases of a category",
         "images": "the picture",
         "family": "the family",
+        "search": "Search (best)",
+        "exclude": "Exclude",
+        "pinned": "Always use",
         "existing": "Where there is a text already",
     },
     steps={**_STEPS, "resume": "tick Go on with an earlier run"},

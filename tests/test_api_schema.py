@@ -43,7 +43,7 @@ FITTING = {
     "/interrogator/analyze": {"image": IMAGE, "clip_model_name": "micro"},
     f"{OWN}/interrogate": {
         **{"image": IMAGE, "mode": "fast", "caption": "a boat", "limits": {"flavors": 1}, "exclude": ["soft light"]},
-        **NAMED,
+        **{**NAMED, "search": "peer", "pinned": ["neon fog"]},
         **{"captioner": "none", "tagger": "none", "rivals": [], "candidates": 1, "target": None, **WRITING, **TAGGING},
     },
     f"{OWN}/tag": {"image": IMAGE, "tagger": "micro-tagger", "target": None, **TAGGING},

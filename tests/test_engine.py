@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from unrender.core.embed.seen import Seen
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ImageError, ModelError, PhraseError, SettingsError
 from unrender.core.settings import CaptionSettings
@@ -151,6 +152,7 @@ import sys
 from conftest import random_open_clip
 import open_clip
 from unrender.core.clip import Clip
+from unrender.core.embed.seen import Seen
 from unrender.core.engine import Engine, Settings
 clip = Clip.from_open_clip(
     random_open_clip(width=32, heads=1),
@@ -192,3 +194,16 @@ def test_the_worth_of_a_finished_prompts_parts(engine, clip, photographs):
     assert worth[1].gain == pytest.approx(expected, abs=1e-5)
     with pytest.raises(SettingsError, match="no prompt"):
         engine.worth(photographs[0], " , ")
+
+
+def test_the_similarity_of_any_prompt(engine, clip, photographs):
+    """Of a picture, and the same of what was seen of it before."""
+    found = engine.interrogate(photographs[0], "fast", caption="a woman")
+    seen = Seen.of(engine.picture_features([photographs[0]]))
+    for picture in (photographs[0], seen):
+        whole, other = engine.similarity(picture, [found.prompt, "neon fog"])
+        assert whole == pytest.approx(found.similarity, abs=1e-5)
+        assert other == pytest.approx(float(clip.encode_texts(["neon fog"])[0] @ seen.features[0]), abs=1e-5)
+    for nothing in ([], "a woman"):
+        with pytest.raises(SettingsError, match="list of prompts"):
+            engine.similarity(photographs[0], nothing)

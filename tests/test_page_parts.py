@@ -10,13 +10,13 @@ from hub_server import no_settings_of_this_machine_fixture, server_fixture  # no
 from unrender.core.hub import Hub
 from unrender.core.micro.toy import TOYS
 from unrender.core.published import USUAL_TAGGER
-from unrender.core.results import Interrogation, PhraseGain
-from unrender.core.settings import MODES, Settings
+from unrender.core.results import Interrogation
+from unrender.core.settings import MODES, SEARCHES, Settings
 from unrender.core.suiting import sort_of
 from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
-from unrender.server.bars import gain_bars
-from unrender.server.choices import ABOUT_MODES, ANY, Request
+from unrender.server.choices import ABOUT_MODES, ABOUT_SEARCHES, ANY, Request
+from unrender.server.describing import AS_USUAL
 from unrender.server.downloads import checkpoint_download
 from unrender.server.needs import Needs, needs_of
 from unrender.server.outside import without_outside
@@ -44,16 +44,10 @@ def test_the_note_fits_model_and_mode():
     assert "toy" not in similarity_note(found("ViT-L-14/openai", "best"), "blip-large")
 
 
-def test_each_mode_has_one_sentence():
-    assert set(ABOUT_MODES) == set(MODES)
-    assert all(said.endswith(".") and said.count(". ") == 0 and len(said) < 110 for said in ABOUT_MODES.values())
-
-
-def test_phrases_are_shown_as_text_with_their_gain():
-    rows = gain_bars([PhraseGain("<b>a cat</b>", "caption", 0.2), PhraseGain("blue", "flavors", -0.01)])
-    assert "&lt;b&gt;a cat" in rows and "+0.2000" in rows and "-0.0100" in rows
-    assert "width: 100.00%" in rows and "width: 0.00%" in rows
-    assert gain_bars([]) == ""
+def test_each_mode_and_search_has_one_sentence():
+    assert set(ABOUT_MODES) == set(MODES) and set(ABOUT_SEARCHES) == {AS_USUAL, *SEARCHES}
+    said = [*ABOUT_MODES.values(), *ABOUT_SEARCHES.values()]
+    assert all(each.endswith(".") and each.count(". ") == 0 and len(each) < 110 for each in said)
 
 
 # --- what a target means
@@ -94,6 +88,13 @@ def test_what_the_program_was_started_with_holds_where_nothing_else_is_chosen():
     usual = Settings(search="beam", max_phrases=5, min_phrases=2, token_limit=40)
     made = Request(None, "best", "micro", "none").settings(usual)
     assert (made.search, made.min_phrases, made.max_phrases, made.token_limit) == ("beam", 2, 5, 40)
+
+
+def test_phrases_are_pinned_beside_those_the_program_was_started_with():
+    made = Request(None, "best", "micro", "none", pinned="at dawn,  soft light\nneon fog").settings(
+        Settings(pinned=("a",))
+    )
+    assert made.pinned == ("a", "at dawn", "soft light", "neon fog") and made.search is None
 
 
 # --- a checkpoint's size

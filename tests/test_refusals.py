@@ -141,6 +141,8 @@ INTERROGATING: dict[str, Case] = {
     ),
     "a prompt": (lambda w: w.engine().worth(w.two[0], " , "), SettingsError, "no prompt"),
     "what to weigh by": (lambda w: w.engine().worth(w.here / "absent.png", "a cat"), ImageError, "absent.png"),
+    "prompts": (lambda w: w.engine().similarity(w.two[0], []), SettingsError, "list of prompts"),
+    "like what": (lambda w: w.engine().similarity(w.here / "absent.png", ["a"]), ImageError, "absent.png"),
     "asked before": (lambda w: w.engine(limits={"moods": 1}).check(), PhraseError, "'moods'"),
 }
 

@@ -36,6 +36,18 @@ INTERROGATE = [
     ("red.png --device abacus", 2, "'abacus'"),
     ("red.png --clip ViT-L-14/opnai", 1, "ViT-L-14/openai"),
     ("red.png --clip nothing", 1, "no CLIP folder"),
+    ("red.png --judge-by-rendering 4", 2, "name what renders with --checkpoint"),
+    ("red.png --judge-by-rendering 1 --checkpoint micro", 2, "--judge-by-rendering is 1; give a number from 2 to 16"),
+    ("red.png --judge-by-rendering 99 --checkpoint micro", 2, "from 2 to 16"),
+    ("red.png --judge-by-rendering 4 --checkpoint micro --steps 0", 2, "steps is 0"),
+    ("red.png --judge-by-rendering 4 --checkpoint absent.safetensors", 1, "absent.safetensors"),
+    ("red.png --judge-by-rendering 4 --checkpoint micro --judge ViT-L-14/opnai", 1, "ViT-L-14/openai"),
+    ("red.png --judge-by-rendering 4 --checkpoint micro --clip micro --judge micro", 2, "which searched the prompts"),
+    ("red.png blue.png --together --judge-by-rendering 4 --checkpoint micro", 2, "--together"),
+    ("red.png --mode fast --judge-by-rendering 4 --checkpoint micro", 2, "give --mode best"),
+    ("red.png --judge-by-rendering 4 --checkpoint micro --captioner blip", 1, "'blip'"),
+    ("red.png --checkpoint micro", 2, "--checkpoint is of --judge-by-rendering"),
+    ("red.png --judge micro-tagger", 2, "--judge is of --judge-by-rendering"),
 ]
 
 BATCH = [

@@ -93,6 +93,7 @@ def prompts(engine: Engine, pictures: Sequence[Picture], mode: Mode) -> list[str
     found: Interrogation = engine.interrogate(pictures[0], mode, caption="a harbour")
     phrases: tuple[PhraseGain, ...] = found.phrases
     gains: list[float] = [phrase.gain for phrase in (*phrases, *engine.worth(pictures[0], found.prompt))]
+    gains += engine.similarity(pictures[0], [found.prompt])
     shared = engine.interrogate_together(pictures, mode, weights=gains)
     return [found.prompt, shared.prompt, *(each.prompt for each in engine.interrogate_each(pictures, mode))]
 

@@ -33,14 +33,14 @@ def main() -> None:
     MEASURES_FILE.write_text(json.dumps(measures, indent=1) + "\n", encoding="utf-8")
 
 
-def measured(count: int) -> Bank:
-    """From so many of the pictures."""
+def measured(count: int, clip: Clip | None = None, name: str = NAME) -> Bank:
+    """From so many of the pictures, as micro's CLIP or another of its kind sees them."""
     pixels = render("validation", count).pixels.permute(0, 2, 3, 1).numpy()
     pictures = [Image.fromarray(each) for each in pixels]
-    clip, families = Clip.load("micro", "cpu", "exact"), read_families(FAMILIES_FOLDER)
+    clip, families = clip or Clip.load("micro", "cpu", "exact"), read_families(FAMILIES_FOLDER)
     features = clip.encode_images(pictures)
     captions = [each.text for each in load_describer("micro").describe(pictures, CaptionSettings())]
-    bank = Bank.of_pictures(NAME, features, clip)
+    bank = Bank.of_pictures(name, features, clip)
     phrases = wordings(families)
     table = PhraseTable(phrases, ("families",) * len(phrases), clip.encode_texts(phrases))
     return replace(bank, trust=Evidence(clip, families, table, bank).learned(features, captions))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..cures import Give
 from ..errors import SettingsError
-from ..results import Contender, Interrogation, PhraseGain
+from ..results import Contender, Interrogation, PhraseGain, Rejected
 from ..tags import Tag
 from .columns import SEEN_COLUMNS
 
@@ -98,8 +98,8 @@ class Outcome:
         return cls(name, result, plan=_as(dict, values.get("plan", {})), columns=columns)
 
 
-_LISTS: Mapping[str, type] = {"phrases": PhraseGain, "tags": Tag, "contenders": Contender}
-_LEFT_OUT = ("tags", "contenders")
+_LISTS: Mapping[str, type] = {"phrases": PhraseGain, "tags": Tag, "contenders": Contender, "rejected": Rejected}
+_LEFT_OUT = ("tags", "contenders", "rejected")
 """Where there are none."""
 
 _TYPES: Mapping[str, Any] = {
@@ -108,14 +108,17 @@ _TYPES: Mapping[str, Any] = {
     "float": (int, float),
     "float | None": (int, float, type(None)),
     "TagCategory": str,
+    "Reason": str,
 }
 
 
 def _fields_of(kind: type, values: object, without: Collection[str] = ()) -> dict[str, Any]:
-    """What a dataclass is made of, as JSON has it. Raises ValueError where something is missing or of another type."""
+    """What a dataclass is made of, as JSON has it; what came to it later may be absent, as in what an earlier version
+    wrote. Raises ValueError where anything else is missing, or of another type."""
     known = _as(dict, values)
     needed = [each for each in fields(kind) if each.name not in without]
-    return {each.name: _as(_TYPES[str(each.type)], known.get(each.name)) for each in needed}
+    told = [each for each in needed if each.name in known or each.default is MISSING]
+    return {each.name: _as(_TYPES[str(each.type)], known.get(each.name)) for each in told}
 
 
 def _as(kind: Any, value: object) -> Any:

@@ -284,6 +284,7 @@ class Batch:
     def _asked(self) -> dict[str, Any]:
         """What a run that goes on has to have in common with the one it goes on from."""
         settings = {name: value for name, value in _values(self._engine.settings) if name not in _NO_PART_OF_PROMPTS}
+        settings["bank"] = _content(self._engine.settings.bank)  # another may have its name by then
         # a journal that came with a data set, from another place, is no run of this one
         folder = hashlib.sha256(os.fsencode(self._sink.place.resolve())).hexdigest()[:16]
         run = {"mode": self._mode, "shard": self._shard.label, "chunk": self._chunk, "folder": folder}
@@ -298,6 +299,16 @@ def _after_a_result(portions: Iterator[list[tuple[Item, Outcome]]]) -> Iterator[
         if any(outcome.result is not None for _, outcome in portion):
             break
     return chain(held, portions)
+
+
+def _content(place: str | os.PathLike[str] | None) -> str | None:
+    """Of a bank's file, which takes part in every prompt. One that cannot be read is refused where it is used."""
+    if place is None:
+        return None
+    try:
+        return hashlib.sha256(Path(place).expanduser().read_bytes()).hexdigest()
+    except OSError:
+        return str(place)
 
 
 def _values(settings: Settings) -> Iterator[tuple[str, Any]]:

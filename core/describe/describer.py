@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+    from .next_words import NextWords
+
 
 @dataclass(frozen=True)
 class Description:
@@ -90,6 +92,11 @@ class Describer(ABC):
     ) -> list[str]:
         """The texts alone of `describe`. Raises UndescribedError, too, where a picture has none."""
         return [found.text for found in checked(self.describe(images, settings, progress))]
+
+    def next_words(self, seen: Any, settings: CaptionSettings | None = None) -> NextWords | None:
+        """What it would write, word by word, of what `seen` kept of a picture, with the settings' instruction, style
+        and length; None for what has no language model of its own. Raises as `describe`."""
+        return None
 
     @property
     def nbytes(self) -> int:

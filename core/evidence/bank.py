@@ -58,10 +58,7 @@ class Bank:
     def of_pictures(cls, name: str, features: Tensor, clip: Clip, trust: Trust = STATED) -> Bank:
         """features: of varied pictures [pictures, joint width], normalised. Raises SettingsError for fewer than
         FEWEST_PICTURES."""
-        if len(features) < FEWEST_PICTURES:
-            raise SettingsError(
-                f"{there_are(len(features), 'pictures')} to compare with", f"give {FEWEST_PICTURES} varied ones or more"
-            )
+        check_count(len(features))
         return _measured(name, features.float(), clip.fingerprint, trust)
 
     def check(self, clip: Clip) -> None:
@@ -103,6 +100,14 @@ class Bank:
             return cls(**_said(header.metadata), mean=tensors["mean"], covariance=tensors["covariance"])
         except Unreadable as error:
             raise ModelError(f"{path} is no bank ({error})", "make it again") from error
+
+
+def check_count(pictures: int) -> None:
+    """SettingsError for fewer than FEWEST_PICTURES."""
+    if pictures < FEWEST_PICTURES:
+        raise SettingsError(
+            f"{there_are(pictures, 'pictures')} to compare with", f"give {FEWEST_PICTURES} varied ones or more"
+        )
 
 
 def _measured(name: str, features: Tensor, fingerprint: str, trust: Trust) -> Bank:

@@ -10,7 +10,7 @@ support is the score in deviations of what pictures in general get.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -94,9 +94,15 @@ class Evidence:
     def _answer(self, family: Family, scores: np.ndarray, supports: np.ndarray, claims: Sequence[Claim]) -> Answer:
         names = {claim.concept.name for claim in claims if claim.family is family}
         claimed = tuple(row for row, concept in enumerate(family.concepts) if concept.name in names)
+        return Answer(family, self._likelihoods(family, scores, claimed), supports, claimed)
+
+    def weighed(self, answer: Answer, scores: np.ndarray) -> Answer:
+        """The answer with other scores [concepts] of the CLIP's; -inf for what is out of the question."""
+        return replace(answer, likelihoods=self._likelihoods(answer.family, scores, answer.claimed))
+
+    def _likelihoods(self, family: Family, scores: np.ndarray, claimed: Sequence[int]) -> np.ndarray:
         reliability = self.bank.trust.caption(family.name)
-        likelihoods = (_of_one if family.excludes else _of_each)(family, scores * self.scale, claimed, reliability)
-        return Answer(family, likelihoods, supports, claimed)
+        return (_of_one if family.excludes else _of_each)(family, scores * self.scale, claimed, reliability)
 
     def learned(self, features: Tensor, captions: Sequence[str]) -> Trust:
         """From pictures [pictures, joint width] and what a captioner said of them: how far both may be believed.

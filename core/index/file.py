@@ -98,6 +98,11 @@ def index_file(place: str | os.PathLike[str]) -> Path:
     return path / HIDDEN / _USUAL_NAME if path.is_dir() else path
 
 
+def wherever(model: str) -> str:
+    """A model that is a file or a folder, by a name that does not depend on where the program was started."""
+    return str(Path(model).resolve()) if Path(model).exists() else model
+
+
 def probe_of(engine: Engine) -> np.ndarray:
     """float32 [width]: what the engine's CLIP sees in a drawing with colours, edges, and an up."""
     rows, columns = np.mgrid[0:64, 0:64]

@@ -18,7 +18,7 @@ from ..batch.ahead import LookedAt, chunked, opened, readable, usual_jobs
 from ..batch.items import Item
 from ..describe.asked import check_tells_tags
 from ..errors import IndexFileError
-from .file import Entry, PictureIndex, changing, index_file, probe_of, read_index, write_index
+from .file import Entry, PictureIndex, changing, index_file, probe_of, read_index, wherever, write_index
 from .tagging import with_tags
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class _Draft:
         self.failures: dict[str, str] = {}
         self._engine, self._root, self._path = engine, root, path
         self._probe = probe_of(engine) if known is None else known.probe
-        self._model = _wherever(engine.settings.clip) if known is None else known.model
+        self._model = wherever(engine.settings.clip) if known is None else known.model
         entries = () if known is None else known.entries
         self._known = known
         self._by_name = {each.name: row for row, each in enumerate(entries)}
@@ -149,11 +149,6 @@ class _Draft:
         index = PictureIndex(self._root, self._model, fit, entries, features, turned, self._probe, tags)
         write_index(self._path, index)
         return index
-
-
-def _wherever(model: str) -> str:
-    """A model that is a file or a folder, by a name that does not depend on where the program was started."""
-    return str(Path(model).resolve()) if Path(model).exists() else model
 
 
 def _stat(item: Item) -> Entry:

@@ -178,5 +178,24 @@ class MicroBlip(nn.Module):
         return ids
 
 
+class MicroBranches:
+    """Texts of one picture [1, 3, height, width], written side by side; begun: the words that all begin with
+    [1, words]. next, follow: as of `core.describe.writing.blip_writer.Branches`."""
+
+    def __init__(self, model: MicroBlip, pixels: Tensor, begun: Tensor) -> None:
+        self._decoder, self._written = model.text_decoder, []
+        self._seen = self._decoder.seen(model.vision_model(pixels))
+        self.next = self._shares(begun, self._seen)
+
+    def follow(self, rows: Sequence[int], words: Sequence[int]) -> Tensor:
+        kept = torch.tensor(rows, device=self.next.device)
+        self._written[:] = [(keys[kept], values[kept]) for keys, values in self._written]
+        seen = [(k.expand(len(rows), -1, -1), v.expand(len(rows), -1, -1)) for k, v in self._seen]
+        return self._shares(torch.tensor(words, device=self.next.device)[:, None], seen)
+
+    def _shares(self, words: Tensor, seen: Cache) -> Tensor:
+        return self._decoder(words, self._written, seen).float().log_softmax(-1)
+
+
 _EPSILON = 1e-12
 """Of BERT's norms, where a configuration does not say."""

@@ -59,7 +59,7 @@ def _shapes(scene: Scene, rng: np.random.Generator) -> Image.Image:
     mask = Image.new("L", (CANVAS, CANVAS), 0)
     tilt = rng.uniform(-0.2, 0.2)
     for x, y, radius in _places(scene.layout, rng):
-        one = _shape(scene.shape, x, y, radius, tilt)
+        one = shape_alone(scene.shape, x, y, radius, tilt)
         mask.paste(255, (0, 0), one)
     return mask
 
@@ -82,7 +82,8 @@ def _places(layout: str, rng: np.random.Generator) -> list[tuple[float, float, f
     return [(middle + rng.uniform(-4, 4), 37, radius), (33, 91, radius), (95, 91, radius)]
 
 
-def _shape(shape: str, x: float, y: float, radius: float, tilt: float) -> Image.Image:
+def shape_alone(shape: str, x: float, y: float, radius: float, tilt: float = 0.0) -> Image.Image:
+    """Its mask, of the canvas' size."""
     one = Image.new("L", (CANVAS, CANVAS), 0)
     pen = ImageDraw.Draw(one)
     outline = _outline(shape, tilt) * radius + (x, y)

@@ -321,7 +321,7 @@ class Interrogator:
     @cached_property
     def _honest(self) -> Honest:
         parts = (self._settings, self._ruling, self._room, self._progress)
-        return Honest(self.evidence, lambda: self._table, *parts)
+        return Honest(self._clip, self.evidence, lambda: self._table, *parts)
 
     @cached_property
     def _table(self) -> PhraseTable:

@@ -54,6 +54,11 @@ class Fidelity:
 class Judge(Protocol):
     """What sees pictures: a CLIP, or another network."""
 
+    @property
+    def name(self) -> str:
+        """Where it came from."""
+        ...
+
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
         """Unit vectors [images, width]."""
         ...

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,23 +14,30 @@ from ...core.choices import NONE
 from ...core.phrases import POSITIVE
 from ...core.settings import MODES, SEARCHES
 from ...core.targets import TARGET_NAMES, TARGETS
-from ..choices import ABOUT_MODES, ANY, Request, known_mode
-from ..gradio_versions import copyable_textbox, event, html_output
+from ..choices import ABOUT_MODES, ABOUT_SEARCHES, ANY, Request, known_mode
+from ..describing import AS_USUAL
+from ..gradio_versions import copyable_textbox, event, every_click, html_output
 from ..jobs import Job
-from ..results_shown import Shown
+from ..results_shown import Shown, tokens_shown
 from ..service import Service, told_of
 from ..suited import chosen_for
+from ..weighed import Judge, weigh
 from ..work import Found, found_prompt
 from .controls import clip_list, example_button, never_saved, open_list, picture_input, preferred, vocabulary_list
 from .describing import describing, describing_controls
 from .file_prompt import FilePrompt
 from .runner import Runner
 
-_EXCLUDE = 8
-"""Where among the controls the field is in which Enter begins the work."""
+_PHRASES = slice(8, 10)
+"""Where among the controls the fields are in which Enter begins the work."""
 
 _MOST = 32
 """Phrases that the page offers at most: as many fill a prompt."""
+
+
+_CHIPS = (Path(__file__).parent / "chips.js").read_text(encoding="utf-8")
+_TEXT = "(...values) => [...values.slice(0, -1), document.querySelector('#unrender_prompt textarea').value]"
+"""JavaScript: the prompt as it stands in its field, whatever its component has heard of by now."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +72,32 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
             controls = [mode, *choices.all, *described.all]
             _follow_target(service, choices, mode, described.tagger)
 
-    def find(job: Job, caption: str, *values: Any) -> Found:
-        return found_prompt(service.host, _request(*values), job)
+    def find(job: Job, caption: str, changing: str, *values: Any) -> tuple[Found, Judge]:
+        service.jobs.stop(changing)
+        request = _request(*values)
+        found = found_prompt(service.host, request, job)
+        return found, Judge.of(found, request)
 
-    def find_again(job: Job, caption: str, *values: Any) -> Found:
-        return found_prompt(service.host, replace(_request(*values), caption=caption or ""), job)
+    def find_again(job: Job, caption: str, changing: str, *values: Any) -> tuple[Found, Judge]:
+        service.jobs.stop(changing)
+        request = replace(_request(*values), caption=caption or "")
+        found = found_prompt(service.host, request, job)
+        return found, Judge.of(found, request)
 
-    def shown(found: Found) -> list[str]:
-        return [service.written(found.interrogation.prompt), *Shown.of(found)]
+    def shown(found: tuple[Found, Judge]) -> list[Any]:
+        return [service.written(found[0].interrogation.prompt), *Shown.of(found[0], service.written), found[1]]
 
     found = [prompt, *results.parts]
     runner.connect(
         find,
-        [results.caption, picture, *controls],
-        found,
+        [results.caption, results.changing, picture, *controls],
+        [*found, results.judge],
         shown,
-        lambda found: told_of(found.interrogation),
-        enter=[controls[_EXCLUDE]],
+        lambda found: told_of(found[0].interrogation),
+        enter=controls[_PHRASES],
         also=[(again, find_again)],
     )
+    results.connect(service, picture, prompt)
     in_file.connect(picture, prompt, example)
     picture.change(None, inputs=[], outputs=found, **event(_emptied(len(found))))
     never_saved(picture, *found, *controls, *in_file.parts)
@@ -90,26 +105,48 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
 
 
 class _Results:
-    """What is told of a prompt, in the order of `Shown`."""
+    """What is told of a prompt, in the order of `Shown`, and of what a person makes of it."""
 
     def __init__(self) -> None:
         with gr.Row(elem_id="unrender_facts"):
             self._similarity = _fact("Similarity", "unrender_similarity")
             self._tokens = _fact("Tokens", "unrender_tokens")
         self._note = html_output(elem_id="unrender_note")
+        self._phrases = html_output(elem_id="unrender_phrases")
+        self._changed = html_output(elem_id="unrender_changed_status", elem_classes="unrender-status")
+        self._weigh = gr.Button("Weigh", elem_id="unrender_weigh", elem_classes="unrender-unseen")
+        self.judge, self.changing = gr.State(Judge()), gr.State("")
 
     def rest(self) -> Any:
         """Builds what stands further below, and returns the button that finds again."""
         with gr.Row(equal_height=True, elem_id="unrender_captioned"):
             self.caption = gr.Textbox(label="Caption", lines=1, max_lines=4, scale=4, elem_id="unrender_caption")
             again = gr.Button("Find with this caption", scale=1, min_width=140, elem_id="unrender_again")
-        self._phrases = html_output(elem_id="unrender_phrases")
+        self._left_out = html_output(elem_id="unrender_left_out")
         self._tags = html_output(elem_id="unrender_found_tags")
         return again
 
     @property
     def parts(self) -> list[Any]:
-        return [self._similarity, self._tokens, self._note, self.caption, self._phrases, self._tags]
+        told = [self._similarity, self._tokens, self._note, self._phrases, self._changed]
+        return [*told, self.caption, self._left_out, self._tags]
+
+    def connect(self, service: Service, picture: Any, prompt: Any) -> None:
+        """The unseen button, which chips.js presses when it has changed the prompt: what was asked before ends."""
+
+        def tell(judge: Judge, picture: Any, text: str) -> Generator[list[Any], None, None]:
+            for report in weigh(service, judge, picture, text):
+                found, kept = report.found, gr.update()
+                if found is None:
+                    yield [report.line, kept, kept, kept, report.key]
+                else:
+                    tokens = tokens_shown(found.tokens, judge.room)
+                    yield [report.line, f"{found.similarity:.4f}", tokens, found.judge, report.key]
+
+        told = [self._changed, self._similarity, self._tokens, self.judge, self.changing]
+        self._weigh.click(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())
+        self._weigh.click(tell, inputs=[self.judge, picture, prompt], outputs=told, **every_click(), **event(_TEXT))
+        picture.change(None, inputs=[], outputs=[], **event(_CHIPS))
 
 
 def _fact(label: str, elem_id: str) -> Any:
@@ -130,6 +167,10 @@ def _mode(service: Service) -> Any:
 
 def _about(mode: str) -> str:
     return f'<p class="unrender-note">{ABOUT_MODES[known_mode(mode)]}</p>'
+
+
+def _about_search(search: str | None) -> str:
+    return f'<p class="unrender-note">{ABOUT_SEARCHES.get(search or AS_USUAL, "")}</p>'
 
 
 @dataclass(frozen=True)
@@ -156,10 +197,15 @@ def _controls(service: Service) -> _Choices:
             service.captioners, preferred(service, "captioner"), "Captioner", "unrender_captioner_model"
         )
     with gr.Row():
-        search = gr.Radio(
-            list(SEARCHES), value=lambda: usual().search, label="Search (best)", elem_id="unrender_search"
+        search = gr.Dropdown(
+            [AS_USUAL, *SEARCHES],
+            value=lambda: usual().search or AS_USUAL,
+            label="Search (best)",
+            elem_id="unrender_search",
         )
         most = gr.Slider(1, _MOST, value=lambda: _most(usual()), step=1, label="Most phrases", elem_id="unrender_most")
+    about_search = html_output(value=lambda: _about_search(usual().search), elem_id="unrender_search_about")
+    search.change(_about_search, inputs=[search], outputs=[about_search], queue=False, **event())
     categories = gr.CheckboxGroup(
         list(POSITIVE), value=list(POSITIVE), label="Phrases of", elem_id="unrender_categories"
     )
@@ -169,7 +215,13 @@ def _controls(service: Service) -> _Choices:
         lines=1,
         elem_id="unrender_exclude",
     )
-    all_of_them = [clip, captioner, target, vocabulary, search, most, categories, exclude]
+    pinned = gr.Textbox(
+        label="Always use",
+        placeholder="phrases that a searched prompt has in any case, between commas",
+        lines=1,
+        elem_id="unrender_pinned",
+    )
+    all_of_them = [clip, captioner, target, vocabulary, search, most, categories, exclude, pinned]
     return _Choices(all_of_them, clip, captioner, target, about, most)
 
 
@@ -205,6 +257,7 @@ def _request(
     most: Any,
     categories: Any,
     exclude: Any,
+    pinned: Any,
     *described: Any,
 ) -> Request:
     return Request(
@@ -216,7 +269,8 @@ def _request(
         categories,
         exclude or "",
         target=target or ANY,
-        search=search,
+        search=search if search in SEARCHES else None,
         most=int(most),
         describing=describing(described),
+        pinned=pinned or "",
     )

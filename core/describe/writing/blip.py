@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...micro.blip import MicroBranches
 from ...settings import CaptionSettings
+from ..next_words import NextWords
 from .blip_view import view
-from .blip_writer import write
+from .blip_writer import Branches, write
+from .branching import Branching, Follow
 from .continuing import Continuing
 from .fused_attention import fuse_attention
 
@@ -40,11 +45,54 @@ class Blip(Continuing):
         written = self._generate(inputs, settings, length)
         return self._decode(written[:, 1:])
 
+    def next_words(self, seen: Any, settings: CaptionSettings) -> NextWords | None:
+        if not self._has_branches or settings.repetition != 1:
+            return super().next_words(seen, settings)
+        return Branching(self._end_tokens(), partial(self._said, settings), partial(self._branch, seen, settings))
+
+    @property
+    def _has_branches(self) -> bool:
+        return self._is_plain
+
+    def _branch(self, seen: Any, settings: CaptionSettings) -> tuple[int, Tensor, Follow]:
+        """How many words there is room for, what is likely to be the first, and what asks for the next."""
+        self._make_ready()
+        start = [self._model.config.text_config.bos_token_id, *self._begun(settings)]
+        begun = torch.tensor([start], device=self._device)
+        room = self._length_after(begun, settings)
+
+        @torch.no_grad()
+        def begin() -> Branches | MicroBranches:
+            with self._asked():
+                branches = self._branches(self._to_device(self._together([seen]))["pixel_values"], begun)
+                self._check_numbers(branches.next.isnan().any())
+                return branches
+
+        branches = self._in_numbers(begin)
+
+        @torch.no_grad()
+        def follow(rows: Sequence[int], words: Sequence[int]) -> Tensor:
+            with self._asked():
+                return branches.follow(rows, words)
+
+        return room, branches.next, follow
+
+    def _branches(self, pixels: Tensor, begun: Tensor) -> Branches | MicroBranches:
+        return Branches(self._model.text_decoder, view(self._model.vision_model, pixels), begun)
+
+    def _begun(self, settings: CaptionSettings) -> list[int]:
+        if not settings.instruction:
+            return []
+        return self._processor.tokenizer(settings.instruction, return_tensors="pt").input_ids[0, 1:-1].tolist()
+
+    def _end_tokens(self) -> frozenset[int]:
+        return frozenset({self._model.config.text_config.sep_token_id})
+
     def _generate(
         self, inputs: dict[str, Tensor], settings: CaptionSettings, length: int, *changes: Any, **further: Any
     ) -> Tensor:
         changed = settings.beams > 1 or settings.temperature or settings.repetition != 1 or changes or further
-        if changed or not self._is_plain:
+        if changed or self._steering or not self._is_plain:
             return super()._generate(inputs, settings, length, *changes, **further)
         return self._likeliest(inputs["pixel_values"], inputs.get("input_ids"), length)
 

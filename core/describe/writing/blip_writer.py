@@ -9,6 +9,7 @@ q (W x). Biases of keys add the same to all scores of a question, and fall out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -48,6 +49,28 @@ def write(decoder: Any, seen: Tensor, begun: Tensor, most: int, end: int, filler
     return lines[:, : at + 1], odd
 
 
+class Branches:
+    """Texts of one picture, written side by side.
+
+    seen: of the picture [1, patches, width]. begun: the words that all begin with [1, words]."""
+
+    def __init__(self, decoder: Any, seen: Tensor, begun: Tensor) -> None:
+        self._writer, self._seen, self._cache = _Writer(decoder), seen, []
+        self.next = self._shares(begun)
+
+    def follow(self, rows: Sequence[int], words: Sequence[int]) -> Tensor:
+        """Each of the rows, with a word behind it, in place of what was written. Returns the logarithms of what each
+        word is likely to be the next [texts, vocabulary]."""
+        device = self._seen.device
+        kept = torch.tensor(rows, device=device)
+        self._cache[:] = [(keys[kept], values[kept]) for keys, values in self._cache]
+        return self._shares(torch.tensor(words, device=device)[:, None])
+
+    def _shares(self, words: Tensor) -> Tensor:
+        scores, hidden = self._writer.scores(words, self._cache, self._seen)
+        return self._writer.sharpened(scores, hidden).log_softmax(-1)
+
+
 class _Writer:
     def __init__(self, decoder: Any) -> None:
         self._embeddings = decoder.bert.embeddings
@@ -56,28 +79,41 @@ class _Writer:
 
     def scores(self, words: Tensor, cache: Cache, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Of the word that follows the words, which follow those in the cache, to which they are added; and the state
-        that they come from."""
+        that they come from. seen: of each caption's picture, or of the one that all captions are of."""
         start = cache[0][0].shape[2] if cache else 0
         places = self._embeddings.position_embeddings.weight[start : start + words.shape[1]]
         x = _normed(self._embeddings.LayerNorm, self._embeddings.word_embeddings(words).float() + places.float())
         for index, layer in enumerate(self._layers):
             x, known = _read_back(layer.attention, x, cache[index] if start else None)
             cache[index : index + 1] = [known]
-            x = _look(layer.crossattention, x, seen)
+            x = _look(layer.crossattention, x.view(len(seen), -1, x.shape[-1]), seen).view_as(x)
             x = _added(layer.output, layer.intermediate.intermediate_act_fn(_through(layer.intermediate.dense, x)), x)
         transform = self._predictions.transform
         hidden = _normed(transform.LayerNorm, transform.transform_act_fn(_through(transform.dense, x[:, -1])))
         return _through(self._predictions.decoder, hidden), hidden
 
     def likeliest(self, scores: Tensor, hidden: Tensor) -> Tensor:
-        decoder: nn.Linear = self._predictions.decoder
-        if decoder.weight.dtype is torch.float32:
+        if self._is_whole:
             return scores.argmax(-1)
+        finalists, again = self._again(scores, hidden)
+        return finalists.gather(1, again.argmax(-1, keepdim=True))[:, 0]
+
+    def sharpened(self, scores: Tensor, hidden: Tensor) -> Tensor:
+        """With those of the likeliest words from all digits."""
+        return scores if self._is_whole else scores.scatter(1, *self._again(scores, hidden))
+
+    @property
+    def _is_whole(self) -> bool:
+        return self._predictions.decoder.weight.dtype is torch.float32
+
+    def _again(self, scores: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The likeliest words and their scores."""
+        decoder: nn.Linear = self._predictions.decoder
         finalists = scores.topk(min(_FINALISTS, scores.shape[-1])).indices
         again = torch.einsum("cw,cfw->cf", hidden, decoder.weight[finalists].float())
         if decoder.bias is not None:
             again += decoder.bias[finalists].float()
-        return finalists.gather(1, again.argmax(-1, keepdim=True))[:, 0]
+        return finalists, again
 
 
 def _read_back(attention: Any, x: Tensor, known: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from ..next_words import NextWords
     from .models import Answer, CaptionModel
 
 INSTEAD = Choose("captioner", ("micro", "none"))
@@ -100,6 +101,9 @@ class Captioner(Describer):
             progress.check()
             captions += self._model.describe(list(seen[start : start + self.at_once]), settings)
         return list(map(_description, captions))
+
+    def next_words(self, seen: Any, settings: CaptionSettings | None = None) -> NextWords | None:
+        return self._model.next_words(seen, settings or CaptionSettings())
 
     @property
     def nbytes(self) -> int:

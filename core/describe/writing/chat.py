@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from ...cures import Give
 from ...errors import UndescribedError
 from ...settings import CaptionSettings
 from ..answers import answered, asked
+from ..next_words import NextWords
 from .drawing import Guard, once_only
 from .models import Answer, CaptionModel, without_prompt
 from .templates import Message, rendered
@@ -63,6 +64,18 @@ class Chat(CaptionModel):
             for row, text in zip(rows, self._answers(together, prompt, settings), strict=True):
                 texts[row] = text
         return texts
+
+    def next_words(self, seen: Any, settings: CaptionSettings) -> NextWords | None:
+        """None of a model that thinks before it speaks."""
+        prompt = self.prompt(asked(settings).instruction, self._system if settings.system is None else settings.system)
+        return None if prompt.rstrip().endswith("<think>") else super().next_words(seen, settings)
+
+    def _said(self, settings: CaptionSettings, tokens: Sequence[int]) -> str:
+        text = self._processor.tokenizer.decode(list(tokens), skip_special_tokens=True).strip()
+        return " ".join(answered(text, settings, False).split())
+
+    def _end_tokens(self) -> frozenset[int]:
+        return frozenset(self._ends)
 
     def _tokens(self, settings: CaptionSettings) -> int:
         return asked(settings).tokens

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...clip.preprocess import Preprocess
 from ...foreign import read_json
 from ...hub.names import CONFIG
-from ...micro.blip import MicroBlip
+from ...micro.blip import MicroBlip, MicroBranches
 from ...micro.modules import filled
 from ...micro.tokens import BertTokens
 from ...settings import CaptionSettings
@@ -43,6 +43,13 @@ class _Micro(Blip):
         super().__init__(name, model, processor, dtype)
         self._from_library = from_library
         self._library: CaptionModel | None = None
+
+    @property
+    def _has_branches(self) -> bool:
+        return True
+
+    def _branches(self, pixels: Tensor, begun: Tensor) -> MicroBranches:
+        return MicroBranches(self._model, pixels, begun)
 
     def describe(self, images: list[Any], settings: CaptionSettings) -> list[Answer]:
         """The beam search is transformers' own."""

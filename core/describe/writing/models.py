@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -21,10 +23,13 @@ from ...settings import CaptionSettings
 from ...shortage import in_portions, within_memory
 from ...transformers_access import quiet_transformers
 from ..describer import reduced
+from ..next_words import Chooser, NextWords
 from ..styles import STYLES
 from .drawing import Drawing
+from .steering import Enough, SteeredWords, Steering
 from .wishes import tame
 
+T = TypeVar("T")
 Answer = str | UndescribedError
 
 _log = logging.getLogger(__name__)
@@ -56,6 +61,7 @@ class CaptionModel:
         self._dtype = self._wanted_dtype = dtype
         self._device = torch.device("cpu")
         self._fixed = False
+        self._steering: Steering | None = None
         # transformers keeps in float32 what half precision would spoil
         self._kept = {name for name, tensor in self._tensors() if tensor.dtype is torch.float32 is not dtype}
 
@@ -88,16 +94,61 @@ class CaptionModel:
     @torch.inference_mode()
     def describe(self, images: list[Any], settings: CaptionSettings) -> list[Answer]:
         """A text for each picture that was `seen`, with whatever white space the model wrote, or why there is none."""
+        self._make_ready()
+        with self._asked():
+            return self._in_numbers(lambda: self._texts(images, settings))
+
+    def _in_numbers(self, ask: Callable[[], T]) -> T:
+        """In float32 where half precision gives no numbers."""
+        try:
+            return ask()
+        except _NoNumbers:
+            if self._fixed or self._dtype not in (torch.float16, torch.bfloat16):
+                raise
+        self._widen()
+        return ask()
+
+    def next_words(self, seen: Any, settings: CaptionSettings) -> NextWords | None:
+        """As `Describer.next_words`. This base has transformers write, and steers it."""
+        likeliest = replace(settings, temperature=0.0)
+        return SteeredWords(self._end_tokens(), partial(self._said, likeliest), partial(self._steer, seen, likeliest))
+
+    def _said(self, settings: CaptionSettings, tokens: Sequence[int]) -> str:
+        whole = torch.tensor([[*self._begun(settings), *tokens]], dtype=torch.long)
+        return " ".join(self._decode(whole)[0].split())
+
+    def _begun(self, settings: CaptionSettings) -> list[int]:
+        """Tokens of the instruction, where the text begins with it."""
+        return []
+
+    def _end_tokens(self) -> frozenset[int]:
+        owners = (self._model, getattr(self._model, "language_model", None))
+        wished = [getattr(getattr(owner, "generation_config", None), "eos_token_id", None) for owner in owners]
+        ends = [self._processor.tokenizer.eos_token_id, *wished]
+        return frozenset(
+            end for some in ends for end in (some if isinstance(some, list | tuple) else [some]) if isinstance(end, int)
+        )
+
+    @torch.no_grad()
+    def _steer(self, seen: Any, settings: CaptionSettings, choose: Chooser, most: int) -> None:
+        self._make_ready()
+
+        def ask() -> None:
+            self._steering = Steering(choose, most, self._end_tokens(), self._check_numbers)
+            try:
+                with self._asked():
+                    self._write([seen], replace(settings, beams=most))
+            except Enough as over:
+                if over.failure is not None:
+                    raise over.failure from None
+            finally:
+                self._steering = None
+
+        self._in_numbers(ask)
+
+    def _make_ready(self) -> None:
         if self._device.type == "cpu" and self._dtype is torch.float16:
             self._use(torch.float32)  # few CPU kernels calculate in float16
-        with self._asked():
-            try:
-                return self._texts(images, settings)
-            except _NoNumbers:
-                if self._fixed or self._dtype not in (torch.float16, torch.bfloat16):
-                    raise
-            self._widen()
-            return self._texts(images, settings)
 
     def _texts(self, images: list[Any], settings: CaptionSettings) -> list[Answer]:
         return list(chain.from_iterable(in_portions(lambda part: self._write(part, settings), images)))
@@ -167,7 +218,8 @@ class CaptionModel:
         options = {"max_new_tokens": length, "num_beams": settings.beams, "do_sample": False, **further}
         if settings.repetition != 1:
             options["repetition_penalty"] = settings.repetition
-        written = self._model.generate(**inputs, **options, logits_processor=[watch, *drawing, *changes])
+        steering = (self._steering,) if self._steering else ()
+        written = self._model.generate(**inputs, **options, logits_processor=[watch, *drawing, *changes, *steering])
         self._check_numbers(watch.odd)
         return written
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...evidence.likelihoods import Answer
-from ...phrases.families import Claim, Claims
-from ...phrases.families.claims import forms
-from ...phrases.swapping import in_place
+from ...phrases.families import Claims
 from ...results import Rejected
+from .in_context import replaced
 from .said import of_family
 
 SURE_TO_CHANGE = 0.8
@@ -43,23 +42,9 @@ def corrected(
         found = of_family(claims.read(caption), name)
         if not wordings or not found:
             continue
-        texts = [_with(caption, found, wording) for wording in wordings]
+        texts = [replaced(caption, found, wording) for wording in wordings]
         chosen = best_of(texts)
         likelihood = float(answer.likelihoods[answer.claimed[0]])
         changes.append(Rejected(found[0].wording, name, "corrected", likelihood, against=wordings[chosen]))
         caption = texts[chosen]
     return Corrected(caption, tuple(changes))
-
-
-def _with(caption: str, claims: Sequence[Claim], wording: str) -> str:
-    """In the place of each; in the plural where that was."""
-    for claim in sorted(claims, key=lambda each: -each.start):
-        singular, *plural = forms(wording)
-        text = plural[0] if plural and _is_plural(claim) else singular
-        caption = in_place(caption, claim.start, claim.stop, text)
-    return caption
-
-
-def _is_plural(claim: Claim) -> bool:
-    known = [forms(wording) for wording in claim.concept.wordings]
-    return claim.wording not in {own[0] for own in known}

@@ -16,12 +16,14 @@ from ...results import PhraseGain, Reason, Rejected
 from ..search import EMPTY, Candidate, Scorer, Trail
 from . import listed
 from .correcting import corrected
+from .in_context import in_context
 from .listed import ONE_OF, Lists
 from .said import Said
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ...clip import Clip
     from ...settings import Settings
     from ..room import Room
     from ..ruling import Ruling
@@ -38,6 +40,7 @@ class Honest:
 
     def __init__(
         self,
+        clip: Clip,
         evidence: Evidence,
         load_table: Callable[[], PhraseTable],
         settings: Settings,
@@ -45,6 +48,7 @@ class Honest:
         room: Room,
         progress: Progress,
     ) -> None:
+        self._clip = clip
         self._evidence = evidence
         self._load_table = load_table
         self._settings = settings
@@ -57,6 +61,7 @@ class Honest:
         those ruled out. Raises Cancelled."""
         self._progress.check()
         answers = self._evidence.answers(features, caption)
+        answers = in_context(self._clip, self._evidence, features, caption, answers)
         trail = self._begun(scorer, caption, answers)
         trail = self._with_families(scorer, trail, answers)
         lists = self._lists
