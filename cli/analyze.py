@@ -15,7 +15,15 @@ from . import engine_options
 from .explanations import write_explanation
 from .pictures import STANDARD_INPUT, expand, read_picture, readable_pictures
 from .streams import quiet_libraries, tell_written, write_json, write_line
-from .tables import add_formulas_to, write_confidences, write_csv, write_heading, write_remark, write_rows
+from .tables import (
+    add_formulas_to,
+    write_confidences,
+    write_csv,
+    write_heading,
+    write_remark,
+    write_rows,
+    write_supported,
+)
 from .tag_options import add_tagger_to, with_tagger
 from .toys import tell_if_toy
 
@@ -26,10 +34,14 @@ if TYPE_CHECKING:
     from ..core.study.analyze import Analysis
 
 _TAGS = "tags"
+_LEAST = 0.005
+"""Of a concept's likelihood, in what is read: others are 0 % or 1 %."""
 _HEADINGS = {"general": "general tags", "character": "characters"}
 _EPILOG = """\
 what the numbers are
   the likelihood of a phrase among all phrases of its category, which sum to 100 %, and its cosine similarity;
+  of families, which ask one question each (what time of day, which medium), how likely each answer is, and how many
+  deviations the picture is nearer to it than pictures are by chance; families that are not sure are named alone
   of tags (--tagger) the tagger's confidence, each tag by itself
 
 further categories, used when --categories names them
@@ -37,9 +49,12 @@ further categories, used when --categories names them
 
 what is printed
   for each picture its name, and for each category likelihood, similarity and phrase, the best first
+  then by family, the surest first, likelihood, support and concept
   then the tags by category, the rating first, each with its confidence
-  --json: an object a line with image (or images), model, pictures, categories, and of a tagger tagger, rating, tags
-  --csv: image, category, rank, phrase, similarity, likelihood, and of a tagger confidence
+  --json: an object a line with image (or images), model, pictures, categories, families, and of a tagger tagger,
+  rating, tags
+  --csv: image, category, rank, phrase, similarity, likelihood, of families support, and of a tagger confidence; a
+  family's category is "family: " and its name
 
 exit status
   0, or 1 when a picture failed: one line on standard error says which and why, the others are done
@@ -69,6 +84,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="these categories only, such as mediums,surfaces,emotions; tags for those of --tagger and no others, for "
         "which no CLIP is loaded (may be repeated)",
     )
+    parser.add_argument(
+        "--families",
+        type=_names,
+        metavar="A,B",
+        help="these families only, all or none (default: all without --categories, else none)",
+    )
     parser.add_argument("--top", type=int, default=5, metavar="N", help="phrases of each category (default: 5)")
     parser.add_argument("--together", action="store_true", help="one analysis of what the pictures share")
     parser.add_argument(
@@ -83,6 +104,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a folder of NAME.txt files, peer or clip-gaze for an installed package's, extended for all built-in ones",
     )
     engine_options.add_clip_to(parser)
+    engine_options.add_bank_to(parser.add_argument_group("families"))
     add_tagger_to(parser)
     output = parser.add_argument_group("output")
     form = output.add_mutually_exclusive_group()
@@ -119,11 +141,12 @@ def run(options: argparse.Namespace) -> int:
     from .progress import terminal_progress
 
     check_tells_tags(settings)
+    settings = engine_options.with_bank(settings, options, quiet=options.json or options.csv)
     done = 0
     with Engine(settings, progress=terminal_progress(quiet=options.json or options.csv)) as engine:
         analyses = _together(engine, names, options) if options.together else _each(engine, names, options)
         if options.csv:
-            analyses = _with_csv_names(analyses, options.tagger is not None)
+            analyses = _with_csv_names(analyses, _asks_families(options), options.tagger is not None)
         for done, (label, pictures, analysis) in enumerate(analyses, 1):
             if done == 1:
                 tell_if_toy("analyze", settings, *pictures)
@@ -157,12 +180,13 @@ def _phrases(engine: Engine, pictures: list[Image], options: argparse.Namespace)
     from ..core.study.analyze import Analysis, shared_tags
 
     categories, analysis = _categories(options), Analysis((), "", len(pictures))
+    families = _families(options)
     if set(_named(options) or ()) == {_TAGS}:
         pass  # and no CLIP is loaded
     elif options.together:
-        analysis = engine.analyze_together(pictures, categories, options.top, options.weights)
+        analysis = engine.analyze_together(pictures, categories, options.top, options.weights, families)
     else:
-        analysis = engine.analyze(pictures, categories, options.top)[0]
+        analysis = engine.analyze(pictures, categories, options.top, families)[0]
     if options.tagger is None:
         return analysis
     tags = [each.tags for each in engine.interrogate_each(pictures, "tags")]
@@ -173,6 +197,22 @@ def _categories(options: argparse.Namespace) -> list[str] | None:
     """Of phrases; None for the usual ones."""
     named = _named(options)
     return None if named is None else [name for name in named if name != _TAGS]
+
+
+def _families(options: argparse.Namespace) -> bool | list[str]:
+    """As `Engine.analyze` takes them."""
+    named = options.families
+    if named is None:
+        return options.categories is None
+    return named == ["all"] or (False if named == ["none"] else named)
+
+
+def _asks_families(options: argparse.Namespace) -> bool:
+    return _families(options) is not False and set(_named(options) or ()) != {_TAGS}
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip().replace("_", " ") for name in text.split(",") if name.strip()]
 
 
 def _named(options: argparse.Namespace) -> list[str] | None:
@@ -188,10 +228,7 @@ def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> 
         label = {"images": names} if options.together else {"image": names[0]}
         write_json({**label, **analysis.to_dict()})
     elif options.csv:
-        image, tagged = " + ".join(names), [""] * (options.tagger is not None)
-        write_csv(([image, *row.values(), *tagged] for row in analysis.rows()), options.formulas)
-        told = ([image, *row.values()] for row in analysis.tag_rows())
-        write_csv(([*row[:4], "", "", row[4]] for row in told), options.formulas)
+        _show_csv(" + ".join(names), analysis, options)
     else:
         write_heading(" + ".join(names))
         for found in analysis.categories:
@@ -199,18 +236,42 @@ def _show(names: list[str], analysis: Analysis, options: argparse.Namespace) -> 
             write_rows((entry.likelihood, entry.similarity, entry.phrase) for entry in found.top)
             if found.note:
                 write_remark(found.note)
+        _show_families(analysis)
         for category, tags in by_category(analysis.tags):
             write_heading(_HEADINGS.get(category, category), f"by {analysis.tagger}")
             write_confidences((tag.confidence, tag.name) for tag in tags)
         write_line()
 
 
-def _with_csv_names(analyses: Iterable[Labelled], tagged: bool) -> Iterator[Labelled]:
+def _show_families(analysis: Analysis) -> None:
+    for found in analysis.families:
+        if found.sure:
+            write_heading(found.family, found.about)
+            likely = [entry for entry in found.top if entry.likelihood >= _LEAST]
+            write_supported((entry.likelihood, entry.support, entry.wording) for entry in likely)
+    likeliest = [(each.family, each.top[0]) for each in analysis.families if not each.sure]
+    unsure = [f"{family} ({first.wording} {first.likelihood:.0%})" for family, first in likeliest]
+    if unsure:
+        write_heading("not sure", "each with its likeliest")
+        write_remark(textwrap.fill("; ".join(unsure), 110, initial_indent="  ", subsequent_indent="  "))
+
+
+def _show_csv(image: str, analysis: Analysis, options: argparse.Namespace) -> None:
+    asked, tagged = [""] * _asks_families(options), [""] * (options.tagger is not None)
+    write_csv(([image, *row.values(), *asked, *tagged] for row in analysis.rows()), options.formulas)
+    for row in analysis.family_rows():
+        of = [f"family: {row['family']}", row["rank"], row["wording"], "", row["likelihood"], row["support"]]
+        write_csv([[image, *of, *tagged]], options.formulas)
+    told = ([image, *row.values()] for row in analysis.tag_rows())
+    write_csv(([*row[:4], "", "", *asked, row[4]] for row in told), options.formulas)
+
+
+def _with_csv_names(analyses: Iterable[Labelled], asked: bool, tagged: bool) -> Iterator[Labelled]:
     """Prints the line of names once the first analysis is there, so that a failure prints nothing."""
     for number, analysis in enumerate(analyses):
         if number == 0:
             names = ("image", "category", "rank", "phrase", "similarity", "likelihood")
-            write_csv([(*names, "confidence") if tagged else names], formulas=True)
+            write_csv([(*names, *["support"] * asked, *["confidence"] * tagged)], formulas=True)
         yield analysis
 
 

@@ -46,6 +46,17 @@ def write_rows(rows: Iterable[Row]) -> None:
             console.print(visible(line), markup=False, soft_wrap=True)
 
 
+def write_supported(rows: Iterable[Row]) -> None:
+    """Likelihood in percent, support in deviations, and the text."""
+    console = _console()
+    for likelihood, support, text in rows:
+        line = f"{likelihood:8.1%}  {support:+6.1f}  {' '.join(text.split())}"
+        if console is None:
+            write_line(line)
+        else:
+            console.print(visible(line), markup=False, soft_wrap=True)
+
+
 def write_confidences(rows: Iterable[tuple[float, str]]) -> None:
     """Of tags, in percent."""
     console = _console()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
 from ..core.files import save_picture, write_whole
 from ..core.published import DINO
+from ..core.settings import SEARCHES, Search
 from . import engine_options
 from .streams import complain, quiet_libraries, tell_written, write_line
 
@@ -30,11 +31,14 @@ _PROMPTS = 256
 _EPILOG = """\
 what is done
   always              the CLIP's own text tower, its text projection, the norm of its end-of-text states
-  with --pictures     prompts searched in two precisions and in one, which have to be the same
+  with --pictures     prompts searched in two precisions and in one, which have to be the same; and the searches beside
+                      each other: the share of what a prompt states that the CLIP finds unlikely, and contradictions,
+                      repeats and words a prompt
   with --checkpoint   padding, and how well texts that no map has seen are found again; and with --pictures too: each
-                      picture is rendered from its caption, from the prompts found for it, and through every
-                      projection, and another CLIP says how much of it is found again. What it recommends is from then
-                      on the default for that checkpoint
+                      picture is rendered from its caption, from each search's prompt, and through every projection,
+                      and another CLIP says how much of it is found again. The projection it recommends is from then on
+                      the default for that checkpoint; the search for that CLIP with that captioner, where it is
+                      surely better than the usual one
   with --tagger       nothing of the above: how much it tells of what text files beside the pictures say (photo.txt
                       beside photo.jpg, tags with commas between them), at its own threshold and at the best, and
                       whether it is shown red and blue in the right order
@@ -58,6 +62,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run, parser=parser, target=None)
     engine_options.add_clip_to(parser, targets=False)
     parser.add_argument("--captioner", metavar="NAME", help="for the captions to compare with (default: none)")
+    parser.add_argument(
+        "--searches",
+        type=_searches,
+        default=SEARCHES,
+        metavar="A,B",
+        help=f"those to compare, or none (default: {','.join(SEARCHES)})",
+    )
     parser.add_argument("--phrases", metavar="DIR", help="the vocabulary, as for interrogate")
     parser.add_argument("--checkpoint", metavar="NAME", help="hub id, folder, or safetensors file")
     parser.add_argument("--tagger", metavar="NAME", help="compare a tagger with tags that lie beside the pictures")
@@ -74,6 +85,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--steps", type=int, default=30, metavar="N", help="sampling steps (default: 30)")
     parser.add_argument("--guidance", type=float, default=7.5, metavar="N", help="guidance scale (default: 7.5)")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="where report.json and sheet.png go")
+
+
+def _searches(text: str) -> tuple[Search, ...]:
+    named = [] if text == "none" else [name.strip() for name in text.split(",")]
+    known = {str(name): name for name in SEARCHES}
+    if unknown := [name for name in named if name not in known]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no search; choose from {', '.join(SEARCHES)}")
+    return tuple(known[name] for name in named)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -98,16 +117,18 @@ def run(options: argparse.Namespace) -> int:
     from ..core.engine import Engine
     from ..core.hub import Hub
     from ..core.phrases.vocabulary import load_vocabulary
+    from ..core.prompt.recommended import recommend_search, search_key
     from ..core.variation.checkpoint import Checkpoint
     from ..core.verify import report, weights
     from ..core.verify.dino import Dino, dino_class
     from ..core.verify.fidelity import Judge, measure_fidelity
+    from ..core.verify.searches import compare_searches
     from ..core.verify.sheet import draw_fidelity
     from .progress import terminal_progress
 
     if options.dino != "none" and options.checkpoint is not None and shown:
         dino_class()  # which a model need not be loaded for to be missed
-    progress, hub, fidelity = terminal_progress(), Hub(options.cache), None
+    progress, hub, fidelity, compared = terminal_progress(), Hub(options.cache), None, None
     checkpoint = None
     if options.checkpoint is not None:
         checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", hub, progress)
@@ -121,18 +142,24 @@ def run(options: argparse.Namespace) -> int:
             findings.append(weights.check_reconstruction(engine, clip, checkpoint))
         if shown:
             findings.append(weights.check_precisions(clip, settings, shown, progress))
+            if options.searches:
+                compared = compare_searches(engine, shown, options.searches)
         if checkpoint is not None and shown:
             judges: list[Judge] = [_judge(options.judge, settings, hub, progress)]
             if options.dino != "none":
                 judges.append(Dino.load(options.dino, settings.device, hub, progress))
             gap = engine.measure_gap(others) if len(others) >= _FOR_GAP else None
             seeds = range(options.seeds)
-            fidelity = measure_fidelity(engine, checkpoint, judges, shown, gap, sampling, seeds)
+            fidelity = measure_fidelity(
+                engine, checkpoint, judges, shown, gap, sampling, seeds, compared and compared.prompts
+            )
             recommend(Path(hub.folder) / "embed", fidelity.fingerprint, fidelity.recommended)
-    for line in report.as_lines(findings, fidelity):
+            if fidelity.search is not None:
+                recommend_search(Path(hub.folder), search_key(clip.fingerprint, settings), fidelity.search)
+    for line in report.as_lines(findings, fidelity, compared):
         write_line(line)
     if options.output is not None:
-        values = report.as_values(findings, fidelity)
+        values = report.as_values(findings, fidelity, compared)
         _write(options.output, values, None if fidelity is None else draw_fidelity(shown, fidelity))
     return int(any(each.passed is False for each in findings))
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .embed.ridge import RidgeFit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
+    from .evidence.likelihoods import Evidence
     from .images import Picture, Pictures
     from .phrases import Vocabulary
     from .study.analyze import Analysis
@@ -201,17 +202,23 @@ class Engine:
             return tuple(map(float, Scorer(clip, look(clip)[0]).similarities(list(prompts))))
 
     def analyze(
-        self, images: Pictures | Seen, categories: Sequence[str] | None = None, top: int = 5
+        self,
+        images: Pictures | Seen,
+        categories: Sequence[str] | None = None,
+        top: int = 5,
+        families: bool | Sequence[str] | None = None,
     ) -> tuple[Analysis, ...]:
-        """Per category, the phrases most like each picture and how likely each is among the others.
+        """Per category, the phrases most like each picture and how likely each is among the others; and per family,
+        how likely each concept is.
 
         images: a list or tuple of pictures, or one picture; opened ones from an iterator are let go of one by one. Or
         what the engine's CLIP has seen of them already (`core.embed.seen.Seen`).
         categories: names of the vocabulary's or of `core.phrases.FURTHER`; None for all of the vocabulary but the
         negative ones. top: phrases of each, 1 or more.
-        Raises ImageError, ModelError, PhraseError (unknown category), SettingsError, or Cancelled.
+        families: whether they are asked, or which; None where no categories are named.
+        Raises ImageError, ModelError, PhraseError (unknown category or family), SettingsError, or Cancelled.
         """
-        return self._analyze(images, categories, top, together=False)
+        return self._analyze(images, categories, top, families, together=False)
 
     def analyze_together(
         self,
@@ -219,17 +226,22 @@ class Engine:
         categories: Sequence[str] | None = None,
         top: int = 5,
         weights: Sequence[float] | None = None,
+        families: bool | Sequence[str] | None = None,
     ) -> Analysis:
         """One analysis of what several pictures share (`core.prompt.together.shared_features`); else as `analyze`."""
-        return self._analyze(images, categories, top, together=True, weights=weights)[0]
+        return self._analyze(images, categories, top, families, together=True, weights=weights)[0]
 
     def analyze_features(
-        self, features: Tensor, categories: Sequence[str] | None = None, top: int = 5
+        self,
+        features: Tensor,
+        categories: Sequence[str] | None = None,
+        top: int = 5,
+        families: bool | Sequence[str] | None = False,
     ) -> tuple[Analysis, ...]:
         """As `analyze`, of what `picture_features` gave: [pictures, joint width]."""
         from .embed.seen import Seen
 
-        return self._analyze(Seen(features, ("",) * len(features)), categories, top, together=False)
+        return self._analyze(Seen(features, ("",) * len(features)), categories, top, families, together=False)
 
     def match(self, images: Pictures | Seen, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
         """Which of the phrases fits which picture, and the other way round.
@@ -367,6 +379,11 @@ class Engine:
         """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
         return self._models.vocabulary()
 
+    def evidence(self) -> Evidence:
+        """How likely what the families ask of is, in the CLIP's eyes. Raises ModelError, PhraseError, or Cancelled."""
+        with self._lock:
+            return self._models.evidence()
+
     def searching(self, search: Search) -> Engine:
         """One that searches in another way, with this one's models, which are not freed with it. Raises SettingsError
         for what does not go together."""
@@ -393,6 +410,7 @@ class Engine:
         images: Pictures | Seen,
         categories: Sequence[str] | None,
         top: int,
+        families: bool | Sequence[str] | None,
         together: bool,
         weights: Sequence[float] | None = None,
     ) -> tuple[Analysis, ...]:
@@ -403,12 +421,13 @@ class Engine:
 
         check_top(top)
         chosen = select_categories(self._models.vocabulary(), categories)
+        asked = self._models.asked_families(categories is None if families is None else families, top)
         look, count = each_look(images, self._encode)
         if count is not None:
             check_weights(count, weights)
         with self._lock:
             features = look(self._models.clip())
-            return analyse(self._models.analyzer(), features, chosen, top, together, weights)
+            return analyse(self._models.analyzer(), features, chosen, top, together, weights, asked)
 
     def _encode(self, clip: Clip, pictures: Iterable[Image]) -> Tensor:
         from .images import fit_image

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .prompt.judging import Told
     from .results import Interrogation
     from .study.analyze import Analyzer
+    from .study.families import FamilyAnalysis
 
 
 class EngineModels:
@@ -177,6 +178,18 @@ class EngineModels:
         from .phrases.families import BUILT_IN_FAMILIES, load_families
 
         return load_families(self._settings.phrases, FAMILIES_FOLDER if self._is_micro else BUILT_IN_FAMILIES)
+
+    def asked_families(
+        self, asked: bool | Sequence[str], top: int
+    ) -> Callable[[Tensor], tuple[FamilyAnalysis, ...]] | None:
+        """What gives a picture's; None where none is asked, or there is none. asked: whether, or which. Raises
+        PhraseError."""
+        from .study.families import analyse_families, check_families
+
+        names = None if isinstance(asked, bool) else list(asked)
+        known = [family.name for family in self.families()] if asked else []
+        check_families(names or (), known)
+        return (lambda features: analyse_families(self.evidence(), features, names, top)) if known else None
 
     @property
     def _is_micro(self) -> bool:

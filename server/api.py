@@ -109,7 +109,7 @@ class _PeerRoutes:
             _picture(self._host, asked.image) as picture,
             self._host.engine(named(self._host.settings(), asked.clip_model_name), SIGHT) as engine,
         ):
-            found = engine.analyze(picture, top=_PEER_LABELS)[0]
+            found = engine.analyze(picture, top=_PEER_LABELS, families=False)[0]
         labels = {each.category: {label.phrase: label.similarity for label in each.top} for each in found.categories}
         return {name: labels.get(category, {}) for name, category in _PEER_CATEGORIES.items()}
 
@@ -158,7 +158,7 @@ class _OwnRoutes:
             settings = named(usual, asked.clip, None, asked.vocabulary)
             settings = replace(settings, tagger=tagger_for(usual, asked.tagger))
             with self._host.engine(settings, sight_of(settings)) as engine:
-                return analysed(engine, picture, asked.categories, asked.top).to_dict()
+                return analysed(engine, picture, asked.categories, asked.top, asked.families).to_dict()
 
     def match(self, asked: models.MatchRequest) -> Any:
         """Which phrase fits which picture, and the other way round."""

@@ -175,7 +175,10 @@ class InterrogateAnswer(BaseModel):
 class AnalyzeRequest(BaseModel, extra="forbid"):
     image: str = Field(description=_PICTURE)
     categories: list[str] | None = Field(None, description="all of the vocabulary's when absent")
-    top: int = Field(5, ge=1, le=1000, description="phrases of each category")
+    top: int = Field(5, ge=1, le=1000, description="phrases of each category, and concepts of each family")
+    families: list[str] | bool | None = Field(
+        None, description="which families are asked, or whether they are; when absent, where no categories are named"
+    )
     tagger: str | None = Field(None, description="one of GET /unrender/v1/status's; none where absent")
     clip: str | None = Field(None, description=_CLIP)
     vocabulary: str | None = Field(None, description=_VOCABULARY)
@@ -195,8 +198,25 @@ class AnalyzedCategory(BaseModel):
     note: str
 
 
+class AnalyzedConcept(BaseModel):
+    concept: str
+    wording: str = Field(description="as a prompt would say it")
+    likelihood: float = Field(description="from 0 to 1")
+    support: float = Field(description="deviations by which the picture is nearer to it than pictures are by chance")
+
+
+class AnalyzedFamily(BaseModel):
+    family: str
+    about: str = Field(description="the question that its concepts answer")
+    excludes: bool = Field(description="whether one concept rules out the others")
+    concepts: int = Field(description="how many the family has")
+    top: list[AnalyzedConcept]
+    none: float | None = Field(description="how likely none of them is true; null where one always is, or several may")
+
+
 class AnalyzeAnswer(BaseModel):
     categories: list[AnalyzedCategory]
+    families: list[AnalyzedFamily] = Field([], description="the surest first")
     model: str
     pictures: int
     tagger: str = Field("", description="who told the tags")

@@ -11,6 +11,7 @@ from ..core.printable import visible
 if TYPE_CHECKING:
     from ..core.results import Contender
     from ..core.study.analyze import Analysis
+    from ..core.study.families import FamilyAnalysis
     from ..core.study.match import Match
     from ..core.tags import Tag
 
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 _TAG_HEADINGS = {"general": "Tags", "character": "Characters", "rating": "Rating"}
 
 
+_LEAST = 0.005
+"""Of a concept's likelihood that is shown: those of a family that is sure are mostly nothing."""
+
+
 def analysis_bars(analysis: Analysis) -> str:
-    """Of a tagger, where one was asked, and then of the CLIP."""
-    return tag_bars(analysis.tags) + "".join(
+    """Of a tagger, where one was asked, then of the CLIP: by category, and by family."""
+    return tag_bars(analysis.tags) + _categories(analysis) + family_bars(analysis.families)
+
+
+def _categories(analysis: Analysis) -> str:
+    return "".join(
         _bars(
             ((each.phrase, each.similarity, each.likelihood) for each in found.top),
             found.category,
@@ -29,6 +38,29 @@ def analysis_bars(analysis: Analysis) -> str:
         )
         for found in analysis.categories
     )
+
+
+def family_bars(families: Sequence[FamilyAnalysis]) -> str:
+    """What is sure, and folded what is not."""
+    sure = "".join(_family(each) for each in families if each.sure)
+    unsure = [each for each in families if not each.sure]
+    if not unsure:
+        return sure
+    questions = "1 question" if len(unsure) == 1 else f"{len(unsure)} questions"
+    said = f"{questions} that the picture does not answer surely"
+    return f'{sure}<details class="unrender-unsure"><summary>{said}</summary>{"".join(map(_family, unsure))}</details>'
+
+
+def _family(found: FamilyAnalysis) -> str:
+    rows = [
+        _row(each.wording, _share(each.likelihood), each.likelihood, f"support {each.support:+.1f} deviations")
+        for each in found.top
+        if each.likelihood >= _LEAST
+    ]
+    if found.none is not None and found.none >= _LEAST:
+        rows.append(_row("none of these", _share(found.none), found.none, "likelihood that no concept here is true"))
+    title = f"<h2>{escape(visible(found.family))} <small>{escape(visible(found.about))}</small></h2>"
+    return f'<section class="unrender-bars">{title}<ol>{"".join(rows)}</ol></section>'
 
 
 def match_bars(match: Match) -> str:
@@ -82,8 +114,11 @@ def _bars(rows: Iterable[tuple[str, float, float]], heading: str = "", beside_he
 
 
 def _bar(phrase: str, similarity: float, likelihood: float) -> str:
-    share = f"{likelihood:.1%}" if likelihood >= 0.0005 else "< 0.1%"
-    return _row(phrase, share, likelihood, f"cosine similarity {similarity:.4f}")
+    return _row(phrase, _share(likelihood), likelihood, f"cosine similarity {similarity:.4f}")
+
+
+def _share(likelihood: float) -> str:
+    return f"{likelihood:.1%}" if likelihood >= 0.0005 else "< 0.1%"
 
 
 def _row(phrase: str, share: str, part: float, title: str, beside: str = "") -> str:

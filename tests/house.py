@@ -25,8 +25,9 @@ LAYERS = (
         "values",
         "core.cells core.choices core.cures core.cutting core.devices core.errors core.file_names core.files "
         "core.foreign core.installing core.micro core.places core.printable core.progress "
-        "core.prompt_syntax core.publication core.published core.published_captioners core.results "
-        "core.settings core.shortage core.tags core.texts core.transformers_access core.turn core.undisturbed",
+        "core.prompt_syntax core.publication core.published core.published_captioners core.recommendation "
+        "core.results core.settings core.shortage core.tags core.texts core.transformers_access core.turn "
+        "core.undisturbed",
     ),
 )
 """From top to bottom. A room imports from its own layer, the doors excepted, and from those below."""

@@ -154,6 +154,7 @@ def test_the_command_runs_whole_on_micro(few_texts, pipeline_folder, tiny_dino, 
     (folder / "broken.jpg").write_bytes(b"broken")
     out = tmp_path / "report"
     arguments = ["verify", "--checkpoint", str(pipeline_folder), "--pictures", str(folder), "--judge", "micro"]
+    arguments += ["--searches", "honest,peer", "--cache", str(tmp_path / "cache")]
     arguments += [
         "--dino",
         tiny_dino,
@@ -172,11 +173,22 @@ def test_the_command_runs_whole_on_micro(few_texts, pipeline_folder, tiny_dino, 
     told = capsys.readouterr()
     assert "broken.jpg" in told.err
     values = json.loads((out / "report.json").read_text())
-    assert {"caption", "interrogated, best", "pinv", "ridge", "bank", "anchored", "shuffled", "empty prompt"} <= set(
-        values["ways"]
-    )
+    assert {
+        "caption",
+        "interrogated, honest",
+        "interrogated, peer",
+        "pinv",
+        "ridge",
+        "bank",
+        "anchored",
+        "shuffled",
+        "empty prompt",
+    } <= set(values["ways"])
     assert values["recommended"] in ("pinv", "ridge", "bank", "anchored")
     assert f"recommended: {values['recommended']}" in told.out
+    assert values["recommended search"] in ("honest", "peer")
+    assert f"recommended search: {values['recommended search']}; over honest: peer" in told.out
+    assert len(list((tmp_path / "cache").glob("recommended-search-*.txt"))) == 1
     assert "unseen texts found again by ridge" in told.out
     assert all(way["second judge"] is not None for way in values["ways"].values())
     with Image.open(out / "sheet.png") as sheet:

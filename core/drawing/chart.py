@@ -18,6 +18,7 @@ from .. import places
 from ..cures import Install
 from ..errors import MissingPackageError, SettingsError
 from ..study.analyze import Analysis, CategoryAnalysis, Spread
+from ..study.families import FamilyAnalysis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +47,9 @@ _LINE = 19
 _TEXT, _SMALL, _LARGE = 13.5, 12.0, 16.0
 
 _MOST_ROWS = 20
-"""Phrases of a category that a chart shows at most."""
+"""Phrases of a category that a chart shows at most, and families."""
+_LEAST = 0.005
+"""Of a concept's likelihood that is named behind its family's likeliest."""
 _DPI = 100
 _ELLIPSIS = "…"
 _OTHER_SCRIPTS = (
@@ -155,6 +158,8 @@ class _Drawing:
         for found in analysis.categories:
             self._draw_block(found, top)
             top += _block_height(found) + _GAP
+        if sure := _sure(analysis):
+            self._draw_families(sure, top)
 
     def _side_height(self, analysis: Analysis) -> int:
         notes = 12 * _LINE if any(found.note for found in analysis.categories) else 0
@@ -178,19 +183,35 @@ class _Drawing:
 
     def _draw_block(self, found: CategoryAnalysis, top: int) -> None:
         theme = self.theme
-        name = self._shortened(found.category, _BARS_WIDTH - 110, _LARGE, bold=True)
-        self._write(_BARS_LEFT, top, name, _LARGE, theme.ink, bold=True)
-        after = _BARS_LEFT + self.measure(name, _font(_LARGE, bold=True)) + 10
-        self._write(after, top + 3, f"of {found.phrases:,}", _SMALL, theme.faint)
+        self._head(found.category, f"of {found.phrases:,}", top)
         for rank, entry in enumerate(found.top[:_MOST_ROWS]):
             line = top + _HEADING + rank * _ROW
-            phrase = self._shortened(entry.phrase, _BARS_WIDTH - _SHARE, _TEXT)
-            self._write(_BARS_LEFT, line, phrase, _TEXT, theme.ink)
-            share = f"{entry.likelihood:.1%}" if entry.likelihood >= 0.0005 else "< 0.1%"
-            self._write(_BARS_LEFT + _BARS_WIDTH, line, share, _TEXT, theme.ink, align="right")
-            self._bar(line + 19, 1.0, theme.track)
-            self._bar(line + 19, entry.likelihood, theme.first if rank == 0 else theme.others)
+            self._row(line, entry.phrase, entry.likelihood, theme.first if rank == 0 else theme.others)
         self._draw_spread(found, top + 4, _block_height(found) - _AXIS_LABELS - 4)
+
+    def _draw_families(self, sure: Sequence[FamilyAnalysis], top: int) -> None:
+        """A row for each: its likeliest concept, and beside it what else may be."""
+        self._head("by family", "likelihood among the answers of one question", top)
+        for number, found in enumerate(sure):
+            line, first = top + _HEADING + number * _ROW, found.top[0]
+            self._row(line, f"{found.family}: {first.wording}", first.likelihood, self.theme.first)
+            others = [f"{each.wording} {each.likelihood:.0%}" for each in found.top[1:] if each.likelihood >= _LEAST]
+            beside = self._shortened("; ".join([f"{first.support:+.1f} deviations", *others]), _SPREAD_WIDTH, _SMALL)
+            self._write(_SPREAD_LEFT, line, beside, _SMALL, self.theme.faint)
+
+    def _head(self, name: str, beside: str, top: int) -> None:
+        name = self._shortened(name, _BARS_WIDTH - 110, _LARGE, bold=True)
+        self._write(_BARS_LEFT, top, name, _LARGE, self.theme.ink, bold=True)
+        after = _BARS_LEFT + self.measure(name, _font(_LARGE, bold=True)) + 10
+        self._write(after, top + 3, beside, _SMALL, self.theme.faint)
+
+    def _row(self, line: int, text: str, likelihood: float, colour: str) -> None:
+        theme = self.theme
+        self._write(_BARS_LEFT, line, self._shortened(text, _BARS_WIDTH - _SHARE, _TEXT), _TEXT, theme.ink)
+        share = f"{likelihood:.1%}" if likelihood >= 0.0005 else "< 0.1%"
+        self._write(_BARS_LEFT + _BARS_WIDTH, line, share, _TEXT, theme.ink, align="right")
+        self._bar(line + 19, 1.0, theme.track)
+        self._bar(line + 19, likelihood, colour)
 
     def _draw_spread(self, found: CategoryAnalysis, top: int, height: int) -> None:
         theme, spread = self.theme, found.spread
@@ -266,7 +287,14 @@ def _block_height(found: CategoryAnalysis) -> int:
 
 
 def _blocks_height(analysis: Analysis) -> int:
-    return sum(_block_height(found) + _GAP for found in analysis.categories)
+    families = len(_sure(analysis))
+    of_families = _HEADING + families * _ROW + _GAP if families else 0
+    return sum(_block_height(found) + _GAP for found in analysis.categories) + of_families
+
+
+def _sure(analysis: Analysis) -> Sequence[FamilyAnalysis]:
+    """The families that have something to say."""
+    return [found for found in analysis.families if found.sure][:_MOST_ROWS]
 
 
 def _bins(spread: Spread) -> tuple[float, float]:

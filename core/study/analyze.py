@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..clip import Clip
     from ..phrases.table import PhraseTable
+    from .families import FamilyAnalysis
 
 ARTIST_NOTE = (
     "Artists: what the model associates with these names, not who made the picture; model and list are biased."
@@ -70,13 +71,14 @@ class CategoryAnalysis:
 @dataclass(frozen=True)
 class Analysis:
     """A picture's categories. pictures: how many were analysed as one. model: the CLIP's name. tags: what `tagger` told
-    above its thresholds, and the ratings, where one was asked."""
+    above its thresholds, and the ratings, where one was asked. families: what the evidence says, where it was asked."""
 
     categories: tuple[CategoryAnalysis, ...]
     model: str
     pictures: int = 1
     tags: tuple[Tag, ...] = ()
     tagger: str = ""
+    families: tuple[FamilyAnalysis, ...] = ()
 
     def __getitem__(self, category: str) -> CategoryAnalysis:
         """KeyError for a category that was not asked for."""
@@ -93,6 +95,14 @@ class Analysis:
             for rank, entry in enumerate(found.top, 1)
         ]
 
+    def family_rows(self) -> list[dict[str, Any]]:
+        """One flat row per concept: family, rank from 1, concept, wording, likelihood, support; the surest first."""
+        return [
+            {"family": found.family, "rank": rank, **asdict(entry)}
+            for found in self.families
+            for rank, entry in enumerate(found.top, 1)
+        ]
+
     def tag_rows(self) -> list[dict[str, Any]]:
         """One flat row per tag: category, rank from 1, name, confidence; by category, the surest first."""
         return [
@@ -105,6 +115,9 @@ class Analysis:
         """The same as plain JSON-ready values."""
         values = asdict(self)
         tags, tagger = values.pop("tags"), values.pop("tagger")
+        del values["families"]
+        if self.families:
+            values["families"] = [found.to_dict() for found in self.families]
         if tagger:
             values |= {"tagger": tagger, "rating": rating_of(self.tags), "tags": list(tags)}
         values["categories"] = list(values["categories"])
@@ -182,11 +195,18 @@ def analyse(
     top: int,
     together: bool = False,
     weights: Sequence[float] | None = None,
+    of_families: Callable[[Tensor], tuple[FamilyAnalysis, ...]] | None = None,
 ) -> tuple[Analysis, ...]:
-    """One analysis for each of the pictures' features [pictures, width], or one of what they share."""
+    """One analysis for each of the pictures' features [pictures, width], or one of what they share. of_families: gives
+    the families' of one, where they are asked."""
+
+    def of(one: Tensor) -> Analysis:
+        found = analyzer.run(one, categories, top)
+        return found if of_families is None else replace(found, families=of_families(one))
+
     if not together:
-        return tuple(analyzer.run(one, categories, top) for one in features)
-    return (replace(analyzer.run(shared_features(features, weights), categories, top), pictures=len(features)),)
+        return tuple(map(of, features))
+    return (replace(of(shared_features(features, weights)), pictures=len(features)),)
 
 
 def check_top(top: int) -> None:

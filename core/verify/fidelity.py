@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,10 +16,11 @@ from ..embed.gap import GapCorrection
 from ..embed.kinds import PROJECTIONS, Projection
 from ..engine import Engine
 from ..errors import SettingsError
-from ..settings import Mode
+from ..settings import Mode, Search
 from ..variation.checkpoint import Checkpoint
 from ..variation.render import Sampling, render
 from .asked import check_count
+from .searches import recommended_of
 from .statistics import Estimate, difference, estimate, retention
 
 CAPTION, FAST, BEST, SHUFFLED, EMPTY = "caption", "interrogated, fast", "interrogated, best", "shuffled", "empty prompt"
@@ -43,12 +44,15 @@ class Way:
 @dataclass(frozen=True)
 class Fidelity:
     """ways: by name. renderings: of each way the first few pictures'. recommended: the projection to use by default
-    for the text encoders of that fingerprint."""
+    for the text encoders of that fingerprint. search: to use by default, where several were compared, and over_usual:
+    each one's paired difference to the usual one."""
 
     ways: Mapping[str, Way]
     renderings: Mapping[str, Sequence[Image.Image]]
     recommended: Projection
     fingerprint: str
+    search: Search | None = None
+    over_usual: Mapping[Search, Estimate] = field(default_factory=dict)
 
 
 class Judge(Protocol):
@@ -72,14 +76,15 @@ def measure_fidelity(
     gap: GapCorrection | None = None,
     sampling: Sampling | None = None,
     seeds: Sequence[int] = (0, 1),
+    searched: Mapping[Search, Sequence[str]] | None = None,
 ) -> Fidelity:
     """Renders each picture in every way with every seed. judges: first a CLIP of another family than the engine's,
-    which decides; then another one or none.
+    which decides; then another one or none. searched: each search's prompts, in the place of the usual one's.
 
     Raises SettingsError for fewer than two pictures, and what rendering and interrogating raise.
     """
     check_count(len(pictures))
-    made = _embeddings(engine, checkpoint, pictures, gap)
+    made = _embeddings(engine, checkpoint, pictures, gap, searched)
     negative = engine.embed_text("", checkpoint.family.name, encoders=checkpoint.encoders)
     seen = [judge.encode_images(list(pictures)) for judge in judges]
     scores: dict[str, np.ndarray] = {}
@@ -100,7 +105,13 @@ def measure_fidelity(
             scores[name] = np.array(rows).T
     ways = {name: _way(name, scores) for name in scores}
     best = recommended(ways, checkpoint.family.projection)
-    return Fidelity(ways, shown, best, made[checkpoint.family.projection][0].fingerprint)
+    by_search: dict[Search, np.ndarray] = {search: scores[way_of(search)][0] for search in searched or {}}
+    search, over = recommended_of(by_search)
+    return Fidelity(ways, shown, best, made[checkpoint.family.projection][0].fingerprint, search, over)
+
+
+def way_of(search: Search) -> str:
+    return f"interrogated, {search}"
 
 
 def recommended(ways: Mapping[str, Way], usual: Projection) -> Projection:
@@ -117,19 +128,27 @@ def recommended(ways: Mapping[str, Way], usual: Projection) -> Projection:
 
 
 def _embeddings(
-    engine: Engine, checkpoint: Checkpoint, pictures: Sequence[Image.Image], gap: GapCorrection | None
+    engine: Engine,
+    checkpoint: Checkpoint,
+    pictures: Sequence[Image.Image],
+    gap: GapCorrection | None,
+    searched: Mapping[Search, Sequence[str]] | None,
 ) -> dict[str, list[PromptEmbedding]]:
     family, encoders = checkpoint.family, checkpoint.encoders
 
     def of_texts(texts: Sequence[str]) -> list[PromptEmbedding]:
         return [engine.embed_text(text, family.name, encoders=encoders) for text in texts]
 
-    prompts = {name: [engine.interrogate(each, mode).prompt for each in pictures] for name, mode in _modes(engine)}
+    prompts = {
+        name: [engine.interrogate(each, mode).prompt for each in pictures] for name, mode in _modes(engine, searched)
+    }
+    prompts |= {way_of(search): list(texts) for search, texts in (searched or {}).items()}
+    anchors = prompts[BEST] if BEST in prompts else prompts[way_of(_anchoring(engine, searched or {}))]
     made = {name: of_texts(texts) for name, texts in prompts.items()}
     for projection in PROJECTIONS:
         if not _serves(lambda name: checked_choice(family, name), projection):
             continue
-        blends = [Blend(anchor=anchor) if projection == "anchored" else Blend() for anchor in prompts[BEST]]
+        blends = [Blend(anchor=anchor) if projection == "anchored" else Blend() for anchor in anchors]
         made[projection] = [
             engine.embed(picture, family.name, projection, blend, gap, encoders=encoders)
             for picture, blend in zip(pictures, blends, strict=True)
@@ -140,8 +159,14 @@ def _embeddings(
     return made
 
 
-def _modes(engine: Engine) -> list[tuple[str, Mode]]:
-    modes: list[tuple[str, Mode]] = [(FAST, "fast"), (BEST, "best")]
+def _anchoring(engine: Engine, searched: Mapping[Search, Sequence[str]]) -> Search:
+    """The usual one's, else the first one's."""
+    usual = engine.settings.searched
+    return usual if usual in searched else next(iter(searched))
+
+
+def _modes(engine: Engine, searched: Mapping[Search, Sequence[str]] | None) -> list[tuple[str, Mode]]:
+    modes: list[tuple[str, Mode]] = [(FAST, "fast"), *(() if searched else ((BEST, "best"),))]
     return modes if engine.settings.captioner is None else [(CAPTION, "caption"), *modes]
 
 
