@@ -177,11 +177,11 @@ def test_chips_are_kept_with_the_workflow_and_strange_ones_do_no_harm(page):
 
 
 def test_chips_speak_the_pages_language(page):
-    page.page.evaluate("() => app.ui.settings.setSettingValueAsync('Comfy.Locale', 'de')")
+    page.page.evaluate("() => app.ui.settings.setSettingValueAsync('Comfy.Locale', 'fr')")
     try:
         page.page.reload()
         page.page.wait_for_function("window.app?.extensionManager?.workflow?.activeWorkflow")
         having(page, CAPTION, RED)
-        assert page.page.locator(".unrender-chips").get_attribute("aria-label") == "Phrasen des Prompts"
+        assert page.page.locator(".unrender-chips").get_attribute("aria-label") == "Expressions du prompt"
     finally:
         page.page.evaluate("() => app.ui.settings.setSettingValueAsync('Comfy.Locale', 'en')")
