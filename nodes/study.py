@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..core.study.explain import HeatMap
     from ..core.study.match import Match
 
+_LEAST = 0.05
+"""Of a concept's likelihood that is told beside its family's likeliest."""
+
 
 class Analyze(ModelNode):
     @classmethod
@@ -98,13 +101,30 @@ def _charts(analyses: Sequence[Analysis], looks: list[Any] | Seen, dark: bool) -
 
 
 def analysis_table(analysis: Analysis) -> str:
-    """A line for each phrase: likelihood, cosine similarity, phrase."""
+    """A line for each phrase: likelihood, cosine similarity, phrase; then one for each family that is sure."""
     lines = []
     for found in analysis.categories:
         lines += ["", f"{found.category} (of {found.phrases:,})"]
         lines += [f"{entry.likelihood:7.1%}  {entry.similarity:.3f}  {entry.phrase}" for entry in found.top]
+    lines += _by_family(analysis)
     notes = dict.fromkeys(found.note for found in analysis.categories if found.note)
     return "\n".join([*lines[1:], *(line for note in notes for line in ("", note))])
+
+
+def _by_family(analysis: Analysis) -> list[str]:
+    """Likelihood, support in deviations, and what the family's question is answered with; then what is not sure."""
+    sure = [found for found in analysis.families if found.sure]
+    unsure = [
+        f"{found.family} ({found.top[0].wording} {found.top[0].likelihood:.0%})"
+        for found in analysis.families
+        if not found.sure
+    ]
+    lines = ["", "by family (likelihood, support)"] if sure else []
+    for found in sure:
+        first, *others = found.top
+        beside = "".join(f"; {other.wording} {other.likelihood:.0%}" for other in others if other.likelihood >= _LEAST)
+        lines.append(f"{first.likelihood:7.1%}  {first.support:+5.1f}  {found.family}: {first.wording}{beside}")
+    return [*lines, *(["", f"not sure: {'; '.join(unsure)}"] if unsure else [])]
 
 
 class MatchPhrases(ModelNode):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,16 +119,13 @@ def test_a_picture_brings_its_workflow_with_the_values_where_they_were(page, tmp
     assert subset(page.page.evaluate(VALUES_NOW), fewer) == subset(SET, fewer)
 
 
-def _letters(path: Any) -> str:
-    import base64
-
+def _letters(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
 def test_a_prompt_for_the_api_has_names_anyway(page):
     inputs = {name: value for name, value in SET.items() if name != "movements"}
-    page.page.evaluate(
-        "(prompt) => app.loadApiJson(prompt, 'api.json')", {"1": {"class_type": "UnrenderInterrogate", "inputs": inputs}}
-    )
+    prompt = {"1": {"class_type": "UnrenderInterrogate", "inputs": inputs}}
+    page.page.evaluate("(prompt) => app.loadApiJson(prompt, 'api.json')", prompt)
     page.page.wait_for_function("app.graph._nodes.some((each) => each.type === 'UnrenderInterrogate')")
     assert subset(page.page.evaluate(VALUES_NOW), [*inputs]) == inputs

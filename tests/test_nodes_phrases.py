@@ -119,3 +119,22 @@ def test_a_search_that_a_workflow_names_stays_and_a_new_loader_has_the_usual_one
     for node in ("UnrenderLoadInterrogator", "UnrenderInterrogatorFromClip"):
         (search,) = [each for each in node_schemas()[node].inputs if each.id == "search"]
         assert search.default == USUAL_SEARCH and "peer" in search.options
+
+
+def test_an_analysis_says_by_family_what_is_sure_and_what_is_not(models, server, pictures):
+    from unrender.nodes.loading import LoadInterrogator
+    from unrender.nodes.study import Analyze
+
+    setup = LoadInterrogator.execute(**MICRO).args[0]
+    out = Analyze.execute(as_batch(pictures[:1]), "", 3, False, setup)
+    [table], [text] = out.args[:2]
+    families = json.loads(text)["families"]
+    assert {"shape", "colour"} <= {each["family"] for each in families}
+    sure = [each for each in families if each["top"][0]["likelihood"] > 0.5]
+    _, told = table.split("by family (likelihood, support)\n")
+    lines = told.splitlines()
+    for each, line in zip(sure, lines, strict=False):
+        assert f"{each['family']}: {each['top'][0]['wording']}" in line
+    assert ("not sure: " in told) == (len(sure) < len(families))
+    named = Analyze.execute(as_batch(pictures[:1]), "artists", 3, False, setup)
+    assert "by family" not in named.args[0][0]

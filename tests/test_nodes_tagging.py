@@ -190,7 +190,7 @@ def test_mode_tags_has_tags_no_caption_and_no_similarity(models, server, photogr
     batch = as_batch(photographs[:2])
     words = {name: [value] for name, value in {**INTERROGATE, "mode": "tags", "interrogator": micro_setup()}.items()}
     out = Interrogate.execute(image=[batch], **words)
-    prompts, similarities, captions = out.args
+    prompts, similarities, captions, *_ = out.args
     assert captions == ["", ""] and all(value != value for value in similarities) and all(prompts)
     assert "Choose another tagger in Load Interrogator" in out.ui["unrender_notes"][0]
     assert prompts == run([batch]).args[0], "those of Tag Picture"
