@@ -70,11 +70,12 @@ class EngineModels:
         captioner writes them. Raises SettingsError, PhraseError, ModelError, MissingPackageError."""
         from .describe import check_describer
         from .describe.asked import askings, asks_clip, names_asked
-        from .prompt.checks import check_captions, check_mode, check_unseen
+        from .prompt.checks import check_captions, check_mode, check_unseen, check_written
 
         settings = self._settings
         check_mode(mode)
         check_unseen(settings, mode, self.judges(captions is not None))
+        check_written(settings, mode)
         asked = askings(settings, mode, captions is not None)
         unwritten = [] if any(asking.caption for asking in asked) else [""]
         check_captions(mode, unwritten if captions is None else captions)
@@ -294,13 +295,34 @@ class EngineModels:
         """What a search finds. started: when, by `time.perf_counter`."""
         from .prompt.told import interrogation
 
-        trail = self.interrogator().run(mode, subject)
+        with self._writing(mode, subject, told) as written:
+            trail = self.interrogator().run(mode, written)
         found = interrogation(self.clip(), trail, mode, subject, told, self._settings, started)
         if mode != "best":
             return found
         search = self.interrogator().search
         bank = self.evidence().bank.told if search in ("honest", "written") else ""
         return replace(found, search=search, bank=bank)
+
+    @contextmanager
+    def _writing(self, mode: Mode, subject: Subject, told: Told) -> Iterator[Subject]:
+        """The subject with who writes on, where the search wants it."""
+        from .prompt.checks import no_writer
+        from .prompt.subject import Writing
+
+        if not self._is_written(mode):
+            yield subject
+            return
+        name = str(self._settings.captioner)
+        describer = self.describer(name)
+        with self._placed(describer):
+            words = describer.next_words(told.seen, self._settings.captioning)
+            if words is None:
+                raise no_writer(name)
+            yield replace(subject, writing=Writing(words, told.caption))
+
+    def _is_written(self, mode: Mode) -> bool:
+        return mode == "best" and self._settings.searched == "written"
 
     def unseen(self, mode: Mode, words: Words, seconds: float) -> Interrogation:
         """What was said, where no CLIP is asked."""
@@ -321,16 +343,34 @@ class EngineModels:
     def words(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
         """Goes once over the pictures, where there is anybody to ask. captions: in the place of those that are written.
         Leaves the device to the search again, whose memory is the dearer one."""
+        if self._is_written(mode):
+            return self._with_views(pictures, mode, captions)
+        return self._said(pictures, mode, captions)
+
+    def _with_views(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
+        """With what the captioner kept of each."""
+        describer, seen = self.describer(str(self._settings.captioner)), []
+
+        def kept() -> Iterator[Image]:
+            for picture in pictures:
+                seen.append(describer.seen(picture))
+                yield picture
+                del picture
+
+        words = self._said(kept(), mode, captions)
+        return [replace(each, seen=view) for each, view in zip(words, seen, strict=True)]
+
+    def _said(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
         from .describe.asked import askings
         from .describe.together import Words, Written, described
 
         asked = askings(self._settings, mode, captions is not None)
         given = None if captions is None else [Words((Written(text.strip(), "", 0),)) for text in captions]
         if not asked:
-            return given or [Words() for _ in pictures]
+            return [Words() if given is None else given[number] for number, _ in enumerate(pictures)]
         describers = {asking.name: self.describer(asking.name) for asking in asked}
         found = described(pictures, asked, describers, self._placed, self._progress)
-        if self._settings.memory is not None and self._device().type == "cpu":
+        if self._settings.memory is not None and self._device().type == "cpu" and not self._is_written(mode):
             self._describers.clear()
         if given is None:
             return found

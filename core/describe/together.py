@@ -40,11 +40,13 @@ class Written:
 @dataclass(frozen=True)
 class Words:
     """What was said of one picture. captions: in the order in which equals are preferred, of those that have words for
-    it. beside: the tagger's. failure: why there are no captions, or no tags, where some were asked for."""
+    it. beside: the tagger's. failure: why there are no captions, or no tags, where some were asked for. seen: what the
+    captioner kept of the picture, for who lets it write on."""
 
     captions: tuple[Written, ...] = ()
     beside: Description | None = None
     failure: UndescribedError | None = None
+    seen: Any = None
 
     @property
     def tags(self) -> tuple[Tag, ...]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..cures import Choose, Give
+from ..describe.kinds import kind_of
 from ..errors import PhraseError, SettingsError
+from ..foreign import shown
 from ..phrases.vocabulary import CATEGORIES, Vocabulary, category_name
-from ..settings import MODES, NO_CLIP, UNSEARCHED, Mode, Settings
+from ..settings import MODES, NO_CLIP, SEARCHES, UNSEARCHED, Mode, Settings
+
+_OTHER_SEARCHES = Choose("search", tuple(each for each in SEARCHES if each != "written"))
 
 
 def check_mode(mode: str) -> None:
@@ -26,6 +30,24 @@ def check_unseen(settings: Settings, mode: Mode, judges: bool) -> None:
     if mode != "tags" and judges:
         problem = f"is {NO_CLIP}, and a CLIP chooses among several captions"
         raise SettingsError(problem, Give("clip", "one"), control="clip")
+
+
+def check_written(settings: Settings, mode: Mode) -> None:
+    """SettingsError where a describer is to write a prompt and there is none, or one that has no words of its own."""
+    if mode != "best" or settings.searched != "written":
+        return
+    if settings.captioner is None:
+        raise SettingsError(
+            "is written, and there is no captioner to write", _OTHER_SEARCHES, Give("captioner"), control="search"
+        )
+    if kind_of(settings.captioner).name != "captioner":
+        raise no_writer(settings.captioner)
+
+
+def no_writer(name: str) -> SettingsError:
+    """For a describer that cannot be told word by word what to write."""
+    problem = f"is written, and {shown(name)} does not tell how likely each next word is"
+    return SettingsError(problem, _OTHER_SEARCHES, Give("captioner", "one that runs here"), control="search")
 
 
 def check_captions(mode: Mode, captions: Sequence[str]) -> None:

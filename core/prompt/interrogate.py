@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -48,6 +48,7 @@ from .search import (
     joined_category,
     most_steps,
 )
+from .subject import Subject
 
 CAPTION = "caption"
 FLAVORS = "flavors"
@@ -57,18 +58,6 @@ _FAST_AT_FIRST = 4
 _BEAM_SHARE = 0.25
 _FOR_PHRASES = 0.2
 """Of the tokens, at least, where a mode adds phrases to the caption: three or four phrases of 77 tokens."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is known of a picture: its features [width] and its caption, empty when there is none.
-
-    similarities: of every phrase of the table, where they were computed for several pictures at once.
-    """
-
-    features: Tensor
-    caption: str
-    similarities: np.ndarray | None = None
 
 
 class Interrogator:
@@ -138,7 +127,7 @@ class Interrogator:
         if mode == "fast":
             return self._fast(scorer, subject, similarities, _FAST_PHRASES)
         if self._is_honest:
-            return self._honest.run(scorer, subject.features, subject.caption, similarities)
+            return self._honest.run(scorer, subject, similarities)
         return self._best(scorer, subject, similarities)
 
     def token_limit(self) -> int:
@@ -321,7 +310,7 @@ class Interrogator:
     @cached_property
     def _honest(self) -> Honest:
         parts = (self._settings, self._ruling, self._room, self._progress)
-        return Honest(self._clip, self.evidence, lambda: self._table, *parts)
+        return Honest(self._clip, self.evidence, self._vocabulary, lambda: self._table, *parts)
 
     @cached_property
     def _table(self) -> PhraseTable:

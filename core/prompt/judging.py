@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..cutting import cut
 from ..describe.together import Words, Written
@@ -27,12 +27,13 @@ class Told:
     """What is known of a picture in words before its prompt is searched.
 
     caption: the text that was chosen. start: with the tags behind it, what the prompt begins with.
-    contenders: see `Interrogation`."""
+    contenders: see `Interrogation`. seen: what the captioner kept of the picture, for the search "written"."""
 
     caption: str = ""
     start: str = ""
     tags: tuple[Tag, ...] = ()
     contenders: tuple[Contender, ...] = ()
+    seen: Any = None
 
 
 def told(clip: Clip, features: Tensor, words: Words, compete: bool, pinned: Sequence[str] = ()) -> Told:
@@ -42,7 +43,7 @@ def told(clip: Clip, features: Tensor, words: Words, compete: bool, pinned: Sequ
     texts = [each.text for each in contenders or words.captions]
     caption = texts[0] if texts else ""
     tags = "" if words.beside is None else words.beside.text
-    return Told(caption, beside(beside(caption, tags), ", ".join(pinned)), words.tags, contenders)
+    return Told(caption, beside(beside(caption, tags), ", ".join(pinned)), words.tags, contenders, words.seen)
 
 
 def told_together(
@@ -52,10 +53,12 @@ def told_together(
     tags = shared([each.beside for each in words if each.beside is not None])
     captions = tuple(one for each in words for one in each.captions)
     if compete:
-        return told(clip, features, Words(captions, tags), True, pinned)
+        return told(clip, features, Words(captions, tags, seen=words[0].seen), True, pinned)
     texts = list(dict.fromkeys(one.text for one in captions))
     best = shared_caption(clip, texts, features) if any(texts) else ""
-    return told(clip, features, Words(tuple(one for one in captions if one.text == best)[:1], tags), False, pinned)
+    chosen = tuple(one for one in captions if one.text == best)[:1]
+    seen = next((each.seen for each in words if set(chosen) & set(each.captions)), None)
+    return told(clip, features, Words(chosen, tags, seen=seen), False, pinned)
 
 
 def judged(clip: Clip, features: Tensor, written: Sequence[Written]) -> tuple[Contender, ...]:

@@ -8,9 +8,9 @@ from ..clip import Clip
 from ..results import Interrogation
 from ..settings import Mode, Settings
 from .framing import framed
-from .interrogate import Subject
 from .judging import Told, likeness
 from .search import Trail
+from .subject import Subject
 
 
 def interrogation(

@@ -37,10 +37,10 @@ _LEAST_LIKELY = 1e-6
 
 @dataclass(frozen=True)
 class WritingRules:
-    """language, likeness, truth: the weights, by micro's validation pictures. beams: texts that are written side by side. continuations: of all of
-    them together that are judged at each step. least, most: tokens of the language model in a text. token_limit: of the
-    CLIP, start and end included. unlikely: the logarithm of how much less likely than the likeliest a next token may
-    be."""
+    """language, likeness, truth: the weights, by micro's validation pictures. beams: texts that are written side by
+    side. continuations: of all of them together that are judged at each step. least, most: tokens of the language model
+    in a text. token_limit: of the CLIP, start and end included. unlikely: the logarithm of how much less likely than
+    the likeliest a next token may be."""
 
     language: float = 0.5
     likeness: float = 1.0

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...embed.prompts import composed_prompts
 from ...evidence.likelihoods import Answer, Evidence
 from ...phrases.table import PhraseTable
 from ...progress import Progress
 from ...results import PhraseGain, Reason, Rejected
 from ..search import EMPTY, Candidate, Scorer, Trail
+from ..subject import Subject, Writing
+from ..written import WritingRules, truth_by, written_texts
 from . import listed
 from .correcting import corrected
 from .in_context import in_context
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ...clip import Clip
+    from ...phrases import Vocabulary
     from ...settings import Settings
     from ..room import Room
     from ..ruling import Ruling
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 CAPTION = "caption"
 SURE_TO_SAY = 0.5
 """How likely a concept has to be that the prompt says: by validation in the middle world (benchmarks/truth.py)."""
+CONTRASTS = 64
+"""Texts that what is written has to suit the picture better than."""
 DOUBTFUL = 0.02
 """How likely the family's next concept has to be to be offered in its place."""
 
@@ -42,6 +48,7 @@ class Honest:
         self,
         clip: Clip,
         evidence: Evidence,
+        vocabulary: Vocabulary,
         load_table: Callable[[], PhraseTable],
         settings: Settings,
         ruling: Ruling,
@@ -50,19 +57,24 @@ class Honest:
     ) -> None:
         self._clip = clip
         self._evidence = evidence
+        self._vocabulary = vocabulary
         self._load_table = load_table
         self._settings = settings
         self._ruling = ruling
         self._room = room
         self._progress = progress
 
-    def run(self, scorer: Scorer, features: Tensor, caption: str, similarities: np.ndarray) -> Trail:
-        """caption: with tags and pinned phrases behind it, "" for none. similarities: of the lists' phrases, -inf for
-        those ruled out. Raises Cancelled."""
+    def run(self, scorer: Scorer, subject: Subject, similarities: np.ndarray) -> Trail:
+        """subject.caption: with tags and pinned phrases behind it, "" for none. similarities: of the lists' phrases,
+        -inf for those ruled out. Raises Cancelled."""
         self._progress.check()
+        features, caption = subject.features, subject.caption
         answers = self._evidence.answers(features, caption)
         answers = in_context(self._clip, self._evidence, features, caption, answers)
-        trail = self._begun(scorer, caption, answers)
+        if subject.writing is None:
+            trail = self._corrected(scorer, caption, answers)
+        else:
+            trail = self._told(scorer, self._written(features, caption, subject.writing, answers), answers)
         trail = self._with_families(scorer, trail, answers)
         lists = self._lists
         found = lists.supported(similarities)
@@ -71,9 +83,7 @@ class Honest:
             scorer, trail, found, lists.drawn(similarities, found), self._said, rules, self._progress
         )
 
-    def _begun(self, scorer: Scorer, caption: str, answers: Mapping[str, Answer]) -> Trail:
-        if not caption:
-            return EMPTY
+    def _corrected(self, scorer: Scorer, caption: str, answers: Mapping[str, Answer]) -> Trail:
         kept = self._pinned_families()
         asked = {name: answer for name, answer in answers.items() if name not in kept}
 
@@ -81,9 +91,30 @@ class Honest:
             return int(scorer.similarities(texts).argmax())
 
         found = corrected(caption, asked, self._evidence.claims, best_of, self._is_allowed)
-        trail = scorer.trail([Candidate(found.text, CAPTION)])
-        (whole,) = trail.phrases
-        return replace(trail, phrases=(self._doubted(whole, answers),), rejected=found.changes)
+        return replace(self._told(scorer, found.text, answers), rejected=found.changes)
+
+    def _told(self, scorer: Scorer, text: str, answers: Mapping[str, Answer]) -> Trail:
+        """The prompt's beginning."""
+        if not text:
+            return EMPTY
+        trail = scorer.trail([Candidate(text, CAPTION)])
+        return replace(trail, phrases=tuple(self._doubted(phrase, answers) for phrase in trail.phrases))
+
+    def _written(self, features: Tensor, caption: str, writing: Writing, answers: Mapping[str, Answer]) -> str:
+        """What the describer writes under the eyes of the CLIP; what stands behind the caption, tags and pinned
+        phrases, stays behind it."""
+        truth = truth_by(self._evidence.claims, answers)
+        tail = caption.removeprefix(writing.caption) if caption.startswith(writing.caption) else ""
+        room = self._room.limit - (self._room.length(caption) - self._room.length(writing.caption) if tail else 0)
+        rules = WritingRules(most=self._settings.captioning.max_length or WritingRules.most, token_limit=max(3, room))
+        texts = written_texts(self._clip, features, writing.words, self._contrasts, truth, rules, self._progress)
+        clean = [text.text.rstrip(" .,") for text in texts]
+        return (clean[0] if clean else writing.caption) + tail
+
+    @cached_property
+    def _contrasts(self) -> Tensor:
+        """Features of texts of no picture in particular [texts, joint width]."""
+        return self._clip.encode_texts(composed_prompts(self._vocabulary, CONTRASTS, "contrasts"))
 
     def _doubted(self, caption: PhraseGain, answers: Mapping[str, Answer]) -> PhraseGain:
         """With what is least likely of all that the caption says."""
