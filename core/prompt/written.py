@@ -31,6 +31,9 @@ from ..progress import SILENT, Progress, steps
 Truth = Callable[[str], float]
 """The logarithm of how likely it is that what a text, finished or not, states is so; 0 for one that states nothing."""
 WRITING = "Writing"
+CONTRASTS = 64
+"""How many other texts the weights were chosen with: `composed_prompts(vocabulary, CONTRASTS, "contrast")` of
+`core.embed.prompts`."""
 SILENCE = 0.15
 _LEAST_LIKELY = 1e-6
 
@@ -38,9 +41,9 @@ _LEAST_LIKELY = 1e-6
 @dataclass(frozen=True)
 class WritingRules:
     """language, likeness, truth: the weights, by micro's validation pictures. beams: texts that are written side by
-    side. continuations: of all of them together that are judged at each step. least, most: tokens of the language model
-    in a text. token_limit: of the CLIP, start and end included. unlikely: the logarithm of how much less likely than
-    the likeliest a next token may be."""
+    side. continuations: of all of them together that are judged at each step. least, most: tokens of the language
+    model in a text. token_limit: of the CLIP, start and end included. unlikely: the logarithm of how much less likely
+    than the likeliest a next token may be."""
 
     language: float = 0.5
     likeness: float = 1.0
@@ -91,11 +94,7 @@ def written_texts(
     """
     clip.text.forget()
     with steps(progress, WRITING, rules.most, "words") as task:
-
-        def check() -> None:
-            progress.check()
-
-        search = _Search(clip, features, words, contrasts, truth, rules, task.advance, check)
+        search = _Search(clip, features, words, contrasts, truth, rules, task.advance, progress.check)
         words.write(search.choose, rules.beams)
     return search.ranked()
 

@@ -16,7 +16,7 @@ from ...progress import Progress
 from ...results import PhraseGain, Reason, Rejected
 from ..search import EMPTY, Candidate, Scorer, Trail
 from ..subject import Subject, Writing
-from ..written import WritingRules, truth_by, written_texts
+from ..written import CONTRASTS, WritingRules, truth_by, written_texts
 from . import listed
 from .correcting import corrected
 from .in_context import in_context
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 CAPTION = "caption"
 SURE_TO_SAY = 0.5
 """How likely a concept has to be that the prompt says: by validation in the middle world (benchmarks/truth.py)."""
-CONTRASTS = 64
-"""Texts that what is written has to suit the picture better than."""
 DOUBTFUL = 0.02
 """How likely the family's next concept has to be to be offered in its place."""
 
@@ -114,7 +112,7 @@ class Honest:
     @cached_property
     def _contrasts(self) -> Tensor:
         """Features of texts of no picture in particular [texts, joint width]."""
-        return self._clip.encode_texts(composed_prompts(self._vocabulary, CONTRASTS, "contrasts"))
+        return self._clip.encode_texts(composed_prompts(self._vocabulary, CONTRASTS, "contrast"))
 
     def _doubted(self, caption: PhraseGain, answers: Mapping[str, Answer]) -> PhraseGain:
         """With what is least likely of all that the caption says."""
