@@ -40,9 +40,10 @@ EYES = ("micro-tagger", "micro")
 log = logging.getLogger("choosing")
 
 
-def find_prompts(images: Sequence[Image.Image]) -> dict[str, list[str]]:
+def find_prompts(images: Sequence[Image.Image], ways: Sequence[str]) -> dict[str, list[str]]:
     found = {}
-    for way, (mode, search) in WAYS.items():
+    for way in ways:
+        mode, search = WAYS[way]
         settings = Settings(clip="micro", captioner="micro", device="cpu", search=search or "peer")
         with Engine(settings) as engine:
             found[way] = [each.prompt for each in engine.interrogate_each(images, mode)]
@@ -87,6 +88,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--pictures", type=int, default=80)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--readings", type=int, default=2, help="renderings of a prompt that the judge reads")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--out", type=Path, default=Path("runs/choosing"))
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -94,11 +97,11 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     pictures, count = render("validation", options.pictures), options.pictures
     images = [Image.fromarray(each.permute(1, 2, 0).numpy()) for each in pictures.pixels]
-    prompts, renderer = find_prompts(images), Renderer()
+    prompts, renderer = find_prompts(images, options.ways), Renderer()
     shown, read = {}, []
     for way, texts in prompts.items():
         shown[way] = np.stack([renderer.render(texts, options.steps, [seed] * count) for seed in SEEDS])
-        others = [[1000 * (one + 1) + number for number in range(count)] for one in range(2)]
+        others = [[1000 * (one + 1) + number for number in range(count)] for one in range(options.readings)]
         read.append(np.mean([hits(renderer.render(texts, STEPS_TO_READ, seeds), pictures) for seeds in others], axis=0))
         log.info("%s: %.4f", way, read[-1].mean())
     scores = np.stack(read)  # [ways, pictures]

@@ -52,9 +52,8 @@ Read = list[tuple[str, tuple[Claim, ...]]]
 
 
 def _lists(name: str) -> dict[str, Sequence[str]]:
-    if name == "clip-interrogator":
-        return {category: each.phrases for category, each in clip_interrogator_lists().items()}
-    return {category: each.phrases for category, each in load_vocabulary().items()}
+    lists = clip_interrogator_lists() if name == "clip-interrogator" else load_vocabulary().categories
+    return {category: each.phrases for category, each in lists.items()}
 
 
 def _read(phrases: Sequence[str], families: Sequence[Family]) -> Read:

@@ -108,10 +108,10 @@ class WorldClip(Clip):
     """Micro's CLIP as a world has it."""
 
     def __init__(self, world: World) -> None:
-        vars(self).update(vars(Clip.load("micro", "cpu")))
+        self.__dict__.update(vars(Clip.load("micro", "cpu")))
         self._noise = world.noise
         if world.bias:
-            vars(self)["text"] = cast(TextEncoder, self._hubs(world.bias))
+            self.__dict__["text"] = cast(TextEncoder, self._hubs(world.bias))
 
     def _hubs(self, bias: float) -> Hubs:
         phrases = [each for category in load_vocabulary(None, PHRASES_FOLDER).positive() for each in category.phrases]

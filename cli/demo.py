@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..core.micro.world import Scene
     from ..core.progress import Progress
     from ..core.results import Interrogation
+    from ..core.verify.choosing import Choice
     from .sheet import Rendering
 
 TOY = (
@@ -151,16 +152,18 @@ def interrogate_all(engine: Engine, subjects: Sequence[Subject]) -> Iterator[Sho
 
 
 def render_all(engine: Engine, shown: Sequence[Shown]) -> list[Shown]:
-    """Closes the loop, or says what is missing for it."""
-    from .demo_loop import close_loops
+    """Closes the loop, and has one picture's prompt chosen by what it renders; or says what is missing for it."""
+    from .demo_loop import choose, close_loops, load_checkpoint
 
     pictures = [one.subject.picture for one in shown]
     prompts = [next(found.prompt for found in one.results if found.mode == "best") for one in shown]
     try:
-        renderings = close_loops(engine, pictures, prompts)
+        checkpoint = load_checkpoint(engine)
     except MissingPackageError as error:
         complain(error)
         return list(shown)
+    renderings = close_loops(engine, checkpoint, pictures, prompts)
+    _write(describe_choice(choose(engine, checkpoint, pictures[-1]), len(pictures)))
     return [replace(one, renderings=made) for one, made in zip(shown, renderings, strict=True)]
 
 
@@ -169,6 +172,13 @@ def describe(shown: Shown, number: int) -> str:
     lines = [f"{number}. {'truth':<9} {'':<6} {shown.subject.truth}"]
     lines += [f"   {result.mode:<9} {result.similarity:6.3f} {result.prompt}" for result in shown.results]
     lines += [f"   {style:<9} {'':<6} {text}" for style, text in shown.words]
+    return "\n".join(lines) + "\n"
+
+
+def describe_choice(choice: Choice, number: int) -> str:
+    """Every prompt that was rendered, the nearest first, as lines of text."""
+    lines = [f"Picture {number} by what is rendered from its prompts, the nearest first, as {choice.judge} sees it:"]
+    lines += [f"   {each.way:<9} {each.likeness:6.3f} {each.prompt}" for each in choice.rendered]
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.embed.embedder import Blend
@@ -12,6 +13,9 @@ from ..core.phrases.vocabulary import load_vocabulary
 from ..core.variation import MICRO
 from ..core.variation.checkpoint import Checkpoint
 from ..core.variation.render import Sampling, render_together
+from ..core.verify.asked import SEEDS, STEPS
+from ..core.verify.choosing import Choice, choose_by_rendering, find_candidates
+from ..core.verify.eyes import load_judge, usual_judge
 from .sheet import Rendering
 
 if TYPE_CHECKING:
@@ -20,13 +24,28 @@ if TYPE_CHECKING:
     from ..core.engine import Engine
 
 SAMPLING = Sampling(steps=20, guidance=3.0, seed=1)
+CANDIDATES = 4
 _MEDIUM, _OTHER_MEDIUM = "a mosaic of tiles", "a pencil sketch"
 
 
-def close_loops(engine: Engine, pictures: Sequence[Image], prompts: Sequence[str]) -> list[tuple[Rendering, ...]]:
+def load_checkpoint(engine: Engine) -> Checkpoint:
+    """Micro's. Raises MissingPackageError where diffusers is not installed."""
+    return Checkpoint.load(MICRO, "cpu", progress=engine.progress)
+
+
+def choose(engine: Engine, checkpoint: Checkpoint, picture: Image) -> Choice:
+    """One picture's prompt by what several of them render. engine: on micro."""
+    found = find_candidates(engine, picture, CANDIDATES)
+    judge = load_judge(usual_judge(MICRO), engine.settings, progress=engine.progress)
+    few, at_once = replace(SAMPLING, steps=STEPS), len(found) * len(SEEDS)
+    return choose_by_rendering(engine, checkpoint, judge, picture, found, few, together=at_once)
+
+
+def close_loops(
+    engine: Engine, checkpoint: Checkpoint, pictures: Sequence[Image], prompts: Sequence[str]
+) -> list[tuple[Rendering, ...]]:
     """Each picture again from its prompt, from its embedding without words, and as a mosaic (or, where it is one, in
-    pencil). engine: on micro. Raises MissingPackageError where diffusers is not installed."""
-    checkpoint = Checkpoint.load(MICRO, "cpu", progress=engine.progress)
+    pencil). engine: on micro."""
     changes = [_other_medium(prompt) for prompt in prompts]
     negative = engine.embed_text("", MICRO)
     made = {

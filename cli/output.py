@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core.printable import visible
+from ..core.results import Interrogation
 from ..core.targets import TARGETS
 from .streams import write_json, write_line
 
 if TYPE_CHECKING:
     from ..core.metadata import FileMetadata
-    from ..core.results import Interrogation
     from ..core.verify.choosing import Choice
 
 HOSTS = ("plain", "comfyui", "webui")
@@ -61,15 +61,14 @@ def printer(as_json: bool, host: str, several: bool) -> Printer:
 
 
 def _found(result: Interrogation | Choice) -> Interrogation:
-    return getattr(result, "found", result)
+    return result if isinstance(result, Interrogation) else result.found
 
 
 def _rendered(result: Interrogation | Choice) -> list[str]:
     """Every prompt that was rendered, with a line of space after."""
-    rendered = getattr(result, "rendered", ())
-    if not rendered:
+    if isinstance(result, Interrogation):
         return []
-    rows = [f"{each.likeness:8.3f}  {each.way}  {each.prompt}" for each in rendered]
+    rows = [f"{each.likeness:8.3f}  {each.way}  {each.prompt}" for each in result.rendered]
     head = f"prompts rendered by {result.checkpoint}, by their likeness to {result.judge}:"
     return ["\n".join([head, *rows, ""])]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import host
+from .choosing import NearestRendering, SeveralPrompts
 from .describing import DescribePicture, DescriberServer
 from .embedding import ImageToPromptEmbedding
 from .embedding_files import BlendPromptEmbeddings, LoadPromptEmbedding, SavePromptEmbedding
@@ -23,6 +24,8 @@ NODES: list[type[host.io.ComfyNode]] = [
     Analyze,
     MatchPhrases,
     Locate,
+    SeveralPrompts,
+    NearestRendering,
     ReadImagePrompt,
     CaptionFolder,
     ImageToPromptEmbedding,

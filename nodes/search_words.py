@@ -66,6 +66,14 @@ SEARCH_WORDS = {
         *("ゼロショット分類", "画像とテキストの類似度", "제로샷 분류"),
         *("Bild-Text-Ähnlichkeit", "similarité image texte", "similitud imagen texto", "сходство текста и картинки"),
     ],
+    "UnrenderSeveralPrompts": [
+        *("多个提示词", "候选提示词", "多個提示詞", "候選提示詞", "複数プロンプト", "프롬프트 후보"),
+        *("mehrere Prompts", "plusieurs prompts", "varios prompts", "несколько промптов"),
+    ],
+    "UnrenderNearestRendering": [
+        *("最佳提示词", "图片相似度", "最佳提示詞", "圖片相似度", "最良のプロンプト", "画像の類似度", "이미지 유사도"),
+        *("bester Prompt", "meilleur prompt", "mejor prompt", "лучший промпт", "сходство изображений"),
+    ],
     "UnrenderReadImagePrompt": [
         *("读取元数据", "图片信息", "PNG信息", "讀取中繼資料", "圖片資訊"),
         *("メタデータ", "PNG情報", "메타데이터", "이미지 정보"),

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 _CAPTION = "caption"
 _ABOUT = "Similarity that each brings, and how likely it is; a click takes it out of the prompt, or puts it back."
 _WHY: dict[Reason, str] = {
-    "unlikely": "Something else of its family is likelier",
-    "unsupported": "The picture speaks for it no more than any picture would",
-    "no gain": "It brings the prompt no closer",
+    "unlikely": "It is not likely enough",
+    "no gain": "It brings no more than a phrase drawn at random",
     "contradicts": "It contradicts {against}",
     "repeats": "It repeats {against}",
     "no room": "There was no room for it",

@@ -135,6 +135,8 @@ def shipped(name: str) -> dict:
         "KSampler": {"steps": 2},
         "UnrenderInterrogate": {"interrogator": ["100", 0]},
         "UnrenderAnalyze": {"interrogator": ["100", 0]},
+        "UnrenderSeveralPrompts": {"interrogator": ["100", 0]},
+        "UnrenderNearestRendering": {"judge": ["100", 0]},
         "UnrenderTagPicture": {"tagger": "micro-tagger"},
         "UnrenderDescribePicture": {"model": "micro-chat"},
         "UnrenderImageToPromptEmbedding": {"clip_vision": ["101", 0]},

@@ -104,7 +104,7 @@ def test_the_demo_runs_offline_and_leaves_a_contact_sheet(tmp_path):
     slow = r"unrender: .* of [\d,]+ texts, .* left\n"  # said every half minute
     lacking = r"unrender: micro-chat needs transformers .*\n"  # where it is older
     assert re.fullmatch(f"({slow}|{lacking})*", done.stderr)
-    assert "toy" in done.stdout
+    assert "toy" in done.stdout and "as micro-tagger sees it" in done.stdout
     for word in ("truth", *MODES, *(() if "needs" in done.stderr else ("sentence", "keywords"))):
         assert f"{word} " in done.stdout
     with Image.open(tmp_path / "sheets" / "sheet.png") as sheet:

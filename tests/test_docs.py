@@ -22,7 +22,7 @@ MOST_WORDS = 900
 
 OF_OTHERS = {
     *("--nowebui", "--api-auth", "--gradio-auth", "--lowvram", "--medvram"),  # the webuis'
-    *("--model", "--peer", "--bank", "--split", "--most"),  # the benchmarks'
+    *("--model", "--peer", "--bank", "--split", "--most", "--lists"),  # the benchmarks'
 }
 """Options of other programs that the pages name."""
 

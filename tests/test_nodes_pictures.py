@@ -118,6 +118,7 @@ MAY_BE_A_MASK = ("whole numbers", "complex")
 
 def every_node(setup: Any) -> dict[str, Any]:
     """A run of each node that takes pictures, given those."""
+    from unrender.nodes.choosing import NearestRendering, SeveralPrompts
     from unrender.nodes.embedding import ImageToPromptEmbedding
     from unrender.nodes.interrogate import Interrogate
     from unrender.nodes.study import Analyze, Locate, MatchPhrases
@@ -128,6 +129,8 @@ def every_node(setup: Any) -> dict[str, Any]:
         "Analyze": lambda image: Analyze.execute(image, "mediums", 2, False, setup),
         "Match": lambda image: MatchPhrases.execute(image, "a disc\na square", "", setup),
         "Locate": lambda image: Locate.execute(image, "a disc", 0.0, setup),
+        "Several": lambda image: SeveralPrompts.execute(image, 2, setup),
+        "Nearest": lambda image: NearestRendering.execute([image], [PHOTOGRAPH], ["a disc"], [setup]),
         "Embedding": lambda image: ImageToPromptEmbedding.execute(image, any_clip(), **EMBED, interrogator=setup),
         "mask": lambda image: ImageToPromptEmbedding.execute(PHOTOGRAPH, any_clip(), **EMBED, mask=image),
         "gap pictures": lambda image: ImageToPromptEmbedding.execute(

@@ -19,6 +19,7 @@ use_standin()
 
 STANDIN = Path(__file__).parent / "comfyui_standin"
 EMBEDDINGS = (["first", "second"], ["embedding"])
+RENDERED = ["image", "renderings"]
 MUTED = 2
 GRAPHS = sorted((ROOT / "workflows" / "api").glob("*.json"))
 
@@ -49,7 +50,7 @@ def test_nodes_are_named_and_explained():
 def test_a_node_needs_nothing_but_its_picture():
     for name, schema in node_schemas().items():
         needed = [each.id for each in schema.inputs if not each.optional and not hasattr(each, "default")]
-        assert needed in ([], ["image"], ["clip", "clip_vision"], ["image", "clip"], *EMBEDDINGS), name
+        assert needed in ([], ["image"], ["clip", "clip_vision"], ["image", "clip"], RENDERED, *EMBEDDINGS), name
         for each in schema.inputs:
             if hasattr(each, "options") and each.default is not None:
                 assert each.default in each.options
@@ -100,7 +101,7 @@ def test_workflows_fit_the_schemas(path):
 
 
 def test_every_shipped_workflow_has_both_forms():
-    assert len(GRAPHS) == 7
+    assert len(GRAPHS) == 8
     assert [path.stem for path in GRAPHS] == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 
 

@@ -278,6 +278,21 @@ def test_webui_tab_heeds_what_is_chosen_in_it(browser, micro, files):
     assert excluded not in browser.text("unrender_prompt").split(", ")[1:]
 
 
+def test_webui_tab_takes_a_phrase_out_of_the_prompt_and_weighs_it(browser, micro, files):
+    browser.open()
+    browser.choose_tab("Unrender")
+    browser.put("unrender_picture", files[0])
+    browser.press("unrender_start", "unrender_status")
+    whole, keep = browser.text("unrender_prompt"), browser.page.locator(".unrender-chip-keep")
+    keep.last.click()
+    browser.wait_for_other_text("unrender_prompt", whole)
+    assert keep.last.get_attribute("aria-pressed") == "false" and whole.startswith(browser.text("unrender_prompt"))
+    browser.page.wait_for_selector("#unrender_changed_status :text('than as found')", timeout=20_000)
+    keep.last.click()
+    browser.page.wait_for_selector("#unrender_changed_status :text('as it was found')", timeout=20_000)
+    assert browser.text("unrender_prompt") == whole
+
+
 def test_webui_settings_page_offers_the_preferences(browser):
     browser.open()
     browser.choose_tab("Settings")

@@ -61,7 +61,7 @@ class Evidence:
         for family in families:
             self._rows[family.name] = []
             for concept in family.concepts:
-                rows = slice(start, start + len(concept.wordings))
+                rows = slice(start, start + len(concept.spoken))
                 self._rows[family.name].append(rows)
                 concepts.append(embeddings[rows].mean(dim=0))
                 start = rows.stop
@@ -135,8 +135,8 @@ def _of_each(family: Family, logits: np.ndarray, claimed: Sequence[int], reliabi
 
 
 def wordings(families: Sequence[Family]) -> tuple[str, ...]:
-    """Of all concepts, family by family."""
-    return tuple(wording for family in families for wording in family.wordings)
+    """That a CLIP is asked with, of all concepts, family by family."""
+    return tuple(wording for family in families for concept in family.concepts for wording in concept.spoken)
 
 
 def deviations(vectors: Tensor, bank: Bank, at_once: int = 8192) -> np.ndarray:

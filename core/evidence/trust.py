@@ -90,10 +90,12 @@ def _likelihood(testimony: Testimony, temperature: float) -> float:
 
 
 def _agreement(testimony: Testimony, temperature: float) -> float:
-    """How often the captions say the same as the CLIP where that is sure."""
+    """How often the captions say the same as the CLIP where that is sure; no more than is stated, since both err more
+    where it is not, and there they are asked."""
     shares = softmax(testimony.scores * temperature)
     agreed = (shares.argmax(axis=1) == testimony.said)[shares.max(axis=1) > SURE]
-    return float((agreed.sum() + _BELIEF * STATED_RELIABILITY) / (len(agreed) + _BELIEF))
+    share = float((agreed.sum() + _BELIEF * STATED_RELIABILITY) / (len(agreed) + _BELIEF))
+    return min(share, STATED_RELIABILITY)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,26 +24,27 @@ from ..clip import Clip
 from ..describe.next_words import Chosen, NextWords
 from ..errors import ModelError
 from ..evidence.likelihoods import Answer
-from ..phrases.families import Claim, Claims
+from ..phrases.families import Claims
 from ..pretrained import WHOLE_AGAIN
 from ..progress import SILENT, Progress, steps
 
 Truth = Callable[[str], float]
 """The logarithm of how likely it is that what a text, finished or not, states is so; 0 for one that states nothing."""
 WRITING = "Writing"
+SILENCE = 0.15
 _LEAST_LIKELY = 1e-6
 
 
 @dataclass(frozen=True)
 class WritingRules:
-    """language, likeness, truth: the weights. beams: texts that are written side by side. continuations: of all of
+    """language, likeness, truth: the weights, by micro's validation pictures. beams: texts that are written side by side. continuations: of all of
     them together that are judged at each step. least, most: tokens of the language model in a text. token_limit: of the
     CLIP, start and end included. unlikely: the logarithm of how much less likely than the likeliest a next token may
     be."""
 
-    language: float = 1.0
-    likeness: float = 1.5
-    truth: float = 1.0
+    language: float = 0.5
+    likeness: float = 1.0
+    truth: float = 3.0
     beams: int = 10
     continuations: int = 100
     least: int = 1
@@ -99,34 +100,46 @@ def written_texts(
     return search.ranked()
 
 
-def truth_by(claims: Claims, answers: Mapping[str, Answer]) -> Truth:
-    """By the families' likelihoods: of each family that a text speaks of, how likely the least likely of the concepts
-    it states is beside the likeliest one, or beside none of them where that may be; of concepts that do not exclude
-    each other, beside that it is not so."""
+def truth_by(claims: Claims, answers: Mapping[str, Answer], silence: float = SILENCE) -> Truth:
+    """By the families' likelihoods, 0 at best.
 
-    @cache
-    def of_claim(family: str, name: str) -> float:
-        answer = answers[family]
-        row = next(row for row, concept in enumerate(answer.family.concepts) if concept.name == name)
-        own = float(answer.likelihoods[row])
-        if not answer.family.excludes:
-            best = max(own, 1 - own)
-        else:
-            none = 0.0 if answer.family.always else 1 - float(answer.likelihoods.sum())
-            best = max(float(answer.likelihoods.max()), none)
-        return math.log(max(own, _LEAST_LIKELY) / max(best, _LEAST_LIKELY))
+    Of each family that a text speaks of: how likely the least likely of the concepts it states is beside the likeliest
+    one, or beside none of them where that may be; of concepts that do not exclude each other, beside that it is not so.
+    Of each that every picture has an answer to and the text says nothing of: as much of what the answer would have told
+    as `silence` says, which is nothing where no answer is likelier than another."""
+    known = {name: _Worths.of(answer) for name, answer in answers.items()}
 
     def truth(text: str) -> float:
         worst: dict[str, float] = {}
-        for claim in filter(_is_asked, claims.read(text)):
+        for claim in claims.read(text):
             name = claim.family.name
-            worst[name] = min(worst.get(name, 0.0), of_claim(name, claim.concept.name))
-        return sum(worst.values())
-
-    def _is_asked(claim: Claim) -> bool:
-        return claim.family.name in answers
+            if name in known:
+                worst[name] = min(worst.get(name, 0.0), known[name].concepts[claim.concept.name])
+        unsaid = sum(worths.told for name, worths in known.items() if name not in worst)
+        return sum(worst.values()) - silence * unsaid
 
     return truth
+
+
+@dataclass(frozen=True)
+class _Worths:
+    """concepts: the logarithm of how likely each is beside the best answer, by name. told: of how much likelier than at
+    random the best is."""
+
+    concepts: Mapping[str, float]
+    told: float
+
+    @classmethod
+    def of(cls, answer: Answer) -> _Worths:
+        shares = answer.likelihoods.clip(_LEAST_LIKELY).astype(float)
+        best = np.maximum(shares, 1 - shares)
+        if answer.family.excludes:
+            none = 0.0 if answer.family.always else 1 - float(shares.sum())
+            best = np.full(len(shares), max(float(shares.max()), none))
+        has_one = answer.family.excludes and answer.family.always
+        told = max(0.0, math.log(float(best[0]) * len(shares))) if has_one else 0.0
+        names = [concept.name for concept in answer.family.concepts]
+        return cls(dict(zip(names, np.log(shares / best).tolist(), strict=True)), told)
 
 
 class _Search:
@@ -144,7 +157,8 @@ class _Search:
         self._clip, self._features, self._words = clip, features, words
         self._truth, self._rules = truth, rules
         self._advance, self._check = advance, check
-        self._others = clip.logit_scale * (contrasts.double() @ features.double())
+        others = clip.logit_scale * (contrasts.double() @ features.double())
+        self._others = float(others.logsumexp(0)) if len(others) else -math.inf
         self._lines: list[_Line] = [_Line((), WrittenText(""))]
         self._finished: list[WrittenText] = []
 
@@ -234,9 +248,8 @@ class _Search:
         rules = self._rules
         if not text.finished:
             similarity = similar[text.text]
-            logit = torch.tensor([self._clip.logit_scale * similarity], dtype=torch.float64)
-            every = torch.cat([logit, self._others.cpu()])
-            likeness = float(logit - every.logsumexp(0)) if rules.likeness else 0.0
+            logit = self._clip.logit_scale * similarity
+            likeness = logit - float(np.logaddexp(logit, self._others)) if rules.likeness else 0.0
             truth = self._truth(text.text) if rules.truth else 0.0
             text = replace(text, similarity=similarity, likeness=likeness, truth=truth)
         score = rules.language * text.language + rules.likeness * text.likeness + rules.truth * text.truth

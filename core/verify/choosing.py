@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
 WAYS: Mapping[str, tuple[Mode, Search | None]] = MappingProxyType(
     {
+        "honest": ("best", "honest"),
         "peer": ("best", "peer"),
-        "beam": ("best", "beam"),
         "classic": ("classic", None),
-        "fast": ("fast", None),
         "caption": ("caption", None),
+        "fast": ("fast", None),
+        "beam": ("best", "beam"),
     }
 )
-"""What may find a prompt, in the order in which they are asked."""
+"""What may find a prompt, in the order in which they are asked: those that differ most first."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,19 @@ def choose_by_rendering(
             embeddings = [made[number] for number, _ in some]
             renderings += render_together(checkpoint, embeddings, negative, sampling, [seed for _, seed in some])
             task.advance(len(some))
-    seen = judge.encode_images([image, *renderings])
-    likeness = (seen[1:] @ seen[0]).view(len(candidates), len(seeds)).mean(dim=1).tolist()
+    own = [tuple(renderings[first : first + len(seeds)]) for first in range(0, len(renderings), len(seeds))]
+    likeness = likenesses(judge, image, own)
     looked = [
-        Looked(each, value, tuple(renderings[number * len(seeds) : (number + 1) * len(seeds)]) if keep else ())
-        for number, (each, value) in enumerate(zip(candidates, likeness, strict=True))
+        Looked(each, value, some if keep else ()) for each, value, some in zip(candidates, likeness, own, strict=True)
     ]
     return Choice(tuple(sorted(looked, key=lambda each: -each.likeness)), judge.name, checkpoint.name)
+
+
+def likenesses(judge: Judge, picture: Image, renderings: Sequence[Sequence[Image]]) -> list[float]:
+    """Of several prompts' renderings, each prompt's mean cosine to the picture in the judge's eyes."""
+    seen = judge.encode_images([picture, *(one for some in renderings for one in some)])
+    values = iter((seen[1:] @ seen[0]).tolist())
+    return [sum(next(values) for _ in some) / len(some) for some in renderings]
 
 
 def _told(engine: Engine, image: Image, caption: str | None) -> Interrogation | None:
@@ -156,8 +163,10 @@ def _told(engine: Engine, image: Image, caption: str | None) -> Interrogation | 
 def _asked(settings: Settings, told: Interrogation | None) -> Iterator[tuple[str, Mode, Search | None, str]]:
     """Ways with mode, search and caption."""
     caption = "" if told is None else told.caption
-    first = settings.search if settings.search in WAYS else next(iter(WAYS))
+    first = settings.searched if settings.searched in WAYS else next(iter(WAYS))
     for way in dict.fromkeys((first, *WAYS)):
+        if settings.peer_defects and way == "honest":
+            continue  # it has none of them
         yield way, *WAYS[way], caption
     further = () if told is None else told.contenders[1:]
     for number, contender in enumerate(further, 2):
@@ -168,7 +177,7 @@ def _searched(engine: Engine, image: Image, mode: Mode, search: Search | None, c
     """None where the mode needs a caption and there is none."""
     if mode == "caption":
         return None
-    if search is None or search == engine.settings.search:
+    if search is None or search == engine.settings.searched:
         return engine.interrogate(image, mode, caption)
     with engine.searching(search) as other:
         return other.interrogate(image, mode, caption)

@@ -84,8 +84,8 @@ def recommended_of(scores: Mapping[Search, np.ndarray]) -> tuple[Search | None, 
         name: difference(own, scores[USUAL_SEARCH]) for name, own in scores.items() if name != USUAL_SEARCH
     }
     better: list[Search] = [name for name, found in over.items() if found.low > 0]
-    best: Search = max(better, key=lambda name: over[name].mean, default=USUAL_SEARCH)
-    return best, over
+    better.sort(key=lambda name: over[name].mean)
+    return better[-1] if better else USUAL_SEARCH, over
 
 
 def _captions(engine: Engine) -> bool:

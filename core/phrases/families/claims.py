@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from .family import Concept, Family
 
 _ARTICLE = re.compile(r"^(an?|the) ", re.IGNORECASE)
+_PART = re.compile(r"[\w-]+|[^\w\s-]")
+"""A word, or a mark."""
 
 
 @dataclass(frozen=True)
@@ -24,31 +26,39 @@ class Claim:
 
 class Claims:
     """Finds concepts in texts. Letter case, articles and the plural of a wording's last word do not matter; of wordings
-    that overlap the longest counts, so that "white background" is not of white."""
+    that overlap the first counts, and of those that begin together the one of most words, so that "white background"
+    is not of white."""
 
     def __init__(self, families: Sequence[Family]) -> None:
-        self._known: dict[str, list[tuple[Family, Concept]]] = {}
+        self._meanings: dict[tuple[str, ...], list[tuple[Family, Concept]]] = {}
         for family in families:
             for concept in family.concepts:
-                for wording in concept.wordings:
-                    for form in forms(wording):
-                        meanings = self._known.setdefault(form, [])
-                        if (family, concept) not in meanings:
-                            meanings.append((family, concept))
-        longest_first = sorted(self._known, key=lambda form: (-len(form), form))
-        self._pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
+                for form in dict.fromkeys(_parts(form) for wording in concept.wordings for form in forms(wording)):
+                    self._meanings.setdefault(form, []).append((family, concept))
+        lengths: dict[str, set[int]] = {}
+        for form in self._meanings:
+            lengths.setdefault(form[0], set()).add(len(form))
+        self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
 
     def read(self, text: str) -> tuple[Claim, ...]:
         """In the order of the text; of one wording that two families know one of each."""
-        return tuple(self._found(text)) if self._known else ()
+        return tuple(self._found(text))
 
     def _found(self, text: str) -> Iterator[Claim]:
-        lowered = text.lower()
-        if len(lowered) != len(text):  # a letter whose small form is two: places would not be the text's
-            lowered = "".join(small if len(small := letter.lower()) == 1 else letter for letter in text)
-        for match in self._pattern.finditer(lowered):
-            for family, concept in self._known[match[0]]:
-                yield Claim(family, concept, match[0], match.start(), match.end())
+        places = [match.span() for match in _PART.finditer(text)]
+        parts = tuple(text[start:stop].lower() for start, stop in places)
+        at = 0
+        while at < len(parts):
+            lengths = self._lengths.get(parts[at], ())
+            count = next((len(some) for each in lengths if (some := parts[at : at + each]) in self._meanings), 0)
+            for family, concept in self._meanings[parts[at : at + count]] if count else ():
+                start, stop = places[at][0], places[at + count - 1][1]
+                yield Claim(family, concept, text[start:stop].lower(), start, stop)
+            at += count or 1
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(_PART.findall(text))
 
 
 def forms(wording: str) -> tuple[str, ...]:

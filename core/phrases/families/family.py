@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SPOKEN = 4
+"""Wordings of a concept, whose mean says enough of it: more would take their time of a large CLIP and of its table."""
+
 
 @dataclass(frozen=True)
 class Concept:
-    """One value, such as night. wordings: ways to say it that may stand alone in a prompt; the first is the usual."""
+    """One value, such as night. wordings: ways to say it that may stand alone in a prompt; the most usual first."""
 
     name: str
     wordings: tuple[str, ...]
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The most usual, which a CLIP is asked with, and prompts say; by the others it is recognised in texts."""
+        return self.wordings[:SPOKEN]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ...results import Rejected
 from .in_context import replaced
 from .said import of_family
 
-SURE_TO_CHANGE = 0.8
+SURE_TO_CHANGE = 0.6
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def corrected(
             continue
         if answer.likelihoods[row] < SURE_TO_CHANGE:
             continue
-        wordings = [wording for wording in answer.concept(row).wordings if allowed(wording)]
+        wordings = [wording for wording in answer.concept(row).spoken if allowed(wording)]
         found = of_family(claims.read(caption), name)
         if not wordings or not found:
             continue

@@ -42,7 +42,7 @@ def in_context(
         replaced(caption, of_family(claims, name), wording)
         for name, answer in asked.items()
         for row in rows[name]
-        for wording in answer.concept(row).wordings
+        for wording in answer.concept(row).spoken
     ]
     if not texts:
         return dict(answers)
@@ -52,7 +52,7 @@ def in_context(
     for name, answer in asked.items():
         means = np.full(len(answer.likelihoods), -np.inf)
         for row in rows[name]:
-            means[row] = np.mean([next(scores) for _ in answer.concept(row).wordings])
+            means[row] = np.mean([next(scores) for _ in answer.concept(row).spoken])
         weighed[name] = evidence.weighed(answer, means * SHARPER)
     return weighed
 

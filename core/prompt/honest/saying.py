@@ -106,7 +106,7 @@ class Honest:
         rejected = list(trail.rejected)
         for answer, row in left_out:
             self._progress.check()
-            wordings = [each for each in answer.concept(row).wordings if self._is_allowed(each)]
+            wordings = [each for each in answer.concept(row).spoken if self._is_allowed(each)]
             if not wordings or not self._left(trail):
                 continue
             if answer.likelihoods[row] < SURE_TO_SAY:
@@ -177,10 +177,10 @@ def _described(phrase: PhraseGain, answer: Answer, row: int) -> PhraseGain:
         likelihood=float(answer.likelihoods[row]),
         support=float(answer.supports[row]),
         family=answer.family.name,
-        runner_up=answer.concept(other).wordings[0] if offered else "",
+        runner_up=answer.concept(other).spoken[0] if offered else "",
     )
 
 
 def _rejected(answer: Answer, row: int, reason: Reason) -> Rejected:
-    wording, likelihood, support = answer.concept(row).wordings[0], answer.likelihoods[row], answer.supports[row]
+    wording, likelihood, support = answer.concept(row).spoken[0], answer.likelihoods[row], answer.supports[row]
     return Rejected(wording, answer.family.name, reason, float(likelihood), float(support))
