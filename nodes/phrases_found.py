@@ -19,7 +19,6 @@ MOST_SHOWN = 8
 _LONGEST = 400
 _REASONS: dict[Reason, str] = {
     "unlikely": "another of its family is likelier",
-    "unsupported": "the picture is no nearer to it than pictures are by chance",
     "no gain": "brings the prompt no nearer than phrases at random do",
     "contradicts": "contradicts {against}",
     "repeats": "is said already by {against}",

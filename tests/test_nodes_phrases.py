@@ -77,7 +77,7 @@ def test_a_run_tells_of_its_phrases(models, server, pictures, search):
         last = told["phrases"][-1]
         assert last["without"] == pytest.approx(similarity - last["gain"], abs=2e-4), "nothing follows it"
         assert json.dumps(told, allow_nan=False)
-    honest = search == "honest"
+    honest, told = search == "honest", out.ui["unrender_phrases"][-1]
     assert any(phrase["likelihood"] is not None for phrase in told["phrases"]) == honest
     assert bool(told["rejected"]) == honest and all(each["why"] for each in told["rejected"])
 
