@@ -29,10 +29,10 @@ from unrender.core.clip.hidden_states import hidden_states
 from unrender.core.clip.layers import LAST, SECOND_TO_LAST_NORMED
 from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.families import MICRO_FAMILY
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import RidgeFit, SequenceMap, fit_maps
 from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.micro.pictures import render
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
 from unrender.core.verify.statistics import difference, estimate
 

@@ -18,13 +18,13 @@ from torch import Tensor
 from unrender.core.clip import Clip
 from unrender.core.clip.layers import LAST
 from unrender.core.embed.embedder import Blend
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import fit_maps
 from unrender.core.embed.text_side import TextSide
 from unrender.core.engine import Engine, Settings
 from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.micro.captions import ALL_FACTORS, caption
 from unrender.core.micro.pictures import render
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
 
 COUNTS = (250, 500, 1000, 2000, 4000, 8000)

@@ -34,7 +34,6 @@ from unrender.core.embed.conditioning import assembled
 from unrender.core.embed.embedder import Blend
 from unrender.core.embed.families import MICRO_FAMILY
 from unrender.core.embed.projection import closed_form, edited
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import RidgeFit
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide
@@ -43,6 +42,7 @@ from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.micro.captions import ALL_FACTORS, bare_phrases, caption, plural
 from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.world import FACTORS, Scene
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.swapping import swapped
 from unrender.core.phrases.vocabulary import load_vocabulary
 from unrender.core.settings import Mode, Search

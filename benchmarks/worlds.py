@@ -23,7 +23,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from unrender.core.clip import Clip
 from unrender.core.clip.text_encoder import TextEncoder
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.evidence.bank import Bank
 from unrender.core.evidence.of_engine import TEXTS
 from unrender.core.micro import PHRASES_FOLDER
@@ -33,6 +32,7 @@ from unrender.core.micro.drawing import CANVAS, RGB, SIZE, shape_alone
 from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.styles import ARTISTS, STYLES
 from unrender.core.micro.world import FACTORS, Scene, Split, random_scene
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
 from unrender.training.measure_bank import measured
 

@@ -112,12 +112,12 @@ def run(options: argparse.Namespace) -> int:
     _check(options, settings, shown)
 
     from ..core.clip import Clip
-    from ..core.embed.prompts import composed_prompts
     from ..core.embed.recommended import recommend
     from ..core.engine import Engine
     from ..core.hub import Hub
+    from ..core.phrases.composed import composed_prompts
     from ..core.phrases.vocabulary import load_vocabulary
-    from ..core.prompt.recommended import recommend_search, search_key
+    from ..core.prompt.recommended import recommend_search
     from ..core.variation.checkpoint import Checkpoint
     from ..core.verify import report, weights
     from ..core.verify.dino import Dino, dino_class
@@ -155,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
             )
             recommend(Path(hub.folder) / "embed", fidelity.fingerprint, fidelity.recommended)
             if fidelity.search is not None:
-                recommend_search(Path(hub.folder), search_key(clip.fingerprint, settings), fidelity.search)
+                recommend_search(Path(hub.folder), settings, fidelity.search)
     for line in report.as_lines(findings, fidelity, compared):
         write_line(line)
     if options.output is not None:

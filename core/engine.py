@@ -375,6 +375,10 @@ class Engine:
         with self._lock:
             self._models.check_embedding(family, projection, blend)
 
+    def usual_search(self) -> Search:
+        """How the mode "best" searches: as the settings say, or as `unrender verify` found to suit these models."""
+        return self._models.search()
+
     def read_vocabulary(self) -> Vocabulary:
         """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""
         return self._models.vocabulary()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .progress import Progress
-from .settings import Mode, Settings
+from .settings import Mode, Search, Settings
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,7 @@ class EngineModels:
         settings = self._settings
         check_mode(mode)
         check_unseen(settings, mode, self.judges(captions is not None))
-        check_written(settings, mode)
+        check_written(replace(settings, search=self.search()), mode)
         asked = askings(settings, mode, captions is not None)
         unwritten = [] if any(asking.caption for asking in asked) else [""]
         check_captions(mode, unwritten if captions is None else captions)
@@ -151,14 +151,15 @@ class EngineModels:
                     memory.divide(budget, clip, table.nbytes_on(clip.device))
                 return table
 
-            parts = (clip, vocabulary, load_table, self._settings, self._progress)
+            settings = replace(self._settings, search=self.search())
+            parts = (clip, vocabulary, load_table, settings, self._progress)
             self._interrogator = Interrogator(*parts, self.evidence)
         return self._interrogator
 
     def evidence(self) -> Evidence:
         """How likely what the families ask of is. Raises PhraseError, ModelError."""
-        from .embed.prompts import composed_prompts
         from .evidence.of_engine import load_bank, load_evidence
+        from .phrases.composed import composed_prompts
         from .phrases.table import PhraseTable
 
         if self._evidence is None:
@@ -300,7 +301,7 @@ class EngineModels:
         found = interrogation(self.clip(), trail, mode, subject, told, self._settings, started)
         if mode != "best":
             return found
-        search = self.interrogator().search
+        search = self.search()
         bank = self.evidence().bank.told if search in ("honest", "written") else ""
         return replace(found, search=search, bank=bank)
 
@@ -322,7 +323,13 @@ class EngineModels:
             yield replace(subject, writing=Writing(words, told.caption))
 
     def _is_written(self, mode: Mode) -> bool:
-        return mode == "best" and self._settings.searched == "written"
+        return mode == "best" and self.search() == "written"
+
+    def search(self) -> Search:
+        """Of the mode "best"."""
+        from .prompt.recommended import usual_search
+
+        return usual_search(Path(self._hub().folder), self._settings)
 
     def unseen(self, mode: Mode, words: Words, seconds: float) -> Interrogation:
         """What was said, where no CLIP is asked."""

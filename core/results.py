@@ -19,6 +19,7 @@ class PhraseGain:
     likelihood: of what it says, 0..1, among the concepts of its family; support: by how many deviations the picture is
     nearer to it than pictures are by chance; None where no family knows it, and in searches that do not ask.
     runner_up: how the prompt would say the family's next likely concept; empty for what is sure or of no family.
+    instead_of: the words of the phrase that it would stand for, where that is not the whole, as in a caption.
     """
 
     text: str
@@ -28,6 +29,7 @@ class PhraseGain:
     support: float | None = None
     family: str = ""
     runner_up: str = ""
+    instead_of: str = ""
 
 
 Reason = Literal["corrected", "contradicts", "unlikely", "no gain", "no room", "repeats"]

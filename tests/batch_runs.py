@@ -13,7 +13,7 @@ from unrender.core.batch.outputs import OUTPUTS
 from unrender.core.batch.renaming import UNDO_NAME
 from unrender.core.progress import SILENT, Progress
 from unrender.core.results import Interrogation, PhraseGain
-from unrender.core.settings import Mode, Settings
+from unrender.core.settings import Mode, Search, Settings
 
 IN_FOLDERS = tuple(name for name, kind in OUTPUTS.items() if kind.where == "folder")
 
@@ -39,6 +39,9 @@ class QuickEngine:
         self.seen: list[int] = []
         self._delay = delay
         self._words = words
+
+    def usual_search(self) -> Search:
+        return self.settings.searched
 
     def check(self, mode: Mode = "best") -> None:
         """Nothing is wrong with what it is asked."""

@@ -15,7 +15,6 @@ from unrender.core.clip.layers import LAST, SECOND_TO_LAST
 from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.embedder import Blend
 from unrender.core.embed.gap import GapCorrection
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import fit_maps
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide
@@ -23,6 +22,7 @@ from unrender.core.engine import Engine
 from unrender.core.errors import EmbeddingError, ModelError, SettingsError
 from unrender.core.images import image_key, open_image
 from unrender.core.micro import PHRASES_FOLDER
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
 from unrender.core.progress import Progress
 

@@ -11,10 +11,10 @@ from unrender.core.clip.tokenizers import TransformersTokenizer
 from unrender.core.clip.weights import from_transformers
 from unrender.core.embed.embedder import Embedder
 from unrender.core.embed.families import CLIP_G, CLIP_H, CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import RidgeFit
 from unrender.core.embed.text_side import TextSide
 from unrender.core.phrases import Category, Vocabulary
+from unrender.core.phrases.composed import composed_prompts
 
 diffusers = pytest.importorskip("diffusers")
 

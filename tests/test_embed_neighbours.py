@@ -10,11 +10,11 @@ import torch
 from embed_settings import FEW
 from unrender.core.embed.embedder import Blend
 from unrender.core.embed.gap import shipped_gap
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.text_side import TextSide
 from unrender.core.engine import Engine
 from unrender.core.errors import ModelError, SettingsError
 from unrender.core.micro import PHRASES_FOLDER
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
 
 pytest_plugins = ["embed_fixtures"]

@@ -9,11 +9,11 @@ from unrender.core.clip.layers import LAST, SECOND_TO_LAST
 from unrender.core.clip.text_tower import TextTower
 from unrender.core.embed.gap import GapCorrection
 from unrender.core.embed.map_files import load_or_fit, map_key, maps_as_bytes, read_maps
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import RidgeFit, SequenceMap, fit_maps
 from unrender.core.embed.text_side import TextSide
 from unrender.core.errors import EmbeddingError, ModelError, SettingsError
 from unrender.core.phrases import Category, Vocabulary
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
 
 WORDS = ("red", "boat", "by the sea", "at night", "oil", "a cat", "dog", "wide angle", "fog", "gold")

@@ -14,11 +14,11 @@ from unrender.core.embed.embedder import Embedder, own_side
 from unrender.core.embed.families import SD1, SD2, SDXL
 from unrender.core.embed.gap import GapCorrection
 from unrender.core.embed.projection import ClosedForms
-from unrender.core.embed.prompts import composed_prompts
 from unrender.core.embed.ridge import RidgeFit
 from unrender.core.embed.text_side import TextSide
 from unrender.core.errors import ModelError
 from unrender.core.micro import PHRASES_FOLDER
+from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
 
 pytest_plugins = ["embed_fixtures"]

@@ -148,14 +148,14 @@ def answer(of: Family, likelihoods: list[float], claimed: tuple[int, ...]) -> An
 def change(caption: str, *answers: Answer) -> str:
     claims = Claims([each.family for each in answers])
     named = {each.family.name: each for each in answers}
-    return corrected(caption, named, claims, lambda texts: 0, lambda wording: True).text
+    return corrected(caption, named, claims, lambda texts: 0, lambda concept: True).text
 
 
 def test_a_word_that_is_surely_wrong_is_changed():
     sure = answer(COLOUR, [0.1, 0.9], (0,))
     assert change("a red ball and a red box", sure) == "an orange ball and an orange box"
     assert change("Red balls", sure) == "orange balls"
-    assert change("a red ball", answer(COLOUR, [0.3, 0.7], (0,))) == "a red ball"
+    assert change("a red ball", answer(COLOUR, [0.45, 0.55], (0,))) == "a red ball"
 
 
 def test_the_plural_stays_one():

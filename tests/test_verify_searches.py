@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from unrender.cli.verify import _searches
 from unrender.core.engine import Engine
 from unrender.core.errors import SettingsError
 from unrender.core.micro.pictures import render
-from unrender.core.prompt.recommended import recommend_search, recommended_search, search_key
-from unrender.core.settings import Settings
+from unrender.core.prompt.recommended import recommend_search, usual_search
+from unrender.core.settings import USUAL_SEARCH, Settings
 from unrender.core.verify.report import as_lines, as_values
 from unrender.core.verify.searches import Compared, _counted, compare_searches, recommended_of
 
@@ -77,21 +78,23 @@ def test_only_what_surely_renders_nearer_replaces_the_usual():
 
 
 def test_what_was_found_is_remembered_by_clip_and_captioner(tmp_path):
-    key = search_key("a", Settings(captioner="blip-large"))
-    others = [search_key("b", Settings()), search_key("a", Settings(captioner="git-large"))]
-    assert recommended_search(tmp_path, key) is None
-    recommend_search(tmp_path, key, "written")
-    recommend_search(tmp_path, key, "beam")
-    assert recommended_search(tmp_path, key) == "beam"
-    assert [recommended_search(tmp_path, other) for other in others] == [None, None]
+    asked = Settings(clip="a", captioner="blip-large")
+    others = [Settings(clip="b", captioner="blip-large"), Settings(clip="a", captioner="git-large")]
+    assert usual_search(tmp_path, asked) == USUAL_SEARCH
+    recommend_search(tmp_path, asked, "written")
+    recommend_search(tmp_path, asked, "beam")
+    assert usual_search(tmp_path, asked) == "beam"
+    assert usual_search(tmp_path, replace(asked, search="peer")) == "peer"
+    assert usual_search(tmp_path, replace(asked, peer_defects=True)) == "peer"
+    assert [usual_search(tmp_path, other) for other in others] == [USUAL_SEARCH, USUAL_SEARCH]
     next(tmp_path.glob("*")).write_text("nonsense")
-    assert recommended_search(tmp_path, key) is None
+    assert usual_search(tmp_path, asked) == USUAL_SEARCH
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot be kept"):
-        recommend_search(tmp_path / "file", "key", "beam")
+        recommend_search(tmp_path / "file", Settings(), "beam")
 
 
 def test_only_searches_can_be_named():

@@ -284,6 +284,7 @@ class Batch:
     def _asked(self) -> dict[str, Any]:
         """What a run that goes on has to have in common with the one it goes on from."""
         settings = {name: value for name, value in _values(self._engine.settings) if name not in _NO_PART_OF_PROMPTS}
+        settings["search"] = self._engine.usual_search()
         settings["bank"] = _content(self._engine.settings.bank)  # another may have its name by then
         # a journal that came with a data set, from another place, is no run of this one
         folder = hashlib.sha256(os.fsencode(self._sink.place.resolve())).hexdigest()[:16]

@@ -15,6 +15,7 @@ from ..clip import Clip
 from ..cures import Choose, Give
 from ..errors import ModelError, SettingsError
 from ..phrases import Vocabulary
+from ..phrases.composed import composed_prompts
 from ..phrases.swapping import swapped
 from ..progress import SILENT, Progress
 from ..prompt.together import check_weights
@@ -28,7 +29,6 @@ from .kinds import PROJECTIONS, Mix, Projection
 from .learning import Chunk, Encode, chunks
 from .map_files import bank_key, load_or_fit, map_key
 from .projection import PUBLISHED_ALPHA, ClosedForm, ClosedForms, check_alpha, edited, is_published_model
-from .prompts import composed_prompts
 from .recommended import recommended
 from .ridge import RidgeFit, SequenceMap, fit_maps
 from .text_side import TextSide

@@ -69,9 +69,14 @@ class Bank:
             )
 
     @property
+    def knows_pictures(self) -> bool:
+        """Texts in pictures' place do not tell how near each text is to all pictures."""
+        return self.name != COMPOSED
+
+    @property
     def told(self) -> str:
         """As a result names it."""
-        return self.name if self.name == COMPOSED else f"{self.name}, {self.count:,} pictures"
+        return f"{self.name}, {self.count:,} pictures" if self.knows_pictures else self.name
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file."""

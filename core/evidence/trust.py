@@ -21,7 +21,7 @@ _TEMPERATURES = tuple(float(t) for t in np.geomspace(5, 400, 40))
 SURE = 0.9
 _BELIEF = 5.0
 """How many pictures the stated reliability counts for, where few were sure."""
-SHARE_OF_CAPTION = 0.6
+SHARE_OF_CAPTION = 0.4
 """The weight of the caption's logarithm beside the CLIP's: by validation in the middle world (benchmarks/truth.py)."""
 
 

@@ -10,17 +10,20 @@ from ..recommendation import keep, kept
 from ..settings import SEARCHES, Search, Settings
 
 
-def search_key(clip: str, settings: Settings) -> str:
-    """Of what a search's prompts depend on. clip: its fingerprint."""
-    described = [settings.captioner, *settings.rivals]
-    return hashlib.sha256(json.dumps([clip, described]).encode()).hexdigest()
+def recommend_search(folder: Path, settings: Settings, search: Search) -> None:
+    """Keeps it for the CLIP and the captioners of the settings. Raises SettingsError where the folder cannot be
+    written."""
+    keep(folder, _name(settings), search)
 
 
-def recommend_search(folder: Path, key: str, search: Search) -> None:
-    """Keeps it. Raises SettingsError where the folder cannot be written."""
-    keep(folder, f"search-{key}", search)
+def usual_search(folder: Path, settings: Settings) -> Search:
+    """What the settings name, else what was found for their models, else what was measured best."""
+    if settings.search is not None or settings.peer_defects:
+        return settings.searched
+    return kept(folder, _name(settings), SEARCHES) or settings.searched
 
 
-def recommended_search(folder: Path, key: str) -> Search | None:
-    """What was found, None where nothing was."""
-    return kept(folder, f"search-{key}", SEARCHES)
+def _name(settings: Settings) -> str:
+    """Of what a search's prompts depend on; known before any model is loaded, for a run that goes on."""
+    described = [settings.clip, settings.captioner, *settings.rivals]
+    return f"search-{hashlib.sha256(json.dumps(described).encode()).hexdigest()}"

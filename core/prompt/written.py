@@ -33,7 +33,7 @@ Truth = Callable[[str], float]
 WRITING = "Writing"
 CONTRASTS = 64
 """How many other texts the weights were chosen with: `composed_prompts(vocabulary, CONTRASTS, "contrast")` of
-`core.embed.prompts`."""
+`core.phrases.composed`."""
 SILENCE = 0.15
 _LEAST_LIKELY = 1e-6
 

@@ -15,12 +15,12 @@ from ..clip.hidden_states import padded_ids
 from ..clip.text_encoder import TowerEncoder
 from ..embed.embedding import CONTEXT, PromptEmbedding
 from ..embed.projection import PUBLISHED_NORM, is_published_model
-from ..embed.prompts import composed_prompts
 from ..embed.seen import Seen
 from ..embed.text_projection import checked_projection, projection_fingerprint
 from ..embed.text_side import TextSide
 from ..engine import Engine
 from ..errors import UnrenderError
+from ..phrases.composed import composed_prompts
 from ..progress import SILENT, Progress
 from ..settings import Settings
 from ..variation.checkpoint import Checkpoint, parts_of

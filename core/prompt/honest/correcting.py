@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...evidence.likelihoods import Answer
-from ...phrases.families import Claims
+from ...phrases.families import Claims, Concept
 from ...results import Rejected
 from .in_context import replaced
 from .said import of_family
@@ -25,12 +25,12 @@ def corrected(
     answers: Mapping[str, Answer],
     claims: Claims,
     best_of: Callable[[Sequence[str]], int],
-    allowed: Callable[[str], bool],
+    allowed: Callable[[Concept], bool],
 ) -> Corrected:
     """The caption, with another concept in the place of one that it names alone of a family that excludes.
 
     answers: as CLIP and caption say together. best_of: which of several texts suits the picture best. allowed: whether
-    a wording may be used."""
+    a concept may be said."""
     changes: list[Rejected] = []
     for name, answer in answers.items():
         row = answer.ranked[0]
@@ -38,9 +38,8 @@ def corrected(
             continue
         if answer.likelihoods[row] < SURE_TO_CHANGE:
             continue
-        wordings = [wording for wording in answer.concept(row).spoken if allowed(wording)]
-        found = of_family(claims.read(caption), name)
-        if not wordings or not found:
+        wordings, found = answer.concept(row).spoken, of_family(claims.read(caption), name)
+        if not allowed(answer.concept(row)) or not found:
             continue
         texts = [replaced(caption, found, wording) for wording in wordings]
         chosen = best_of(texts)

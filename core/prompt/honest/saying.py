@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...embed.prompts import composed_prompts
 from ...evidence.likelihoods import Answer, Evidence
+from ...phrases.composed import composed_prompts
+from ...phrases.families import Concept
 from ...phrases.table import PhraseTable
 from ...progress import Progress
 from ...results import PhraseGain, Reason, Rejected
@@ -82,6 +83,10 @@ class Honest:
         )
 
     def _corrected(self, scorer: Scorer, caption: str, answers: Mapping[str, Answer]) -> Trail:
+        """A caption is left as it is where nothing is known of pictures: what a CLIP holds to be sure then is less
+        often so than what a caption says."""
+        if not self._evidence.bank.knows_pictures:
+            return self._told(scorer, caption, answers)
         kept = self._pinned_families()
         asked = {name: answer for name, answer in answers.items() if name not in kept}
 
@@ -116,16 +121,16 @@ class Honest:
 
     def _doubted(self, caption: PhraseGain, answers: Mapping[str, Answer]) -> PhraseGain:
         """With what is least likely of all that the caption says."""
-        told: list[tuple[float, Answer, int]] = []
+        told: list[tuple[float, Answer, int, str]] = []
         for claim in self._evidence.claims.read(caption.text):
             answer = answers.get(claim.family.name)
             if answer is not None and claim.family.excludes:
                 row = answer.family.concepts.index(claim.concept)
-                told.append((float(answer.likelihoods[row]), answer, row))
+                told.append((float(answer.likelihoods[row]), answer, row, claim.wording))
         if not told:
             return caption
-        _, answer, row = min(told, key=lambda each: each[0])
-        return _described(caption, answer, row)
+        _, answer, row, words = min(told, key=lambda each: each[0])
+        return replace(_described(caption, answer, row), instead_of=words)
 
     def _with_families(self, scorer: Scorer, trail: Trail, answers: Mapping[str, Answer]) -> Trail:
         """The surest first, since a prompt that is full is cut at its end."""
@@ -135,7 +140,7 @@ class Honest:
         rejected = list(trail.rejected)
         for answer, row in left_out:
             self._progress.check()
-            wordings = [each for each in answer.concept(row).spoken if self._is_allowed(each)]
+            wordings = list(answer.concept(row).spoken) if self._is_allowed(answer.concept(row)) else []
             if not wordings or not self._left(trail):
                 continue
             if answer.likelihoods[row] < SURE_TO_SAY:
@@ -178,8 +183,9 @@ class Honest:
     def _fits(self, prompt: str) -> bool:
         return self._room.length(prompt) <= self._room.limit
 
-    def _is_allowed(self, wording: str) -> bool:
-        return self._ruling.allows(wording, "")
+    def _is_allowed(self, concept: Concept) -> bool:
+        """Who bans one of its wordings means all of them."""
+        return all(self._ruling.allows(wording, "") for wording in concept.wordings)
 
     def _may(self, category: str, trail: Trail) -> bool:
         used = sum(phrase.category == category for phrase in trail.phrases)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from ..errors import SettingsError
-from ..phrases import Vocabulary
+from .category import Vocabulary
 
 _JOINTS = (", ", ", ", ", ", " and ", " with ", ", with ", "; ", " ")
 _OPENINGS = ("", "", "", "", "a picture of ", "an image of ", "a photo of ", "a drawing of ", "this is ")
