@@ -111,13 +111,15 @@ class Engine:
             words, _ = with_words(words, mode if len(words) == 1 else "best")
             if clip is None:
                 return self._models.unseen(mode, shared_words(words), time.perf_counter() - started)
-            from .prompt.interrogate import Subject  # and with it torch, which a refusal need not wait for
-            from .prompt.judging import told_together
+            from .prompt.judging import told_together  # and with it torch, which a refusal need not wait for
+            from .prompt.subject import Subject
 
             features = shared_features(self._encode(clip, pictures), weights)
             judge, pinned = self._models.judges(caption is not None), self._models.pinned(mode)
             told = told_together(clip, features, words, judge, pinned)
-            return self._models.in_words(mode, Subject(features, told.start), told, started)
+            return self._models.in_words(
+                mode, *self._models.heard(mode, [(Subject(features, told.start), told)])[0], started
+            )
 
     def interrogate_each(
         self,

@@ -279,7 +279,24 @@ class EngineModels:
         pinned = self.pinned(mode)
         known = [told(self.clip(), row, each, judge, pinned) for row, each in zip(features, words, strict=True)]
         found = self.interrogator().subjects(mode, features, [each.start for each in known])
-        return list(zip(found, known, strict=True))
+        return self.heard(mode, list(zip(found, known, strict=True)))
+
+    def heard(self, mode: Mode, known: list[tuple[Subject, Told]]) -> list[tuple[Subject, Told]]:
+        """With how sure the captioner was of its words, where it can tell: all in one turn on the device."""
+        if not self._is_weighed(mode) or not any(told.seen is not None for _, told in known):
+            return known
+        from .prompt.honest.in_context import heard_of
+
+        evidence, describer = self.evidence(), self.describer(str(self._settings.captioner))
+        weighed = []
+        with self._placed(describer), self._progress.task("Weighing the captions", len(known), "pictures") as task:
+            for subject, told in known:
+                words = None if told.seen is None else describer.next_words(told.seen, self._settings.captioning)
+                if words is not None:
+                    subject = replace(subject, heard=heard_of(words, evidence, subject.features, told.caption))
+                weighed.append((subject, told if self._is_written(mode) else replace(told, seen=None)))
+                task.advance()
+        return weighed
 
     def prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip | None:
         """Checks, and loads what the mode needs, describers excepted. None for a mode that needs no CLIP."""
@@ -322,6 +339,15 @@ class EngineModels:
                 raise no_writer(name)
             yield replace(subject, writing=Writing(words, told.caption))
 
+    def _is_weighed(self, mode: Mode) -> bool:
+        """Whether a captioner's words are weighed: of one that runs here, and need not make way for the search."""
+        from .describe.kinds import kind_of
+
+        name = self._settings.captioner
+        if mode != "best" or name is None or self.search() not in ("honest", "written") or self._is_short:
+            return False
+        return self._describers_are_lent or kind_of(name).name == "captioner"
+
     def _is_written(self, mode: Mode) -> bool:
         return mode == "best" and self.search() == "written"
 
@@ -350,7 +376,7 @@ class EngineModels:
     def words(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
         """Goes once over the pictures, where there is anybody to ask. captions: in the place of those that are written.
         Leaves the device to the search again, whose memory is the dearer one."""
-        if self._is_written(mode):
+        if self._is_written(mode) or (self._is_weighed(mode) and captions is None):
             return self._with_views(pictures, mode, captions)
         return self._said(pictures, mode, captions)
 
@@ -377,11 +403,16 @@ class EngineModels:
             return [Words() if given is None else given[number] for number, _ in enumerate(pictures)]
         describers = {asking.name: self.describer(asking.name) for asking in asked}
         found = described(pictures, asked, describers, self._placed, self._progress)
-        if self._settings.memory is not None and self._device().type == "cpu" and not self._is_written(mode):
+        if self._is_short and not self._is_written(mode):
             self._describers.clear()
         if given is None:
             return found
         return [Words(own.captions, told.beside, told.failure) for own, told in zip(given, found, strict=True)]
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether models that wait take what the search may need."""
+        return self._settings.memory is not None and self._device().type == "cpu"
 
     def described(self, pictures: Iterable[Image]) -> list[Description]:
         """By the captioner alone. Raises SettingsError where there is none, UndescribedError."""

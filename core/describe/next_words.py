@@ -23,6 +23,10 @@ class NextWords(ABC):
     def text(self, tokens: Sequence[int]) -> str:
         """What the tokens say, as the describer itself would hand it out, be it finished or not."""
 
+    def tokens(self, text: str) -> tuple[int, ...] | None:
+        """What a text is written with, so that `text` gives it again; None for who cannot tell."""
+        return None
+
     @abstractmethod
     def write(self, choose: Chooser, most: int) -> None:
         """Calls `choose` with one text, the empty one, then with those it chose, `most` of them at most, until it

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..phrases.families import Claim, Claims, Concept, Family
 from .bank import Bank
-from .trust import SHARE_OF_CAPTION, Testimony, Trust, learned, softmax
+from .trust import SHARE_OF_CAPTION, SHARE_OF_CAPTIONER, Testimony, Trust, learned, softmax
 
 if TYPE_CHECKING:
     from ..clip import Clip
@@ -96,9 +96,14 @@ class Evidence:
         claimed = tuple(row for row, concept in enumerate(family.concepts) if concept.name in names)
         return Answer(family, self._likelihoods(family, scores, claimed), supports, claimed)
 
-    def weighed(self, answer: Answer, scores: np.ndarray) -> Answer:
-        """The answer with other scores [concepts] of the CLIP's; -inf for what is out of the question."""
-        return replace(answer, likelihoods=self._likelihoods(answer.family, scores, answer.claimed))
+    def weighed(self, answer: Answer, scores: np.ndarray, said: np.ndarray | None = None) -> Answer:
+        """The answer of a family that excludes with other scores [concepts] of the CLIP's; -inf for what is out of the
+        question. said: the logarithms of how likely the captioner is to say each [concepts], in the place of what it
+        claims."""
+        if said is None:
+            return replace(answer, likelihoods=self._likelihoods(answer.family, scores, answer.claimed))
+        logits = scores * self.scale + SHARE_OF_CAPTIONER * said
+        return replace(answer, likelihoods=_of_one(answer.family, logits, (), 0.0))
 
     def _likelihoods(self, family: Family, scores: np.ndarray, claimed: Sequence[int]) -> np.ndarray:
         reliability = self.bank.trust.caption(family.name)

@@ -22,7 +22,9 @@ SURE = 0.9
 _BELIEF = 5.0
 """How many pictures the stated reliability counts for, where few were sure."""
 SHARE_OF_CAPTION = 0.4
-"""The weight of the caption's logarithm beside the CLIP's: by validation in the middle world (benchmarks/truth.py)."""
+"""The weight of a caption's logarithm beside the CLIP's: by validation in the middle world (benchmarks/truth.py)."""
+SHARE_OF_CAPTIONER = 0.8
+"""The same of what the captioner holds of each answer, which tells how sure it is itself."""
 
 
 @dataclass(frozen=True)

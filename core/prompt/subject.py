@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..describe.next_words import NextWords
+    from .honest.in_context import Heard
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Subject:
     """Its features [width] and its caption, empty when there is none.
 
     similarities: of every phrase of the table, where they were computed for several pictures at once. writing: for the
-    search "written".
+    search "written". heard: how sure the captioner was of its words (`core.prompt.honest.in_context`).
     """
 
     features: Tensor
     caption: str
     similarities: np.ndarray | None = None
     writing: Writing | None = None
+    heard: Heard | None = None

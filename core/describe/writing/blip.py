@@ -48,7 +48,13 @@ class Blip(Continuing):
     def next_words(self, seen: Any, settings: CaptionSettings) -> NextWords | None:
         if not self._has_branches or settings.repetition != 1:
             return super().next_words(seen, settings)
-        return Branching(self._end_tokens(), partial(self._said, settings), partial(self._branch, seen, settings))
+        said, tokens = partial(self._said, settings), partial(self._tokens_of, settings)
+        return Branching(self._end_tokens(), said, tokens, partial(self._branch, seen, settings))
+
+    def _tokens_of(self, settings: CaptionSettings, text: str) -> tuple[int, ...] | None:
+        begun = self._begun(settings)
+        found = self._processor.tokenizer(text, return_tensors="pt").input_ids[0, 1:-1].tolist()
+        return tuple(found[len(begun) :]) if found[: len(begun)] == begun else None
 
     @property
     def _has_branches(self) -> bool:

@@ -69,7 +69,7 @@ class Honest:
         self._progress.check()
         features, caption = subject.features, subject.caption
         answers = self._evidence.answers(features, caption)
-        answers = in_context(self._clip, self._evidence, features, caption, answers)
+        answers = in_context(self._clip, self._evidence, features, caption, answers, subject.heard)
         if subject.writing is None:
             trail = self._corrected(scorer, caption, answers)
         else:
