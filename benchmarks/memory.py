@@ -19,24 +19,41 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unrender.core.settings import Search
 
 CANDIDATES = 2048
+PEER = "clip-interrogator"
 GIGABYTE = 10**9
 
 
 def make_model(name: str, folder: Path) -> None:
+    """The same weights each time. name: of open_clip's architectures, or "small"."""
     import open_clip
     import torch
     from safetensors.torch import save_file
+    from search import SMALL
 
     torch.manual_seed(0)
-    config = open_clip.get_model_config(name)
+    config = SMALL if name == "small" else open_clip.get_model_config(name)
+    folder.mkdir(parents=True, exist_ok=True)
     state = {key: tensor.half().contiguous() for key, tensor in open_clip.CLIP(**config).state_dict().items()}
     save_file(state, str(folder / "open_clip_model.safetensors"))
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
 
 
-def run_ours(folder: str, memory: int | None, precision: str) -> dict[str, object]:
+def model_folder(name: str, kept: Path) -> str:
+    """The model in it, made where it is not."""
+    folder = kept / f"random-{name}"
+    if not (folder / "open_clip_config.json").is_file():
+        make_model(name, folder)
+    return str(folder)
+
+
+def run_ours(folder: str, search: Search, memory: int | None, precision: str) -> dict[str, object]:
+    """The tables are beside the model's folder."""
     import open_clip  # noqa: F401
     from skimage import data
     from unrender.core.engine import Engine, Settings
@@ -44,7 +61,13 @@ def run_ours(folder: str, memory: int | None, precision: str) -> dict[str, objec
 
     meter = Meter()
     settings = Settings(
-        clip=folder, captioner=None, phrases="peer", precision=precision, memory=memory, cache=folder + "/cache"
+        clip=folder,
+        captioner=None,
+        phrases="peer",
+        search=search,
+        precision=precision,
+        memory=memory,
+        cache=Path(folder).parent,
     )
     with Engine(settings) as engine:
         started = time.perf_counter()
@@ -110,11 +133,22 @@ def _status(field: str) -> int:
     raise OSError(f"/proc/self/status has no {field}")
 
 
+def child(side: str, folder: str) -> dict[str, object]:
+    environment = {**os.environ, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}  # as the command line sets it
+    command = [sys.executable, __file__, *sys.argv[1:], "--child", side, folder]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", default="ViT-L-14")
     parser.add_argument("--memory", type=float, metavar="GB", help="the engine's budget")
     parser.add_argument("--precision", default="bfloat16", help="auto on a GPU is half precision where it can be")
+    parser.add_argument("--searches", nargs="+", default=["peer", "honest"], help="of ours")
+    parser.add_argument("--kept", type=Path, help="where the model and its tables are kept between runs")
     parser.add_argument("--peer", action="store_true", help="measure the peer, too")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
@@ -122,21 +156,17 @@ def main() -> None:
     memory = options.memory and int(options.memory * GIGABYTE)
     if options.child:
         side, folder = options.child
-        result = run_peer(folder) if side == "peer" else run_ours(folder, memory, options.precision)
+        result = run_peer(folder) if side == PEER else run_ours(folder, side, memory, options.precision)
         print(json.dumps(result))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        make_model(options.model, Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        kept = options.kept or Path(temporary)
+        folder = model_folder(options.model, kept)
         report: dict[str, object] = {"model": options.model, "budget": memory, "precision": options.precision}
-        sides = ["first run, table built", "later run, table from disk", *(["peer"] if options.peer else [])]
-        for side in sides:
-            # as the command line sets it
-            environment = {**os.environ, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
-            command = [sys.executable, __file__, *sys.argv[1:], "--child", side, folder]
-            done = subprocess.run(command, capture_output=True, text=True, env=environment)
-            if done.returncode:
-                sys.exit(done.stderr)
-            report[side] = json.loads(done.stdout.splitlines()[-1])
+        for run in ("tables built where there are none", "tables from disk"):
+            report |= {f"{search}, {run}": child(search, folder) for search in options.searches}
+        if options.peer:
+            report[PEER] = child(PEER, folder)
     print(json.dumps(report, indent=1))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"memory-{options.model}.json").write_text(json.dumps(report, indent=1) + "\n")
