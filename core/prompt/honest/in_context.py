@@ -60,10 +60,14 @@ def in_context(
 def replaced(caption: str, claims: Sequence[Claim], wording: str) -> str:
     """The caption with a wording in the place of each claim; in the plural where that was."""
     for claim in sorted(claims, key=lambda each: -each.start):
-        singular, *plural = forms(wording)
-        text = plural[0] if plural and _is_plural(claim) else singular
-        caption = in_place(caption, claim.start, claim.stop, text)
+        caption = in_place(caption, claim.start, claim.stop, suiting(wording, claim))
     return caption
+
+
+def suiting(wording: str, claim: Claim) -> str:
+    """The wording as it may stand in the claim's place."""
+    singular, *plural = forms(wording)
+    return plural[0] if plural and _is_plural(claim) else singular
 
 
 def _considered(answer: Answer) -> list[int]:
