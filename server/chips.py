@@ -77,7 +77,7 @@ def _other_button(phrase: PhraseGain, other: str) -> str:
         own, runner_up = (
             f'<span class="unrender-chip-word">{_shown(each)}</span>' for each in (phrase.instead_of, phrase.runner_up)
         )
-        shown = f'{own}? no: {runner_up}<span class="unrender-chip-text" hidden>{_shown(other)}</span>'
+        shown = f'<span>{own}? no: {runner_up}</span><span class="unrender-chip-text" hidden>{_shown(other)}</span>'
     return (
         '<button type="button" class="unrender-chip-other" title="say this instead: the next likely of its family">'
         f"{shown}</button>"
