@@ -89,7 +89,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _searches(text: str) -> tuple[Search, ...]:
     named = [] if text == "none" else [name.strip() for name in text.split(",")]
-    known = {str(name): name for name in SEARCHES}
+    known: dict[str, Search] = {str(name): name for name in SEARCHES}
     if unknown := [name for name in named if name not in known]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no search; choose from {', '.join(SEARCHES)}")
     return tuple(known[name] for name in named)
