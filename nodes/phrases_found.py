@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..core.printable import visible
-from ..core.results import Interrogation, PhraseGain, Reason, Rejected
+from ..core.reasons import in_quotation_marks, why
+from ..core.results import Interrogation, PhraseGain, Rejected
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,21 +18,6 @@ if TYPE_CHECKING:
 MOST_SHOWN = 8
 """Pictures of a batch that have chips on the node."""
 _LONGEST = 400
-_REASONS: dict[Reason, str] = {
-    "unlikely": "another of its family is likelier",
-    "no gain": "brings the prompt no nearer than phrases at random do",
-    "contradicts": "contradicts {against}",
-    "repeats": "is said already by {against}",
-    "no room": "the prompt had no room for it",
-    "corrected": "changed in the caption to {against}",
-}
-
-
-def why(rejected: Rejected) -> str:
-    """In words. A phrase whose words are all in the prompt repeats itself, by name."""
-    if rejected.reason == "repeats" and rejected.against in ("", rejected.text):
-        return "is said already"
-    return _REASONS[rejected.reason].format(against=f'"{rejected.against}"')
 
 
 def phrase_table(result: Interrogation) -> str:
@@ -48,7 +34,8 @@ def phrase_table(result: Interrogation) -> str:
 def _line(phrase: PhraseGain) -> str:
     likely = "" if phrase.likelihood is None else f"{phrase.likelihood:.1%}"
     support = "" if phrase.support is None else f"{phrase.support:.1f}"
-    family = ", or ".join(part for part in (phrase.family, phrase.runner_up) if part)
+    instead = f" in place of {in_quotation_marks(phrase.instead_of)}" if phrase.instead_of else ""
+    family = ", or ".join(part for part in (phrase.family, phrase.runner_up and f"{phrase.runner_up}{instead}") if part)
     return f"{phrase.gain:+7.3f}  {likely:>6}  {support:>7}  {phrase.text}{f' ({family})' if family else ''}"
 
 

@@ -112,6 +112,7 @@ class FoundPhrase(BaseModel):
     support: float | None = Field(description="by how many deviations the picture is nearer to it than by chance")
     family: str = Field(description='of what excludes it; "" for none')
     runner_up: str = Field(description='how the prompt would say the next likely of the family; "" for nothing')
+    instead_of: str = Field(description='the words of the text that it would stand for; "" for the whole')
 
 
 class RejectedPhrase(BaseModel):

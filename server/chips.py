@@ -7,21 +7,15 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..core.phrases.swapping import with_words
 from ..core.printable import visible
+from ..core.reasons import why
 
 if TYPE_CHECKING:
-    from ..core.results import Interrogation, PhraseGain, Reason, Rejected
+    from ..core.results import Interrogation, PhraseGain, Rejected
 
 _CAPTION = "caption"
 _ABOUT = "Similarity that each brings, and how likely it is; a click takes it out of the prompt, or puts it back."
-_WHY: dict[Reason, str] = {
-    "unlikely": "It is not likely enough",
-    "no gain": "It brings no more than a phrase drawn at random",
-    "contradicts": "It contradicts {against}",
-    "repeats": "It repeats {against}",
-    "no room": "There was no room for it",
-    "corrected": "In the caption it became {against}",
-}
 
 
 def chips(found: Interrogation, written: Callable[[str], str]) -> str:
@@ -49,7 +43,7 @@ def left_out(found: Interrogation) -> str:
 
 
 def _chip(phrase: PhraseGain, written: Callable[[str], str]) -> str:
-    other = "" if phrase.category == _CAPTION else phrase.runner_up  # a caption's would stand for a word of it
+    other = _other(phrase)
     fields = {"written": _within(phrase.text, written), "plain": phrase.text}
     if other:
         fields |= {"other-written": _within(other, written), "other-plain": other}
@@ -59,7 +53,7 @@ def _chip(phrase: PhraseGain, written: Callable[[str], str]) -> str:
         f'<button type="button" class="unrender-chip-keep" aria-pressed="true" title="{escape(_told(phrase))}">'
         f'<span class="unrender-chip-text">{_shown(phrase.text)}</span> '
         f'<small class="unrender-chip-worth">{_worth(phrase)}</small></button>'
-        f"{_other_button(other) if other else ''}{_choice_buttons(phrase)}</li>"
+        f"{_other_button(phrase, other) if other else ''}{_choice_buttons(phrase)}</li>"
     )
 
 
@@ -68,16 +62,31 @@ def _within(phrase: str, written: Callable[[str], str]) -> str:
     return written(f"{phrase},")[:-1]
 
 
-def _other_button(other: str) -> str:
+def _other(phrase: PhraseGain) -> str:
+    """The whole phrase as its runner-up has it; empty where there is none."""
+    if not phrase.instead_of:
+        return "" if phrase.category == _CAPTION else phrase.runner_up
+    other = with_words(phrase.text, phrase.instead_of, phrase.runner_up)
+    return "" if other == phrase.text else other
+
+
+def _other_button(phrase: PhraseGain, other: str) -> str:
+    """The words of the phrase and of the other are in spans, which change places when it is pressed."""
+    shown = f'or <span class="unrender-chip-text">{_shown(other)}</span>'
+    if phrase.instead_of:
+        own, runner_up = (
+            f'<span class="unrender-chip-word">{_shown(each)}</span>' for each in (phrase.instead_of, phrase.runner_up)
+        )
+        shown = f'<span>{own}? no: {runner_up}</span><span class="unrender-chip-text" hidden>{_shown(other)}</span>'
     return (
         '<button type="button" class="unrender-chip-other" title="say this instead: the next likely of its family">'
-        f'or <span class="unrender-chip-text">{_shown(other)}</span></button>'
+        f"{shown}</button>"
     )
 
 
 def _choice_buttons(phrase: PhraseGain) -> str:
-    """For the next prompt; none for what its fields cannot hold, a caption or what has a comma in it."""
-    if phrase.category == _CAPTION or any(mark in f"{phrase.text}{phrase.runner_up}" for mark in ",\n"):
+    """For the next prompt; none for what its fields cannot hold, a caption or what has several lines."""
+    if phrase.category == _CAPTION or len(f"{phrase.text} {phrase.runner_up}".splitlines()) > 1:
         return ""
     return "".join(
         f'<button type="button" class="unrender-chip-{name}" aria-pressed="false" '
@@ -99,7 +108,8 @@ def _told(phrase: PhraseGain) -> str:
     parts = [visible(phrase.text), phrase.category, f"cosine similarity {phrase.gain:+.4f}"]
     if phrase.family and phrase.family != phrase.category:
         parts[1] += f" ({phrase.family})"
-    following = [f"next likely: {visible(phrase.runner_up)}"] if phrase.runner_up else []
+    instead = f" in place of {visible(phrase.instead_of)}" if phrase.instead_of else ""
+    following = [f"next likely: {visible(phrase.runner_up)}{instead}"] if phrase.runner_up else []
     return ", ".join([*parts, *_evidence(phrase.likelihood, phrase.support), *following])
 
 
@@ -126,13 +136,16 @@ def _corrections(rejected: Sequence[Rejected]) -> str:
 
 
 def _rejected(each: Rejected) -> str:
-    why = escape(_WHY[each.reason]).format(against=f"<q>{_shown(each.against)}</q>")
     known = _evidence(each.likelihood, each.support)
     known += [] if each.gain is None else [f"gain {each.gain:+.4f}"]
     return (
         f"<tr><td>{_shown(each.text)} <small>{_shown(each.category)}</small></td>"
-        f"<td>{why} <small>{escape(', '.join(known))}</small></td></tr>"
+        f"<td>{why(each, _quoted)} <small>{escape(', '.join(known))}</small></td></tr>"
     )
+
+
+def _quoted(phrase: str) -> str:
+    return f"<q>{_shown(phrase)}</q>"
 
 
 def _shown(text: str) -> str:

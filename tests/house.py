@@ -25,7 +25,7 @@ LAYERS = (
         "values",
         "core.cells core.choices core.cures core.cutting core.devices core.errors core.file_names core.files "
         "core.foreign core.installing core.micro core.places core.printable core.progress "
-        "core.prompt_syntax core.publication core.published core.published_captioners core.recommendation "
+        "core.prompt_syntax core.publication core.published core.published_captioners core.reasons core.recommendation "
         "core.results core.settings core.shortage core.tags core.texts core.transformers_access core.turn "
         "core.undisturbed",
     ),

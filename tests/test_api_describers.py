@@ -50,8 +50,15 @@ COMPETING = {
     "rivals": (["micro-tagger", "blip-base"], lambda asked: list(asked.rivals)),
     "candidates": (3, lambda asked: asked.candidates),
 }
+SEARCHING = {
+    "search": ("peer", lambda asked: asked.search),
+    "pinned": (["neon fog"], lambda asked: list(asked.pinned)),
+}
 ROUTES = {
-    "interrogate": (InterrogateRequest, {**WRITING, **CHOICE, **TARGET, **TAGGER, **CAPTIONER, **COMPETING}),
+    "interrogate": (
+        InterrogateRequest,
+        {**WRITING, **CHOICE, **TARGET, **TAGGER, **CAPTIONER, **COMPETING, **SEARCHING},
+    ),
     "tag": (TagRequest, {**CHOICE, **TARGET, **TAGGER}),
     "describe": (DescribeRequest, {**WRITING, **CHOICE, **TARGET, **CAPTIONER}),
 }

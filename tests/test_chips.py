@@ -4,6 +4,7 @@ browser."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -69,10 +70,11 @@ def test_what_is_not_quite_sure_is_not_called_sure(likelihood, shown):
 def test_nothing_a_picture_or_list_says_becomes_html():
     evil = found(
         PhraseGain(EVIL, EVIL, 0.2, 0.5, 1.0, EVIL, EVIL),
+        PhraseGain(f"a {EVIL}", "caption", 0.2, 0.5, 1.0, EVIL, EVIL * 2, EVIL),
         rejected=tuple(Rejected(EVIL, EVIL, reason, 0.1, 0.1, 0.1, EVIL) for reason in REASONS),
         bank=EVIL,
     )
-    (row,) = rows(chips(evil, str))
+    row, _ = rows(chips(evil, str))
     for html in (chips(evil, str), left_out(evil)):
         assert "<img" not in html and "&lt;img" in html
     assert data(row)["written"] == data(row)["other-plain"] == EVIL, "which only fields are given"
@@ -94,11 +96,22 @@ def test_a_phrase_stands_in_the_field_as_the_host_writes_it():
     assert unescape_for_webui(field) == "a (red) boat, 16:9, _"
 
 
-def test_captions_and_what_has_a_comma_cannot_be_pinned_and_a_caption_is_not_swapped_for_a_word():
-    of_caption = PhraseGain("a red boat", "caption", 0.2, 0.6, 1.0, "colours", "orange")
-    for phrase in (of_caption, PhraseGain("a boat, red", "flavors", 0.2)):
+def test_captions_and_what_has_several_lines_cannot_be_pinned():
+    for phrase in (PhraseGain("a red boat", "caption", 0.2), PhraseGain("a boat\nred", "flavors", 0.2)):
         assert rows(chips(found(phrase), str))[0].count("<button") == 1
-    assert "next likely: orange" in chips(found(of_caption), str)
+    assert rows(chips(found(PhraseGain("a boat, red", "flavors", 0.2)), str))[0].count("<button") == 3
+
+
+def test_a_captions_words_give_way_to_their_runner_up():
+    caption = PhraseGain("A Red boat, redder than red", "caption", 0.2, 0.6, 1.0, "colours", "orange", "red")
+    (row,) = rows(chips(found(caption), lambda prompt: prompt.replace("b", "\\b")))
+    assert data(row)["other-plain"] == "An orange boat, redder than orange"
+    assert data(row)["other-written"] == "An orange \\boat, redder than orange"
+    assert row.count("<button") == 2 and "red ? no: orange" in text(row)
+    assert "next likely: orange in place of red" in row
+    for unknown in ("", "green"):
+        (row,) = rows(chips(found(replace(caption, instead_of=unknown)), str))
+        assert row.count("<button") == 1 and "next likely: orange" in row
 
 
 def test_what_was_left_out_says_why_and_the_caption_what_was_changed():
@@ -108,7 +121,7 @@ def test_what_was_left_out_says_why_and_the_caption_what_was_changed():
     assert f"left out ({len(REASONS)})" in table and "Compared with twelve texts." in text(table)
     said = set(map(text, re.findall("<tr><td>.*?</tr>", table)))
     assert len(said) == len(REASONS) and all("likelihood 25%, support -1.0 deviations" in each for each in said)
-    for words in ("It contradicts the other", "It repeats the other", "In the caption it became the other"):
+    for words in ("contradicts the other", "is said already by the other", "changed in the caption to the other"):
         assert words in text(table)
     assert "In the caption a phrase became the other" in text(chips(one, str))
     assert left_out(found(PhraseGain("a boat", "caption", 0.2))) == ""

@@ -26,6 +26,7 @@ from comfyui_graphs import (
 )
 from comfyui_server import FOLDER_NAME, ROOT, needs_comfyui, rendered, view, write_phrases
 from PIL import Image
+from unrender.core.settings import USUAL_SEARCH
 
 pytest_plugins = ["comfyui_fixtures"]
 pytestmark = needs_comfyui
@@ -54,6 +55,7 @@ def test_comfyui_finds_the_prompt_that_the_command_line_finds(comfyui, tmp_path_
     cache = tmp_path_factory.getbasetemp() / "command-line"
     expected = from_command_line(cache, str(comfyui.base / "input" / name), "--clip", "micro", "--escape", "comfyui")
     graph = one_picture(name)
+    graph["2"] = micro(search=USUAL_SEARCH)
     graph["4"] = node("PreviewAny", source=["3", 1])
     run = comfyui.run(graph)
     assert run.text("3") == [expected["prompt"]]

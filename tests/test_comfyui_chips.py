@@ -154,10 +154,45 @@ def test_what_was_left_out_is_told_and_can_be_pinned(page):
 
 
 def test_what_cannot_be_named_in_an_input_cannot_be_clicked(page):
-    chips = having(page, CAPTION, {**RED, "text": "red, as it were"})
+    chips = having(page, CAPTION, {**RED, "text": "red,\nas it were"})
     assert (
         chips.nth(1).locator("button").first.is_disabled() and not chips.nth(1).locator("button").nth(1).is_disabled()
     )
+
+
+def test_a_phrase_with_commas_stands_in_quotation_marks(page):
+    chips = having(page, CAPTION, {**RED, "text": 'red, "as it were"'}, RED)
+    press(chips.nth(1))
+    press(chips.nth(2))
+    assert inputs(page) == ("", '"red, ""as it were""", red')
+    assert [chips.nth(row).get_attribute("class") for row in (1, 2)] == ["dropped", "dropped"]
+    press(chips.nth(1))
+    assert inputs(page) == ("", "red")
+
+
+def test_a_caption_gives_way_by_its_words(page):
+    chips = having(page, {**CAPTION, "runner_up": "disc", "instead_of": "square"}, RED)
+    caption = chips.nth(0).locator("button")
+    assert caption.count() == 2 and caption.nth(1).inner_text() == "square? no: disc"
+    page.page.evaluate(FILL, ["pin", "Square, fog"])
+    press(chips.nth(0), 1)
+    assert inputs(page) == ("fog, disc", "") and caption.nth(1).get_attribute("aria-pressed") == "true"
+    press(chips.nth(0), 1)
+    assert inputs(page) == ("fog", "")
+
+
+def test_a_pinned_runner_up_is_said_in_the_captions_place(page, comfyui):
+    page.open("Interrogate a picture", NAMES[1])
+    page.page.evaluate(WITH_MICRO, "best")
+    page.run()
+    chips = page.page.locator(CHIPS)
+    words, other = chips.nth(0).locator("button").nth(1).inner_text().split("? no: ")
+    press(chips.nth(0), 1)
+    assert inputs(page) == (other, "")
+    page.run()
+    [prompt] = comfyui.last_run().texts()
+    caption = prompt.split(", ")[0]
+    assert other in caption and words not in caption
 
 
 def test_chips_are_kept_with_the_workflow_and_strange_ones_do_no_harm(page):

@@ -16,6 +16,7 @@ from unrender.core.micro.pictures import Pictures, render
 from unrender.core.phrases.families import Claims, Concept, Family, read_families
 from unrender.core.prompt.honest.correcting import corrected
 from unrender.core.prompt.honest.said import Said
+from unrender.core.prompt.honest.settling import settled
 from unrender.core.settings import Settings
 
 FAMILIES = read_families(FAMILIES_FOLDER)
@@ -116,6 +117,31 @@ def test_what_is_pinned_is_said_and_what_is_banned_is_not(pictures, found, tmp_p
     assert stated(prompt)["artist"] == {"odo"}
 
 
+def test_a_pinned_concept_takes_the_place_of_the_captions(pictures, found, tmp_path):
+    usual = found["honest"][0]
+    [shape] = stated(usual.caption)["shape"]
+    pinned = next(
+        each for family in FAMILIES if family.name == "shape" for each in family.concepts if each.name != shape
+    )
+    settings = Settings(
+        clip="micro", captioner="micro", device="cpu", cache=tmp_path, pinned=(pinned.wordings[0], "8k")
+    )
+    with Engine(settings) as engine:
+        result = engine.interrogate(images_of(pictures)[0])
+    assert stated(result.prompt)["shape"] == {pinned.name} and "8k" in result.prompt.split(", ")
+    [changed] = [each for each in result.rejected if each.reason == "corrected" and each.category == "shape"]
+    assert stated(changed.text)["shape"] == {shape} and changed.against == pinned.wordings[0]
+    assert changed.likelihood is not None
+    assert pinned.wordings[0] not in result.prompt.split(", "), "it is said in the caption"
+
+
+def test_a_caption_tells_the_words_that_its_runner_up_stands_for(found):
+    offered = [phrase for each in found["honest"] for phrase in each.phrases if phrase.instead_of]
+    assert offered
+    for phrase in offered:
+        assert phrase.category == "caption" and phrase.instead_of in phrase.text.lower() and phrase.runner_up
+
+
 def test_a_prompt_keeps_to_its_room(pictures, tmp_path):
     settings = Settings(clip="micro", captioner="micro", device="cpu", cache=tmp_path, token_limit=14, suffix="8k")
     with Engine(settings) as engine:
@@ -138,6 +164,7 @@ def family(name: str, excludes: bool, **concepts: tuple[str, ...]) -> Family:
 
 COLOUR = family("colour", True, red=("red", "scarlet"), orange=("orange", "tangerine"))
 THING = family("thing", True, ball=("ball", "round ball"), box=("box", "crate"))
+FRUIT = family("fruit", True, orange=("orange",), apple=("apple",))
 MATERIAL = family("material", False, wood=("wooden",), steel=("steel",))
 
 
@@ -162,6 +189,33 @@ def test_the_plural_stays_one():
     boxes = answer(THING, [0.05, 0.95], (0,))
     assert change("two balls on a table", boxes) == "two boxes on a table"
     assert change("a round ball", boxes) == "a box"
+
+
+def settle(text: str, *pinned: str) -> str:
+    found = settled(text, pinned, Claims([COLOUR, THING, MATERIAL, FRUIT]))
+    assert bool(found.changes) == (found.text != text)
+    return found.text
+
+
+def test_what_is_pinned_is_said_in_the_captions_words():
+    assert settle("a round ball on grass, box, 8k", "box", "8k") == "a box on grass, 8k"
+    assert settle("two Balls, a crate", "a crate") == "two crates"
+    assert settle("a ball, boxes", "boxes") == "a box", "the caption's number stays"
+    assert settle("a ball, a box of toys", "a box of toys") == "a box, a box of toys", "which says more"
+
+
+def test_what_is_pinned_leaves_the_caption_where_it_settles_nothing():
+    for text, pinned in (
+        ("a ball and a box, crate", ("crate",)),  # it names several
+        ("a crate, box", ("box",)),  # it says the same already
+        ("a ball, box, round ball", ("box", "round ball")),  # the person says both
+        ("a wooden thing, steel", ("steel",)),  # one does not rule out the other
+        ("a red apple, orange", ("orange",)),  # the fruit, or the colour
+        ("box", ("box",)),
+        ("", ("box",)),
+        ("a ball", ()),
+    ):
+        assert settle(text, *pinned) == text
 
 
 def test_what_a_picture_may_hold_two_of_is_never_changed():

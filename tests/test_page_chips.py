@@ -16,6 +16,7 @@ from page_server import (
     photograph_fixture,  # noqa: F401
 )
 from unrender.core.engine import Engine, Settings
+from unrender.core.phrases.swapping import with_words
 from unrender.server.choices import ABOUT_SEARCHES
 from unrender.server.describing import AS_USUAL
 
@@ -106,6 +107,38 @@ def test_a_runner_up_is_said_in_a_phrase_s_place_and_the_phrase_again(opened, en
     expect_similarity(opened, engine, photograph, ", ".join(texts[:row] + texts[row + 1 :]))
     chip(opened, row, "other").click()
     expect_similarity(opened, engine, photograph, found.prompt)
+
+
+def test_a_captions_words_are_said_otherwise_and_again(opened, engine, found, photograph):
+    caption, *others = found.phrases
+    assert caption.instead_of, "micro's captioner is not sure of this picture"
+    instead = with_words(caption.text, caption.instead_of, caption.runner_up)
+    expected = f"{caption.instead_of}? no: {caption.runner_up}"
+    assert chip(opened, 0, "other").inner_text() == expected
+    chip(opened, 0, "other").click()
+    expect_similarity(opened, engine, photograph, ", ".join([instead, *(each.text for each in others)]))
+    assert chip(opened, 0, "other").inner_text() == f"{caption.runner_up}? no: {caption.instead_of}"
+    assert chip(opened, 0).inner_text() == instead and is_pressed(opened, 0)
+    chip(opened, 0, "other").click()
+    expect_similarity(opened, engine, photograph, found.prompt)
+    assert chip(opened, 0, "other").inner_text() == expected
+
+
+def test_a_phrase_with_commas_is_pinned_and_banned(opened, found):
+    row = next(row for row, each in enumerate(found.phrases) if each.category != "caption")
+    opened.fill("unrender_pinned", 'fog, "dim, they say"')
+    make = "(chip, text) => { chip.closest('li').dataset.plain = text; }"
+    chip(opened, row).evaluate(make, 'a "good", old lamp')
+    chip(opened, row, "pin").click()
+    opened.wait_for_value("unrender_pinned", 'fog, "dim, they say", "a ""good"", old lamp"')
+    assert is_pressed(opened, row, "pin")
+    chip(opened, row, "ban").click()
+    opened.wait_for_value("unrender_pinned", 'fog, "dim, they say"')
+    opened.wait_for_value("unrender_exclude", '"a ""good"", old lamp"')
+    opened.fill("unrender_exclude", "")
+    opened.fill("unrender_pinned", '"neon fog, as it were"')
+    opened.press("unrender")
+    assert "neon fog, as it were" in opened.value("unrender_prompt")
 
 
 def test_what_a_person_wrote_stays_and_what_was_deleted_is_seen_to_be_out(opened, engine, found, photograph):

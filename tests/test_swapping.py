@@ -1,8 +1,9 @@
 """A prompt's words of one category, changed for others."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unrender.core.phrases.swapping import swapped
+from unrender.core.phrases.swapping import swapped, with_words
 
 MEDIUMS = ("oil painting", "a pencil sketch", "sketch", "an etching")
 WORDS = st.lists(st.sampled_from(("cat", "tree", "red", "oil", "paint", "sketchy")), min_size=1, max_size=6)
@@ -28,3 +29,17 @@ def test_where_nothing_is_known_the_phrase_is_added():
 def test_words_that_only_begin_alike_stay(words):
     prompt = " ".join(words)
     assert swapped(prompt, MEDIUMS, "mosaic", append=False) == prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "phrase", "expected"),
+    [
+        ("A Round Dot, a round dot", "round dot", "oval", "An oval, an oval"),
+        ("reddish red", "red", "blue", "reddish blue"),
+        ("an old (red) boat", "(red)", "blue", "an old blue boat"),
+        ("a boat", "red", "blue", "a boat"),
+        ("an oval", "oval", "\\1 ring", "a \\1 ring"),
+    ],
+)
+def test_words_give_way_where_they_stand_whole(text, words, phrase, expected):
+    assert with_words(text, words, phrase) == expected

@@ -37,8 +37,12 @@ const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === 
 
 const isLinked = (node, name) => node.inputs?.some((input) => input.widget?.name === name && input.link != null);
 
-// As the nodes read them.
-const phrasesIn = (text) => String(text ?? "").split(/[\n\r,]/).map((each) => each.trim()).filter(Boolean);
+// As the nodes read them: a phrase that has commas itself stands in quotation marks.
+const PHRASE = /\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)/g;
+const ofLine = (line) => [...line.matchAll(PHRASE)].map(([, quoted, plain]) => (plain ?? quoted.replaceAll('""', '"')).trim());
+const phrasesIn = (text) => String(text ?? "").split(/[\n\r]/).flatMap(ofLine).filter(Boolean);
+
+const typed = (phrase) => (/^"|,/.test(phrase) ? `"${phrase.replaceAll('"', '""')}"` : phrase);
 
 const bare = (phrase) => phrase.trim().toLowerCase().replace(/^inspired /, "").replace(/^by /, "");
 
@@ -50,7 +54,7 @@ function put(node, name, phrase, there) {
   const widget = widgetOf(node, name);
   if (!widget || isLinked(node, name)) return;
   const others = listed(node, name).filter((each) => bare(each) !== bare(phrase));
-  widget.value = (there ? [...others, phrase] : others).join(", ");
+  widget.value = (there ? [...others, phrase] : others).map(typed).join(", ");
   widget.callback?.(widget.value, app.canvas, node);
 }
 
@@ -66,9 +70,11 @@ function pin(node, phrase) {
   if (there) put(node, EXCLUDE, phrase, false);
 }
 
-function swap(node, phrase, other) {
+// A caption is never left out: what is pinned takes the place of its words.
+function swap(node, { text, category, other, insteadOf }) {
   if (has(node, PIN, other)) return pin(node, other);
-  if (!has(node, EXCLUDE, phrase)) drop(node, phrase);
+  if (category === CAPTION) put(node, PIN, insteadOf, false);
+  else if (!has(node, EXCLUDE, text)) drop(node, text);
   pin(node, other);
 }
 
@@ -85,6 +91,7 @@ const toPhrase = (told) => ({
   category: text(told.category),
   family: text(told.family),
   other: text(told.runner_up),
+  insteadOf: text(told.instead_of),
   gain: number(told.gain),
   likelihood: number(told.likelihood),
   support: number(told.support),
@@ -128,7 +135,7 @@ function details({ text, category, family, likelihood, support }) {
 // Why the node's inputs cannot name a phrase; empty where they can.
 function barred(node, phrase, ...names) {
   if (names.some((name) => isLinked(node, name) || !widgetOf(node, name))) return say("linked");
-  return phrase.includes(",") ? say("comma") : "";
+  return /[\n\r]/.test(phrase) ? say("lines") : "";
 }
 
 class Chips {
@@ -185,19 +192,18 @@ class Chips {
     }, element("span", {}, phrase.text), " ", element("small", {}, figures(phrase)));
     const chip = element("li", { class: dropped ? "dropped" : pinned ? "pinned" : "", onpointerenter: tell, onfocusin: tell });
     chip.append(label);
-    if (isCaption) return chip; // another phrase would stand for one of its words, and those stay
-    if (phrase.other) chip.append(this.runnerUp(phrase, key));
-    chip.append(this.pinButton(phrase.text, key));
+    if (phrase.other && (phrase.insteadOf || !isCaption)) chip.append(this.runnerUp(phrase, key));
+    if (!isCaption) chip.append(this.pinButton(phrase.text, key));
     return chip;
   }
 
   runnerUp(phrase, key) {
     const cannot = barred(this.node, phrase.other, PIN, EXCLUDE);
-    return this.button(`${key}/other`, () => swap(this.node, phrase.text, phrase.other), {
+    return this.button(`${key}/other`, () => swap(this.node, phrase), {
       "aria-pressed": String(has(this.node, PIN, phrase.other)),
       disabled: Boolean(cannot),
       title: cannot || say("instead", phrase.other),
-    }, `${phrase.other}?`);
+    }, phrase.insteadOf ? say("rather", phrase.insteadOf, phrase.other) : `${phrase.other}?`);
   }
 
   pinButton(phrase, key) {

@@ -31,6 +31,13 @@ def _with(prompt: str, phrase: str) -> str:
     return f"{prompt}, {phrase}" if prompt.strip() else phrase
 
 
+def with_words(text: str, words: str, phrase: str) -> str:
+    """`text` with `phrase` wherever it has the words, whole and in any letter case; articles are made to suit."""
+    for match in reversed([*re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE)]):
+        text = in_place(text, match.start(), match.end(), phrase)
+    return text
+
+
 def in_place(text: str, start: int, stop: int, phrase: str) -> str:
     """`text` with `phrase` between two places; where an article stands before them it is made to suit."""
     before, after = text[:start], text[stop:]

@@ -53,21 +53,31 @@
     return kept ? `${kept}, ${writtenOf(chip)}` : writtenOf(chip);
   };
 
-  const phrasesIn = (text) => text.split(/[,\n]/).map((each) => each.trim()).filter(Boolean);
+  // As the server reads them: a phrase that has commas itself stands in quotation marks.
+  const PHRASE = /\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)/g;
+  const ofLine = (line) => [...line.matchAll(PHRASE)].map(([, quoted, plain]) => (plain ?? quoted.replaceAll('""', '"')).trim());
+  const phrasesIn = (text) => text.split(/[\n\r]/).flatMap(ofLine).filter(Boolean);
+  const typed = (phrase) => (/^"|,/.test(phrase) ? `"${phrase.replaceAll('"', '""')}"` : phrase);
+  const joined = (phrases) => phrases.map(typed).join(", ");
   const same = (one, other) => one.toLowerCase() === other.toLowerCase();
   const lists = (id, phrase) => phrasesIn(textOf(id)).some((each) => same(each, phrase));
-  const strike = (id, phrase) => write(id, phrasesIn(textOf(id)).filter((each) => !same(each, phrase)).join(", "));
-  const list = (id, phrase) => write(id, [...phrasesIn(textOf(id)), phrase].join(", "));
+  const strike = (id, phrase) => write(id, joined(phrasesIn(textOf(id)).filter((each) => !same(each, phrase))));
+  const list = (id, phrase) => write(id, joined([...phrasesIn(textOf(id)), phrase]));
 
   const set = (part, name, value) => { if (part && part.getAttribute(name) !== value) part.setAttribute(name, value); };
 
   // The words change places with those of the runner-up: what is shown is what the server has made safe to show.
   const say = (chip, which) => {
     if ((chip.dataset.says ?? "own") === which) return;
-    const [own, other] = chip.querySelectorAll(".unrender-chip-text"), mark = document.createComment("");
-    own.replaceWith(mark);
-    other.replaceWith(own);
-    mark.replaceWith(other);
+    for (const part of ["text", "word"]) {
+      const [own, other] = chip.querySelectorAll(`.unrender-chip-${part}`), mark = document.createComment("");
+      if (!other) continue;
+      const hidden = [other.hidden, own.hidden];
+      own.replaceWith(mark);
+      other.replaceWith(own);
+      mark.replaceWith(other);
+      [own.hidden, other.hidden] = hidden;
+    }
     chip.dataset.says = which;
   };
 

@@ -91,9 +91,7 @@ def heard_of(words: NextWords, evidence: Evidence, features: Tensor, caption: st
 def replaced(caption: str, claims: Sequence[Claim], wording: str) -> str:
     """The caption with a wording in the place of each claim; in the plural where that was."""
     for claim in sorted(claims, key=lambda each: -each.start):
-        singular, *plural = forms(wording)
-        text = plural[0] if plural and _is_plural(claim) else singular
-        caption = in_place(caption, claim.start, claim.stop, text)
+        caption = in_place(caption, claim.start, claim.stop, suiting(wording, claim))
     return caption
 
 
@@ -115,6 +113,12 @@ def _by_row(variants: Sequence[_Variant]) -> dict[str, dict[int, list[int]]]:
     for place, each in enumerate(variants):
         found.setdefault(each.family, {}).setdefault(each.row, []).append(place)
     return found
+
+
+def suiting(wording: str, claim: Claim) -> str:
+    """The wording as it may stand in the claim's place."""
+    singular, *plural = forms(wording)
+    return plural[0] if plural and _is_plural(claim) else singular
 
 
 def _is_plural(claim: Claim) -> bool:

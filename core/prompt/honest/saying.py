@@ -11,7 +11,7 @@ import numpy as np
 
 from ...evidence.likelihoods import Answer, Evidence
 from ...phrases.composed import composed_prompts
-from ...phrases.families import Concept
+from ...phrases.families import Claim, Concept
 from ...phrases.table import PhraseTable
 from ...progress import Progress
 from ...results import PhraseGain, Reason, Rejected
@@ -20,9 +20,10 @@ from ..subject import Subject, Writing
 from ..written import CONTRASTS, WritingRules, truth_by, written_texts
 from . import listed
 from .correcting import corrected
-from .in_context import in_context
+from .in_context import in_context, suiting
 from .listed import ONE_OF, Lists
 from .said import Said
+from .settling import Settled, settled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,14 +68,17 @@ class Honest:
         """subject.caption: with tags and pinned phrases behind it, "" for none. similarities: of the lists' phrases,
         -inf for those ruled out. Raises Cancelled."""
         self._progress.check()
-        features, caption = subject.features, subject.caption
-        answers = self._evidence.answers(features, caption)
-        answers = in_context(self._clip, self._evidence, features, caption, answers, subject.heard)
+        features = subject.features
+        begun = self._settled(subject.caption)
+        answers = self._evidence.answers(features, begun.text)
+        answers = in_context(self._clip, self._evidence, features, begun.text, answers, subject.heard)
         if subject.writing is None:
-            trail = self._corrected(scorer, caption, answers)
+            trail = self._corrected(scorer, begun.text, answers)
         else:
-            trail = self._told(scorer, self._written(features, caption, subject.writing, answers), answers)
-        trail = self._with_families(scorer, trail, answers)
+            begun = self._settled(self._written(features, subject.caption, subject.writing, answers))
+            trail = self._told(scorer, begun.text, answers)
+        insisted = (_changed(answers[claim.family.name], claim, wording) for claim, wording in begun.changes)
+        trail = self._with_families(scorer, replace(trail, rejected=(*insisted, *trail.rejected)), answers)
         lists = self._lists
         found = lists.supported(similarities)
         rules = listed.Rules(self._left(trail), self._fits, SURE_TO_SAY, self._may)
@@ -121,16 +125,19 @@ class Honest:
 
     def _doubted(self, caption: PhraseGain, answers: Mapping[str, Answer]) -> PhraseGain:
         """With what is least likely of all that the caption says."""
-        told: list[tuple[float, Answer, int, str]] = []
+        told: list[tuple[float, Answer, int, Claim]] = []
         for claim in self._evidence.claims.read(caption.text):
             answer = answers.get(claim.family.name)
             if answer is not None and claim.family.excludes:
                 row = answer.family.concepts.index(claim.concept)
-                told.append((float(answer.likelihoods[row]), answer, row, claim.wording))
+                told.append((float(answer.likelihoods[row]), answer, row, claim))
         if not told:
             return caption
-        _, answer, row, words = min(told, key=lambda each: each[0])
-        return replace(_described(caption, answer, row), instead_of=words)
+        _, answer, row, claim = min(told, key=lambda each: each[0])
+        doubted = _described(caption, answer, row)
+        if not doubted.runner_up:
+            return doubted
+        return replace(doubted, runner_up=suiting(doubted.runner_up, claim), instead_of=claim.wording)
 
     def _with_families(self, scorer: Scorer, trail: Trail, answers: Mapping[str, Answer]) -> Trail:
         """The surest first, since a prompt that is full is cut at its end."""
@@ -168,6 +175,9 @@ class Honest:
         trail = trail.extended(Candidate(fitting[best], answer.family.name), float(values[best]))
         *before, last = trail.phrases
         return replace(trail, phrases=(*before, _described(last, answer, row)))
+
+    def _settled(self, text: str) -> Settled:
+        return settled(text, self._settings.pinned, self._evidence.claims)
 
     def _pinned_families(self) -> frozenset[str]:
         """Of which the user has said what is so."""
@@ -214,6 +224,12 @@ def _described(phrase: PhraseGain, answer: Answer, row: int) -> PhraseGain:
         family=answer.family.name,
         runner_up=answer.concept(other).spoken[0] if offered else "",
     )
+
+
+def _changed(answer: Answer, claim: Claim, against: str) -> Rejected:
+    """What the caption said until a person said otherwise."""
+    likelihood = float(answer.likelihoods[answer.family.concepts.index(claim.concept)])
+    return Rejected(claim.wording, answer.family.name, "corrected", likelihood, against=against)
 
 
 def _rejected(answer: Answer, row: int, reason: Reason) -> Rejected:
