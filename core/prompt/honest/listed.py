@@ -83,6 +83,11 @@ class Lists:
             for likely in (likelihoods[self._category(row)],)
         ]
 
+    def first(self, similarities: np.ndarray) -> Candidate | None:
+        """The phrase that the picture supports most, be that ever so little; None where all are ruled out."""
+        rows = top((similarities - self._means) / self._deviations, 1)
+        return Candidate(self._table.phrases[rows[0]], self._category(rows[0])) if rows else None
+
     def drawn(self, similarities: np.ndarray, without: Sequence[Listed]) -> list[str]:
         """Phrases at random, the same for every picture but for those left out."""
         own = {each.candidate.text for each in without}

@@ -80,6 +80,8 @@ class Honest:
         insisted = (_changed(answers[claim.family.name], claim, wording) for claim, wording in begun.changes)
         trail = self._with_families(scorer, replace(trail, rejected=(*insisted, *trail.rejected)), answers)
         lists = self._lists
+        if not trail.prompt:  # something has to be said, though nothing is sure
+            trail = replace(scorer.trail(_one(lists.first(similarities))), rejected=trail.rejected)
         found = lists.supported(similarities)
         rules = listed.Rules(self._left(trail), self._fits, SURE_TO_SAY, self._may)
         return listed.extended(
@@ -204,6 +206,10 @@ class Honest:
     @cached_property
     def _lists(self) -> Lists:
         return Lists(self._load_table(), self._evidence.bank, self._evidence.scale)
+
+
+def _one(candidate: Candidate | None) -> list[Candidate]:
+    return [] if candidate is None else [candidate]
 
 
 def _worth(answer: Answer) -> Iterator[int]:
