@@ -41,7 +41,12 @@ def test_json_is_one_object_per_picture(engine, pictures, capsys):
         "prompt": "a red (square:1.2), by José",
         "similarity": 0.25,
         "caption": "a square",
-        "phrases": [{"text": "by José", "category": "artists", "gain": 0.01}],
+        "phrases": [
+            {
+                **{"text": "by José", "category": "artists", "gain": 0.01, "likelihood": None, "support": None},
+                **{"family": "", "runner_up": "", "instead_of": ""},
+            }
+        ],
         "model": "fake",
         "seconds": 0.5,
     }

