@@ -169,8 +169,9 @@ class Benchmark:
         families = self._once("reading the families", lambda: read_families(BUILT_IN_FAMILIES))
         bank = self._once(
             "the bank of composed texts",
-            lambda: load_bank(self.clip, None, tables, lambda count: composed_prompts(self.vocabulary, count)),
+            lambda: load_bank(tabled, None, tables, lambda count: composed_prompts(self.vocabulary, count)),
         )
+        bank = replace(bank, clip=self.clip.fingerprint)
 
         def load_table(category: Category) -> PhraseTable:
             return PhraseTable.load(tabled, [category], tables, SILENT, 0)
@@ -200,7 +201,8 @@ class Benchmark:
             interrogator.prepare("best")
         self._share_lists({search: each for search, each in sides.items() if each._is_honest})
         photographs = [self._photograph(name) for name in names]
-        self._run(sides[searches[0]], searches[0], photographs[0])  # the first knows no phrase's tokens yet
+        for interrogator in sides.values():  # the first knows no phrase's tokens yet
+            interrogator.run("fast", Subject(photographs[0].features, CAPTIONS["astronaut"]))
         seconds = {search: Seconds([], []) for search in searches}
         trails: dict[str, list[Trail]] = {search: [] for search in searches}
         asked: dict[str, list[int]] = {search: [] for search in searches}

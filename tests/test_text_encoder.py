@@ -50,3 +50,20 @@ def test_captions_leave_nothing_behind(clip, count):
     for number in range(20):
         clip.text.encode([f"caption {number} é, a cat, fog, end {number}"] * count)
     assert (len(clip.text._known_ids), len(clip.text._known_joins)) == before
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(st.lists(st.lists(st.sampled_from(PARTS), min_size=1, max_size=3), min_size=2, max_size=4))
+def test_texts_that_begin_alike_or_not_have_the_tokens_of_the_whole(clip, beginnings):
+    for parts in (*beginnings, *beginnings[::-1]):
+        for last in PARTS[:6]:
+            text = ", ".join((*parts, last))
+            assert clip.text.length(text) == len(TOKENIZER.encode(text)) + 2
+
+
+def test_what_texts_begin_with_is_tokenized_once(clip, monkeypatch):
+    encode, asked = clip.text.tokenizer.encode, []
+    monkeypatch.setattr(clip.text.tokenizer, "encode", lambda text: asked.append(text) or encode(text))
+    for number in range(5):
+        clip.text.length(f"a long caption of something, at night, number {number}")
+    assert asked.count("a long caption of something,") == 1

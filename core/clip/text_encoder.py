@@ -106,6 +106,7 @@ class TowerEncoder:
         self.context_length = tower.context_length
         self._known_ids: dict[str, tuple[int, ...]] = {}
         self._known_joins: dict[str, bool] = {}
+        self._last_front: tuple[str, tuple[int, ...] | None] = "", None
 
     @property
     def weights(self) -> TowerWeights:
@@ -155,11 +156,22 @@ class TowerEncoder:
 
     def _ids_by_parts(self, text: str) -> tuple[int, ...]:
         """The same as tokenizing the text, which takes longer than to put known phrases' tokens together."""
-        *front, last = text.split(", ")
-        parts = [*(f"{part}," for part in front), last]
-        if len(parts) > 1 and not all(self._joins(part) for part in parts):
+        front, comma, last = text.rpartition(", ")
+        ids = self._front_ids(front) if comma and self._joins(last) else None
+        if comma and ids is None:
             return self._tokenizer.encode(text)
-        return tuple(itertools.chain.from_iterable(map(self._part_ids, parts)))
+        return (*(ids or ()), *self._part_ids(last))
+
+    def _front_ids(self, front: str) -> tuple[int, ...] | None:
+        """Of a text up to its last comma, which texts that are asked of one after another share; None where it cannot
+        be put together."""
+        known, ids = self._last_front
+        if front != known or ids is None:
+            parts = [f"{part}," for part in front.split(", ")]
+            joins = all(self._joins(part) for part in parts)
+            ids = tuple(itertools.chain.from_iterable(map(self._part_ids, parts))) if joins else None
+            self._last_front = front, ids
+        return ids
 
     def _part_ids(self, part: str) -> tuple[int, ...]:
         """Kept for phrases alone, of which there are so many and no more."""
