@@ -160,6 +160,12 @@ def test_what_cannot_be_named_in_an_input_cannot_be_clicked(page):
     )
 
 
+def test_what_is_not_quite_sure_is_not_called_sure(page):
+    chips = having(page, CAPTION, *({**RED, "likelihood": likely} for likely in (1, 0.9996, 0.004, 0.994)))
+    shown = [chips.nth(row).locator("small").inner_text() for row in range(1, 5)]
+    assert [each.split(" · ")[1] for each in shown] == ["100 %", "> 99 %", "< 1 %", "99 %"]
+
+
 def test_a_phrase_with_commas_stands_in_quotation_marks(page):
     chips = having(page, CAPTION, {**RED, "text": 'red, "as it were"'}, RED)
     press(chips.nth(1))

@@ -121,7 +121,11 @@ function element(tag, attributes = {}, ...inside) {
 
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
 
-const percent = (value) => `${Math.round(100 * value)} %`;
+// What is not quite sure is not called sure.
+const percent = (value) => {
+  if (value > 0 && value < 0.005) return "< 1 %";
+  return value >= 0.995 && value < 1 ? "> 99 %" : `${Math.round(100 * value)} %`;
+};
 
 const figures = ({ gain, likelihood }) =>
   [gain === null ? "" : signed(gain), likelihood === null ? "" : percent(likelihood)].filter(Boolean).join(" · ");
