@@ -55,6 +55,7 @@ from unrender.core.phrases.families import BUILT_IN_FAMILIES, read_families
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.progress import SILENT
 from unrender.core.prompt.honest import listed, saying
+from unrender.core.prompt.honest.in_context import heard_of
 from unrender.core.prompt.interrogate import Interrogator, Subject
 from unrender.core.prompt.search import Scorer, Trail
 from unrender.core.prompt.subject import Writing
@@ -247,10 +248,12 @@ class Benchmark:
 
     def _run(self, interrogator: Interrogator, search: str, photograph: Photograph) -> Trail:
         subject = Subject(photograph.features, photograph.caption)
-        if search == "written" and self.captioner is not None:
+        if interrogator._is_honest and self.captioner is not None:
             words = self.captioner.next_words(self.captioner.seen(photograph.image), self.settings.captioning)
             assert words is not None
-            subject = replace(subject, writing=Writing(words, subject.caption))
+            heard = heard_of(words, self.evidence, photograph.features, photograph.caption)
+            writing = Writing(words, subject.caption) if search == "written" else None
+            subject = replace(subject, writing=writing, heard=heard)
         with _at_most() if search in AT_MOST else nullcontext():
             return interrogator.run("best", subject)
 
