@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.errors import SettingsError
+from ..core.published import VIT_B
 from ..core.variation import MICRO
 from ..core.variation.sampling import Sampling
 from ..core.verify.asked import STEPS
@@ -42,7 +43,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--judge",
         metavar="NAME",
-        help="the CLIP, or the tagger, that judges; another than --clip (default: ViT-B-32/laion2b_s34b_b79k)",
+        help=f"the CLIP, or the tagger, that judges; another than --clip (default: {VIT_B})",
     )
     group.add_argument("--steps", type=int, metavar="N", help=f"sampling steps (default: {STEPS})")
     group.add_argument(

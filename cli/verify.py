@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import ImageError, ModelError, SettingsError, UnrenderError
 from ..core.files import save_picture, write_whole
-from ..core.published import DINO
+from ..core.published import DINO, VIT_B
 from ..core.settings import SEARCHES, Search
 from . import engine_options
 from .streams import complain, quiet_libraries, tell_written, write_line
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..core.progress import Progress
     from ..core.settings import Settings
 
-_JUDGE = "ViT-B-32/laion2b_s34b_b79k"
+_JUDGE = VIT_B
 _FOR_GAP = 40
 _REPORT, _SHEET = "report.json", "sheet.png"
 _PROMPTS = 256

@@ -11,7 +11,7 @@ from ..describe.tagging.tagger import Tagger, check_tagger, is_tagger
 from ..errors import ModelError, SettingsError
 from ..hub import Hub
 from ..progress import SILENT, Progress
-from ..published import MICRO, MICRO_TAGGER
+from ..published import MICRO, MICRO_TAGGER, VIT_B
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .fidelity import Judge
 
-USUAL_JUDGE = "ViT-B-32/laion2b_s34b_b79k"
+USUAL_JUDGE = VIT_B
 
 
 class TaggersEye:
