@@ -172,7 +172,7 @@ class Benchmark:
             "the bank of composed texts",
             lambda: load_bank(tabled, None, tables, lambda count: composed_prompts(self.vocabulary, count)),
         )
-        bank = replace(bank, clip=self.clip.fingerprint)
+        bank = replace(bank, clip=self.clip.name)
 
         def load_table(category: Category) -> PhraseTable:
             return PhraseTable.load(tabled, [category], tables, SILENT, 0)

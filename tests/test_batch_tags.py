@@ -74,7 +74,7 @@ def rows(folder):
 
 
 @pytest.mark.parametrize("mode", ["fast", "best"])
-def test_twenty_four_pictures_swap_models_twice(log, folder, mode, monkeypatch):
+def test_twenty_four_pictures_swap_models_as_seldom_as_can_be(log, folder, mode, monkeypatch):
     from unrender.core.loading import EngineModels
 
     placed = EngineModels._placed
@@ -83,7 +83,9 @@ def test_twenty_four_pictures_swap_models_twice(log, folder, mode, monkeypatch):
     )
     found, _ = batch(log, folder, mode=mode)
     assert len(found) == 24 and all(outcome.result is not None for outcome in found)
-    assert [who for kind, who, *_ in log if kind == "swap"] == ["words", "tags"]
+    # the honest search asks the captioner how sure it was once the CLIP has seen all of them
+    weighed = ["words"] if mode == "best" else []
+    assert [who for kind, who, *_ in log if kind == "swap"] == ["words", "tags", *weighed]
     assert [entry[2] for entry in log if entry[1] == "describes"] == [24, 24]
 
 

@@ -88,8 +88,15 @@ def test_json_lines_hold_everything(folder):
         "similarity": found.similarity,
         "mode": "fast",
         "caption": "a square",
-        "phrases": [{"text": "a square", "category": "caption", "gain": 0.25}],
+        "phrases": [
+            {
+                **{"text": "a square", "category": "caption", "gain": 0.25, "likelihood": None, "support": None},
+                **{"family": "", "runner_up": "", "instead_of": ""},
+            }
+        ],
         "model": "quick",
+        "search": "",
+        "bank": "",
     }
 
 

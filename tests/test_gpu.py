@@ -106,7 +106,7 @@ def test_several_pictures(on_gpu: Engine, on_cpu: Engine, pictures: list[Image.I
 
 
 def test_what_is_asked_of_pictures(on_gpu: Engine, pictures: list[Image.Image]) -> None:
-    analysis = on_gpu.analyze(pictures)
+    analysis = on_gpu.analyze(pictures, families=False)
     assert on_gpu.analyze_features(on_gpu.picture_features(pictures))[0] == analysis[0]
     assert on_gpu.analyze_together(pictures, weights=[1, 2, 3])
     assert on_gpu.match(pictures, ["a circle", "a square"], ["a picture of {}", "{}"]).to_dict()

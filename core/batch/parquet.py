@@ -61,7 +61,12 @@ def read_column(path: Path, names: Iterable[str]) -> Iterator[str]:
 
 def _schema(pyarrow: Any, columns: Sequence[Column]) -> Any:
     text, number = pyarrow.string(), pyarrow.float64()
-    phrase = pyarrow.struct([("text", text), ("category", text), ("gain", number)])
+    phrase = pyarrow.struct(
+        [
+            *(("text", text), ("category", text), ("gain", number), ("likelihood", number), ("support", number)),
+            *(("family", text), ("runner_up", text), ("instead_of", text)),
+        ]
+    )
     likelihood = pyarrow.struct(
         [
             *(("category", text), ("rank", pyarrow.int32()), ("phrase", text)),

@@ -33,7 +33,7 @@ _LARGEST_NAME = 200
 class Bank:
     """mean [joint width] and covariance [joint width, joint width] of pictures' features, float32 in main memory.
 
-    name: of what they were measured on, for the result. count: of pictures or texts. clip: the CLIP's fingerprint.
+    name: of what they were measured on, for the result. count: of pictures or texts. clip: the CLIP's name.
     trust: what these pictures showed of how far the CLIP and the captioner may be believed."""
 
     name: str
@@ -52,18 +52,19 @@ class Bank:
             about = features - features.mean(dim=0)
             own = float(about.pow(2).sum(dim=1).mean().sqrt())
             features = normalize(about * (spread / own if spread else 1.0) + centre.to(features), dim=-1)
-        return _measured(COMPOSED, features, clip.fingerprint, STATED)
+        return _measured(COMPOSED, features, clip.name, STATED)
 
     @classmethod
     def of_pictures(cls, name: str, features: Tensor, clip: Clip, trust: Trust = STATED) -> Bank:
         """features: of varied pictures [pictures, joint width], normalised. Raises SettingsError for fewer than
         FEWEST_PICTURES."""
         check_count(len(features))
-        return _measured(name, features.float(), clip.fingerprint, trust)
+        return _measured(name, features.float(), clip.name, trust)
 
     def check(self, clip: Clip) -> None:
         """ModelError where it is of another CLIP's pictures."""
-        if self.clip != clip.fingerprint:
+        another = self.knows_pictures and self.clip != clip.name  # texts' is kept by the weights, whatever their name
+        if another or len(self.mean) != clip.encode_texts([""]).shape[-1]:
             raise ModelError(
                 f"The bank {self.name} was made with another CLIP than {clip.name}", Give("bank", "another")
             )
@@ -115,11 +116,11 @@ def check_count(pictures: int) -> None:
         )
 
 
-def _measured(name: str, features: Tensor, fingerprint: str, trust: Trust) -> Bank:
+def _measured(name: str, features: Tensor, clip: str, trust: Trust) -> Bank:
     mean = features.mean(dim=0)
     about = features - mean
     covariance = about.T @ about / len(features)
-    return Bank(name, mean.cpu(), covariance.cpu(), len(features), fingerprint, trust)
+    return Bank(name, mean.cpu(), covariance.cpu(), len(features), clip, trust)
 
 
 def _said(metadata: Mapping[str, str]) -> dict:
