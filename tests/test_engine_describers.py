@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 import weakref
 
 import numpy as np
@@ -84,7 +83,7 @@ def test_whose_tags_they_are(values, expected):
 @pytest.mark.parametrize("mode", ["best", "fast", "classic", "caption"])
 def test_tags_follow_the_caption(log, mode):
     found = engine(log, tagger="tags").interrogate(picture(), mode)
-    (told,) = re.findall(r"^(a red \w+), 1girl, red hair, smile", found.prompt)
+    told = found.prompt.partition(", 1girl, red hair, smile")[0]
     assert found.caption == "a red circle" and (told == "a red circle" or mode == "best")  # which may correct it
     assert [tag.name for tag in found.tags] == ["1girl", "red_hair", "smile", "general"]
     assert found.similarity is not None and found.contenders == ()
@@ -120,7 +119,7 @@ def test_the_nearest_of_several_captions_is_taken(log):
         alone = float(asked.text_features([each.text])[0] @ features)
         assert each.similarity == pytest.approx(alone, abs=1e-5)
     best = asked.interrogate(image, "best")
-    assert best.contenders == found.contenders and best.prompt.startswith(found.caption)
+    assert best.contenders == found.contenders and best.caption == found.caption
     assert best.similarity is not None and best.similarity >= found.contenders[0].similarity - 1e-5
 
 
