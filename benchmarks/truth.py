@@ -45,8 +45,8 @@ from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.wordings import HELD_OUT_WORDS
 from unrender.core.micro.world import FACTORS, Scene, Split
 from unrender.core.phrases.families import Claims, Family, read_families
+from unrender.core.settings import BY_EVIDENCE, Mode
 from unrender.core.settings import SEARCHES as KNOWN
-from unrender.core.settings import Mode
 from unrender.core.variation.checkpoint import Checkpoint
 from unrender.core.variation.render import Sampling, render_together
 from unrender.core.verify.statistics import Estimate, difference, estimate, retention
@@ -63,8 +63,6 @@ SEARCHES: dict[str, tuple[Mode, str]] = {
     "honest": ("best", "honest"),
     "written": ("best", "written"),
 }
-BY_EVIDENCE = ("honest", "written")
-"""Ask the captioner themselves, and what is known of pictures."""
 TRUE, KNOWN_WORDS = "true caption", "true, known words"
 STEPS, GUIDANCE, SEEDS, BATCH = 10, 3.0, 2, 50
 

@@ -63,7 +63,6 @@ def _add_clip(group: argparse._ArgumentGroup, targets: bool = True, toys: str = 
 
 
 def _add_phrases(parser: argparse.ArgumentParser) -> None:
-    default = Settings()
     group = parser.add_argument_group("phrases")
     group.add_argument(
         "--phrases",
@@ -99,6 +98,11 @@ def _add_phrases(parser: argparse.ArgumentParser) -> None:
         metavar="PHRASE",
         help="always have this phrase in the prompt (may be repeated)",
     )
+    _add_search_to(group)
+
+
+def _add_search_to(group: argparse._ArgumentGroup) -> None:
+    default = Settings()
     group.add_argument(
         "--search",
         choices=SEARCHES,

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..core.hub import Hub
     from ..core.progress import Progress
     from ..core.settings import Settings
+    from ..core.variation.sampling import Sampling
+    from ..core.verify.fidelity import Fidelity
+    from ..core.verify.searches import Compared
+    from ..core.verify.weights import Finding
 
 _JUDGE = VIT_B
 _FOR_GAP = 40
@@ -111,6 +115,28 @@ def run(options: argparse.Namespace) -> int:
     settings = replace(engine_options.clip_settings_from(options), captioner=options.captioner, phrases=options.phrases)
     _check(options, settings, shown)
 
+    findings, fidelity, compared = _found(options, settings, sampling, shown, others)
+
+    from ..core.verify import report
+    from ..core.verify.sheet import draw_fidelity
+
+    for line in report.as_lines(findings, fidelity, compared):
+        write_line(line)
+    if options.output is not None:
+        values = report.as_values(findings, fidelity, compared)
+        _write(options.output, values, None if fidelity is None else draw_fidelity(shown, fidelity))
+    return int(any(each.passed is False for each in findings))
+
+
+def _found(
+    options: argparse.Namespace,
+    settings: Settings,
+    sampling: Sampling,
+    shown: Sequence[Image],
+    others: Sequence[Image],
+) -> tuple[list[Finding], Fidelity | None, Compared | None]:
+    """What is found of the models, and of the searches and projections on the pictures that are shown. others: more
+    pictures, that say where pictures lie."""
     from ..core.clip import Clip
     from ..core.embed.recommended import recommend
     from ..core.engine import Engine
@@ -119,11 +145,10 @@ def run(options: argparse.Namespace) -> int:
     from ..core.phrases.vocabulary import load_vocabulary
     from ..core.prompt.recommended import recommend_search
     from ..core.variation.checkpoint import Checkpoint
-    from ..core.verify import report, weights
+    from ..core.verify import weights
     from ..core.verify.dino import Dino, dino_class
     from ..core.verify.fidelity import Judge, measure_fidelity
     from ..core.verify.searches import compare_searches
-    from ..core.verify.sheet import draw_fidelity
     from .progress import terminal_progress
 
     if options.dino != "none" and options.checkpoint is not None and shown:
@@ -156,12 +181,7 @@ def run(options: argparse.Namespace) -> int:
             recommend(Path(hub.folder) / "embed", fidelity.fingerprint, fidelity.recommended)
             if fidelity.search is not None:
                 recommend_search(Path(hub.folder), settings, fidelity.search)
-    for line in report.as_lines(findings, fidelity, compared):
-        write_line(line)
-    if options.output is not None:
-        values = report.as_values(findings, fidelity, compared)
-        _write(options.output, values, None if fidelity is None else draw_fidelity(shown, fidelity))
-    return int(any(each.passed is False for each in findings))
+    return findings, fidelity, compared
 
 
 def _run_tagger(options: argparse.Namespace) -> int:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .describers import EngineDescribers
 from .progress import Progress
-from .settings import Mode, Search, Settings
+from .settings import BY_EVIDENCE, Mode, Search, Settings
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
     from torch import Tensor
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .phrases import Category, Vocabulary
     from .phrases.families import Family
+    from .phrases.table import PhraseTable
     from .prompt.interrogate import Interrogator, Subject
     from .prompt.judging import Told
     from .results import Interrogation
@@ -55,10 +57,8 @@ class EngineModels:
         self.loaded_clip = clip
         self._lend_clip = load_clip or self._clip_by_name
         self._clip_is_lent = load_clip is not None
-        self._lend_describer = load_describer or self._describer_by_name
-        self._describers_are_lent = load_describer is not None
+        self._describers = EngineDescribers(settings, progress, load_describer, self._nbytes)
         self._closed_forms = closed_forms
-        self._describers: dict[str, Describer] = {}
         self._interrogator: Interrogator | None = None
         self._evidence: Evidence | None = None
         self._analyzer: Analyzer | None = None
@@ -75,7 +75,7 @@ class EngineModels:
         settings = self._settings
         check_mode(mode)
         check_unseen(settings, mode, self.judges(captions is not None))
-        check_written(replace(settings, search=self.search()), mode)
+        check_written(replace(settings, search=self.search), mode)
         asked = askings(settings, mode, captions is not None)
         unwritten = [] if any(asking.caption for asking in asked) else [""]
         check_captions(mode, unwritten if captions is None else captions)
@@ -83,7 +83,7 @@ class EngineModels:
         if seen:
             self._prompt_vocabulary()
         self._check_models(clip=seen)
-        if not self._describers_are_lent:
+        if not self._describers.are_lent:
             for name in names_asked(settings, mode, captions is not None):
                 check_describer(name)
 
@@ -114,9 +114,9 @@ class EngineModels:
 
     def unload(self) -> None:
         # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
-        may_hold_itself = bool(self._describers) or not self._clip_is_lent
+        may_hold_itself = self._describers.are_loaded or not self._clip_is_lent
         self.loaded_clip = self._given_clip
-        self._describers.clear()
+        self._describers.let_go()
         self._interrogator = None
         self._evidence = None
         self._analyzer = None
@@ -151,7 +151,7 @@ class EngineModels:
                     memory.divide(budget, clip, table.nbytes_on(clip.device))
                 return table
 
-            settings = replace(self._settings, search=self.search())
+            settings = replace(self._settings, search=self.search)
             parts = (clip, vocabulary, load_table, settings, self._progress)
             self._interrogator = Interrogator(*parts, self.evidence)
         return self._interrogator
@@ -160,26 +160,20 @@ class EngineModels:
         """How likely what the families ask of is. Raises PhraseError, ModelError."""
         from .evidence.of_engine import load_bank, load_evidence
         from .phrases.composed import composed_prompts
-        from .phrases.table import PhraseTable
 
         if self._evidence is None:
             clip, vocabulary = self.clip(), self._prompt_vocabulary()
             folder = Path(self._hub().folder) / "tables"
             with self._progress.task("Reading the families"):
                 bank = load_bank(clip, self._settings.bank, folder, lambda count: composed_prompts(vocabulary, count))
-
-            def load_table(category: Category) -> PhraseTable:
-                return PhraseTable.load(clip, [category], folder, self._progress, 0)
-
-            self._evidence = load_evidence(clip, self.families(), load_table, bank)
+            self._evidence = load_evidence(clip, self.families(), self._table_of(0), bank)
         return self._evidence
 
     def families(self) -> tuple[Family, ...]:
         """What may be asked of a picture, as `vocabulary`. Raises PhraseError."""
-        from .micro import FAMILIES_FOLDER
-        from .phrases.families import BUILT_IN_FAMILIES, load_families
+        from .phrases.families import families_for
 
-        return load_families(self._settings.phrases, FAMILIES_FOLDER if self._is_micro else BUILT_IN_FAMILIES)
+        return families_for(self._settings.phrases, self._is_micro)
 
     def asked_families(
         self, asked: bool | Sequence[str], top: int
@@ -199,19 +193,19 @@ class EngineModels:
 
     def analyzer(self) -> Analyzer:
         """Under a memory budget its tables stay in main memory."""
-        from .phrases.table import PhraseTable
         from .study.analyze import Analyzer
 
         if self._analyzer is None:
-            clip = self.clip()
-            folder = Path(self._hub().folder) / "tables"
             room = None if self._settings.memory is None else 0
-
-            def load_table(category: Category) -> PhraseTable:
-                return PhraseTable.load(clip, [category], folder, self._progress, room)
-
-            self._analyzer = Analyzer(clip, load_table, self._progress)
+            self._analyzer = Analyzer(self.clip(), self._table_of(room), self._progress)
         return self._analyzer
+
+    def _table_of(self, room: int | None) -> Callable[[Category], PhraseTable]:
+        """What gives a category's table for the CLIP. room: as `PhraseTable.load` takes it."""
+        from .phrases.table import PhraseTable
+
+        clip, folder = self.clip(), Path(self._hub().folder) / "tables"
+        return lambda category: PhraseTable.load(clip, [category], folder, self._progress, room)
 
     def embedder(
         self, family: str, fit: RidgeFit | None, encoders: Mapping[str, TextSide] | None, text_projection: Tensor | None
@@ -282,21 +276,10 @@ class EngineModels:
         return self.heard(mode, list(zip(found, known, strict=True)))
 
     def heard(self, mode: Mode, known: list[tuple[Subject, Told]]) -> list[tuple[Subject, Told]]:
-        """With how sure the captioner was of its words, where it can tell: all in one turn on the device."""
+        """With how sure the captioner was of its words, where it can tell."""
         if not self._is_weighed(mode) or not any(told.seen is not None for _, told in known):
             return known
-        from .prompt.honest.in_context import heard_of
-
-        evidence, describer = self.evidence(), self.describer(str(self._settings.captioner))
-        weighed = []
-        with self._placed(describer), self._progress.task("Weighing the captions", len(known), "pictures") as task:
-            for subject, told in known:
-                words = None if told.seen is None else describer.next_words(told.seen, self._settings.captioning)
-                if words is not None:
-                    subject = replace(subject, heard=heard_of(words, evidence, subject.features, told.caption))
-                weighed.append((subject, told if self._is_written(mode) else replace(told, seen=None)))
-                task.advance()
-        return weighed
+        return self._describers.weighed(known, self.evidence(), keep=self._is_written(mode))
 
     def prepare(self, mode: Mode, captions: Sequence[str] | None) -> Clip | None:
         """Checks, and loads what the mode needs, describers excepted. None for a mode that needs no CLIP."""
@@ -313,46 +296,30 @@ class EngineModels:
         """What a search finds. started: when, by `time.perf_counter`."""
         from .prompt.told import interrogation
 
-        with self._writing(mode, subject, told) as written:
-            trail = self.interrogator().run(mode, written)
+        with self._describers.writing(subject, told) if self._is_written(mode) else nullcontext(subject) as known:
+            trail = self.interrogator().run(mode, known)
         found = interrogation(self.clip(), trail, mode, subject, told, self._settings, started)
         if mode != "best":
             return found
-        search = self.search()
-        bank = self.evidence().bank.told if search in ("honest", "written") else ""
+        search = self.search
+        bank = self.evidence().bank.told if search in BY_EVIDENCE else ""
         return replace(found, search=search, bank=bank)
-
-    @contextmanager
-    def _writing(self, mode: Mode, subject: Subject, told: Told) -> Iterator[Subject]:
-        """The subject with who writes on, where the search wants it."""
-        from .prompt.checks import no_writer
-        from .prompt.subject import Writing
-
-        if not self._is_written(mode):
-            yield subject
-            return
-        name = str(self._settings.captioner)
-        describer = self.describer(name)
-        with self._placed(describer):
-            words = describer.next_words(told.seen, self._settings.captioning)
-            if words is None:
-                raise no_writer(name)
-            yield replace(subject, writing=Writing(words, told.caption))
 
     def _is_weighed(self, mode: Mode) -> bool:
         """Whether a captioner's words are weighed: of one that runs here, and need not make way for the search."""
         from .describe.kinds import kind_of
 
         name = self._settings.captioner
-        if mode != "best" or name is None or self.search() not in ("honest", "written") or self._is_short:
+        if mode != "best" or name is None or self.search not in BY_EVIDENCE or self._describers.are_short_of_room:
             return False
-        return self._describers_are_lent or kind_of(name).name == "captioner"
+        return self._describers.are_lent or kind_of(name).name == "captioner"
 
     def _is_written(self, mode: Mode) -> bool:
-        return mode == "best" and self.search() == "written"
+        return mode == "best" and self.search == "written"
 
+    @cached_property
     def search(self) -> Search:
-        """Of the mode "best"."""
+        """Of the mode "best"; looked up once, so that all of an engine's pictures are searched alike."""
         from .prompt.recommended import usual_search
 
         return usual_search(Path(self._hub().folder), self._settings)
@@ -376,72 +343,23 @@ class EngineModels:
     def words(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
         """Goes once over the pictures, where there is anybody to ask. captions: in the place of those that are written.
         Leaves the device to the search again, whose memory is the dearer one."""
-        if self._is_written(mode) or (self._is_weighed(mode) and captions is None):
-            return self._with_views(pictures, mode, captions)
-        return self._said(pictures, mode, captions)
-
-    def _with_views(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
-        """With what the captioner kept of each."""
-        describer, seen = self.describer(str(self._settings.captioner)), []
-
-        def kept() -> Iterator[Image]:
-            for picture in pictures:
-                seen.append(describer.seen(picture))
-                yield picture
-                del picture
-
-        words = self._said(kept(), mode, captions)
-        return [replace(each, seen=view) for each, view in zip(words, seen, strict=True)]
-
-    def _said(self, pictures: Iterable[Image], mode: Mode, captions: Sequence[str] | None) -> list[Words]:
-        from .describe.asked import askings
-        from .describe.together import Words, Written, described
-
-        asked = askings(self._settings, mode, captions is not None)
-        given = None if captions is None else [Words((Written(text.strip(), "", 0),)) for text in captions]
-        if not asked:
-            return [Words() if given is None else given[number] for number, _ in enumerate(pictures)]
-        describers = {asking.name: self.describer(asking.name) for asking in asked}
-        found = described(pictures, asked, describers, self._placed, self._progress)
-        if self._is_short and not self._is_written(mode):
-            self._describers.clear()
-        if given is None:
-            return found
-        return [Words(own.captions, told.beside, told.failure) for own, told in zip(given, found, strict=True)]
-
-    @property
-    def _is_short(self) -> bool:
-        """Whether models that wait take what the search may need."""
-        return self._settings.memory is not None and self._device().type == "cpu"
+        describers, written = self._describers, self._is_written(mode)
+        seen = written or (self._is_weighed(mode) and captions is None)
+        found = (describers.said_and_seen if seen else describers.said)(pictures, mode, captions)
+        if describers.are_loaded and describers.are_short_of_room and not written:
+            describers.let_go()
+        return found
 
     def described(self, pictures: Iterable[Image]) -> list[Description]:
         """By the captioner alone. Raises SettingsError where there is none, UndescribedError."""
-        from .describe import checked
-        from .prompt.checks import check_captions
+        return self._describers.described(pictures)
 
-        name = self._settings.captioner
-        if name is None:
-            check_captions("caption", [""])
-        describer = self.describer(str(name))
-        with self._placed(describer):
-            return checked(describer.describe(pictures, self._settings.captioning, self._progress))
+    def describer(self, name: str) -> Describer:
+        return self._describers.named(name)
 
-    @contextmanager
-    def _placed(self, describer: Describer) -> Iterator[None]:
-        """On the device meanwhile, where there is room for it beside the CLIP."""
-        device, budget = self._device(), self._settings.memory
-        held = 0 if self.loaded_clip is None else self.loaded_clip.nbytes
-        try:
-            if device.type != "cpu" and (budget is None or describer.nbytes + held <= budget):
-                describer.to(device)
-            yield
-        finally:
-            describer.to("cpu")
-
-    def _device(self) -> torch.device:
-        from .devices import pick_device
-
-        return pick_device(self._settings.device)
+    def _nbytes(self) -> int:
+        """That the CLIP holds."""
+        return 0 if self.loaded_clip is None else self.loaded_clip.nbytes
 
     def _prompt_vocabulary(self) -> Vocabulary:
         """The vocabulary that prompts are made of, read once. Raises PhraseError."""
@@ -462,21 +380,6 @@ class EngineModels:
             from .clip import Clip  # and with it torch, which a refusal need not wait for
 
             return Clip.load(settings.clip, settings.device, settings.precision, self._hub(), progress)
-
-    def describer(self, name: str) -> Describer:
-        if name not in self._describers:
-            self._describers[name] = self._lend_describer(name, self._progress)
-        return self._describers[name]
-
-    def _describer_by_name(self, name: str, progress: Progress) -> Describer:
-        from .describe import load_describer
-
-        with progress.task(f"Loading the describer {name}"):
-            from .devices import describing  # and with it torch
-
-            settings = self._settings
-            dtype, bits = describing(settings.precision), settings.quantization
-            return load_describer(name, settings.device, dtype, self._hub(), progress, wait=True, quantization=bits)
 
     def _hub(self) -> Hub:
         from .hub import Hub

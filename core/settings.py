@@ -39,6 +39,9 @@ WRITING_STYLES: tuple[Style, ...] = get_args(Style)
 TAG_ORDERS: tuple[TagOrder, ...] = get_args(TagOrder)
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
+BY_EVIDENCE: tuple[Search, ...] = ("honest", "written")
+"""The searches that ask how likely what they say is."""
+
 USUAL_SEARCH: Search = "honest"
 """Which says more that is true, and renders nearer, than the others (docs/search.md)."""
 
@@ -240,7 +243,7 @@ class Settings:
         _one_of("quantization", self.quantization, QUANTIZATIONS)
         if self.search is not None:
             _one_of("search", self.search, SEARCHES)
-        if self.peer_defects and self.search in ("honest", "written"):
+        if self.peer_defects and self.search in BY_EVIDENCE:
             raise SettingsError(
                 f"is {self.search!r}, and the peer's defects are of its own", Choose("search", ("peer",))
             )

@@ -17,8 +17,8 @@ LAYERS = (
     ("pages", "server.pages"),
     ("server", "server"),
     ("many pictures", "core.batch core.curate core.index core.variation core.verify"),
-    ("engine", "core.engine"),
-    ("loading", "core.catalogue core.loading core.machine core.suiting"),
+    ("engine", "core.engine core.studies"),
+    ("loading", "core.catalogue core.describers core.loading core.machine core.suiting"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),
     ("models", "core.describe core.evidence core.targets core.clip core.hub core.images core.phrases core.pretrained"),
     (

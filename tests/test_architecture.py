@@ -55,7 +55,7 @@ def test_core_knows_nothing_of_the_front(found):
 
 
 def test_lazy_imports_count(found):
-    assert "unrender.core.study.analyze" in found.files["unrender.core.engine"]
+    assert "unrender.core.study.analyze" in found.files["unrender.core.studies"]
 
 
 def test_imports_for_type_checkers_do_not(found):

@@ -75,11 +75,11 @@ def rows(folder):
 
 @pytest.mark.parametrize("mode", ["fast", "best"])
 def test_twenty_four_pictures_swap_models_as_seldom_as_can_be(log, folder, mode, monkeypatch):
-    from unrender.core.loading import EngineModels
+    from unrender.core.describers import EngineDescribers
 
-    placed = EngineModels._placed
+    placed = EngineDescribers.placed
     monkeypatch.setattr(
-        EngineModels, "_placed", lambda self, each: log.append(("swap", each.name)) or placed(self, each)
+        EngineDescribers, "placed", lambda self, each: log.append(("swap", each.name)) or placed(self, each)
     )
     found, _ = batch(log, folder, mode=mode)
     assert len(found) == 24 and all(outcome.result is not None for outcome in found)

@@ -279,7 +279,7 @@ class TestPython:
     def test_every_method_of_an_engine_is_told(self) -> None:
         from unrender.core.engine import Engine
 
-        public = {name for name in vars(Engine) if not name.startswith("_")}
+        public = {name for name in dir(Engine) if not name.startswith("_")}
         assert public <= set(inline(text_of(ROOT / "docs/python.md")))
 
     def test_every_setting_is_told_or_an_option(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,17 @@ def test_a_caption_tells_the_words_that_its_runner_up_stands_for(found):
     assert offered
     for phrase in offered:
         assert phrase.category == "caption" and phrase.instead_of in phrase.text.lower() and phrase.runner_up
+
+
+@pytest.mark.parametrize(("limits", "gone"), [({"artists": 0}, "artist"), ({"flavors": 0}, "layout")])
+def test_a_category_that_is_left_out_takes_its_families_with_it(pictures, tmp_path, limits, gone):
+    settings = Settings(clip="micro", captioner=None, device="cpu", cache=tmp_path, limits=limits)
+    with Engine(settings) as engine:
+        usual = Engine(replace(settings, limits={})).interrogate(images_of(pictures)[0])
+        found = engine.interrogate(images_of(pictures)[0])
+    assert gone in stated(usual.prompt)
+    assert gone not in stated(found.prompt)
+    assert "style" in stated(found.prompt)
 
 
 def test_a_prompt_keeps_to_its_room(pictures, tmp_path):

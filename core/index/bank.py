@@ -18,7 +18,8 @@ import numpy as np
 from ..cures import Give
 from ..errors import ImageError, ModelError, SettingsError
 from ..foreign import Unreadable, existing, read_header
-from ..phrases.families import BUILT_IN_FAMILIES, Family, load_families
+from ..micro.toy import MICRO
+from ..phrases.families import Family, families_for
 from ..places import check_folder
 from ..progress import SILENT, Progress
 from .file import PictureIndex, index_file, read_index, wherever
@@ -195,10 +196,7 @@ def _captions(index: PictureIndex, engine: Engine, rows: list[int]) -> Iterator[
 
 
 def _families(settings: Settings) -> tuple[Family, ...]:
-    from ..micro import FAMILIES_FOLDER
-    from ..micro.toy import MICRO
-
-    return load_families(settings.phrases, FAMILIES_FOLDER if settings.clip == MICRO else BUILT_IN_FAMILIES)
+    return families_for(settings.phrases, settings.clip == MICRO)
 
 
 def _for_pictures(settings: Settings, captioned: bool) -> Settings:

@@ -29,7 +29,7 @@ from ..evidence.likelihoods import Evidence
 from ..phrases import NEGATIVE, Vocabulary
 from ..phrases.table import PhraseTable
 from ..progress import Progress, steps
-from ..settings import Mode, Search, Settings
+from ..settings import BY_EVIDENCE, Mode, Search, Settings
 from .beam import BeamRules, Guide, Guides, beam_search
 from .checks import check_captions
 from .honest.saying import Honest
@@ -300,7 +300,7 @@ class Interrogator:
 
     @property
     def _is_honest(self) -> bool:
-        return self.search in ("honest", "written")
+        return self.search in BY_EVIDENCE
 
     @cached_property
     def evidence(self) -> Evidence:

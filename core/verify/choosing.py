@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SettingsError
 from ..images import Picture, open_image
 from ..results import Interrogation, Rendered
-from ..settings import Mode, Search, Settings
+from ..settings import BY_EVIDENCE, Mode, Search, Settings
 from ..variation.sampling import Sampling
 from .asked import SEEDS, STEPS, check_choice, check_seeds
 
@@ -92,7 +92,9 @@ def find_candidates(engine: Engine, picture: Picture, count: int, caption: str |
             if len(found) == count:
                 break
             known = mode == "caption" and told is not None
-            result = told if known else _searched(engine, image, mode, search, text)
+            by_itself = caption is None and told is not None and text == told.caption and search in BY_EVIDENCE
+            # who asks the captioner for more than a caption asks it itself
+            result = told if known else _searched(engine, image, mode, search, None if by_itself else text)
             if result is not None and result.prompt and result.prompt not in found:
                 found[result.prompt] = Candidate(way, result)
                 task.advance()
@@ -173,7 +175,9 @@ def _asked(settings: Settings, told: Interrogation | None) -> Iterator[tuple[str
         yield f"{first}, caption {number}", *WAYS[first], contender.text
 
 
-def _searched(engine: Engine, image: Image, mode: Mode, search: Search | None, caption: str) -> Interrogation | None:
+def _searched(
+    engine: Engine, image: Image, mode: Mode, search: Search | None, caption: str | None
+) -> Interrogation | None:
     """None where the mode needs a caption and there is none."""
     if mode == "caption":
         return None

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine import Engine
 from ..errors import ModelError, SettingsError
-from ..settings import USUAL_SEARCH, Search
+from ..settings import BY_EVIDENCE, USUAL_SEARCH, Search
 from .statistics import Estimate, difference, estimate
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Compared:
 
 
 def compare_searches(engine: Engine, pictures: Sequence[Image], searches: Sequence[Search]) -> Compared:
-    """One after the other, on the same captions. A search that these settings do not allow is told of and left out.
-    Raises what interrogating does else."""
+    """One after the other, on the same captions; those that ask the captioner for more ask it themselves. A search that
+    these settings do not allow is told of and left out. Raises what interrogating does else."""
     features = engine.picture_features(list(pictures))
     evidence = engine.evidence()
     captions = (
@@ -62,7 +62,7 @@ def compare_searches(engine: Engine, pictures: Sequence[Image], searches: Sequen
     searched: dict[Search, Searched] = {}
     failed: dict[Search, str] = {}
     for search in dict.fromkeys(searches):
-        given = None if search == "written" else captions or [""] * len(pictures)
+        given = None if search in BY_EVIDENCE else captions or [""] * len(pictures)
         started = time.perf_counter()
         try:
             found = engine.searching(search).interrogate_each(list(pictures), "best", given, features)

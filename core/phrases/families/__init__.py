@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from .claims import Claim, Claims
 from .family import Concept, Family
-from .reading import BUILT_IN_FAMILIES, load_families, read_families
+from .reading import BUILT_IN_FAMILIES, families_for, load_families, read_families
 
-__all__ = ["BUILT_IN_FAMILIES", "Claim", "Claims", "Concept", "Family", "load_families", "read_families"]
+__all__ = [
+    "BUILT_IN_FAMILIES",
+    "Claim",
+    "Claims",
+    "Concept",
+    "Family",
+    "families_for",
+    "load_families",
+    "read_families",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FLAVORS = "flavors"
 SPOKEN = 4
 """Wordings of a concept, whose mean says enough of it: more would take their time of a large CLIP and of its table."""
 
@@ -26,7 +27,8 @@ class Family:
     """Concepts that answer one question, such as the time of day.
 
     excludes: whether one of them rules out the others. Of the time of day it does; of colours it does not, as a picture
-    holds many. always: whether every picture has one of them; of the weather it has not, indoors.
+    holds many. always: whether every picture has one of them; of the weather it has not, indoors. category: of a
+    vocabulary, which holds phrases of the kind, and whose limits hold for it.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Family:
     excludes: bool
     always: bool
     concepts: tuple[Concept, ...]
+    category: str = FLAVORS
 
     @property
     def wordings(self) -> tuple[str, ...]:

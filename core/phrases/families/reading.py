@@ -3,13 +3,15 @@
     about: when in the day it is
     excludes: yes
     always: no
+    category: flavors
 
     # remarks begin with a hash
     night: at night, at midnight, under the night sky
     noon: at noon, in the midday sun
 
-The file's name is the family's. After the head and a blank line each line is a concept: its name, a colon, and its
-wordings with commas between them. A name is not a wording unless it stands among them.
+The file's name is the family's. The head's last line may be left out (see `Family`). After the head and a blank line
+each line is a concept: its name, a colon, and its wordings with commas between them. A name is not a wording unless it
+stands among them.
 """
 
 from __future__ import annotations
@@ -20,15 +22,17 @@ from pathlib import Path
 
 from ...errors import PhraseError, TextFileError
 from ...foreign import existing
+from ...micro import FAMILIES_FOLDER
 from ...texts import read_known
 from ..peers import SOURCES
-from ..vocabulary import EXTENDED
-from .family import Concept, Family
+from ..vocabulary import EXTENDED, category_name
+from .family import FLAVORS, Concept, Family
 
 BUILT_IN_FAMILIES = Path(__file__).parent / "built_in"
 FOLDER = "families"
 """Where a user's folder of phrases has its own."""
 _HEAD = ("about", "excludes", "always")
+_CATEGORY = "category"
 _ANSWERS = {"yes": True, "no": False}
 _EXAMPLE = 'write lines such as "night: at night, at midnight"'
 
@@ -39,6 +43,11 @@ def load_families(phrases: str | PathLike[str] | None = None, base: Path = BUILT
     place = None if phrases is None or phrases in (*SOURCES, EXTENDED) else existing(str(phrases))
     own = read_families(place / FOLDER) if place is not None and (place / FOLDER).is_dir() else ()
     return tuple({family.name: family for family in (*read_families(base), *own)}.values())
+
+
+def families_for(phrases: str | PathLike[str] | None, micro: bool) -> tuple[Family, ...]:
+    """The same for a CLIP. micro: whether it is the toy, which knows the answers of its own small world alone."""
+    return load_families(phrases, FAMILIES_FOLDER if micro else BUILT_IN_FAMILIES)
 
 
 def read_families(folder: Path) -> tuple[Family, ...]:
@@ -53,19 +62,14 @@ def _read(path: Path) -> Family:
         raise PhraseError(error.problem, *error.cures) from error
     head, _, rest = text.replace("\r\n", "\n").partition("\n\n")
     said = dict(_named(path, enumerate(head.split("\n"), 1)))
+    category = category_name(said.pop(_CATEGORY, FLAVORS))
     if list(said) != list(_HEAD):
         raise PhraseError(f"{path} does not begin with {', '.join(_HEAD)}", "write a line of each, then a blank one")
-    start = head.count("\n") + 3
-    concepts = tuple(_concepts(path, rest.split("\n"), start))
+    concepts = tuple(_concepts(path, rest.split("\n"), head.count("\n") + 3))
     if len(concepts) < 2:
-        raise PhraseError(f"{path} holds fewer than two concepts", 'write lines such as "night: at night, at midnight"')
-    return Family(
-        path.stem.replace("_", " "),
-        said["about"],
-        _answer(path, said, "excludes"),
-        _answer(path, said, "always"),
-        concepts,
-    )
+        raise PhraseError(f"{path} holds fewer than two concepts", _EXAMPLE)
+    excludes, always = (_answer(path, said, name) for name in _HEAD[1:])
+    return Family(path.stem.replace("_", " "), said["about"], excludes, always, concepts, category)
 
 
 def _answer(path: Path, said: dict[str, str], name: str) -> bool:

@@ -150,7 +150,7 @@ class Honest:
         for answer, row in left_out:
             self._progress.check()
             wordings = list(answer.concept(row).spoken) if self._is_allowed(answer.concept(row)) else []
-            if not wordings or not self._left(trail):
+            if not wordings or not self._left(trail) or not self._may(answer.family.category, trail):
                 continue
             if answer.likelihoods[row] < SURE_TO_SAY:
                 rejected.append(_rejected(answer, row, "unlikely"))
@@ -200,8 +200,14 @@ class Honest:
         return all(self._ruling.allows(wording, "") for wording in concept.wordings)
 
     def _may(self, category: str, trail: Trail) -> bool:
-        used = sum(phrase.category == category for phrase in trail.phrases)
+        """Whether a prompt may have another phrase of a category, or of a family of its kind."""
+        used = sum(self._category_of.get(phrase.category, phrase.category) == category for phrase in trail.phrases)
         return used < self._ruling.limits.get(category, 1 if category in ONE_OF else used + 1)
+
+    @cached_property
+    def _category_of(self) -> dict[str, str]:
+        """By the families' names."""
+        return {family.name: family.category for family in self._evidence.families}
 
     @cached_property
     def _lists(self) -> Lists:
