@@ -37,31 +37,26 @@ def write_remark(text: str) -> None:
 
 def write_rows(rows: Iterable[Row]) -> None:
     """Likelihood in percent, similarity, and the text last, so that its length disturbs no column."""
-    console = _console()
-    for likelihood, similarity, text in rows:
-        line = f"{likelihood:8.1%}  {similarity:6.3f}  {' '.join(text.split())}"
-        if console is None:
-            write_line(line)
-        else:
-            console.print(visible(line), markup=False, soft_wrap=True)
+    _write_each(f"{likelihood:8.1%}  {similarity:6.3f}  {_line(text)}" for likelihood, similarity, text in rows)
 
 
 def write_supported(rows: Iterable[Row]) -> None:
     """Likelihood in percent, support in deviations, and the text."""
-    console = _console()
-    for likelihood, support, text in rows:
-        line = f"{likelihood:8.1%}  {support:+6.1f}  {' '.join(text.split())}"
-        if console is None:
-            write_line(line)
-        else:
-            console.print(visible(line), markup=False, soft_wrap=True)
+    _write_each(f"{likelihood:8.1%}  {support:+6.1f}  {_line(text)}" for likelihood, support, text in rows)
 
 
 def write_confidences(rows: Iterable[tuple[float, str]]) -> None:
     """Of tags, in percent."""
+    _write_each(f"{confidence:8.1%}  {_line(text)}" for confidence, text in rows)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _write_each(lines: Iterable[str]) -> None:
     console = _console()
-    for confidence, text in rows:
-        line = f"{confidence:8.1%}  {' '.join(text.split())}"
+    for line in lines:
         if console is None:
             write_line(line)
         else:

@@ -35,6 +35,14 @@ def can_browse() -> bool:
     return CHROMIUM is not None and importlib.util.find_spec("playwright") is not None
 
 
+def in_a_browser() -> list[pytest.MarkDecorator]:
+    """The marks of a file whose tests look at a page under every gradio there is."""
+    return [
+        pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
+        pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
+    ]
+
+
 class PageServer:
     """base: for the cache and the log. options: further ones of the command's."""
 

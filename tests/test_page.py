@@ -11,19 +11,16 @@ import pytest
 from page_server import (
     PageServer,
     browser_fixture,  # noqa: F401
-    can_browse,
     chromium_fixture,  # noqa: F401
     gradio_pythons,
+    in_a_browser,
     page_served,
     photograph_fixture,  # noqa: F401
 )
 from unrender.core.embed import PromptEmbedding
 from unrender.core.engine import Engine, Settings
 
-pytestmark = [
-    pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
-    pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
-]
+pytestmark = in_a_browser()
 
 
 @pytest.fixture(scope="module", params=gradio_pythons())

@@ -9,9 +9,9 @@ import pytest
 from page_server import (
     Browser,
     browser_fixture,  # noqa: F401
-    can_browse,
     chromium_fixture,  # noqa: F401
     gradio_pythons,
+    in_a_browser,
     page_served,
     photograph_fixture,  # noqa: F401
 )
@@ -20,10 +20,7 @@ from unrender.core.phrases.swapping import with_words
 from unrender.server.choices import ABOUT_SEARCHES
 from unrender.server.describing import AS_USUAL
 
-pytestmark = [
-    pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
-    pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
-]
+pytestmark = in_a_browser()
 
 
 @pytest.fixture(scope="module", params=gradio_pythons())

@@ -8,9 +8,9 @@ import axe
 import pytest
 from page_server import (
     browser_fixture,  # noqa: F401
-    can_browse,
     chromium_fixture,  # noqa: F401
     gradio_pythons,
+    in_a_browser,
     page_served,
 )
 from unrender.core.describe.kinds import known_describers
@@ -19,10 +19,7 @@ from unrender.core.micro.drawing import draw
 from unrender.core.micro.toy import TOYS
 from unrender.core.micro.world import Scene
 
-pytestmark = [
-    pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
-    pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
-]
+pytestmark = in_a_browser()
 
 
 @pytest.fixture(scope="module", params=gradio_pythons())

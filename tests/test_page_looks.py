@@ -7,17 +7,14 @@ import axe
 import pytest
 from page_server import (
     Browser,
-    can_browse,
     chromium_fixture,  # noqa: F401
     gradio_pythons,
+    in_a_browser,
     page_served,
     photograph_fixture,  # noqa: F401
 )
 
-pytestmark = [
-    pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
-    pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
-]
+pytestmark = in_a_browser()
 TABS = ("Prompt", "Analyze", "Embedding", "Batch", "Models")
 WAYS = ("Categories", "Own phrases", "Heat map")
 

@@ -10,9 +10,9 @@ import pytest
 from hub_server import serving as serving_hub
 from page_server import (
     browser_fixture,  # noqa: F401
-    can_browse,
     chromium_fixture,  # noqa: F401
     gradio_pythons,
+    in_a_browser,
     page_served,
     photograph_fixture,  # noqa: F401
 )
@@ -25,10 +25,7 @@ from unrender.core.settings import MODES
 from unrender.core.targets import TARGETS
 from unrender.server.choices import ABOUT_MODES, ANY
 
-pytestmark = [
-    pytest.mark.skipif(not gradio_pythons(), reason="install gradio, or name Pythons with it"),
-    pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium"),
-]
+pytestmark = in_a_browser()
 OF_FILE = "a boat (at sea:1.2), oil"
 PARAMETERS = f"{OF_FILE}\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 7, Size: 64x64, Model: a"
 CLIP, OTHER_CLIP = "someone/clip", "someone/other-clip"
