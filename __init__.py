@@ -32,7 +32,7 @@ _HOMES = {
     "curate": "Finding Report curate write_page",
     "describe": "Describer Description",
     "embed": "PromptEmbedding",
-    "embed.embedder": "Blend",
+    "embed.blend": "Blend",
     "embed.gap": "GapCorrection",
     "engine": "Engine",
     "errors": "BatchError Cancelled EmbeddingError ImageError IndexFileError MissingPackageError ModelError "
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from .core.curate import Finding, Report, curate, write_page
     from .core.describe import Describer, Description
     from .core.embed import PromptEmbedding
-    from .core.embed.embedder import Blend
+    from .core.embed.blend import Blend
     from .core.embed.gap import GapCorrection
     from .core.engine import Engine
     from .core.errors import BatchError, Cancelled, EmbeddingError, ImageError, IndexFileError, MissingPackageError

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from unrender.core.clip import Clip
 from unrender.core.clip.layers import LAST
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.ridge import fit_maps
 from unrender.core.embed.text_side import TextSide
 from unrender.core.engine import Engine, Settings

@@ -30,8 +30,8 @@ import torch
 from PIL import Image
 from unrender.core.clip import Clip
 from unrender.core.embed import PromptEmbedding
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.conditioning import assembled
-from unrender.core.embed.embedder import Blend
 from unrender.core.embed.families import MICRO_FAMILY
 from unrender.core.embed.projection import closed_form, edited
 from unrender.core.embed.ridge import RidgeFit

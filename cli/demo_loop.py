@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..core.embed.embedder import Blend
+from ..core.embed.blend import Blend
 from ..core.micro import PHRASES_FOLDER
 from ..core.phrases.swapping import swapped
 from ..core.phrases.vocabulary import load_vocabulary

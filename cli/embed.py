@@ -100,8 +100,7 @@ def _projections() -> str:
     for projection in PROJECTIONS:
         served = [name for name in OFFERED if FAMILIES[name].is_served_by(projection)]
         whom = "all" if len(served) == len(OFFERED) else f"{', '.join(served[:-1])} and {served[-1]}"
-        usual = ", and their default" if all(FAMILIES[name].projection == projection for name in served) else ""
-        lines.append(f"  {projection:<9} {SUMMARIES[projection]}; for {whom}{usual}")
+        lines.append(f"  {projection:<9} {SUMMARIES[projection]}; for {whom}")
     return "\n".join(lines)
 
 
@@ -160,8 +159,8 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     pictures = [_region(read_picture(name), options) for name in names]
     check_clip(options.clip)
 
+    from ..core.embed.blend import Blend, checked_choice
     from ..core.embed.composing import without  # and with it torch
-    from ..core.embed.embedder import Blend, checked_choice
     from ..core.embed.ridge import RidgeFit
     from ..core.engine import Engine
     from .progress import terminal_progress

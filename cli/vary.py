@@ -127,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
     read = [*names, *expand(options.gap_pictures), *([] if options.init is None else [options.init])]
     places = _places(options.output, options.count, read)
 
-    from ..core.embed.embedder import Blend, check_swaps, checked_choice  # and with it torch
+    from ..core.embed.blend import Blend, check_swaps, checked_choice  # and with it torch
     from ..core.embed.gap import check_variety
     from ..core.engine import Engine
     from ..core.hub import Hub

@@ -64,6 +64,8 @@ Control = Literal[
     "host",
     "family",
     "projection",
+    "quality",
+    "tokens",
     "mix",
     "strength",
     "correction",

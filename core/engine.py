@@ -8,7 +8,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .cures import Give
 from .errors import SettingsError, UndescribedError
 from .loading import EngineModels
 from .progress import SILENT, Progress
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
     from .clip import Clip
     from .describe import Describer, Description
     from .embed import PromptEmbedding
-    from .embed.embedder import Blend
+    from .embed.blend import Blend
     from .embed.gap import GapCorrection
+    from .embed.kinds import Quality
     from .embed.projection import ClosedForms
     from .embed.ridge import RidgeFit
     from .embed.seen import Seen
@@ -178,6 +178,7 @@ class Engine(Studies):
         gap: GapCorrection | None = None,
         fit: RidgeFit | None = None,
         *,
+        quality: Quality | None = None,
         encoders: Mapping[str, TextSide] | None = None,
         text_projection: Tensor | None = None,
     ) -> PromptEmbedding:
@@ -185,37 +186,47 @@ class Engine(Studies):
 
         images: as for `analyze`, or what the engine's CLIP has seen of them already (`core.embed.seen.Seen`).
         family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one whose text encoder it
-        listens to, for SDXL the second. projection: one of `core.embed.kinds.PROJECTIONS`; None for what
-        `unrender verify` recommends for these text encoders, else the family's usual one. All but "pinv" learn from
-        texts at their first use (fit: how) and keep it.
-        gap: see `measure_gap`; micro's is known. encoders: the checkpoint's own text encoders by name, where they are
-        not the CLIP's own. text_projection: [joint width, text width] in place of the CLIP's own.
+        listens to, for SDXL the second. quality: one of `core.embed.kinds.QUALITIES`; None for what `unrender verify`
+        recommends for these text encoders, else the best. projection: one of `core.embed.kinds.PROJECTIONS` in the
+        place of the quality's. "ridge", "bank" and "anchored" learn from texts at their first use (fit: how) and keep
+        it.
+        gap: see `measure_gap`; micro's is known, and that of the settings' bank. encoders: the checkpoint's own text
+        encoders by name, where they are not the CLIP's own. text_projection: [joint width, text width] in place of the
+        CLIP's own.
         Raises ImageError, ModelError, SettingsError, EmbeddingError, or Cancelled.
         """
-        from .embed.embedder import UNDESCRIBED, Blend
-        from .embed.gap import shipped_gap
+        from .embed.blend import Blend
         from .embed.seen import looking_at
 
         blend = blend or Blend()
         look, pictures, keys = looking_at(images, self._encode)
-        self.check_embedding(len(keys), family, projection, blend)
-        if not pictures and projection == "anchored" and blend.anchor is None:
-            raise SettingsError(UNDESCRIBED, Give("anchor", "one"))
+        self.check_embedding(len(keys), family, projection, blend, quality)
         with self._lock:
             embedder = self._models.embedder(family, fit, encoders, text_projection)
-            clip = self._models.clip()
-            seen, chosen = look(clip), embedder.choice(projection)
-            unknown = pictures if chosen == "anchored" and blend.anchor is None else []
-            anchors = [self.interrogate(picture, "fast").prompt for picture in unknown]
-            return embedder.embed(seen.features, seen.keys, chosen, blend, gap or shipped_gap(clip.name), anchors)
+            seen, way = look(self._models.clip()), embedder.way(projection, quality)
+            anchors = self._described(pictures, seen) if way.searched and blend.anchor is None else ()
+            return embedder.embed(seen.features, seen.keys, way, blend, gap or self._models.gap(), anchors)
+
+    def _described(self, pictures: Sequence[Image], seen: Seen) -> list[str]:
+        """What a search finds to describe each picture; of those that only the CLIP has seen, without a caption."""
+        from .describe.together import Words, Written
+
+        if pictures:
+            return [each.prompt for each in self.interrogate_each(pictures, "best", features=seen.features)]
+        captions = [""] * len(seen)
+        words = [Words((Written("", "", 0),)) for _ in captions]
+        subjects = self._models.subjects("best", seen.features, words, captions)
+        return [self._models.in_words("best", *each, time.perf_counter()).prompt for each in subjects]
 
     def embed_text(
         self, text: str, family: str = "sd15", *, encoders: Mapping[str, TextSide] | None = None
     ) -> PromptEmbedding:
         """What the family's text encoders make of a text of any length, to be composed with pictures' embeddings (see
         `core.embed.composing`). encoders: as for `embed`. Raises ModelError, SettingsError, or Cancelled."""
+        from .embed.kinds import way_by
+
         with self._lock:
-            self._models.check_embedding(family)
+            self._models.check_embedding(family, way_by("soft"))
             return self._models.embedder(family, None, encoders, None).text(text)
 
     def picture_features(self, images: Pictures) -> Tensor:
@@ -254,15 +265,21 @@ class Engine(Studies):
             self._models.check(mode, captions)
 
     def check_embedding(
-        self, pictures: int, family: str = "sd15", projection: str | None = None, blend: Blend | None = None
+        self,
+        pictures: int,
+        family: str = "sd15",
+        projection: str | None = None,
+        blend: Blend | None = None,
+        quality: Quality | None = None,
     ) -> None:
         """The same of what `embed` would raise for so many pictures."""
-        from .embed.embedder import Blend, check_blend
+        from .embed.blend import Blend, check_blend, checked_way
+        from .embed.families import family_named
 
-        blend = blend or Blend()
-        check_blend(blend, pictures, projection)
+        blend, way = blend or Blend(), checked_way(family_named(family), projection, quality)
+        check_blend(blend, pictures, None if projection is None else way.projection)
         with self._lock:
-            self._models.check_embedding(family, projection, blend)
+            self._models.check_embedding(family, way, blend)
 
     def usual_search(self) -> Search:
         """How the mode "best" searches: as the settings say, or as `unrender verify` found to suit these models."""

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from .clip import Clip
     from .describe import Describer, Description
     from .describe.together import Words
-    from .embed.embedder import Blend, Embedder
+    from .embed.blend import Blend
+    from .embed.embedder import Embedder
     from .embed.embedders import Embedders
+    from .embed.gap import GapCorrection
+    from .embed.kinds import Way
     from .embed.projection import ClosedForms
     from .embed.ridge import RidgeFit
     from .embed.text_side import TextSide
@@ -99,18 +102,18 @@ class EngineModels:
 
             pick_device(self._settings.device)
 
-    def check_embedding(self, family: str, projection: str | None = None, blend: Blend | None = None) -> None:
+    def check_embedding(self, family: str, way: Way, blend: Blend | None = None) -> None:
         """The same of an embedding. blend: None for a text's. Raises SettingsError, PhraseError, ModelError."""
-        from .embed.embedder import check_swaps, checked_choice
+        from .embed.blend import check_swaps, checked_choice
         from .embed.families import family_named
 
-        usual = checked_choice(family_named(family), projection)
+        projection = checked_choice(family_named(family), way.projection)
         if blend is None or self._embedders is not None:
             return
-        if usual != "pinv":  # all others learn from texts
+        if projection != "pinv":  # all others learn from texts
             check_swaps(blend.swaps, self.vocabulary())
-        if projection == "anchored" and blend.anchor is None:
-            self.check("fast", None)
+        if way.searched and blend.anchor is None:
+            self.check("best", None)
 
     def unload(self) -> None:
         # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
@@ -213,6 +216,7 @@ class EngineModels:
         from .clip import Clip
         from .embed.embedders import Embedders
         from .embed.families import family_named
+        from .embed.soft.knowledge import Knowledge
 
         def load(name: str) -> Clip:
             return Clip.load(name, self._settings.device, self._settings.precision, self._hub(), self._progress)
@@ -220,8 +224,15 @@ class EngineModels:
         if self._embedders is None:
             folder = Path(self._hub().folder) / "embed"
             vocabulary, forms = self.vocabulary, self._closed_forms
-            self._embedders = Embedders(self.clip(), vocabulary, folder, load, self._progress, forms)
+            knowledge = Knowledge(self.clip(), self.evidence, self._prompt_vocabulary, Path(self._hub().folder))
+            self._embedders = Embedders(self.clip(), vocabulary, folder, load, self._progress, forms, knowledge)
         return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
+
+    def gap(self) -> GapCorrection | None:
+        """Where the CLIP's pictures are, as far as that is known without more of them."""
+        from .embed.gap import known_gap
+
+        return known_gap(self.clip(), self._settings.bank)
 
     def vocabulary(self) -> Vocabulary:
         """What the settings name. The micro model knows the words of its own small world only. Raises PhraseError."""

@@ -96,23 +96,22 @@ class Asked:
         if self.start >= self.end:
             raise SettingsError(f"The picture starts at {self.start:g} and ends at {self.end:g}", "end it later")
         check_projection(self.projection)
-        if self.anchor and self.projection not in (USUAL, "anchored"):
+        if self.anchor and self.projection not in (USUAL, "soft", "anchored"):
             problem = f"Words that describe the picture are not for the projection {self.projection}"
-            raise SettingsError(problem, Choose("projection", ("anchored",)))
+            raise SettingsError(problem, Choose("projection", ("soft", "anchored")))
 
     def __bool__(self) -> bool:
         return bool(self.pictures or self.embeddings or self.name != NONE)
 
-    def chosen(self, usual: str) -> str | None:
-        """The projection, None for what suits the text encoders. usual: the family's. Words that describe the pictures
-        are there to be used. Raises SettingsError where words cannot change what it makes."""
-        chosen = "anchored" if self.anchor else self.projection
-        if self.text and (usual if chosen == USUAL else chosen) not in ("pinv", "anchored"):
+    def chosen(self) -> str:
+        """The projection. Raises SettingsError where words cannot change what it makes."""
+        chosen = "soft" if self.projection == USUAL else self.projection
+        if self.text and chosen not in ("soft", "pinv", "anchored"):
             raise SettingsError(
-                "Words change the picture with the projections pinv and anchored alone",
-                Choose("projection", ("anchored",)),
+                "Words change the picture with the projections soft, pinv and anchored alone",
+                Choose("projection", ("soft",)),
             )
-        return None if chosen == USUAL else chosen
+        return chosen
 
     def infotext(self, keys: Sequence[str]) -> Mapping[str, Any]:
         """What a generated picture's infotext says of it. keys: the hashes of pictures and embeddings."""

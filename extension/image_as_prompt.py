@@ -178,11 +178,11 @@ class Embeddings:
     ) -> PromptEmbedding:
         import torch
 
-        from ..core.embed.embedder import Blend
+        from ..core.embed.blend import Blend
         from .text_encoders import text_sides
 
-        projection = asked.chosen(family.projection)
-        blend = Blend(text=asked.text, alpha=asked.alpha, anchor=asked.anchor or None)
+        projection = asked.chosen()
+        blend = Blend(text=asked.text, alpha=asked.alpha, anchor=asked.anchor)
         device, job = webui_host.device(), webui_host.GenerationJob(webui_host.interrupted)
         webui_host.let_checkpoint_load(job)
         settings = Settings(clip=clip, captioner=None, device=str(device), cache=webui_host.model_folder())

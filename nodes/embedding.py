@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..core.embed.embedder import Blend
+from ..core.embed.blend import Blend
 from ..core.embed.families import Family
 from ..core.embed.kinds import MIXES, PROJECTIONS, USUAL
 from ..core.embed.projection import PUBLISHED_ALPHA

@@ -173,7 +173,7 @@ class _OwnRoutes:
 
     def embed(self, asked: models.EmbedRequest, request: Request) -> Any:
         """Pictures as an embedding that a diffusion model takes in a prompt's place."""
-        from ..core.embed.embedder import Blend, checked_choice
+        from ..core.embed.blend import Blend, checked_choice
         from ..core.embed.families import family_named
 
         family = family_named(asked.family)

@@ -71,7 +71,7 @@ class Preview(NamedTuple):
 
 def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     """Raises what `Engine.embed` does."""
-    from ..core.embed.embedder import Blend, checked_choice
+    from ..core.embed.blend import Blend, checked_choice
     from ..core.embed.families import family_named
     from ..core.prompt.together import shared_features
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..core.clip import Clip
     from ..core.clip.movable import MovableClip
     from ..core.describe import Describer
-    from ..core.embed.embedder import Blend
+    from ..core.embed.blend import Blend
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
     from ..core.embed.gap import GapCorrection

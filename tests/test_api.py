@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.embedding import PromptEmbedding
 from unrender.core.engine import Engine
 from unrender.core.errors import ModelError

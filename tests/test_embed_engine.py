@@ -13,7 +13,7 @@ from embed_settings import FEW, renamed
 from unrender.core.clip import Clip
 from unrender.core.clip.layers import LAST, SECOND_TO_LAST
 from unrender.core.embed import PromptEmbedding
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.gap import GapCorrection
 from unrender.core.embed.ridge import fit_maps
 from unrender.core.embed.seen import Seen

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from embed_settings import FEW
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.gap import shipped_gap
 from unrender.core.embed.text_side import TextSide
 from unrender.core.engine import Engine

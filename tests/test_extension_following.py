@@ -239,7 +239,7 @@ def room(needed):
 
 
 def test_models_embed_as_asked(tmp_path, photographs):
-    from unrender.core.embed.embedder import Blend
+    from unrender.core.embed.blend import Blend
     from unrender.core.embed.families import MICRO_FAMILY
     from unrender.core.embed.text_side import TextSide
     from unrender.core.engine import Engine, Settings

@@ -16,7 +16,7 @@ from tiny_captioners import ALL
 from unrender.core.clip import Clip
 from unrender.core.clip.trie import Trie
 from unrender.core.describe import Captioner
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.kinds import PROJECTIONS
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError

@@ -207,7 +207,7 @@ def test_families_are_what_their_encoders_allow():
 def test_a_family_of_a_pooled_vector_alone_has_its_function():
     """Which the refusal names, and docs/embed.md."""
     from unrender.core.embed import conditioning
-    from unrender.core.embed.embedder import checked_choice
+    from unrender.core.embed.blend import checked_choice
 
     said = (DOCS / "embed.md").read_text(encoding="utf-8")
     for name in set(FAMILIES) - set(OFFERED):

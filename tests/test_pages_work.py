@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 from hub_server import no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import Cancelled, EmbeddingError, ImageError, MissingPackageError, ModelError, SettingsError
 from unrender.server.batches import BatchRequest, described

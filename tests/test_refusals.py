@@ -15,7 +15,7 @@ from PIL import Image
 from refusals import forbid_models, unchanged, write_files
 from unrender.core.batch import Batch, RayBatch, on_ray, sink_named, source_named
 from unrender.core.curate import curate
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.seen import Seen
 from unrender.core.engine import Engine
 from unrender.core.errors import ImageError, IndexFileError, ModelError, PhraseError, SettingsError, UnrenderError

@@ -14,7 +14,7 @@ from PIL import Image
 from tiny_pipelines import FAMILIES, tiny_pipeline
 from unrender import cli
 from unrender.core.clip import Clip
-from unrender.core.embed.embedder import Blend
+from unrender.core.embed.blend import Blend
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import Cancelled, EmbeddingError, ModelError, SettingsError
 from unrender.core.metadata import read_metadata

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -45,14 +45,25 @@ def hidden_states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = 
 
     They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer).
     """
+    return _in_portions(lambda rows: _states(weights, weights.embedding[rows], layers), ids.to(weights.device))
+
+
+@torch.no_grad()
+@undisturbed()
+def hidden_states_of(weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer] = (LAST,)) -> tuple[Tensor, ...]:
+    """The same of what stands in the tokens' embeddings' place [texts, positions, width]."""
+    return _in_portions(lambda rows: _states(weights, rows, layers), inputs.to(weights.device))
+
+
+def _in_portions(work: Callable[[Tensor], list[Tensor]], rows: Tensor) -> tuple[Tensor, ...]:
     parts = []
-    for part in ids.to(weights.device).split(_TEXTS_AT_ONCE):
-        parts += in_portions(lambda rows: _states(weights, rows, layers), part)
+    for part in rows.split(_TEXTS_AT_ONCE):
+        parts += in_portions(work, part)
     return tuple(torch.cat(states) for states in zip(*parts, strict=True))
 
 
-def _states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
-    x = weights.embedding[ids].float() + weights.positions[: ids.shape[1]].float()
+def _states(weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
+    x = inputs.float() + weights.positions[: inputs.shape[1]].float()
     final_norm = _float32(weights.final_norm)
     wanted = {layer.skipped for layer in layers}
     found: dict[int, Tensor] = {}

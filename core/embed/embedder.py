@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -12,66 +11,30 @@ from pathlib import Path
 from torch import Tensor
 
 from ..clip import Clip
-from ..cures import Choose, Give
+from ..cures import Give
 from ..errors import ModelError, SettingsError
 from ..phrases import Vocabulary
 from ..phrases.composed import composed_prompts
 from ..phrases.swapping import swapped
 from ..progress import SILENT, Progress
-from ..prompt.together import check_weights
 from .bank import Bank, bank_bytes, load_or_make
-from .composing import blended, check_mix, check_strength, mixed
+from .blend import UNDESCRIBED, Blend, check_blend, check_swaps, checked_choice, checked_way
+from .composing import blended, mixed
 from .conditioning import assembled, projected_pooled
 from .embedding import PromptEmbedding
 from .families import Encoder, Family
 from .gap import GapCorrection
-from .kinds import PROJECTIONS, Mix, Projection
+from .kinds import Projection, Quality, Way
 from .learning import Chunk, Encode, chunks
 from .map_files import bank_key, load_or_fit, map_key
-from .projection import PUBLISHED_ALPHA, ClosedForm, ClosedForms, check_alpha, edited, is_published_model
+from .projection import ClosedForm, ClosedForms, edited, is_published_model
 from .recommended import recommended
 from .ridge import RidgeFit, SequenceMap, fit_maps
+from .soft.knowledge import Knowledge
+from .soft.projection import SoftProjection
 from .text_side import TextSide
 
 _PROMPTS_FOR_NORMS = 256
-_MOST_CORRECTION = 4.0
-UNDESCRIBED = "The projection anchored needs a prompt that describes each picture"
-
-
-@dataclass(frozen=True)
-class Blend:
-    """How pictures become one embedding.
-
-    weights, mix: of several pictures (see `composing.mixed`).
-    text: a prompt that stays in force: with "pinv" in the edit form with alpha, with "anchored" in the anchor's place,
-    with the others by a strength below 1.
-    strength: from the text's own embedding (of the empty prompt where there is none) at 0 to the picture's at 1.
-    anchor: with "anchored" the prompt that describes the pictures; None for the interrogated one. correction: how much
-    of what the map sees in the picture beyond the anchor is added to the prompt's own states.
-    temperature: of the weights of "bank"'s neighbours, by the cosine of their directions.
-    swaps: with "anchored", phrases by the category of the vocabulary whose phrases they replace in the prompt.
-    """
-
-    weights: Sequence[float] | None = None
-    mix: Mix = "mean"
-    text: str = ""
-    alpha: float = PUBLISHED_ALPHA
-    strength: float = 1.0
-    anchor: str | None = None
-    correction: float = 0.25
-    temperature: float = 0.05
-    swaps: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_mix(self.mix)
-        check_alpha(self.alpha)
-        check_strength(self.strength)
-        if not (math.isfinite(self.correction) and 0 <= self.correction <= _MOST_CORRECTION):
-            raise SettingsError(
-                f"is {self.correction:g}", f"give a number from 0 to {_MOST_CORRECTION:g}", control="correction"
-            )
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise SettingsError(f"is {self.temperature:g}", "give a number above 0", control="temperature")
 
 
 class Embedder:
@@ -80,7 +43,8 @@ class Embedder:
     clip: whose vision tower sees the picture, and whose text tower the inputs of a fit come from.
     sides: the family's text encoders by name. vocabulary: gives the words of the prompts to learn from.
     folder: where fitted maps are kept. text_projection: in place of the encoder's own, for checkpoints that have none.
-    closed_forms: that are made already, with lengths that are measured, and where more are kept.
+    closed_forms: that are made already, with lengths that are measured, and where more are kept. knowledge: what
+    "soft" stands on.
     """
 
     def __init__(
@@ -94,6 +58,7 @@ class Embedder:
         text_projection: Tensor | None = None,
         progress: Progress = SILENT,
         closed_forms: ClosedForms | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
         self.family = family
         self._clip = clip
@@ -104,12 +69,13 @@ class Embedder:
         self._text_projection = text_projection
         self._progress = progress
         self._closed_forms = closed_forms or ClosedForms()
+        self._knowledge = knowledge
 
     def embed(
         self,
         features: Tensor,
         pictures: Sequence[str],
-        projection: Projection | None = None,
+        way: Way,
         blend: Blend | None = None,
         gap: GapCorrection | None = None,
         anchors: Sequence[str] = (),
@@ -119,27 +85,34 @@ class Embedder:
         texts. anchors: a prompt for each picture, which "anchored" needs where the blend gives none for all.
 
         Raises SettingsError, EmbeddingError, ModelError."""
-        blend, chosen = blend or Blend(), self.choice(projection)
+        blend, chosen = blend or Blend(), checked_choice(self.family, way.projection)
         if blend.anchor is not None:
             anchors = [blend.anchor] * len(pictures)
         check_blend(blend, len(pictures), chosen)
         if chosen == "anchored" and len(anchors) != len(pictures):
             raise SettingsError(UNDESCRIBED, Give("anchor", "one"))
+        described = anchors or [""] * len(pictures)
         singles = []
-        for number, joint in enumerate(features):
-            if chosen == "anchored":
-                made = self._anchored(joint, anchors[number], blend, gap)
-            else:
-                made = self._pinv(joint, blend) if chosen == "pinv" else self._learned(joint, chosen, blend, gap)
-            singles.append(replace(made, picture=pictures[number], fingerprint=self.fingerprint, projection=chosen))
+        for joint, anchor, picture in zip(features, described, pictures, strict=True):
+            made = self._made(joint, anchor, way, blend, gap)
+            singles.append(replace(made, picture=picture, fingerprint=self.fingerprint, projection=chosen))
         whole = mixed(singles, blend.weights, blend.mix)
         # at full strength a text encoder's run, which takes longer than all else here, would change nothing
         return whole if blend.strength == 1 else blended(self.text(blend.text), whole, blend.strength)
 
-    def choice(self, projection: str | None = None) -> Projection:
-        """The projection asked for, else what was found to suit these text encoders, else the family's usual one.
-        Raises SettingsError where it does not serve the family."""
-        return checked_choice(self.family, projection or recommended(self._folder, self.fingerprint))
+    def _made(self, joint: Tensor, anchor: str, way: Way, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
+        if way.projection == "soft":
+            return self._soft(joint, anchor, way.asks, blend, gap)
+        if way.projection == "anchored":
+            return self._anchored(joint, anchor, blend, gap)
+        return (
+            self._pinv(joint, blend) if way.projection == "pinv" else self._learned(joint, way.projection, blend, gap)
+        )
+
+    def way(self, projection: str | None = None, quality: Quality | None = None) -> Way:
+        """Of the projection or the quality asked for, else of what was found to suit these text encoders, else of the
+        best quality. Raises SettingsError where it does not serve the family."""
+        return checked_way(self.family, projection, quality or recommended(self._folder, self.fingerprint))
 
     def text(self, text: str) -> PromptEmbedding:
         """What the family's own encoders make of a text, of any length."""
@@ -197,6 +170,18 @@ class Embedder:
             pooled=moved(real.pooled, seen.pooled, said.pooled),
         )
 
+    def _soft(self, joint: Tensor, anchor: str, asks: bool, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
+        text = blend.text or (self._swapped(anchor, blend.swaps) if blend.swaps else "")
+        states, ends = self._soft_projection.embedded(joint, anchor, text, gap, asks, blend.tokens)
+        by = self.family.pooled_by
+        pooled = self._projected(self.family.encoder(by), ends[by]) if by else None
+        return replace(assembled(self.family, states, pooled), gap_corrected=gap is not None)
+
+    @cached_property
+    def _soft_projection(self) -> SoftProjection:
+        assert self._knowledge is not None
+        return SoftProjection(self.family, self._sides, self._text_projection, self._knowledge, self._progress)
+
     def _swapped(self, prompt: str, swaps: Mapping[str, str]) -> str:
         if not swaps:
             return prompt
@@ -215,15 +200,18 @@ class Embedder:
 
     def _pooled_text(self, text: str) -> Tensor:
         encoder = self.family.encoder(self.family.pooled_by)
-        side = self._sides[encoder.name]
-        (states,), ends = side.states([text])
-        projection = side.weights.projection
+        (states,), ends = self._sides[encoder.name].states([text])
+        return self._projected(encoder, states[0, int(ends[0])])
+
+    def _projected(self, encoder: Encoder, end: Tensor) -> Tensor:
+        """The pooled vector that a text's end becomes."""
+        projection = self._sides[encoder.name].weights.projection
         if projection is None:
             raise ModelError(
                 f"{self.family.title}'s text encoder {encoder.name} has no projection",
                 f"give the whole CLIP {encoder.clip}",
             )
-        return states[0, int(ends[0])] @ projection.float().T
+        return end @ projection.to(end).T
 
     @cached_property
     def _pooled_norm(self) -> float:
@@ -276,39 +264,6 @@ class Embedder:
 
     def _prompts(self, count: int) -> tuple[str, ...]:
         return composed_prompts(self._vocabulary(), count)
-
-
-def checked_choice(family: Family, projection: str | None = None) -> Projection:
-    """The projection asked for, or the family's usual one. Raises SettingsError where it does not serve the family."""
-    if not family.encoders:
-        raise SettingsError(
-            f"{family.title} takes only a pooled vector from a picture", f"make it with `conditioning.{family.name}`"
-        )
-    chosen = projection or family.projection
-    if chosen not in PROJECTIONS:
-        raise SettingsError(f"There is no projection {chosen!r}", Choose("projection", PROJECTIONS))
-    if not family.is_served_by(chosen):
-        raise SettingsError(f"{chosen} cannot reach what {family.title} listens to", Choose("projection", ("ridge",)))
-    return chosen
-
-
-def check_blend(blend: Blend, pictures: int, projection: str | None = None) -> None:
-    """What is known to be wrong of a blend of so many pictures before they are looked at. projection: None while that
-    waits for the text encoders. Raises SettingsError."""
-    check_weights(pictures, blend.weights)
-    if blend.text and projection in ("ridge", "bank") and blend.strength == 1:
-        raise SettingsError(f"A text joins the projection {projection} by strength", Give("strength", "less than 1"))
-    if blend.swaps and projection not in (None, "anchored"):
-        problem = "Phrases are swapped in a prompt, which only the projection anchored has"
-        raise SettingsError(problem, Choose("projection", ("anchored",)))
-
-
-def check_swaps(swaps: Mapping[str, str], vocabulary: Vocabulary) -> None:
-    """SettingsError for a category that the vocabulary has not."""
-    for category in swaps:
-        if category not in vocabulary.categories:
-            known = ", ".join(each.name for each in vocabulary.positive())
-            raise SettingsError(f"There is no category {category!r} to swap a phrase of", f"choose one of {known}")
 
 
 def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str], Clip]) -> TextSide:

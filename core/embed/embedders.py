@@ -15,6 +15,7 @@ from .embedder import Embedder, own_side
 from .families import Encoder, Family
 from .projection import ClosedForms
 from .ridge import RidgeFit
+from .soft.knowledge import Knowledge
 from .text_side import TextSide
 
 _KEPT = 4
@@ -23,7 +24,7 @@ _KEPT = 4
 
 class Embedders:
     """clip: see `Embedder`. folder: where what is learned is kept. load: gives the CLIP of a name, for what `clip` does
-    not hold. closed_forms: see `Embedder`."""
+    not hold. closed_forms, knowledge: see `Embedder`."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Embedders:
         load: Callable[[str], Clip],
         progress: Progress = SILENT,
         closed_forms: ClosedForms | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
         self._clip = clip
         self._vocabulary = vocabulary
@@ -40,6 +42,7 @@ class Embedders:
         self._load = load
         self._progress = progress
         self._closed_forms = closed_forms or ClosedForms()
+        self._knowledge = knowledge
         self._own: dict[Encoder, TextSide] = {}
         self._made: dict[tuple, Embedder] = {}
 
@@ -71,6 +74,7 @@ class Embedders:
                 self._own_projection() if text_projection is None else text_projection,
                 self._progress,
                 self._closed_forms,
+                self._knowledge,
             )
         self._made[key] = embedder
         if len(self._made) > _KEPT:

@@ -42,7 +42,8 @@ class Family:
 
     encoders: whose states are joined along the width, in this order; empty where only a pooled vector is changed.
     clip: the CLIP in whose joint space pictures are seen. pooled_width: 0 for a family without a pooled vector.
-    projection: what is used unless another is asked for: pinv where the closed form reaches what the family takes.
+    closed_form: whether pinv reaches what the family takes: the last layer's states of one encoder, and near it the
+    layer before.
     model: what its checkpoints are; families of one model differ in the layer they take, the usual one first.
     pooled_by: the encoder whose projected end of a text the pooled vector is.
     pipeline: diffusers' class that renders it, "" where none does here.
@@ -55,7 +56,7 @@ class Family:
     encoders: tuple[Encoder, ...]
     clip: str
     pooled_width: int = 0
-    projection: Projection = "ridge"
+    closed_form: bool = False
     model: str = ""
     pooled_by: str = ""
     pipeline: str = ""
@@ -80,9 +81,8 @@ class Family:
         return self.encoders[0].layer.skipped
 
     def is_served_by(self, projection: Projection) -> bool:
-        """pinv reaches the last layer's states of one encoder, and near it the layer before; the rest learn whatever
-        the family takes."""
-        return projection != "pinv" or self.projection == "pinv"
+        """All but pinv learn whatever the family takes."""
+        return projection != "pinv" or self.closed_form
 
 
 CLIP_L, CLIP_H, CLIP_G, MICRO = "clip_l", "clip_h", "clip_g", "micro"
@@ -99,7 +99,7 @@ SD1 = Family(
     "Stable Diffusion 1",
     (_clip_l(LAST),),
     VIT_L,
-    projection="pinv",
+    closed_form=True,
     model="sd1",
     pipeline="StableDiffusionPipeline",
     settings=SD1_PIPELINE.repo,
@@ -134,13 +134,13 @@ SDXL = Family(
     prefix="conditioner.embedders.1.model.",
 )
 SD3 = Family("sd3", "Stable Diffusion 3", (), VIT_BIGG, pooled_width=768 + 1280, model="sd3")
-FLUX = Family("flux", "FLUX", (), VIT_L, pooled_width=768, projection="pinv", model="flux")
+FLUX = Family("flux", "FLUX", (), VIT_L, pooled_width=768, closed_form=True, model="flux")
 MICRO_FAMILY = Family(
     "micro",
     "the micro model",
     (Encoder(MICRO, 128, LAST, "end", MICRO),),
     MICRO,
-    projection="pinv",
+    closed_form=True,
     model="micro",
     pipeline="StableDiffusionPipeline",
 )

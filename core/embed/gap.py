@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,6 +16,9 @@ from ..errors import ModelError, SettingsError
 from ..files import replace_whole
 from ..foreign import Unreadable, read_header, read_tensors
 from ..printable import there_are
+
+if TYPE_CHECKING:
+    from ..clip import Clip
 
 ENOUGH_PICTURES = 40
 """In a trial on the micro models more made no difference."""
@@ -86,6 +91,19 @@ def _check_count(pictures: int) -> None:
             f"{there_are(pictures, 'pictures')} to measure the gap between pictures and texts with",
             f"give about {ENOUGH_PICTURES}, and {_FEWEST_PICTURES} at least",
         )
+
+
+def known_gap(clip: Clip, bank: str | PathLike[str] | None) -> GapCorrection | None:
+    """What is known of a CLIP without more pictures: what is shipped, or what a bank's file says of those it was made
+    of. Raises ModelError for a bank that is of another CLIP."""
+    from ..evidence.bank import Bank
+
+    shipped = shipped_gap(clip.name)
+    if shipped is not None or bank is None:
+        return shipped
+    known = Bank.load(Path(bank))
+    known.check(clip)
+    return GapCorrection(known.mean, float(known.covariance.trace().sqrt()), known.count)
 
 
 def shipped_gap(clip_name: str) -> GapCorrection | None:

@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
-Projection = Literal["pinv", "ridge", "bank", "anchored"]
+Projection = Literal["soft", "pinv", "ridge", "bank", "anchored"]
 PROJECTIONS: tuple[Projection, ...] = get_args(Projection)
 
 USUAL = "usual"
-"""In a list of projections: what suits the family."""
+"""In a list of projections or of qualities: what suits the text encoders."""
 
 SUMMARIES: Mapping[Projection, str] = {
+    "soft": "tokens that are no words, moved until the text they end meets the picture",
     "pinv": "the published closed form, at once",
     "ridge": "a map learned from text alone",
     "bank": "the mean of what the text encoder makes of the prompts nearest to the picture",
     "anchored": "the picture's own prompt, found by a search or given, and what the map sees beyond it",
 }
+
+Quality = Literal["quick", "good", "best"]
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
+USUAL_QUALITY: Quality = "best"
+
+QUALITY_SUMMARIES: Mapping[Quality, str] = {
+    "quick": "at once: nothing is learned, asked or searched",
+    "good": "in seconds: a soft prompt that meets the picture and answers as it does, without words",
+    "best": "the prompt that a search finds, and a soft prompt for what it lacks",
+}
+
+
+class Way(NamedTuple):
+    """How a picture is embedded. searched: whether a search finds the prompt that describes it. asks: whether a soft
+    prompt is to answer as the picture does in the families of concepts."""
+
+    projection: Projection
+    searched: bool = False
+    asks: bool = True
+
+
+def way_of(quality: Quality, closed_form: bool) -> Way:
+    """closed_form: whether that reaches what the family takes."""
+    if quality == "quick":
+        return Way("pinv") if closed_form else Way("soft", asks=False)
+    return Way("soft", searched=quality == "best")
+
+
+def way_by(projection: Projection) -> Way:
+    """Of a projection by name."""
+    return Way(projection, searched=projection == "anchored")
+
 
 Mix = Literal["mean", "spherical", "share"]
 MIXES: tuple[Mix, ...] = get_args(Mix)

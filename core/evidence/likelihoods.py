@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ..clip import Clip
     from ..phrases.table import PhraseTable
 
+SURE_TO_SAY = 0.5
+"""How likely a concept has to be that a prompt says it: by validation in the middle world (benchmarks/truth.py)."""
+
 
 @dataclass(frozen=True)
 class Answer:

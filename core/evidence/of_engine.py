@@ -47,10 +47,11 @@ def load_bank(
         return Bank.load(path)
     if clip.name == MICRO and BANK_FILE.is_file():
         return Bank.load(BANK_FILE)
-    return _of_texts(clip, compose(TEXTS), folder)
+    return bank_of_texts(clip, compose(TEXTS), folder)
 
 
-def _of_texts(clip: Clip, texts: Sequence[str], folder: Path) -> Bank:
+def bank_of_texts(clip: Clip, texts: Sequence[str], folder: Path) -> Bank:
+    """Where texts lie, kept in the folder."""
     key = hashlib.sha256("\n".join((clip.fingerprint, *texts)).encode()).hexdigest()[:32]
     path = folder / f"bank-{key}.safetensors"
     if path.is_file():

@@ -28,21 +28,33 @@ SHARE_OF_CAPTIONER = 0.8
 
 
 @dataclass(frozen=True)
+class Nearness:
+    """Mean and deviation, over pictures, of the cosine between what a whole prompt becomes and its picture, moved to
+    where texts are."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
 class Trust:
     """temperature: by which differences of similarity become likelihoods; None for the CLIP's own logit scale.
     captions: by family's name, the share of what a caption says that is right; STATED_RELIABILITY for others.
-    pictures: how many it was learned from, 0 for what is stated."""
+    pictures: how many it was learned from, 0 for what is stated. nearness: of prompts that say all, None where it is
+    not known."""
 
     temperature: float | None = None
     captions: Mapping[str, float] = field(default_factory=dict)
     pictures: int = 0
+    nearness: Nearness | None = None
 
     def caption(self, family: str) -> float:
         return self.captions.get(family, STATED_RELIABILITY)
 
     def values(self) -> dict[str, Any]:
         """Plain, for a file."""
-        return {"temperature": self.temperature, "captions": dict(self.captions), "pictures": self.pictures}
+        told = {"temperature": self.temperature, "captions": dict(self.captions), "pictures": self.pictures}
+        return told if self.nearness is None else {**told, "nearness": [self.nearness.mean, self.nearness.deviation]}
 
     @classmethod
     def of(cls, values: Any) -> Trust:
@@ -53,7 +65,11 @@ class Trust:
             raise ValueError("no temperature")
         if not all(0 < share < 1 for share in shares.values()):
             raise ValueError("no share")
-        return cls(None if temperature is None else float(temperature), shares, int(values["pictures"]))
+        near = values.get("nearness")
+        nearness = None if near is None else Nearness(*map(float, near))
+        if nearness is not None and not (-1 <= nearness.mean <= 1 and 0 < nearness.deviation < 2):
+            raise ValueError("no nearness")
+        return cls(None if temperature is None else float(temperature), shares, int(values["pictures"]), nearness)
 
 
 STATED = Trust()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..embed import PromptEmbedding
-from ..embed.embedder import Blend
+from ..embed.blend import Blend
 from .checkpoint import Checkpoint
 from .render import Sampling, usual_size
 

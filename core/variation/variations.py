@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ..embed import PromptEmbedding
-from ..embed.embedder import Blend, check_blend
+from ..embed.blend import Blend, check_blend
 from ..embed.gap import GapCorrection
 from ..errors import SettingsError
 from .checkpoint import Checkpoint

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..embed import PromptEmbedding
-from ..embed.embedder import Blend, checked_choice
+from ..embed.blend import Blend, checked_choice
 from ..embed.gap import GapCorrection
 from ..embed.kinds import PROJECTIONS, Projection
 from ..engine import Engine
@@ -104,10 +104,10 @@ def measure_fidelity(
                 rows.append([float((judge.encode_images(rendered) @ own[number]).mean()) for judge, own in views])
             scores[name] = np.array(rows).T
     ways = {name: _way(name, scores) for name in scores}
-    best = recommended(ways, checkpoint.family.projection)
+    best = recommended(ways, "soft")
     by_search: dict[Search, np.ndarray] = {search: scores[way_of(search)][0] for search in searched or {}}
     search, over = recommended_of(by_search)
-    return Fidelity(ways, shown, best, made[checkpoint.family.projection][0].fingerprint, search, over)
+    return Fidelity(ways, shown, best, made["soft"][0].fingerprint, search, over)
 
 
 def way_of(search: Search) -> str:
@@ -148,12 +148,12 @@ def _embeddings(
     for projection in PROJECTIONS:
         if not _serves(lambda name: checked_choice(family, name), projection):
             continue
-        blends = [Blend(anchor=anchor) if projection == "anchored" else Blend() for anchor in anchors]
+        blends = [Blend(anchor=anchor) if projection == "anchored" else Blend(anchor="") for anchor in anchors]
         made[projection] = [
             engine.embed(picture, family.name, projection, blend, gap, encoders=encoders)
             for picture, blend in zip(pictures, blends, strict=True)
         ]
-    usual = made[family.projection]
+    usual = made["soft"]
     made[SHUFFLED] = [*usual[1:], usual[0]]
     made[EMPTY] = of_texts([""]) * len(pictures)
     return made

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...evidence.likelihoods import Answer, Evidence
+from ...evidence.likelihoods import SURE_TO_SAY, Answer, Evidence
 from ...phrases.composed import composed_prompts
 from ...phrases.families import Claim, Concept
 from ...phrases.table import PhraseTable
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from ..ruling import Ruling
 
 CAPTION = "caption"
-SURE_TO_SAY = 0.5
-"""How likely a concept has to be that the prompt says: by validation in the middle world (benchmarks/truth.py)."""
 DOUBTFUL = 0.02
 """How likely the family's next concept has to be to be offered in its place."""
 

@@ -1,0 +1,111 @@
+"""What is asked of an embedding: how pictures and words become one, and in which way; checked before anything loads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..cures import Choose, Give
+from ..errors import SettingsError
+from ..phrases import Vocabulary
+from ..prompt.together import check_weights
+from .composing import check_mix, check_strength
+from .families import Family
+from .kinds import PROJECTIONS, QUALITIES, USUAL_QUALITY, Mix, Projection, Way, way_by, way_of
+from .projection import PUBLISHED_ALPHA, check_alpha
+from .soft.descent import check_tokens
+
+_MOST_CORRECTION = 4.0
+UNDESCRIBED = "The projection anchored needs a prompt that describes each picture"
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How pictures become one embedding.
+
+    weights, mix: of several pictures (see `composing.mixed`).
+    text: a prompt that stays in force: with "pinv" in the edit form with alpha, with "anchored" and "soft" in the
+    anchor's place, with the others by a strength below 1.
+    strength: from the text's own embedding (of the empty prompt where there is none) at 0 to the picture's at 1.
+    anchor: with "soft" and "anchored" the prompt that describes the pictures; None for the one that a search finds
+    where the way has one, "" for none. correction: with "anchored", how much of what the map sees in the picture beyond
+    the anchor is added to the prompt's own states.
+    temperature: of the weights of "bank"'s neighbours, by the cosine of their directions.
+    swaps: with "soft" and "anchored", phrases by the category of the vocabulary whose phrases they replace in the
+    prompt. tokens: with "soft", how many stand after the words; None for what was found best.
+    """
+
+    weights: Sequence[float] | None = None
+    mix: Mix = "mean"
+    text: str = ""
+    alpha: float = PUBLISHED_ALPHA
+    strength: float = 1.0
+    anchor: str | None = None
+    correction: float = 0.25
+    temperature: float = 0.05
+    swaps: Mapping[str, str] = field(default_factory=dict)
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        check_tokens(self.tokens)
+        check_mix(self.mix)
+        check_alpha(self.alpha)
+        check_strength(self.strength)
+        if not (math.isfinite(self.correction) and 0 <= self.correction <= _MOST_CORRECTION):
+            raise SettingsError(
+                f"is {self.correction:g}", f"give a number from 0 to {_MOST_CORRECTION:g}", control="correction"
+            )
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise SettingsError(f"is {self.temperature:g}", "give a number above 0", control="temperature")
+
+
+def checked_way(family: Family, projection: str | None = None, wanted: str | None = None) -> Way:
+    """Of a projection, else of a quality or a projection that is wanted, else of the best quality. Raises SettingsError
+    where it does not serve the family."""
+    check_quality(wanted if projection is None and wanted not in PROJECTIONS else None)
+    for quality in QUALITIES:
+        if projection is None and quality == (wanted or USUAL_QUALITY):
+            way = way_of(quality, family.closed_form)
+            checked_choice(family, way.projection)
+            return way
+    return way_by(checked_choice(family, projection or wanted))
+
+
+def check_quality(quality: str | None) -> None:
+    if quality is not None and quality not in QUALITIES:
+        raise SettingsError(f"There is no quality {quality!r}", Choose("quality", QUALITIES))
+
+
+def checked_choice(family: Family, projection: str | None = None) -> Projection:
+    """The projection asked for, or "soft". Raises SettingsError where it does not serve the family."""
+    if not family.encoders:
+        raise SettingsError(
+            f"{family.title} takes only a pooled vector from a picture", f"make it with `conditioning.{family.name}`"
+        )
+    known: dict[str, Projection] = {name: name for name in PROJECTIONS}
+    chosen = known.get(projection or "soft")
+    if chosen is None:
+        raise SettingsError(f"There is no projection {projection!r}", Choose("projection", PROJECTIONS))
+    if not family.is_served_by(chosen):
+        raise SettingsError(f"{chosen} cannot reach what {family.title} listens to", Choose("projection", ("soft",)))
+    return chosen
+
+
+def check_blend(blend: Blend, pictures: int, projection: str | None = None) -> None:
+    """What is known to be wrong of a blend of so many pictures before they are looked at. projection: None while that
+    waits for the text encoders. Raises SettingsError."""
+    check_weights(pictures, blend.weights)
+    if blend.text and projection in ("ridge", "bank") and blend.strength == 1:
+        raise SettingsError(f"A text joins the projection {projection} by strength", Give("strength", "less than 1"))
+    if blend.swaps and projection not in (None, "soft", "anchored"):
+        problem = "Phrases are swapped in a prompt, which only the projections soft and anchored have"
+        raise SettingsError(problem, Choose("projection", ("soft", "anchored")))
+
+
+def check_swaps(swaps: Mapping[str, str], vocabulary: Vocabulary) -> None:
+    """SettingsError for a category that the vocabulary has not."""
+    for category in swaps:
+        if category not in vocabulary.categories:
+            known = ", ".join(each.name for each in vocabulary.positive())
+            raise SettingsError(f"There is no category {category!r} to swap a phrase of", f"choose one of {known}")

@@ -1,0 +1,134 @@
+"""From the joint space to where another encoder's texts lie, learned from texts that both have read.
+
+SDXL listens to two text encoders, and pictures are seen in the joint space of one. What the other's texts become is the
+state of their end, before any projection; a picture's place there is what ridge regression makes of its embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ...clip import Clip
+from ...clip.text_tower import TextTower
+from ...evidence.likelihoods import Evidence, wordings
+from ...files import replace_whole
+from ...foreign import Unreadable, read_header, read_tensors
+from ...progress import SILENT, Progress
+from ..text_side import TextSide
+from .aim import Questions
+from .space import Placing, Space, excluding
+
+_STRENGTH = 3e-3
+"""Of the ridge, as a share of the inputs' variance."""
+_TENSORS = {"matrix": 2, "origin": 1, "centre": 1, "vectors": 2}
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """From the joint space to another encoder's, learned from texts that both have read: the states of their ends,
+    about their mean. matrix [joint width, width], origin [joint width], centre [width]; vectors [concepts, width]."""
+
+    matrix: Tensor
+    origin: Tensor
+    centre: Tensor
+    vectors: Tensor
+
+    @classmethod
+    def learned(cls, joint: Tensor, ends: Tensor, vectors: Tensor) -> Crossing:
+        """By ridge regression, of texts [texts, joint width] and their ends' states [texts, width]. vectors: states
+        of each concept's wordings' ends, their mean."""
+        origin, centre = joint.mean(dim=0), ends.mean(dim=0)
+        x, y = (joint - origin).double(), (ends - centre).double()
+        gram = x.T @ x
+        gram.diagonal().add_(_STRENGTH * float(gram.trace()))
+        matrix = torch.linalg.solve(gram, x.T @ y)
+        return cls(matrix.float(), origin, centre, vectors - centre)
+
+    def space(self, placing: Placing, evidence: Evidence | None) -> Space:
+        questions = None
+        if evidence is not None:
+            # as sharp as in the joint space: by how far the concepts are apart in either
+            lengths = self.vectors.norm(dim=1).mean()
+            own = _apart(self.vectors / lengths)
+            scale = evidence.scale * (_apart(evidence.vectors) / own) ** 2
+            nowhere = torch.zeros_like(self.centre)
+            questions = Questions(self.vectors / lengths, nowhere, excluding(evidence), scale)
+        centre = self.centre
+
+        def place(joint: Tensor) -> Tensor:
+            inner = placing.placed(joint) - self.origin.to(joint.device)
+            return normalize(inner @ self.matrix.to(inner), dim=-1)
+
+        return Space(lambda ends: ends - centre.to(ends), place, questions)
+
+    def save(self, path: Path) -> None:
+        """Writes one safetensors file."""
+        from safetensors.torch import save
+
+        replace_whole(path, save({name: getattr(self, name).contiguous() for name in _TENSORS}))
+
+    @classmethod
+    def load(cls, path: Path) -> Crossing:
+        """Raises Unreadable for what `save` did not write."""
+        header = read_header(path)
+        for name, ndim in _TENSORS.items():
+            header.shape(name, "F32", ndim=ndim)
+        tensors = read_tensors(path, list(_TENSORS))
+        joint, width = tensors["matrix"].shape
+        fits = (
+            tensors["origin"].shape == (joint,) and tensors["centre"].shape == (width,) == tensors["vectors"].shape[1:]
+        )
+        if not fits or not all(bool(torch.isfinite(each).all()) for each in tensors.values()):
+            raise Unreadable("its parts do not belong together")
+        return cls(**tensors)
+
+
+def load_or_learn(
+    path: Path,
+    clip: Clip,
+    side: TextSide,
+    evidence: Evidence,
+    texts: Sequence[str],
+    progress: Progress = SILENT,
+) -> Crossing:
+    """From the folder, or learned and put there; a folder that cannot be written costs the next start the time."""
+    if path.is_file():
+        try:
+            return Crossing.load(path)
+        except Unreadable:  # learned again below
+            pass
+    spoken = wordings(evidence.families)
+    with progress.task(f"Learning from {len(spoken) + len(texts):,} texts where a second text encoder has them"):
+        concepts = _concepts(_ends(side, spoken), evidence)
+        joint = torch.cat([clip.encode_texts(texts).float().cpu(), evidence.vectors])
+        ends = _ends(side, texts)
+        crossing = Crossing.learned(joint, torch.cat([ends, concepts]), concepts)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        crossing.save(path)
+    except OSError:
+        pass
+    return crossing
+
+
+def _ends(side: TextSide, texts: Sequence[str]) -> Tensor:
+    """States of the texts' ends [texts, width], not projected, in main memory."""
+    tower = TextTower(replace(side.weights, projection=None, projection_bias=None))
+    start = tower.prefix([side.weights.start_of_text])
+    return tower.encode(start, [side.tokenizer.encode(text) for text in texts]).float().cpu()
+
+
+def _concepts(ends: Tensor, evidence: Evidence) -> Tensor:
+    """Of every concept the mean over its wordings, as `Evidence.vectors` has it in the joint space."""
+    counts = [len(concept.spoken) for family in evidence.families for concept in family.concepts]
+    return torch.stack([part.mean(dim=0) for part in ends.split(counts)])
+
+
+def _apart(vectors: Tensor) -> float:
+    return float((vectors - vectors.mean(dim=0)).pow(2).sum(dim=1).mean().sqrt())

@@ -1,0 +1,77 @@
+"""Token embeddings moved step by step until the text that they are meets its aim, and held near where they began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...clip.soft_tower import SoftTower
+from ...cures import Give
+from ...errors import ModelError, SettingsError
+from ...progress import SILENT, Progress
+from ...undisturbed import undisturbed
+
+MOST_TOKENS = 75
+_EVERY = 16
+"""Of how many of the vocabulary's tokens the deviation is measured on one."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """tokens: how many are added to the words. steps: of Adam. rate: of a step, in deviations of the vocabulary's
+    values. words, added: how firmly a token is held where it began, per mean squared distance in those deviations: far
+    from there the states leave what a diffusion model knows. answers: the weight of what is told beside the distance.
+    """
+
+    tokens: int = 4
+    steps: int = 40
+    rate: float = 0.875
+    words: float = 0.4
+    added: float = 0.13
+    answers: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_tokens(self.tokens)
+
+
+def descended(
+    tower: SoftTower,
+    start: Tensor,
+    held: Tensor,
+    losses: Callable[[Tensor], Tensor],
+    descent: Descent,
+    progress: Progress = SILENT,
+) -> Tensor:
+    """The free tokens [texts, tokens, width] after the steps, float32, without gradient.
+
+    start: where they begin. held: [tokens], how firmly each. losses: [texts], of the states of the texts' ends [texts,
+    width]. Texts do not move one another. Raises ModelError where the weights give NaN, or Cancelled within a step."""
+    if not start.shape[1] or not descent.steps:
+        return start
+    deviation = float(tower.weights.embedding[::_EVERY].detach().float().std())
+    # a host may run everything in inference mode, where nothing has a gradient
+    with torch.inference_mode(False), torch.enable_grad(), undisturbed():
+        begun, firmly = start.detach().float().clone(), held.to(start.device) / deviation**2
+        moved = begun.clone().requires_grad_()
+        optimizer = torch.optim.Adam([moved], lr=descent.rate * deviation)
+        for _ in progress.track(range(descent.steps), "Moving the soft prompt", descent.steps):
+            away = ((moved - begun) ** 2).mean(dim=-1) @ firmly
+            optimizer.zero_grad()
+            (losses(tower.ends(moved)) + away).sum().backward()
+            optimizer.step()
+        found = moved.detach()
+    if not bool(torch.isfinite(found).all()):
+        raise ModelError(
+            "The text encoder gives NaN, and no soft prompt can be found through it",
+            "check the model's weights",
+            Give("precision", "exact"),
+        )
+    return found
+
+
+def check_tokens(tokens: int | None) -> None:
+    if tokens is not None and not 0 <= tokens <= MOST_TOKENS:
+        raise SettingsError(f"is {tokens}", f"give a number from 0 to {MOST_TOKENS}", control="tokens")
