@@ -119,6 +119,7 @@ def _descended(
     asks = space.questions is not None and wanted.answers is not None
     aim = Aim(
         space.place(wanted.joint[None].to(device)),
+        space.measure.to(device),
         space.questions.to(device) if space.questions is not None and asks else None,
         wanted.answers[None].to(device) if wanted.answers is not None and asks else None,
         descent.answers,
