@@ -61,8 +61,8 @@ class Measure:
 class Aim:
     """Of texts [texts] one by one.
 
-    target: normalised embeddings [texts, width]. measure: of the distance. answers: likelihoods [texts, concepts] of the
-    questions', of each family 1 at most together. weight: of the answers beside the distance."""
+    target: normalised embeddings [texts, width]. measure: of the distance. answers: likelihoods [texts, concepts] of
+    the questions', of each family 1 at most together. weight: of the answers beside the distance."""
 
     target: Tensor
     measure: Measure
