@@ -2,13 +2,15 @@
 
     python benchmarks/soft_prompts.py prompts --out FOLDER [--split test] [--pictures 1000]
     python benchmarks/soft_prompts.py test --out FOLDER [--split test] [--ways A B ...] [--lacking FACTOR ...]
+    python benchmarks/soft_prompts.py sheet --out FOLDER
 
 `prompts`: what the honest search and the captioner find. `test`: every way as the program makes it when nothing is
 chosen, beside the words it stands on. The judge of the split reads the six factors (selecting on validation pictures,
 testing on test pictures); two measures say how near a rendering comes to the picture itself, where words cannot follow
 (`looks.Looks`). Lacking: the true caption without one factor, as every list leaves something out, alone and with a soft
 prompt; nothing the soft prompt asks knows the factor. Edits: one factor's phrase is swapped in the found prompt. What
-was read is kept, so that a run that was stopped goes on. Not a test: nothing is asserted.
+was read is kept, so that a run that was stopped goes on. `sheet`: a picture with each factor left out of its words, as
+docs/embed.md shows it. Not a test: nothing is asserted.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from fidelity import SEEDS, Bench, Edit, images_of
+from fidelity import SEEDS, STEPS, Bench, Edit, images_of
+from PIL import Image
+from unrender.cli.sheet import Card, Entry, Rendering, draw_sheet
 from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.blend import Blend
 from unrender.core.embed.seen import Seen
@@ -32,6 +36,8 @@ from unrender.core.micro.captions import ALL_FACTORS, bare_phrases, caption, plu
 from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.world import FACTORS
 from unrender.core.phrases.swapping import swapped
+from unrender.core.variation.render import Sampling
+from unrender.core.variation.render import render as render_one
 from unrender.core.verify.statistics import Estimate, difference, estimate
 
 GUIDANCE = 3.0  # by validation, as in fidelity.py
@@ -40,6 +46,8 @@ SAID = "true caption, known words"
 HONEST, NONE, CAPTION, BEST = "interrogated, honest", "soft, no words", "soft, after the caption", "best quality"
 OVER = {NONE: "pinv", CAPTION: "caption", BEST: HONEST}
 """The row that each is set beside."""
+
+SHOWN = ("colour", "background", "artist", "style")
 
 log = logging.getLogger("soft prompts")
 
@@ -164,6 +172,22 @@ def tested_lacking(kept: Kept, bench: Bench, factors: Sequence[str]) -> dict[str
     return report
 
 
+def sheet(bench: Bench) -> Image.Image:
+    """A picture a factor: what its words render that leave the factor out, and what they do with a soft prompt."""
+    cards, texts = [], {factor: lacking(bench, factor) for factor in SHOWN}
+    pictures = images_of(bench.pictures)
+    for number, (factor, words) in enumerate(texts.items()):
+        seen = Seen(bench.features[number][None], (str(number),))
+        made = bench.engine.embed(seen, "micro", "soft", Blend(anchor=words[number]))
+        sampling = Sampling(STEPS, GUIDANCE, seed=number)
+        both = [bench.of_text(words[number]), made]
+        rendered = [render_one(bench.checkpoint, each, bench.negative, sampling) for each in both]
+        entries = (Entry("left out", f"the {factor}", True), Entry("words", words[number]))
+        labelled = zip(("the words", "the words and a soft prompt"), rendered, strict=True)
+        cards.append(Card(pictures[number], entries, tuple(Rendering(*each) for each in labelled)))
+    return draw_sheet("What no word says", "Words that leave one thing out, and what is rendered of them.", cards)
+
+
 def _row(read: Mapping[str, Read], name: str) -> dict[str, Any]:
     own, rival = read[name], read.get(OVER.get(name, ""))
     row: dict[str, Any] = {
@@ -187,7 +211,7 @@ def _rounded(value: Estimate) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("what", choices=("prompts", "test"))
+    parser.add_argument("what", choices=("prompts", "test", "sheet"))
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--pictures", type=int, default=1000, help="the first so many (default: %(default)s)")
     parser.add_argument("--ways", nargs="*", default=[], help="those alone (default: all)")
@@ -207,6 +231,9 @@ def main() -> None:
     judge = "selecting" if options.split == "validation" else "testing"
     with torch.no_grad():
         bench = Bench(render(options.split, count), prompts, judge, "micro")
+        if options.what == "sheet":
+            sheet(bench).save(options.out / "soft.png", optimize=True)
+            return
         kept = Kept(bench, options.out / f"{options.split}-{count}")
         if options.lacking is not None:
             name, report = "lacking", tested_lacking(kept, bench, options.lacking or tuple(FACTORS))
