@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ...evidence.likelihoods import Answer, wordings
+from ...evidence.likelihoods import Answer
 from ...progress import SILENT, Progress
+from ..conditioning import checked_length
 from ..families import Encoder, Family
 from ..gap import GapCorrection
 from ..text_side import TextSide
@@ -71,7 +71,9 @@ class SoftProjection:
 
         words: a prompt that describes it; what the families tell and it leaves out is said after it. text: that is said
         in the words' place, with what the picture has beyond them. asks: whether the families are asked. tokens: how
-        many are added. Raises ModelError, SettingsError, or Cancelled."""
+        many are added. Raises EmbeddingError, ModelError, SettingsError, or Cancelled."""
+        checked_length(joint)
+        joint = self._known.clip.recognised(joint)
         answers = self._known.evidence.answers(joint) if asks else {}
         begun = self._said(answers, words, words)
         said = self._said(answers, text or words, words) if text else begun
@@ -119,13 +121,9 @@ class SoftProjection:
 
     def _crossing(self, encoder: Encoder) -> Crossing:
         if encoder.name not in self._crossings:
-            side, evidence = self._sides[encoder.name], self._known.evidence
-            key = sha256(
-                "\n".join((self._known.clip.fingerprint, side.fingerprint, *wordings(evidence.families))).encode()
-            )
-            path = self._known.folder / f"crossing-{key.hexdigest()[:32]}.safetensors"
+            known = self._known
             self._crossings[encoder.name] = load_or_learn(
-                path, self._known.clip, side, evidence, self._known.texts, self._progress
+                known.folder, known.clip, self._sides[encoder.name], known.evidence, known.texts, self._progress
             )
         return self._crossings[encoder.name]
 
