@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from unrender.core.clip.weights import map_tensors
 from unrender.core.embed.blend import Blend
 from unrender.core.embed.recommended import recommend
 from unrender.core.embed.text_side import TextSide
@@ -85,9 +87,14 @@ def drawn(webui, picture, quality="usual", text="", anchor=""):
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_the_best_is_the_engines_in_whichever_mode_a_webui_draws(webui, engine, photographs, mode):
+def test_the_best_is_the_engines_in_whichever_mode_a_webui_draws(webui, engine, side, photographs, monkeypatch, mode):
+    """Forge loads and draws in inference mode."""
+    from unrender.extension import text_encoders
+
     expected = engine.embed(photographs[0], "micro").states
     with mode():
+        loaded = replace(side, weights=map_tensors(side.weights, torch.clone))
+        monkeypatch.setattr(text_encoders, "text_sides", lambda *_: {"micro": loaded})
         p = drawn(webui, photographs[0])
         again = drawn(webui, photographs[0], "best").drawn()
     assert (p.drawn() - expected).abs().max() < 1e-3 and torch.equal(p.drawn(), again)
