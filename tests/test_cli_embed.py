@@ -83,10 +83,10 @@ def test_a_bank_says_where_pictures_lie(capsys, monkeypatch, folder):
         Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(several / f"{number}.png")
     monkeypatch.setattr("unrender.core.embed.gap.shipped_gap", lambda _: None)
     good = ("0.png", "--quality", "good")
-    plain, error = embedded(capsys, *good)
-    assert not plain.gap_corrected and "40 varied pictures" in error
-    with_bank, error = embedded(capsys, *good, "--bank", "several")
-    assert with_bank.gap_corrected and "40 varied pictures" not in error
+    plain, _ = embedded(capsys, *good)
+    with_bank, _ = embedded(capsys, *good, "--bank", "several")
+    assert not plain.gap_corrected and with_bank.gap_corrected
+    assert (with_bank.states - plain.states).abs().max() > 0.1
 
 
 def test_two_with_weights_and_a_text(capsys):
