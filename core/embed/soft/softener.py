@@ -83,7 +83,7 @@ class Softener:
         def found(weights: TowerWeights) -> Soft:
             return _descended(weights, space, wanted, tokens, filler[0], descent, self._progress)
 
-        elsewhere = side.weights.device.type != "cpu"
+        elsewhere = _is_elsewhere(side.weights)
         cures = (Take("use the CPU"),) if elsewhere else ()
         with within_memory(f"No memory is left to find a soft prompt for {encoder.name}", *cures):
             try:
@@ -107,6 +107,11 @@ class Softener:
             )
             states[encoder.name], ends[encoder.name] = taken.flatten(0, 1), last[0, int(places[0])]
         return states, ends
+
+
+def _is_elsewhere(weights: TowerWeights) -> bool:
+    """Whether main memory is left to go on in."""
+    return weights.device.type != "cpu"
 
 
 def _descended(
