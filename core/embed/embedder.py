@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -33,7 +32,7 @@ from .recommended import recommended
 from .ridge import RidgeFit, SequenceMap, fit_maps
 from .soft.knowledge import Knowledge
 from .soft.projection import SoftProjection
-from .text_side import TextSide
+from .text_side import TextSide, fingerprint_of
 
 _PROMPTS_FOR_NORMS = 256
 
@@ -126,9 +125,7 @@ class Embedder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the family's text encoders as they are, one alone or several together."""
-        each = [side.fingerprint for side in self._sides.values()]
-        return each[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest()
+        return fingerprint_of(self._sides.values())
 
     def _pinv(self, joint: Tensor, blend: Blend) -> PromptEmbedding:
         (encoder,) = self.family.heard

@@ -25,22 +25,24 @@ from ...files import replace_whole
 from ...foreign import Unreadable, read_header, read_tensors
 from ...progress import SILENT, Progress
 from ..text_side import TextSide
-from .aim import Questions
+from .aim import Measure, Questions
 from .space import Placing, Space, excluding
 
 _STRENGTH = 3e-3
 """Of the ridge, as a share of the inputs' variance."""
-_TENSORS = {"matrix": 2, "origin": 1, "centre": 1, "vectors": 2}
+_TENSORS = {"matrix": 2, "origin": 1, "centre": 1, "covariance": 2, "vectors": 2}
 
 
 @dataclass(frozen=True)
 class Crossing:
     """From the joint space to another encoder's, learned from texts that both have read: the states of their ends,
-    about their mean. matrix [joint width, width], origin [joint width], centre [width]; vectors [concepts, width]."""
+    about their mean. matrix [joint width, width], origin [joint width], centre [width]; covariance [width, width], of
+    the ends at length 1; vectors [concepts, width]."""
 
     matrix: Tensor
     origin: Tensor
     centre: Tensor
+    covariance: Tensor
     vectors: Tensor
 
     @classmethod
@@ -52,8 +54,10 @@ class Crossing:
         gram = x.T @ x
         gram.diagonal().add_(_STRENGTH * float(gram.trace()))
         matrix = torch.linalg.solve(gram, x.T @ y)
+        unit = normalize(y, dim=-1)
+        covariance = torch.cov(unit.T).float()
         # in the order that a file has them: products of another order round otherwise
-        return cls(matrix.float().contiguous(), origin, centre, vectors - centre)
+        return cls(matrix.float().contiguous(), origin, centre, covariance, vectors - centre)
 
     def space(self, placing: Placing, evidence: Evidence | None) -> Space:
         questions = None
@@ -70,7 +74,8 @@ class Crossing:
             inner = placing.placed(joint) - self.origin.to(joint.device)
             return normalize(inner @ self.matrix.to(inner), dim=-1)
 
-        return Space(lambda ends: ends - centre.to(ends), place, questions)
+        measure = Measure.of(torch.zeros_like(centre), self.covariance)
+        return Space(lambda ends: ends - centre.to(ends), place, measure, questions)
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file."""

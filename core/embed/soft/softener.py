@@ -123,18 +123,20 @@ def _descended(
     descent: Descent,
     progress: Progress,
 ) -> Soft:
-    device = weights.device
-    ids = torch.tensor([*words, *([filler] * descent.tokens)], dtype=torch.long, device=device)
+    device, stay = weights.device, descent.words is None
+    before, moving = (words, ()) if stay else ((), words)
+    ids = torch.tensor([*moving, *([filler] * descent.tokens)], dtype=torch.long, device=device)
     start = weights.embedding[ids].detach().float()
-    held = torch.tensor([descent.words] * len(words) + [descent.added] * descent.tokens)
+    held = torch.tensor([descent.words or 0.0] * len(moving) + [descent.added] * descent.tokens)
     asks = space.questions is not None and wanted.answers is not None
     aim = Aim(
         space.place(wanted.joint[None].to(device)),
+        space.measure.to(device),
         space.questions.to(device) if space.questions is not None and asks else None,
         wanted.answers[None].to(device, copy=True) if wanted.answers is not None and asks else None,
         descent.answers,
     )
-    tower = SoftTower(weights, [()], len(ids))
+    tower = SoftTower(weights, [before], len(ids))
     found = descended(tower, start[None], held, lambda ends: aim.losses(space.project(ends)), descent, progress)[0]
-    moved, added = (found - start)[: len(words)], found[len(words) :]
-    return Soft(tuple(words), moved, added)
+    moved = start.new_zeros(len(words), start.shape[1]) if stay else (found - start)[: len(words)]
+    return Soft(tuple(words), moved, found[len(moving) :])
