@@ -23,7 +23,7 @@ from unrender.core.phrases.composed import composed_prompts
 
 pytest_plugins = ["embed_fixtures"]
 
-PARTS = ("matrix", "origin", "centre", "vectors")
+PARTS = ("matrix", "origin", "centre", "covariance", "vectors")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,9 @@ def test_a_damaged_file_is_learned_again(known, tmp_path):
     whole, tensors = file.read_bytes(), load_file(file)
     nan = {**tensors, "centre": tensors["centre"] * float("nan")}
     short = {**tensors, "centre": tensors["centre"][:-1].contiguous()}
+    thin = {**tensors, "covariance": tensors["covariance"][:-1].contiguous()}
     less = {name: tensor for name, tensor in tensors.items() if name != "matrix"}
-    for damaged in (b"", whole[: len(whole) // 2], b"x" * 100, save(nan), save(short), save(less)):
+    for damaged in (b"", whole[: len(whole) // 2], b"x" * 100, save(nan), save(short), save(thin), save(less)):
         file.write_bytes(damaged)
         assert same(learned(known, tmp_path), first)
         assert file.read_bytes() == whole, "and put there whole"
@@ -95,24 +96,22 @@ def test_weights_in_several_precisions_and_texts_that_are_too_long(known, tmp_pa
     mixed = replace(own, blocks=tuple(map_tensors(block, torch.Tensor.half) for block in own.blocks))
     texts = [*known[3], "a red star, " * 40]
     exact = learned(known, tmp_path, texts=texts)
-    assert (
-        learned(known, tmp_path, side=replace(known[1], weights=mixed), texts=texts).matrix - exact.matrix
-    ).norm() < (0.1 * exact.matrix.norm())
+    found = learned(known, tmp_path, side=replace(known[1], weights=mixed), texts=texts)
+    assert (found.matrix - exact.matrix).norm() < 0.1 * exact.matrix.norm()
 
 
 def test_a_soft_prompt_found_through_it_is_the_pictures(known, engine, tmp_path):
     """Measured in the joint space, of which the descent knows nothing: each picture's prompt lies nearer to it than
     the empty prompt does, and of all pictures nearest to its own."""
-    clip, side, evidence, texts = known
+    clip, side, _, texts = known
     crossing = learned(known, tmp_path)
     placing = Placing(bank_of_texts(clip, texts, tmp_path), shipped_gap("micro"))
-    softener = Softener(MICRO_FAMILY, {"micro": side}, lambda _: crossing.space(placing, evidence))
+    softener = Softener(MICRO_FAMILY, {"micro": side}, lambda _: crossing.space(placing, None))
     pictures = [each.permute(1, 2, 0).numpy() for each in render("test", 6).pixels]
     features = engine.picture_features(pictures)
     found = []
     for joint in features:
-        likelihoods = torch.cat([torch.from_numpy(each.likelihoods) for each in evidence.answers(joint).values()])
-        soft = softener.soft(Wanted(joint, likelihoods.float()), "", Descent(tokens=4, steps=30))
+        soft = softener.soft(Wanted(joint), "", Descent(tokens=4, steps=30))
         found.append(softener.states("", soft)[1]["micro"])
     projection = side.weights.projection
     made = torch.nn.functional.normalize(torch.stack(found) @ projection.T, dim=-1)
