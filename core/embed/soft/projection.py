@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ...evidence.likelihoods import Answer, wordings
 from ...progress import SILENT, Progress
@@ -101,9 +100,8 @@ class SoftProjection:
         near = self._known.evidence.bank.trust.nearness
         if near is None or placing.gap is None:
             return 0.5
-        own = normalize(self._known.clip.encode_texts([words])[0].float(), dim=-1)
-        whole = Placing(placing.texts, placing.gap).placed(joint)
-        lacking = (near.mean - float(own @ whole.to(own))) / (2 * near.deviation)
+        reached = float(placing.nearness(joint, self._known.clip.encode_texts([words])[0]))
+        lacking = (near.mean - reached) / (2 * near.deviation)
         return LEAST_SHARE + (1 - LEAST_SHARE) * min(1.0, max(0.0, lacking))
 
     def _space(self, encoder: Encoder, placing: Placing, asks: bool) -> Space:
