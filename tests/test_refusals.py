@@ -202,7 +202,7 @@ EMBEDDING: dict[str, Case] = {
     ),
     "asked before": (lambda w: w.engine().check_embedding(2, "micro", blend=Blend([1])), SettingsError, "1 weight"),
     "a text's family": (lambda w: w.engine().embed_text("a cat", "sd9"), SettingsError, "'sd9'"),
-    "a text for none": (lambda w: w.engine().embed_text("a cat", "flux"), SettingsError, "FLUX"),
+    "states for none": (lambda w: w.engine().embed(w.two, "flux", "ridge"), SettingsError, "FLUX"),
     "few pictures": (lambda w: w.engine().measure_gap(w.two), SettingsError, "2 pictures to measure the gap"),
     "few seen": (lambda w: w.engine().measure_gap(_seen(7)), SettingsError, "7 pictures to measure the gap"),
     "one picture": (lambda w: w.engine().measure_gap(w.two[:1] * 9), SettingsError, "all the same"),

@@ -79,10 +79,6 @@ def check_quality(quality: str | None) -> None:
 
 def checked_choice(family: Family, projection: str | None = None) -> Projection:
     """The projection asked for, or "soft". Raises SettingsError where it does not serve the family."""
-    if not family.encoders:
-        raise SettingsError(
-            f"{family.title} takes only a pooled vector from a picture", f"make it with `conditioning.{family.name}`"
-        )
     known: dict[str, Projection] = {name: name for name in PROJECTIONS}
     chosen = known.get(projection or "soft")
     if chosen is None:

@@ -22,16 +22,18 @@ _EVERY = 16
 @dataclass(frozen=True)
 class Descent:
     """tokens: how many are added to the words. steps: of Adam. rate: of a step, in deviations of the vocabulary's
-    values. words, added: how firmly a token is held where it began, per mean squared distance in those deviations: far
-    from there the states leave what a diffusion model knows. answers: the weight of what is told beside the distance.
+    values. words, added: how firmly a token is held where it began, per mean squared distance in those deviations, None
+    for words that stay; far from there the states leave what a diffusion model knows. answers: the weight of what is
+    told beside the distance. moved: how much of the way to where texts lie the picture goes, where that is known.
     """
 
     tokens: int = 4
     steps: int = 40
     rate: float = 0.875
-    words: float = 0.4
-    added: float = 0.13
-    answers: float = 1.0
+    words: float | None = None
+    added: float = 0.0
+    answers: float = 0.0
+    moved: float = 1.0
 
     def __post_init__(self) -> None:
         check_tokens(self.tokens)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...evidence.likelihoods import Answer, wordings
+from ...evidence.likelihoods import Answer
 from ...progress import SILENT, Progress
+from ..conditioning import checked_length
 from ..families import Encoder, Family
 from ..gap import GapCorrection
 from ..text_side import TextSide
@@ -23,11 +23,11 @@ from .said import told
 from .softener import Soft, Softener, Wanted
 from .space import Placing, Space, joint_space
 
-GAP_SHARE = 0.5
-"""Of the way from where a picture lies to where texts lie: by validation (benchmarks/fidelity.py), as what follows."""
-ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0)
-"""After the families' own words."""
-AFTER_WORDS = Descent(tokens=4, steps=20, words=1.3, added=0.0, answers=0.3)
+ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.5)
+"""On the families' own words. By validation (benchmarks/soft_prompts.py), as what follows."""
+AFTER_WORDS = Descent(tokens=4, steps=40)
+"""On words that describe the picture, which stay as they are. What the families answer is in them: asked of the soft
+prompt as well, it kept it from saying what they lack."""
 LEAST_SHARE = 0.25
 """Of the soft states in those of words that lack nothing."""
 
@@ -68,31 +68,37 @@ class SoftProjection:
     ) -> States:
         """Of a picture's embedding [joint width].
 
-        words: a prompt that describes it; without one it is told in the families' own. text: that is said in the words'
-        place, or beside what the families tell, with what the picture has beyond them. asks: whether the answers in
-        families are looked at. tokens: how many are added. Raises ModelError, SettingsError, or Cancelled."""
-        answers = self._known.evidence.answers(joint, words) if asks else {}
-        begun = words or told(answers)
-        said = text if words and text else begun if not text else self._beside(answers, text)
+        words: a prompt that describes it; what the families tell and it leaves out is said after it. text: that is said
+        in the words' place, with what the picture has beyond them. asks: whether the families are asked. tokens: how
+        many are added. Raises EmbeddingError, ModelError, SettingsError, or Cancelled."""
+        checked_length(joint)
+        joint = self._known.clip.recognised(joint)
+        answers = self._known.evidence.answers(joint) if asks else {}
+        begun = self._said(answers, words, words)
+        said = self._said(answers, text or words, words) if text else begun
         descent = AFTER_WORDS if words else ALONE
         if tokens is not None:
             descent = replace(descent, tokens=tokens)
-        placing = Placing(self._known.where_texts_lie, gap, GAP_SHARE)
+        placing = Placing(self._known.where_texts_lie, gap, descent.moved)
+        asked = asks and descent.answers > 0
         softener = Softener(
-            self._family, self._sides, lambda encoder: self._space(encoder, placing, asks), self._progress
+            self._family, self._sides, lambda encoder: self._space(encoder, placing, asked), self._progress
         )
-        wanted = Wanted(joint.float(), _joined(answers) if asks else None)
+        wanted = Wanted(joint.float(), _joined(answers) if asked else None)
         soft = softener.soft(wanted, begun, descent)
         found = States(*softener.states(said, soft))
         if not words:
             return found
         own = States(*softener.states(said, {name: _nothing(each) for name, each in soft.items()}))
-        return _mixed(own, found, self._share(joint, words, placing))
+        return _mixed(own, found, self._share(joint, begun, placing))
 
-    def _beside(self, answers: Mapping[str, Answer], text: str) -> str:
-        """What the families tell, but for what the text speaks of, and the text."""
-        spoken = {claim.family.name for claim in self._known.evidence.claims.read(text)} if answers else set()
-        return ", ".join(filter(None, (told(answers, without=spoken), text)))
+    def _said(self, answers: Mapping[str, Answer], text: str, words: str) -> str:
+        """A text, and what the families tell of which neither it nor the words speak."""
+        if not answers:
+            return text
+        claims = self._known.evidence.claims
+        spoken = {claim.family.name for each in (text, words) for claim in claims.read(each)}
+        return ", ".join(filter(None, (text, told(answers, without=spoken))))
 
     def _share(self, joint: Tensor, words: str, placing: Placing) -> float:
         """Of the soft states, by how far the words' embedding stays from the picture's: as far as prompts do that say
@@ -113,13 +119,9 @@ class SoftProjection:
 
     def _crossing(self, encoder: Encoder) -> Crossing:
         if encoder.name not in self._crossings:
-            side, evidence = self._sides[encoder.name], self._known.evidence
-            key = sha256(
-                "\n".join((self._known.clip.fingerprint, side.fingerprint, *wordings(evidence.families))).encode()
-            )
-            path = self._known.folder / f"crossing-{key.hexdigest()[:32]}.safetensors"
+            known = self._known
             self._crossings[encoder.name] = load_or_learn(
-                path, self._known.clip, side, evidence, self._known.texts, self._progress
+                known.folder, known.clip, self._sides[encoder.name], known.evidence, known.texts, self._progress
             )
         return self._crossings[encoder.name]
 

@@ -67,32 +67,38 @@ class Softener:
         self._space = space
         self._progress = progress
 
+    # a host may run everything in inference mode, where nothing has a gradient
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def soft(self, wanted: Wanted, words: str, descent: Descent) -> dict[str, Soft]:
         """By encoder, what words become so that they meet a picture. Raises ModelError, or Cancelled."""
-        return {encoder.name: self._found(encoder, wanted, words, descent) for encoder in self._family.encoders}
+        return {encoder.name: self._found(encoder, wanted, words, descent) for encoder in self._family.heard}
 
     def _found(self, encoder: Encoder, wanted: Wanted, words: str, descent: Descent) -> Soft:
         side, space = self._sides[encoder.name], self._space(encoder)
         tokens = side.tokenizer.encode(words)[: len(side.weights.positions) - 2 - descent.tokens]
-        (filler, *_) = side.tokenizer.encode(FILLER)
+        # of a vocabulary without it any embedding will do
+        filler = side.tokenizer.encode(FILLER)[:1] or (side.weights.end_of_text,)
 
         def found(weights: TowerWeights) -> Soft:
-            return _descended(weights, space, wanted, tokens, filler, descent, self._progress)
+            return _descended(weights, space, wanted, tokens, filler[0], descent, self._progress)
 
-        try:
-            return found(side.weights)
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or side.weights.device.type == "cpu":
-                raise
-            let_go(error)
-        with within_memory(f"No memory is left to find a soft prompt for {encoder.name}", Take("use the CPU")):
+        elsewhere = side.weights.device.type != "cpu"
+        cures = (Take("use the CPU"),) if elsewhere else ()
+        with within_memory(f"No memory is left to find a soft prompt for {encoder.name}", *cures):
+            try:
+                return found(side.weights)
+            except RuntimeError as error:
+                if not (elsewhere and is_out_of_memory(error)):
+                    raise
+                let_go(error)
             return found(side.weights.to("cpu", torch.float32))
 
     def states(self, words: str, soft: Mapping[str, Soft]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """By encoder the states [77 n, width] of the layer that the family takes, of words, those that were moved or
         others, with what was added after them; and the last layer's state of the first end [width]."""
         states, ends = {}, {}
-        for encoder in self._family.encoders:
+        for encoder in self._family.heard:
             side, own = self._sides[encoder.name], soft[encoder.name]
             tokens = side.tokenizer.encode(words)
             layers = (encoder.layer, LAST)
@@ -112,18 +118,20 @@ def _descended(
     descent: Descent,
     progress: Progress,
 ) -> Soft:
-    device = weights.device
-    ids = torch.tensor([*words, *([filler] * descent.tokens)], dtype=torch.long, device=device)
+    device, stay = weights.device, descent.words is None
+    before, moving = (words, ()) if stay else ((), words)
+    ids = torch.tensor([*moving, *([filler] * descent.tokens)], dtype=torch.long, device=device)
     start = weights.embedding[ids].detach().float()
-    held = torch.tensor([descent.words] * len(words) + [descent.added] * descent.tokens)
+    held = torch.tensor([descent.words or 0.0] * len(moving) + [descent.added] * descent.tokens)
     asks = space.questions is not None and wanted.answers is not None
     aim = Aim(
         space.place(wanted.joint[None].to(device)),
+        space.measure.to(device),
         space.questions.to(device) if space.questions is not None and asks else None,
-        wanted.answers[None].to(device) if wanted.answers is not None and asks else None,
+        wanted.answers[None].to(device, copy=True) if wanted.answers is not None and asks else None,
         descent.answers,
     )
-    tower = SoftTower(weights, [()], len(ids))
+    tower = SoftTower(weights, [before], len(ids))
     found = descended(tower, start[None], held, lambda ends: aim.losses(space.project(ends)), descent, progress)[0]
-    moved, added = (found - start)[: len(words)], found[len(words) :]
-    return Soft(tuple(words), moved, added)
+    moved = start.new_zeros(len(words), start.shape[1]) if stay else (found - start)[: len(words)]
+    return Soft(tuple(words), moved, found[len(moving) :])

@@ -13,17 +13,18 @@ from ...evidence.bank import Bank
 from ...evidence.likelihoods import Evidence
 from ..gap import GapCorrection
 from ..text_projection import projection_for
-from .aim import Questions
+from .aim import Measure, Questions
 
 
 @dataclass(frozen=True)
 class Space:
     """project: of texts' end states [n, encoder width] their embeddings [n, width] there. place: where pictures would
-    be among the texts, of their joint embeddings [n, joint width]: normalised [n, width]. questions: None where none is
-    asked."""
+    be among the texts, of their joint embeddings [n, joint width]: normalised [n, width]. measure: of distances there.
+    questions: None where none is asked."""
 
     project: Callable[[Tensor], Tensor]
     place: Callable[[Tensor], Tensor]
+    measure: Measure
     questions: Questions | None
 
 
@@ -58,7 +59,8 @@ def joint_space(weights: TowerWeights, projection: Tensor | None, placing: Placi
     questions = None
     if evidence is not None:
         questions = Questions(evidence.vectors, placing.texts.mean, excluding(evidence), evidence.scale)
-    return Space(lambda ends: linear(ends, matrix, bias), placing.placed, questions)
+    measure = Measure.of(placing.texts.mean, placing.texts.covariance)
+    return Space(lambda ends: linear(ends, matrix, bias), placing.placed, measure, questions)
 
 
 def excluding(evidence: Evidence) -> list[slice]:
