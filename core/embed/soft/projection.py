@@ -28,8 +28,9 @@ ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.
 AFTER_WORDS = Descent(tokens=4, steps=40)
 """On words that describe the picture, which stay as they are. What the families answer is in them: asked of the soft
 prompt as well, it kept it from saying what they lack."""
-LEAST_SHARE = 0.25
-"""Of the soft states in those of words that lack nothing."""
+LEFT_ALONE, HELPED = 0.5, 1.5
+"""By how many deviations below the mean a prompt's embedding may stay from the picture's and is left alone, and from
+which on it is soft alone."""
 
 
 class States(NamedTuple):
@@ -107,8 +108,8 @@ class SoftProjection:
         if near is None or placing.gap is None:
             return 0.5
         reached = float(placing.nearness(joint, self._known.clip.encode_texts([words])[0]))
-        lacking = (near.mean - reached) / (2 * near.deviation)
-        return LEAST_SHARE + (1 - LEAST_SHARE) * min(1.0, max(0.0, lacking))
+        below = (near.mean - reached) / near.deviation
+        return min(1.0, max(0.0, (below - LEFT_ALONE) / (HELPED - LEFT_ALONE)))
 
     def _space(self, encoder: Encoder, placing: Placing, asks: bool) -> Space:
         evidence = self._known.evidence if asks else None
