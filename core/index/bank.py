@@ -82,6 +82,17 @@ def bank_file(
     return kept
 
 
+def check_bank(place: str | os.PathLike[str], settings: Settings) -> None:
+    """Raises what `bank_file` does of a place before it looks at a picture."""
+    from ..evidence.bank import Bank
+
+    path = Path(place)
+    if _is_bank(path):
+        Bank.load(path)
+    else:
+        _source(path, settings)
+
+
 def bank_of(place: str | os.PathLike[str], engine: Engine, captioned: bool = True) -> Bank:
     """The same as a value, checked against the engine's CLIP; made anew where none is kept. Raises what `bank_file`
     does."""
