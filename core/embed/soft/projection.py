@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from .crossing import Crossing, load_or_learn
 from .descent import Descent
 from .knowledge import Knowledge
 from .said import told
-from .softener import Soft, Softener, Wanted
+from .softener import Softener, States, Wanted
 from .space import Placing, Space, joint_space
 
 ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.5)
@@ -31,13 +30,6 @@ prompt as well, it kept it from saying what they lack."""
 LEFT_ALONE, HELPED = 0.5, 1.5
 """By how many deviations below the mean a prompt's embedding may stay from the picture's and is left alone, and from
 which on it is soft alone."""
-
-
-class States(NamedTuple):
-    """By encoder: states [77 n, width] of the family's layer, and the last layer's state of the first end [width]."""
-
-    states: Mapping[str, Tensor]
-    ends: Mapping[str, Tensor]
 
 
 class SoftProjection:
@@ -81,17 +73,19 @@ class SoftProjection:
         if tokens is not None:
             descent = replace(descent, tokens=tokens)
         placing = Placing(self._known.where_texts_lie, gap, descent.moved)
+        share = self._share(joint, begun, placing) if words else 1.0
+        own = self._softener(placing, False).states(said) if share < 1 else None
+        if own is not None and not share:
+            return own
         asked = asks and descent.answers > 0
-        softener = Softener(
-            self._family, self._sides, lambda encoder: self._space(encoder, placing, asked), self._progress
-        )
+        softener = self._softener(placing, asked)
         wanted = Wanted(joint.float(), _joined(answers) if asked else None)
         soft = softener.soft(wanted, begun, descent)
-        found = States(*softener.states(said, soft))
-        if not words:
-            return found
-        own = States(*softener.states(said, {name: _nothing(each) for name, each in soft.items()}))
-        return _mixed(own, found, self._share(joint, begun, placing))
+        found = softener.states(said, soft)
+        return found if own is None else _mixed(own, found, share)
+
+    def _softener(self, placing: Placing, asks: bool) -> Softener:
+        return Softener(self._family, self._sides, lambda encoder: self._space(encoder, placing, asks), self._progress)
 
     def _said(self, answers: Mapping[str, Answer], text: str, words: str) -> str:
         """A text, and what the families tell of which neither it nor the words speak."""
@@ -130,10 +124,6 @@ class SoftProjection:
 def _joined(answers: Mapping[str, Answer]) -> Tensor:
     """Likelihoods [concepts], family by family as `Evidence.vectors` has them."""
     return torch.from_numpy(np.concatenate([each.likelihoods for each in answers.values()])).float()
-
-
-def _nothing(soft: Soft) -> Soft:
-    return Soft(soft.words, torch.zeros_like(soft.moved), soft.added[:0])
 
 
 def _mixed(own: States, soft: States, share: float) -> States:
