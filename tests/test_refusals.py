@@ -193,7 +193,6 @@ EMBEDDING: dict[str, Case] = {
         SettingsError,
         "'moods'",
     ),
-    "no prompt": (lambda w: w.engine().embed(_seen(1), "micro", "anchored"), SettingsError, "describes each picture"),
     "words to learn from": (lambda w: w.engine(phrases=NOWHERE).embed(w.two, "micro", "ridge"), PhraseError, "nowhere"),
     "words to anchor by": (
         lambda w: w.engine(limits={"moods": 1}).embed(w.two, "micro", "anchored"),
