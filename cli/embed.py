@@ -202,7 +202,8 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
         if unwanted is None:
             less = engine.embed_text(options.minus, family.name)
         else:
-            less = engine.embed(unwanted, *how, None, gap, fit, quality=options.quality)
+            plain = None if options.projection == "anchored" else Blend(anchor="")  # no search for what is unwanted
+            less = engine.embed(unwanted, *how, plain, gap, fit, quality=options.quality)
         return without(made, less, engine.embed_text("", family.name))
 
 

@@ -11,7 +11,7 @@ from ..core.choices import NONE
 from ..core.cures import Choose
 from ..core.embed.kinds import PROJECTIONS, QUALITIES, USUAL, USUAL_QUALITY, Quality
 from ..core.errors import EmbeddingError, SettingsError
-from ..server.choices import bytes_of, picture_of
+from ..server.choices import BY_QUALITY, bytes_of, picture_of
 from .ways import REPLACE, WAYS
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ NUMBERS = {"strength": 1.0, "start": 1.0, "end": 1.0, "alpha": 10.0}
 """What an X/Y/Z plot can vary of it, each from 0 to this."""
 
 OFFERED_QUALITIES = (USUAL, *QUALITIES)
-BY_QUALITY = "by quality"
 OFFERED_PROJECTIONS = (BY_QUALITY, *PROJECTIONS)
 
 _DESCRIBED = ("soft", "anchored")

@@ -51,11 +51,14 @@ ABOUT_SEARCHES: Mapping[str, str] = {
 }
 """Of the mode best."""
 
+BY_QUALITY = "by quality"
+"""In a list of projections: the one that the quality chooses."""
+
 ABOUT_QUALITIES: Mapping[str, str] = {
-    USUAL: "What `unrender verify` found for the family's text encoders; where it was not asked, best.",
+    USUAL: "What the command verify found for the family's text encoders; where it was not asked, best.",
     "quick": "At once: nothing is learned, asked or searched.",
     "good": "In seconds: tokens that are no words, moved until they meet the picture and answer as it does.",
-    "best": "The prompt that a search finds, as the tab Prompt does, and such tokens for what it lacks.",
+    "best": "The prompt that a search finds, as the tab Prompt does, and tokens that are no words for what it lacks.",
 }
 """Of an embedding."""
 

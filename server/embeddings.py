@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.embed.kinds import USUAL, Quality
+from ..core.embed.kinds import Quality
 from ..core.errors import EmbeddingError, ImageError
-from .choices import NO_PICTURE
+from .choices import BY_QUALITY, NO_PICTURE
 from .downloads import check_agreed, checkpoint_download
 from .host import Host
 from .jobs import Job
@@ -37,14 +37,15 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """What is to be embedded; see `core.embed.blend.Blend`. quality: None for what was found to suit the family's text
-    encoders. projection: in the quality's place; USUAL for the one that it takes. anchor: "" where a search is to find
-    it."""
+    """What is to be embedded; see `core.embed.blend.Blend`.
+
+    quality: None for what was found to suit the family's text encoders. projection: in the quality's place; BY_QUALITY
+    for the one that it takes. anchor: "" where a search is to find it."""
 
     pictures: Sequence[Weighted]
     family: str
     quality: Quality | None = None
-    projection: str = USUAL
+    projection: str = BY_QUALITY
     anchor: str = ""
     text: str = ""
     alpha: float = 0.6
@@ -80,7 +81,7 @@ def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     from ..core.prompt.together import shared_features
 
     family = family_named(asked.family)
-    projection = None if asked.projection == USUAL else asked.projection
+    projection = None if asked.projection == BY_QUALITY else asked.projection
     quality = asked.quality if projection is None else None
     way = checked_way(family, projection, quality)
     counting = [each for each in asked.pictures if each.picture is not None and each.weight > 0]

@@ -9,7 +9,7 @@ import gradio as gr
 from ...core.embed.families import OFFERED
 from ...core.embed.kinds import PROJECTIONS, QUALITIES, USUAL
 from ..bars import analysis_bars
-from ..choices import ABOUT_QUALITIES
+from ..choices import ABOUT_QUALITIES, BY_QUALITY
 from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, is_taken, load, previewed, save, saved
 from ..gradio_versions import event, html_output, image_input, image_output
 from ..jobs import Job
@@ -89,9 +89,9 @@ def _controls() -> list[Any]:
     )
     with gr.Accordion("Advanced", open=False, elem_id="unrender_embedding_advanced"):
         projection = gr.Dropdown(
-            [USUAL, *PROJECTIONS],
-            value=USUAL,
-            label="Projection, in the quality's place",
+            [BY_QUALITY, *PROJECTIONS],
+            value=BY_QUALITY,
+            label="Projection: one by name, in the place of the quality's",
             elem_id="unrender_embedding_projection",
         )
         alpha = gr.Slider(
