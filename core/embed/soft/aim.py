@@ -29,7 +29,9 @@ class Questions:
     scale: float
 
     def to(self, device: torch.device) -> Questions:
-        return Questions(self.vectors.to(device), self.centre.to(device), self.families, self.scale)
+        """Copied: what was made in inference mode takes no part in a gradient."""
+        vectors, centre = (each.to(device, copy=True) for each in (self.vectors, self.centre))
+        return Questions(vectors, centre, self.families, self.scale)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ state of their end, before any projection; a picture's place there is what ridge
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -16,6 +18,8 @@ from torch.nn.functional import normalize
 
 from ...clip import Clip
 from ...clip.text_tower import TextTower
+from ...cures import Give
+from ...errors import ModelError
 from ...evidence.likelihoods import Evidence, wordings
 from ...files import replace_whole
 from ...foreign import Unreadable, read_header, read_tensors
@@ -52,7 +56,8 @@ class Crossing:
         matrix = torch.linalg.solve(gram, x.T @ y)
         unit = normalize(y, dim=-1)
         covariance = torch.cov(unit.T).float()
-        return cls(matrix.float(), origin, centre, covariance, vectors - centre)
+        # in the order that a file has them: products of another order round otherwise
+        return cls(matrix.float().contiguous(), origin, centre, covariance, vectors - centre)
 
     def space(self, placing: Placing, evidence: Evidence | None) -> Space:
         questions = None
@@ -91,11 +96,11 @@ class Crossing:
         )
         if not fits or not all(bool(torch.isfinite(each).all()) for each in tensors.values()):
             raise Unreadable("its parts do not belong together")
-        return cls(**tensors)
+        return cls(**{name: tensor.clone() for name, tensor in tensors.items()})
 
 
 def load_or_learn(
-    path: Path,
+    folder: Path,
     clip: Clip,
     side: TextSide,
     evidence: Evidence,
@@ -103,30 +108,33 @@ def load_or_learn(
     progress: Progress = SILENT,
 ) -> Crossing:
     """From the folder, or learned and put there; a folder that cannot be written costs the next start the time."""
-    if path.is_file():
-        try:
-            return Crossing.load(path)
-        except Unreadable:  # learned again below
-            pass
     spoken = wordings(evidence.families)
+    key = sha256("\n".join((clip.fingerprint, side.fingerprint, *spoken, *texts)).encode()).hexdigest()
+    path = folder / f"crossing-{key[:32]}.safetensors"
+    with suppress(Unreadable):  # not there, or learned again below
+        return Crossing.load(path)
     with progress.task(f"Learning from {len(spoken) + len(texts):,} texts where a second text encoder has them"):
         concepts = _concepts(_ends(side, spoken), evidence)
         joint = torch.cat([clip.encode_texts(texts).float().cpu(), evidence.vectors])
         ends = _ends(side, texts)
         crossing = Crossing.learned(joint, torch.cat([ends, concepts]), concepts)
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         crossing.save(path)
-    except OSError:
-        pass
     return crossing
 
 
 def _ends(side: TextSide, texts: Sequence[str]) -> Tensor:
-    """States of the texts' ends [texts, width], not projected, in main memory."""
-    tower = TextTower(replace(side.weights, projection=None, projection_bias=None))
-    start = tower.prefix([side.weights.start_of_text])
-    return tower.encode(start, [side.tokenizer.encode(text) for text in texts]).float().cpu()
+    """States of the texts' ends [texts, width], not projected, in main memory. Raises ModelError for NaN."""
+    weights = replace(side.weights, projection=None, projection_bias=None)
+    # a host's may be held in several precisions
+    tower = TextTower(weights.to(weights.device, weights.positions.dtype))
+    start = tower.prefix([weights.start_of_text])
+    room = tower.context_length - 2
+    ends = tower.encode(start, [side.tokenizer.encode(text)[:room] for text in texts]).float().cpu()
+    if not bool(torch.isfinite(ends).all()):
+        raise ModelError("The second text encoder gives NaN", "check the model's weights", Give("precision", "exact"))
+    return ends
 
 
 def _concepts(ends: Tensor, evidence: Evidence) -> Tensor:
