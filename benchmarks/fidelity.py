@@ -172,15 +172,16 @@ class Bench:
         return self.looked_at(embeddings, guidance, seeds)[0]
 
     def looked_at(
-        self, embeddings: Sequence[PromptEmbedding], guidance: float, seeds: Sequence[int]
+        self, embeddings: Sequence[PromptEmbedding], guidance: float, seeds: Sequence[int], number: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and how near the renderings come to the pictures: [pictures, seeds, 2], similarity and distance."""
+        """The same, and how near the renderings come to the pictures: [pictures, seeds, 2], similarity and distance.
+        number: of the first picture among all, which decides the noise."""
         found, near = [], []
         for seed in seeds:
             sampling, rows, looks = Sampling(STEPS, guidance), [], []
             for first in range(0, len(embeddings), BATCH):
                 batch = embeddings[first : first + BATCH]
-                noises = [len(seeds) * (first + number) + seed for number in range(len(batch))]
+                noises = [len(seeds) * (number + first + each) + seed for each in range(len(batch))]
                 made = render_together(self.checkpoint, batch, self.negative, sampling, noises)
                 pixels = torch.from_numpy(np.stack([np.asarray(each) for each in made])).permute(0, 3, 1, 2)
                 rows.append(read_factors(self.judge, pixels))

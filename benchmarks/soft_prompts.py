@@ -1,7 +1,7 @@
 """What a soft prompt holds beyond words: how much of a picture is found again in what is rendered from it, on micro.
 
     python benchmarks/soft_prompts.py prompts --out FOLDER [--split test] [--pictures 1000]
-    python benchmarks/soft_prompts.py test --out FOLDER [--split test] [--ways A B ...] [--lacking FACTOR ...]
+    python benchmarks/soft_prompts.py test --out FOLDER [--split test] [--pictures 1000] [--first 0] [--ways A B ...]
     python benchmarks/soft_prompts.py sheet --out FOLDER
 
 `prompts`: what the honest search and the captioner find. `test`: every way as the program makes it when nothing is
@@ -32,10 +32,12 @@ from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.blend import Blend
 from unrender.core.embed.seen import Seen
 from unrender.core.engine import Engine, Settings
+from unrender.core.evidence.likelihoods import Evidence, wordings
 from unrender.core.micro.captions import ALL_FACTORS, bare_phrases, caption, plural
 from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.world import FACTORS
 from unrender.core.phrases.swapping import swapped
+from unrender.core.phrases.table import PhraseTable
 from unrender.core.variation.render import Sampling
 from unrender.core.variation.render import render as render_one
 from unrender.core.verify.statistics import Estimate, difference, estimate
@@ -53,11 +55,14 @@ log = logging.getLogger("soft prompts")
 
 
 class Read(NamedTuple):
-    """By picture: hits [pictures, 6], similarity to it and distance from it [pictures], the means over seeds."""
+    """By picture, the means over seeds: hits [pictures, 6], similarity to it and distance from it [pictures]; and of
+    edits how often the factor has the new value, and the share of the others that are as before [pictures]."""
 
     hits: np.ndarray
     similarity: np.ndarray
     distance: np.ndarray
+    changed: np.ndarray
+    kept: np.ndarray
 
 
 def find_prompts(pictures: Pictures) -> dict[str, list[str]]:
@@ -114,62 +119,91 @@ def _edited(prompt: str, edit: Edit) -> str:
 
 
 class Kept:
-    """What was read of each way, in a folder."""
+    """What was read of each way, in a folder: values by picture, of one part of the pictures after the other."""
 
-    def __init__(self, bench: Bench, folder: Path) -> None:
-        self._bench, self._folder = bench, folder
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def found(self, name: str, make: Callable[[], Sequence[PromptEmbedding]]) -> tuple[np.ndarray, np.ndarray]:
-        file = self._folder / f"{name.replace(', ', ' ').replace(' ', '-')}.npz"
-        if not file.exists():
-            found, near = self._bench.looked_at(make(), GUIDANCE, SEEDS)
-            np.savez(file, found=found.astype(np.uint8), near=near)
-        with np.load(file) as kept:
-            return kept["found"], kept["near"]
+    def read(self, bench: Bench, first: int, name: str, make: Callable[[], Sequence[PromptEmbedding]]) -> None:
+        file = self._folder / f"{name.replace(', ', ' ').replace(' ', '-')}@{first:05}.npz"
+        if file.exists():
+            return
+        found, near = bench.looked_at(make(), GUIDANCE, SEEDS, first)
+        values = {"hits": bench.hits_of(found), "near": near.mean(axis=1)}
+        changed, kept = bench.edit_rates_of(found)
+        np.savez(file, **values, changed=changed, kept=kept)
+        log.info(
+            "%s from %d: %.4f %s", name, first, values["hits"].mean(), values["hits"].mean(axis=0).round(3).tolist()
+        )
 
-    def read(self, name: str, make: Callable[[], Sequence[PromptEmbedding]]) -> Read:
-        found, near = self.found(name, make)
-        read = Read(self._bench.hits_of(found), *near.mean(axis=1).T)
-        log.info("%s: %.4f %s", name, read.hits.mean(), read.hits.mean(axis=0).round(3).tolist())
-        return read
+    def parts(self, name: str) -> dict[int, Path]:
+        stem = name.replace(", ", " ").replace(" ", "-")
+        return {int(file.stem.split("@")[1]): file for file in sorted(self._folder.glob(f"{stem}@*.npz"))}
 
-
-def tested(kept: Kept, bench: Bench, names: Sequence[str]) -> dict[str, Any]:
-    made = ways(bench)
-    read = {name: kept.read(name, made[name]) for name in names or made}
-    return {name: _row(read, name) for name in read}
-
-
-def tested_edits(kept: Kept, bench: Bench) -> dict[str, Any]:
-    texts, report = edited(bench), {}
-    for name, make in (
-        ("edit, words", lambda: bench.of_texts(texts)),
-        ("edit, soft", lambda: soft(bench, bench.prompts["honest"], texts)),
-    ):
-        changed, others = bench.edit_rates_of(kept.found(name, make)[0])
-        report[name] = {"changed": _rounded(estimate(changed)), "kept": _rounded(estimate(others))}
-        log.info("%s: %s", name, report[name])
-    return report
+    def of(self, name: str, among: Sequence[int] | None = None) -> Read:
+        """Of the parts that were read, or of these."""
+        loaded = [np.load(file) for first, file in self.parts(name).items() if among is None or first in among]
+        values = {key: np.concatenate([each[key] for each in loaded]) for key in ("hits", "near", "changed", "kept")}
+        near = values["near"]
+        return Read(values["hits"], near[:, 0], near[:, 1], values["changed"], values["kept"])
 
 
-def tested_lacking(kept: Kept, bench: Bench, factors: Sequence[str]) -> dict[str, Any]:
-    report, said = {}, kept.read(SAID, ways(bench)[SAID])
+def makers(bench: Bench, factors: Sequence[str]) -> dict[str, Callable[[], Sequence[PromptEmbedding]]]:
+    """All that can be read, by name."""
+    made, texts = ways(bench), edited(bench)
+    made["edit, words"] = lambda: bench.of_texts(texts)
+    made["edit, soft"] = lambda: soft(bench, bench.prompts["honest"], texts)
     for factor in factors:
-        words, own = lacking(bench, factor), list(FACTORS).index(factor)
-        alone = kept.read(f"lacking {factor}, words", lambda words=words: bench.of_texts(words))
-        helped = kept.read(f"lacking {factor}, soft", lambda words=words: soft(bench, words))
-        others = [np.delete(each.hits, own, axis=1).mean(axis=1) for each in (helped, alone)]
-        rate = float(said.hits[:, own].mean())
-        report[factor] = {
-            "said": round(rate, 4),
-            "words": _rounded(estimate(alone.hits[:, own])),
-            "soft": _rounded(estimate(helped.hits[:, own])),
-            "share of said": round(float(helped.hits[:, own].mean()) / rate, 4),
-            "others over words": _rounded(difference(*others)),
-        }
-        log.info("lacking %s: %s", factor, report[factor])
+        words = lacking(bench, factor)
+        made[f"lacking {factor}, words"] = lambda words=words: bench.of_texts(words)
+        made[f"lacking {factor}, soft"] = lambda words=words, factor=factor: soft_without(bench, words, factor)
+    return made
+
+
+def soft_without(bench: Bench, words: Sequence[str], factor: str) -> list[PromptEmbedding]:
+    """On the words, by an engine whose families do not know the factor."""
+    own, families = bench.engine, [each for each in bench.engine.evidence().families if each.name != factor]
+    phrases = wordings(families)
+    table = PhraseTable(phrases, ("families",) * len(phrases), bench.clip.encode_texts(phrases))
+    bench.engine = Engine(own.settings, load_clip=lambda _: bench.clip)
+    bench.engine._models._evidence = Evidence(bench.clip, families, table, own.evidence().bank)
+    try:
+        return soft(bench, words)
+    finally:
+        bench.engine = own
+
+
+def reported(kept: Kept) -> dict[str, Any]:
+    """Of all that was read."""
+    named = {name: kept.parts(name) for name in (HONEST, BEST, NONE, "pinv", CAPTION, "caption", SAID, "ridge")}
+    report: dict[str, Any] = {name: _row(kept, name) for name, parts in named.items() if parts}
+    for name in ("edit, words", "edit, soft"):
+        if kept.parts(name):
+            read = kept.of(name)
+            report[name] = {"changed": _rounded(estimate(read.changed)), "kept": _rounded(estimate(read.kept))}
+    for number, factor in enumerate(FACTORS):
+        if kept.parts(f"lacking {factor}, soft"):
+            report[f"lacking {factor}"] = _lacking_row(kept, factor, number)
     return report
+
+
+def _lacking_row(kept: Kept, factor: str, number: int) -> dict[str, Any]:
+    among = tuple(kept.parts(f"lacking {factor}, soft"))
+    helped = kept.of(f"lacking {factor}, soft")
+    alone, said = kept.of(f"lacking {factor}, words", among), kept.of(SAID, among)
+    others = [np.delete(each.hits, number, axis=1).mean(axis=1) for each in (helped, alone)]
+    rate = float(said.hits[:, number].mean())
+    return {
+        "pictures": len(helped.hits),
+        "said": round(rate, 4),
+        "words": _rounded(estimate(alone.hits[:, number])),
+        "soft": _rounded(estimate(helped.hits[:, number])),
+        "share of said": round(float(helped.hits[:, number].mean()) / rate, 4),
+        "others over words": _rounded(difference(*others)),
+        "similarity over words": _rounded(difference(helped.similarity, alone.similarity)),
+        "distance over words": _rounded(difference(helped.distance, alone.distance)),
+    }
 
 
 def sheet(bench: Bench) -> Image.Image:
@@ -188,19 +222,23 @@ def sheet(bench: Bench) -> Image.Image:
     return draw_sheet("What no word says", "Words that leave one thing out, and what is rendered of them.", cards)
 
 
-def _row(read: Mapping[str, Read], name: str) -> dict[str, Any]:
-    own, rival = read[name], read.get(OVER.get(name, ""))
+def _row(kept: Kept, name: str) -> dict[str, Any]:
+    among, rival = tuple(kept.parts(name)), OVER.get(name, "")
+    own = kept.of(name)
     row: dict[str, Any] = {
+        "pictures": len(own.hits),
         "factors": dict(zip(FACTORS, own.hits.mean(axis=0).round(4).tolist(), strict=True)),
         "mean": _rounded(estimate(own.hits.mean(axis=1))),
         "similarity": _rounded(estimate(own.similarity)),
         "distance": _rounded(estimate(own.distance)),
     }
-    if rival is not None:
-        row[f"over {OVER[name]}"] = {
-            "mean": _rounded(difference(own.hits.mean(axis=1), rival.hits.mean(axis=1))),
-            "similarity": _rounded(difference(own.similarity, rival.similarity)),
-            "distance": _rounded(difference(own.distance, rival.distance)),
+    shared = [first for first in among if first in kept.parts(rival)] if rival else []
+    if shared:
+        own, other = kept.of(name, shared), kept.of(rival, shared)
+        row[f"over {rival}"] = {
+            "mean": _rounded(difference(own.hits.mean(axis=1), other.hits.mean(axis=1))),
+            "similarity": _rounded(difference(own.similarity, other.similarity)),
+            "distance": _rounded(difference(own.distance, other.distance)),
         }
     return row
 
@@ -213,35 +251,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("what", choices=("prompts", "test", "sheet"))
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--pictures", type=int, default=1000, help="the first so many (default: %(default)s)")
-    parser.add_argument("--ways", nargs="*", default=[], help="those alone (default: all)")
-    parser.add_argument("--lacking", nargs="*", choices=tuple(FACTORS), help="words that lack these, and nothing else")
-    parser.add_argument("--edits", action="store_true", help="edits, and nothing else")
+    parser.add_argument("--pictures", type=int, default=1000, help="how many (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first of them (default: 0)")
+    parser.add_argument("--part", type=int, default=100, help="of which is kept what was read (default: %(default)s)")
+    parser.add_argument("--ways", nargs="+", default=[], help="those alone (default: all)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/soft"))
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    file, count = options.out / f"prompts-{options.split}.json", options.pictures
+    file, split, last = options.out / f"prompts-{options.split}.json", options.split, options.first + options.pictures
     if options.what == "prompts":
-        file.write_text(json.dumps(find_prompts(render(options.split, count)), indent=1) + "\n", "utf-8")
+        file.write_text(json.dumps(find_prompts(render(split, last)), indent=1) + "\n", "utf-8")
         return
-    prompts = {name: texts[:count] for name, texts in json.loads(file.read_text("utf-8")).items()}
-    judge = "selecting" if options.split == "validation" else "testing"
+    prompts = json.loads(file.read_text("utf-8"))
+    whole, kept = render(split, last), Kept(options.out / split)
+    if options.what == "sheet":
+        sheet(part_of(whole, prompts, split, 0, 50)).save(options.out / "soft.png", optimize=True)
+        return
     with torch.no_grad():
-        bench = Bench(render(options.split, count), prompts, judge, "micro")
-        if options.what == "sheet":
-            sheet(bench).save(options.out / "soft.png", optimize=True)
-            return
-        kept = Kept(bench, options.out / f"{options.split}-{count}")
-        if options.lacking is not None:
-            name, report = "lacking", tested_lacking(kept, bench, options.lacking or tuple(FACTORS))
-        elif options.edits:
-            name, report = "edits", tested_edits(kept, bench)
-        else:
-            name, report = "ways", tested(kept, bench, options.ways)
-    (options.out / f"{name}-{options.split}-{count}.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        for first in range(options.first, last, options.part):
+            bench = part_of(whole, prompts, split, first, options.part)
+            for name, make in makers(bench, tuple(FACTORS)).items():
+                if not options.ways or name in options.ways:
+                    kept.read(bench, first, name, make)
+    (options.out / f"{split}.json").write_text(json.dumps(reported(kept), indent=1) + "\n", "utf-8")
+
+
+def part_of(whole: Pictures, prompts: Mapping[str, Sequence[str]], split: str, first: int, count: int) -> Bench:
+    """Some of the pictures with their prompts."""
+    rows = slice(first, first + count)
+    pictures = Pictures(whole.scenes[rows], whole.pixels[rows], whole.masks[rows], whole.labels[rows])
+    own = {name: texts[rows] for name, texts in prompts.items()}
+    return Bench(pictures, own, "selecting" if split == "validation" else "testing", "micro")
 
 
 if __name__ == "__main__":

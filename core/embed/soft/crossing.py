@@ -55,7 +55,7 @@ class Crossing:
         gram.diagonal().add_(_STRENGTH * float(gram.trace()))
         matrix = torch.linalg.solve(gram, x.T @ y)
         unit = normalize(y, dim=-1)
-        covariance = torch.cov(unit.T).float()
+        covariance = torch.cov(unit.T).float().contiguous()
         # in the order that a file has them: products of another order round otherwise
         return cls(matrix.float().contiguous(), origin, centre, covariance, vectors - centre)
 
@@ -92,7 +92,9 @@ class Crossing:
         tensors = read_tensors(path, list(_TENSORS))
         joint, width = tensors["matrix"].shape
         fits = (
-            tensors["origin"].shape == (joint,) and tensors["centre"].shape == (width,) == tensors["vectors"].shape[1:]
+            tensors["origin"].shape == (joint,)
+            and tensors["centre"].shape == (width,) == tensors["vectors"].shape[1:]
+            and tensors["covariance"].shape == (width, width)
         )
         if not fits or not all(bool(torch.isfinite(each).all()) for each in tensors.values()):
             raise Unreadable("its parts do not belong together")

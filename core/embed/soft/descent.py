@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,6 +55,8 @@ def descended(
     if not start.shape[1] or not descent.steps:
         return start
     deviation = float(tower.weights.embedding[::_EVERY].detach().float().std())
+    if not math.isfinite(deviation):
+        raise _no_numbers()
     # a host may run everything in inference mode, where nothing has a gradient
     with torch.inference_mode(False), torch.enable_grad(), undisturbed():
         begun, firmly = start.detach().float().clone(), held.to(start.device) / deviation**2
@@ -66,14 +69,18 @@ def descended(
             optimizer.step()
         found = moved.detach()
     if not bool(torch.isfinite(found).all()):
-        raise ModelError(
-            "The text encoder gives NaN, and no soft prompt can be found through it",
-            "check the model's weights",
-            Give("precision", "exact"),
-        )
+        raise _no_numbers()
     return found
 
 
 def check_tokens(tokens: int | None) -> None:
     if tokens is not None and not 0 <= tokens <= MOST_TOKENS:
         raise SettingsError(f"is {tokens}", f"give a number from 0 to {MOST_TOKENS}", control="tokens")
+
+
+def _no_numbers() -> ModelError:
+    return ModelError(
+        "The text encoder gives NaN, and no soft prompt can be found through it",
+        "check the model's weights",
+        Give("precision", "exact"),
+    )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ...evidence.likelihoods import Answer
 from ...progress import SILENT, Progress
@@ -21,7 +19,7 @@ from .crossing import Crossing, load_or_learn
 from .descent import Descent
 from .knowledge import Knowledge
 from .said import told
-from .softener import Soft, Softener, Wanted
+from .softener import Softener, States, Wanted
 from .space import Placing, Space, joint_space
 
 ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.5)
@@ -29,15 +27,9 @@ ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.
 AFTER_WORDS = Descent(tokens=4, steps=40)
 """On words that describe the picture, which stay as they are. What the families answer is in them: asked of the soft
 prompt as well, it kept it from saying what they lack."""
-LEAST_SHARE = 0.25
-"""Of the soft states in those of words that lack nothing."""
-
-
-class States(NamedTuple):
-    """By encoder: states [77 n, width] of the family's layer, and the last layer's state of the first end [width]."""
-
-    states: Mapping[str, Tensor]
-    ends: Mapping[str, Tensor]
+LEFT_ALONE, HELPED = 0.5, 1.5
+"""By how many deviations below the mean a prompt's embedding may stay from the picture's and is left alone, and from
+which on it is soft alone."""
 
 
 class SoftProjection:
@@ -81,17 +73,19 @@ class SoftProjection:
         if tokens is not None:
             descent = replace(descent, tokens=tokens)
         placing = Placing(self._known.where_texts_lie, gap, descent.moved)
+        share = self._share(joint, begun, placing) if words else 1.0
+        own = self._softener(placing, False).states(said) if share < 1 else None
+        if own is not None and not share:
+            return own
         asked = asks and descent.answers > 0
-        softener = Softener(
-            self._family, self._sides, lambda encoder: self._space(encoder, placing, asked), self._progress
-        )
+        softener = self._softener(placing, asked)
         wanted = Wanted(joint.float(), _joined(answers) if asked else None)
         soft = softener.soft(wanted, begun, descent)
-        found = States(*softener.states(said, soft))
-        if not words:
-            return found
-        own = States(*softener.states(said, {name: _nothing(each) for name, each in soft.items()}))
-        return _mixed(own, found, self._share(joint, begun, placing))
+        found = softener.states(said, soft)
+        return found if own is None else _mixed(own, found, share)
+
+    def _softener(self, placing: Placing, asks: bool) -> Softener:
+        return Softener(self._family, self._sides, lambda encoder: self._space(encoder, placing, asks), self._progress)
 
     def _said(self, answers: Mapping[str, Answer], text: str, words: str) -> str:
         """A text, and what the families tell of which neither it nor the words speak."""
@@ -107,10 +101,9 @@ class SoftProjection:
         near = self._known.evidence.bank.trust.nearness
         if near is None or placing.gap is None:
             return 0.5
-        own = normalize(self._known.clip.encode_texts([words])[0].float(), dim=-1)
-        whole = Placing(placing.texts, placing.gap).placed(joint)
-        lacking = (near.mean - float(own @ whole.to(own))) / (2 * near.deviation)
-        return LEAST_SHARE + (1 - LEAST_SHARE) * min(1.0, max(0.0, lacking))
+        reached = float(placing.nearness(joint, self._known.clip.encode_texts([words])[0]))
+        below = (near.mean - reached) / near.deviation
+        return min(1.0, max(0.0, (below - LEFT_ALONE) / (HELPED - LEFT_ALONE)))
 
     def _space(self, encoder: Encoder, placing: Placing, asks: bool) -> Space:
         evidence = self._known.evidence if asks else None
@@ -131,10 +124,6 @@ class SoftProjection:
 def _joined(answers: Mapping[str, Answer]) -> Tensor:
     """Likelihoods [concepts], family by family as `Evidence.vectors` has them."""
     return torch.from_numpy(np.concatenate([each.likelihoods for each in answers.values()])).float()
-
-
-def _nothing(soft: Soft) -> Soft:
-    return Soft(soft.words, torch.zeros_like(soft.moved), soft.added[:0])
 
 
 def _mixed(own: States, soft: States, share: float) -> States:

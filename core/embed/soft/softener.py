@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,6 +53,13 @@ class Soft:
         return moved
 
 
+class States(NamedTuple):
+    """By encoder: states [77 n, width] of the family's layer, and the last layer's state of the first end [width]."""
+
+    states: Mapping[str, Tensor]
+    ends: Mapping[str, Tensor]
+
+
 class Softener:
     """sides: the family's text encoders by name. space: gives each one's."""
 
@@ -83,7 +91,7 @@ class Softener:
         def found(weights: TowerWeights) -> Soft:
             return _descended(weights, space, wanted, tokens, filler[0], descent, self._progress)
 
-        elsewhere = side.weights.device.type != "cpu"
+        elsewhere = _is_elsewhere(side.weights)
         cures = (Take("use the CPU"),) if elsewhere else ()
         with within_memory(f"No memory is left to find a soft prompt for {encoder.name}", *cures):
             try:
@@ -94,19 +102,29 @@ class Softener:
                 let_go(error)
             return found(side.weights.to("cpu", torch.float32))
 
-    def states(self, words: str, soft: Mapping[str, Soft]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """By encoder the states [77 n, width] of the layer that the family takes, of words, those that were moved or
-        others, with what was added after them; and the last layer's state of the first end [width]."""
+    def states(self, words: str, soft: Mapping[str, Soft] | None = None) -> States:
+        """Of words, those that were moved or others, with what was added after them; of the words alone without it."""
         states, ends = {}, {}
         for encoder in self._family.heard:
-            side, own = self._sides[encoder.name], soft[encoder.name]
+            side = self._sides[encoder.name]
             tokens = side.tokenizer.encode(words)
+            own = soft[encoder.name] if soft else _nothing(side.weights)
             layers = (encoder.layer, LAST)
             (taken, last), places = soft_states(
                 side.weights, tokens, own.under(tokens), own.added, layers, encoder.padding
             )
             states[encoder.name], ends[encoder.name] = taken.flatten(0, 1), last[0, int(places[0])]
-        return states, ends
+        return States(states, ends)
+
+
+def _nothing(weights: TowerWeights) -> Soft:
+    none = weights.embedding[:0].float()
+    return Soft((), none, none)
+
+
+def _is_elsewhere(weights: TowerWeights) -> bool:
+    """Whether main memory is left to go on in."""
+    return weights.device.type != "cpu"
 
 
 def _descended(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn.functional import linear, normalize
@@ -44,6 +44,11 @@ class Placing:
         centre, spread = self.texts.mean.to(own), float(self.texts.covariance.trace().sqrt())
         moved = normalize(self.gap.centred(own, spread) + centre, dim=-1)
         return normalize((1 - self.share) * own + self.share * moved, dim=-1)
+
+    def nearness(self, joint: Tensor, texts: Tensor) -> Tensor:
+        """The cosine of each picture, gone the whole way, with the embedding of its text, or each of several: [n]."""
+        whole = replace(self, share=1.0).placed(joint)
+        return (normalize(texts.float(), dim=-1) * whole.to(texts.device)).sum(dim=-1)
 
 
 def joint_space(weights: TowerWeights, projection: Tensor | None, placing: Placing, evidence: Evidence | None) -> Space:
