@@ -27,7 +27,7 @@ _EPILOG = """\
 qualities
 {qualities}
   What `{verify}` found for the model's text encoders is the default, else best. Its search is interrogate's, with
-  its captioner; with --anchor, or for a picture whose words you know, nothing is searched.
+  its captioner; with --anchor nothing is searched.
 
 projections, of which a quality chooses one: quick pinv where that reaches, else soft; good and best soft
 {projections}
