@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from comfyui_graphs import CAPTIONING, SEARCHING, Graph, embedding, node, picture, shipped
 from comfyui_server import needs_comfyui, rendered
-from test_comfyui_embedding import FAMILIES, LORA, family_graph, of_family, shares
+from test_comfyui_embedding import LORA, family_graph, of_family, shares
 
 pytest_plugins = ["comfyui_fixtures"]
 pytestmark = needs_comfyui
@@ -20,7 +20,11 @@ def few_words(comfyui):
     comfyui.post("/probe/few_words", {})
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+SMALL = pytest.mark.parametrize("family", ["sd2", "sdxl"])
+"""Of three layers. That of Stable Diffusion 1 is whole, and takes part below."""
+
+
+@SMALL
 def test_comfyui_moves_a_soft_prompt_for_every_family(comfyui, family):
     graph = family_graph(family) | {
         "30": of_family(family, quality="good"),
@@ -47,7 +51,7 @@ def test_comfyui_moves_a_soft_prompt_for_every_family(comfyui, family):
     assert "UnrenderModel" not in comfyui.get("/probe/loaded")
 
 
-@pytest.mark.parametrize("family", ["sd2", "sdxl"])
+@SMALL
 def test_comfyui_makes_the_same_of_a_text_whose_soft_part_is_empty(comfyui, family):
     """quick asks nothing, so that no words stand there but the text's."""
     graph = family_graph(family) | {
