@@ -75,7 +75,7 @@ def _part_in_it(prefix: str) -> list[Any]:
 def _advanced(prefix: str) -> list[Any]:
     how = "Projection: one by name, in the place of the quality's"
     changing = "Words that change the picture"
-    describing = "Anchor: words that describe the picture, in the place of those that best searches"
+    describing = "Anchor: words that describe the picture; then none are searched"
     varied = "Gap pictures: about 40 varied ones, with all but pinv"
     projection = gr.Dropdown(list(OFFERED_PROJECTIONS), value=BY_QUALITY, label=how, elem_id=f"{prefix}_projection")
     with gr.Row():

@@ -176,7 +176,9 @@ def test_arguments_of_before_mean_what_they_meant(photographs):
     ]
 
 
-def advanced(picture=None, projection="by quality", text="", alpha=0.6, anchor="", gap=None, quality="usual"):
+def advanced(
+    picture=None, projection: Any = "by quality", text="", alpha: Any = 0.6, anchor="", gap=None, quality="usual"
+):
     return Asked.of(picture, None, "replace", 1, 0, 1, "none", projection, text, alpha, anchor, gap, quality)
 
 

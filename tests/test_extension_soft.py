@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ class Generation:
 
     width = height = 64
     is_hr_pass = False
+    unrender_steering: Any = None
 
     def __init__(self):
         embedders = [SimpleNamespace(wrapped=None)]
