@@ -4,7 +4,8 @@
 
 The model has random weights, which change no time. Prints, for Stable Diffusion 1 and one process: seconds, peak memory
 beyond what was loaded, and file size of the map's fit from 4,000 texts (and the bank's); then each projection's
-milliseconds and share of the vision tower's own, in turns over one photograph. Not a test: nothing is asserted.
+milliseconds and share of the vision tower's own, in turns over one photograph. Soft prompts, for other families as
+well, are `soft_cost.py`'s. Not a test: nothing is asserted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from skimage import data
 from unrender.core.clip import Clip
 from unrender.core.embed.embedder import Embedder
 from unrender.core.embed.families import CLIP_L, SD1
+from unrender.core.embed.kinds import Projection, way_by
 from unrender.core.embed.text_side import TextSide
 from unrender.core.phrases.vocabulary import load_vocabulary
 
@@ -50,28 +52,28 @@ def main() -> None:
         embedder = Embedder(clip, SD1, {CLIP_L: side}, load_vocabulary, Path(folder))
         picture = Image.fromarray(data.astronaut())
         features = clip.encode_images([picture])
-        projections = ("pinv", "ridge", "bank") if options.bank else ("pinv", "ridge")
+        projections: tuple[Projection, ...] = ("pinv", "ridge", "bank") if options.bank else ("pinv", "ridge")
         for projection in projections:
             _first(embedder, features, projection, Path(folder))
         for projection in projections:
             _beside_vision(clip, picture, embedder, projection)
 
 
-def _first(embedder: Embedder, features: torch.Tensor, projection: str, folder: Path) -> None:
+def _first(embedder: Embedder, features: torch.Tensor, projection: Projection, folder: Path) -> None:
     before, memory, started, worked = set(folder.iterdir()), _peak(), time.perf_counter(), time.process_time()
-    embedder.embed(features, ["key"], projection)  # type: ignore[arg-type]
+    embedder.embed(features, ["key"], way_by(projection))
     seconds, work = time.perf_counter() - started, time.process_time() - worked
     written = sum(file.stat().st_size for file in set(folder.iterdir()) - before) / 1e6
     grown = _peak() - memory
     _say(f"{projection}, first: {seconds:.1f} s ({work:.1f} s of CPU), {grown:.2f} GB more, {written:.1f} MB on disk")
 
 
-def _beside_vision(clip: Clip, picture: Image.Image, embedder: Embedder, projection: str) -> None:
+def _beside_vision(clip: Clip, picture: Image.Image, embedder: Embedder, projection: Projection) -> None:
     features = clip.encode_images([picture])
     vision, own = [], []
     for _ in range(TURNS):
         vision.append(_seconds(lambda: clip.encode_images([picture])))
-        own.append(_seconds(lambda: embedder.embed(features, ["key"], projection)))  # type: ignore[arg-type]
+        own.append(_seconds(lambda: embedder.embed(features, ["key"], way_by(projection))))
     share = median(own) / median(vision)
     _say(f"{projection}: {1e3 * median(own):.2f} ms, {share:.2%} of the vision tower's {1e3 * median(vision):.1f} ms")
 

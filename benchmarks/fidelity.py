@@ -10,6 +10,7 @@ validation pictures, by the judge that selects. `test`: with those settings, on 
 colour, background and style as no training picture does, with captions in wordings that neither training nor any bank
 has, by the judge that tests. A picture's score is the share of its six factors that the judge reads in its renderings
 (two seeds); intervals are bootstrapped by picture. Only the ceilings, which are the true captions, know true factors.
+Soft prompts, and words that lack a factor, are in `soft_prompts.py`.
 
 Not a test: nothing is asserted.
 """
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from looks import Looks
 from PIL import Image
 from unrender.core.clip import Clip
 from unrender.core.embed import PromptEmbedding
@@ -52,6 +54,8 @@ from unrender.core.verify.statistics import difference, estimate, retention
 from unrender.training.judges import Name, load_judge, read_factors
 
 SEARCHES: dict[str, tuple[Mode, Search]] = {
+    "caption": ("caption", "peer"),
+    "honest": ("best", "honest"),
     "fast": ("fast", "peer"),
     "classic": ("classic", "peer"),
     "best": ("best", "peer"),
@@ -165,17 +169,29 @@ class Bench:
 
     def read(self, embeddings: Sequence[PromptEmbedding], guidance: float, seeds: Sequence[int]) -> np.ndarray:
         """What the judge reads: indices of the factors' values [pictures, seeds, 6]."""
-        found = []
+        return self.looked_at(embeddings, guidance, seeds)[0]
+
+    def looked_at(
+        self, embeddings: Sequence[PromptEmbedding], guidance: float, seeds: Sequence[int], number: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and how near the renderings come to the pictures: [pictures, seeds, 2], similarity and distance.
+        number: of the first picture among all, which decides the noise."""
+        found, near = [], []
         for seed in seeds:
-            sampling, rows = Sampling(STEPS, guidance), []
+            sampling, rows, looks = Sampling(STEPS, guidance), [], []
             for first in range(0, len(embeddings), BATCH):
                 batch = embeddings[first : first + BATCH]
-                noises = [len(seeds) * (first + number) + seed for number in range(len(batch))]
+                noises = [len(seeds) * (number + first + each) + seed for each in range(len(batch))]
                 made = render_together(self.checkpoint, batch, self.negative, sampling, noises)
-                pixels = torch.from_numpy(np.stack([np.asarray(each) for each in made]))
-                rows.append(read_factors(self.judge, pixels.permute(0, 3, 1, 2)))
+                pixels = torch.from_numpy(np.stack([np.asarray(each) for each in made])).permute(0, 3, 1, 2)
+                rows.append(read_factors(self.judge, pixels))
+                own = Looks.of(self.judge, self.pictures.pixels[first : first + len(batch)])
+                looks.append(
+                    torch.stack([own.similarities(seen := Looks.of(self.judge, pixels)), own.distances(seen)], 1)
+                )
             found.append(torch.cat(rows).numpy())
-        return np.stack(found, axis=1)
+            near.append(torch.cat(looks).numpy())
+        return np.stack(found, axis=1), np.stack(near, axis=1)
 
     def hits_of(self, found: np.ndarray) -> np.ndarray:
         """[pictures, 6], the share of seeds where the judge read the picture's own factor."""

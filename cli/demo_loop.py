@@ -50,9 +50,9 @@ def close_loops(
     negative = engine.embed_text("", MICRO)
     made = {
         "prompt": [engine.embed_text(prompt, MICRO) for prompt in prompts],
-        "embedding": [engine.embed(picture, MICRO) for picture in pictures],
+        "embedding": [engine.embed(picture, MICRO, quality="good") for picture in pictures],
         "edit": [
-            engine.embed(picture, MICRO, "anchored", Blend(anchor=prompt, text=_with_medium(prompt, change)))
+            engine.embed(picture, MICRO, "soft", Blend(anchor=prompt, text=_with_medium(prompt, change)))
             for picture, prompt, change in zip(pictures, prompts, changes, strict=True)
         ],
     }

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.cures import Choose
 from ..core.embed.families import FAMILIES, OFFERED
-from ..core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES
+from ..core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES, Projection
 from ..core.errors import SettingsError
 from ..core.printable import visible
-from . import engine_options
+from . import embedding_options, engine_options
 from .pictures import expand, is_picture_file, read_picture
-from .streams import complain, quiet_libraries, tell_written, write_line
+from .streams import command_name, complain, quiet_libraries, tell_written, write_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,22 +22,29 @@ if TYPE_CHECKING:
     from ..core.embed import PromptEmbedding
 
 _ENDING = ".safetensors"
+_LEARNS: tuple[Projection, ...] = ("ridge", "bank", "anchored")
 _EPILOG = """\
-projections
+qualities
+{qualities}
+  What `{verify}` found for the model's text encoders is the default, else best. Its search is interrogate's, with
+  its captioner; with --anchor, or for a picture whose words you know, nothing is searched.
+
+projections, of which a quality chooses one: quick pinv where that reaches, else soft; good and best soft
 {projections}
-  All but pinv learn from text at their first use, which takes minutes, and work best with --gap-pictures: to a CLIP
-  model pictures and texts lie in different places.
+  ridge, bank and anchored learn from text at their first use, which takes minutes. All but pinv work best with
+  --gap-pictures, or a --bank of yours: to a CLIP model pictures and texts lie in different places.
 
 what is written
   one safetensors file: states (77 x width) and for sdxl pooled, with what they were made from as metadata
 
 examples
   %(prog)s photo.jpg -o photo.safetensors --for sd15
-  %(prog)s a.jpg b.jpg -o both.safetensors --for sd15 --weights 2,1 --mix spherical
-  %(prog)s photo.jpg -o winter.safetensors --for sd15 --text "in winter" --alpha 0.9
-  %(prog)s photo.jpg -o blue.safetensors --for sd15 --projection anchored --anchor "a red boat" --text "a blue boat"
-  %(prog)s photo.jpg -o empty.safetensors --for sd15 --minus "a crowd" --mask square.png
+  %(prog)s photo.jpg -o photo.safetensors --for sd15 --quality good       without words, and no captioner
   %(prog)s photo.jpg -o photo.safetensors --for sdxl --gap-pictures holiday/*.jpg
+  %(prog)s a.jpg b.jpg -o both.safetensors --for sd15 --weights 2,1 --mix spherical
+  %(prog)s photo.jpg -o blue.safetensors --for sd15 --anchor "a red boat" --text "a blue boat"
+  %(prog)s photo.jpg -o winter.safetensors --for sd15 --projection pinv --text "in winter" --alpha 0.9
+  %(prog)s photo.jpg -o empty.safetensors --for sd15 --minus "a crowd" --mask square.png
   %(prog)s a.safetensors b.safetensors -o both.safetensors     mixes what is embedded already, without a model
   %(prog)s --list *.safetensors                                says what files hold
   An embedding does as well in the place of the negative prompt: embed what is to be avoided.
@@ -49,7 +57,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="turn pictures into a prompt embedding",
         usage="%(prog)s IMAGE... -o FILE --for FAMILY [options]\n       %(prog)s --list FILE...",
         description="Turns pictures into an embedding that a diffusion model takes in a prompt's place.",
-        epilog=_EPILOG.format(projections=_projections()),
+        epilog=_EPILOG.format(
+            qualities=embedding_options.qualities(), verify=f"{command_name()} verify", projections=_projections()
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         conflict_handler="resolve",  # --for means more here than the choice of a CLIP
     )
@@ -61,29 +71,30 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--list", action="store_true", help="say what embedding files hold, and write nothing")
     engine_options.add_clip_to(parser)
     parser.add_argument("--for", dest="family", choices=OFFERED, help="the family of models it is made for")
-    parser.add_argument("--projection", choices=PROJECTIONS, help="how (default: what suits the family)")
+    embedding_options.add_way_to(parser)
+    parser.add_argument("--prompts", type=int, metavar="N", help="how many texts are learned from (default: 4000)")
     parser.add_argument(
-        "--gap-pictures",
-        nargs="+",
-        default=[],
-        metavar="IMAGE",
-        help="about 40 varied pictures that show where this CLIP's pictures lie",
+        "--tokens", type=int, metavar="N", help="how many that are no words soft adds (default: what was found best)"
     )
-    parser.add_argument("--prompts", type=int, metavar="N", help="how many texts to learn from (default: 4000)")
+    embedding_options.add_search_to(parser)
     mixing = parser.add_argument_group("mixing")
     mixing.add_argument("--mix", choices=MIXES, default=MIXES[0], help="several pictures (default: mean)")
     mixing.add_argument(
         "--weights", type=engine_options.numbers, metavar="N,N,...", help="how much each picture counts"
     )
-    mixing.add_argument("--text", default="", help="a prompt that changes the picture")
-    mixing.add_argument("--anchor", metavar="TEXT", help="the prompt that describes the picture, with anchored")
+    mixing.add_argument(
+        "--text",
+        default="",
+        help="a prompt that changes the picture: in the place of the one that describes it, or beside what CLIP sees "
+        "in it where none does",
+    )
     mixing.add_argument("--minus", metavar="WHAT", help="a picture file, or a text, to be taken out of the picture")
     mixing.add_argument("--mask", metavar="IMAGE", help="white where the picture counts")
     mixing.add_argument(
         "--crop", type=engine_options.numbers, metavar="X,Y,W,H", help="left, top, width, height in pixels"
     )
     mixing.add_argument(
-        "--alpha", type=float, default=0.6, metavar="N", help="how much of it, with pinv (default: 0.6, published)"
+        "--alpha", type=float, default=0.6, metavar="N", help="how much of --text, with pinv (default: 0.6, published)"
     )
     mixing.add_argument(
         "--strength",
@@ -159,30 +170,40 @@ def _embedded(options: argparse.Namespace, names: Sequence[str], files: Sequence
     pictures = [_region(read_picture(name), options) for name in names]
     check_clip(options.clip)
 
-    from ..core.embed.blend import Blend, checked_choice
+    from ..core.embed.blend import Blend
     from ..core.embed.composing import without  # and with it torch
+    from ..core.embed.gap import check_variety
     from ..core.embed.ridge import RidgeFit
     from ..core.engine import Engine
+    from ..core.images import image_key
     from .progress import terminal_progress
 
-    blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, options.anchor)
-    projection = checked_choice(family, options.projection)
-    if projection == "pinv" and (options.gap_pictures or options.prompts is not None):
-        raise SettingsError("--gap-pictures and --prompts are for what learns", "choose --projection ridge or another")
+    blend = Blend(
+        *(options.weights, options.mix, options.text, options.alpha, options.strength, options.anchor),
+        tokens=options.tokens,
+    )
+    embedding_options.check(options, blend, family)
+    if options.prompts is not None and options.projection not in _LEARNS:
+        raise SettingsError("--prompts is for what learns from texts", Choose("projection", _LEARNS))
     fit = None if options.prompts is None else RidgeFit(options.prompts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     unwanted = read_picture(options.minus) if options.minus and is_picture_file(options.minus) else None
-    progress = terminal_progress()
-    with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
-        engine.check_embedding(len(pictures), family.name, projection, blend)
+    settings = embedding_options.settings_from(options)
+    Engine(settings).check_embedding(len(pictures), family.name, options.projection, blend, options.quality)
+    if varied:
+        check_variety([image_key(picture) for picture in varied])
+    settings = embedding_options.with_bank(settings, options)
+    with Engine(settings, progress=terminal_progress()) as engine:
         gap = engine.measure_gap(varied) if varied else None
-        made = engine.embed(pictures, family.name, options.projection, blend, gap, fit)
+        how = (family.name, options.projection)
+        made = engine.embed(pictures, *how, blend, gap, fit, quality=options.quality)
         if not options.minus:
             return made
         if unwanted is None:
             less = engine.embed_text(options.minus, family.name)
         else:
-            less = engine.embed(unwanted, family.name, options.projection, None, gap, fit)
+            plain = None if options.projection == "anchored" else Blend(anchor="")  # no search for what is unwanted
+            less = engine.embed(unwanted, *how, plain, gap, fit, quality=options.quality)
         return without(made, less, engine.embed_text("", family.name))
 
 

@@ -7,16 +7,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..core.embed.kinds import MIXES, PROJECTIONS
+from ..core.embed.kinds import MIXES
 from ..core.errors import SettingsError, UnrenderError
 from ..core.files import save_picture
 from ..core.places import check_file, check_folder
 from ..core.variation import DEFAULT_CHECKPOINT, MICRO
-from . import engine_options
+from . import embedding_options, engine_options
 from .pictures import PICTURE_SUFFIXES, expand, read_picture
 from .streams import complain, quiet_libraries, tell_written
 from .toys import tell_if_toy
+
+if TYPE_CHECKING:
+    from ..core.embed.blend import Blend
 
 _EPILOG = """\
 what is written
@@ -26,7 +30,9 @@ what is written
 examples
   %(prog)s photo.jpg -o variation.png
   %(prog)s photo.jpg -o variations --count 4 --checkpoint dreamshaper.safetensors
-  %(prog)s photo.jpg -o winter.png --text "in winter" --alpha 0.9
+  %(prog)s photo.jpg -o quick.png --quality good               without words, and no captioner
+  %(prog)s photo.jpg -o blue.png --anchor "a red boat" --text "a blue boat"
+  %(prog)s photo.jpg -o oil.png --swap mediums="oil painting"
   %(prog)s a.jpg b.jpg -o both.png --weights 2,1 --mix spherical
   %(prog)s photo.jpg -o closer.png --init photo.jpg --denoise 0.6
 """
@@ -35,7 +41,7 @@ examples
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "vary",
-        help="render variations of a picture, without words",
+        help="render variations of a picture",
         usage="%(prog)s IMAGE... -o OUT [options]",
         description="Renders variations of pictures, several mixed into one, through Stable Diffusion.",
         epilog=_EPILOG,
@@ -55,6 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     engine_options.add_clip_to(parser, targets=False)
     _add_sampling(parser.add_argument_group("sampling"))
     _add_conditioning(parser.add_argument_group("conditioning"))
+    embedding_options.add_search_to(parser)
 
 
 def _add_sampling(group: argparse._ArgumentGroup) -> None:
@@ -78,7 +85,13 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_conditioning(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--text", default="", help="a prompt that changes the picture")
+    embedding_options.add_way_to(group)
+    group.add_argument(
+        "--text",
+        default="",
+        help="a prompt that changes the picture: in the place of the one that describes it, or beside what CLIP sees "
+        "in it where none does",
+    )
     group.add_argument("--negative", default="", metavar="TEXT", help="a prompt to lead away from")
     group.add_argument(
         "--alpha", type=float, default=0.6, metavar="N", help="how much of --text, with pinv (default: 0.6, published)"
@@ -96,18 +109,11 @@ def _add_conditioning(group: argparse._ArgumentGroup) -> None:
         default=[],
         type=engine_options.assignment,
         metavar="CATEGORY=PHRASE",
-        help="change what the picture's prompt says of one category, such as mediums=watercolor; with anchored",
+        help="change what the picture's prompt says of one category, such as mediums=watercolor; with soft "
+        "and anchored",
     )
-    group.add_argument("--projection", choices=PROJECTIONS, help="how (default: what suits the checkpoint)")
     group.add_argument("--mix", choices=MIXES, default=MIXES[0], help="several pictures (default: mean)")
     group.add_argument("--weights", type=engine_options.numbers, metavar="N,N,...", help="how much each picture counts")
-    group.add_argument(
-        "--gap-pictures",
-        nargs="+",
-        default=[],
-        metavar="IMAGE",
-        help="about 40 varied pictures that show where this CLIP's pictures lie, for all but pinv",
-    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -127,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
     read = [*names, *expand(options.gap_pictures), *([] if options.init is None else [options.init])]
     places = _places(options.output, options.count, read)
 
-    from ..core.embed.blend import Blend, check_swaps, checked_choice  # and with it torch
+    from ..core.embed.blend import Blend, check_swaps  # and with it torch
     from ..core.embed.gap import check_variety
     from ..core.engine import Engine
     from ..core.hub import Hub
@@ -138,20 +144,27 @@ def run(options: argparse.Namespace) -> int:
     from ..core.variation.variations import Request, variations
     from .progress import terminal_progress
 
-    blend = Blend(options.weights, options.mix, options.text, options.alpha, options.strength, swaps=dict(options.swap))
-    asked = Request(pictures, options.projection, blend, None, options.negative, sampling, options.count, init)
+    blend = Blend(
+        *(options.weights, options.mix, options.text, options.alpha, options.strength, options.anchor),
+        swaps=dict(options.swap),
+    )
+    how = (options.projection, blend, None)
+    asked = Request(pictures, *how, options.negative, sampling, options.count, init, options.quality)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
-    check_swaps(blend.swaps, load_vocabulary(None))  # which has all categories that micro's has, too
+    check_swaps(blend.swaps, load_vocabulary(options.phrases))  # the built-in one has all categories of micro's
     if varied:
         check_variety([image_key(picture) for picture in varied])
+    _check(options, blend)
     progress = terminal_progress()
     checkpoint = Checkpoint.load(options.checkpoint, options.device or "auto", Hub(options.cache), progress)
-    projection = checked_choice(checkpoint.family, options.projection)
-    options.clip = options.clip or checkpoint.family.clip
+    family = checkpoint.family
+    options.clip = options.clip or family.clip
+    settings = embedding_options.settings_from(options)
+    Engine(settings).check_embedding(len(pictures), family.name, options.projection, blend, options.quality)
     if options.checkpoint == MICRO:
-        tell_if_toy("vary", engine_options.clip_settings_from(options), *pictures, option="checkpoint")
-    with Engine(engine_options.clip_settings_from(options), progress=progress) as engine:
-        engine.check_embedding(len(pictures), checkpoint.family.name, projection, blend)
+        tell_if_toy("vary", settings, *pictures, option="checkpoint")
+    settings = embedding_options.with_bank(settings, options)
+    with Engine(settings, progress=progress) as engine:
         gap = engine.measure_gap(varied) if varied else None
         request = replace(asked, gap=gap)
         remark = ""
@@ -166,6 +179,21 @@ def run(options: argparse.Namespace) -> int:
     if remark:
         complain(remark)
     return 0
+
+
+def _check(options: argparse.Namespace, blend: Blend) -> None:
+    """What is known to be wrong before the checkpoint tells which CLIP it takes."""
+    from ..core.engine import Engine
+    from ..core.index.bank import check_bank
+
+    embedding_options.check(options, blend)
+    settings = embedding_options.settings_from(options)
+    if options.checkpoint == MICRO and options.captioner is None:
+        settings = replace(settings, captioner=MICRO)
+    if embedding_options.is_searched(options):
+        Engine(settings).check()
+    if options.bank is not None:
+        check_bank(options.bank, settings)
 
 
 def _places(output: Path, count: int, sources: Sequence[str]) -> list[Path]:

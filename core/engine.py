@@ -277,7 +277,7 @@ class Engine(Studies):
         from .embed.families import family_named
 
         blend, way = blend or Blend(), checked_way(family_named(family), projection, quality)
-        check_blend(blend, pictures, None if projection is None else way.projection)
+        check_blend(blend, pictures, None if projection is None and quality is None else way.projection)
         with self._lock:
             self._models.check_embedding(family, way, blend)
 

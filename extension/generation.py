@@ -5,27 +5,42 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.choices import NONE
 from ..core.cures import Choose
-from ..core.embed.kinds import PROJECTIONS, USUAL
+from ..core.embed.kinds import PROJECTIONS, QUALITIES, USUAL, USUAL_QUALITY, Quality
 from ..core.errors import EmbeddingError, SettingsError
-from ..server.choices import bytes_of, picture_of
+from ..server.choices import BY_QUALITY, bytes_of, picture_of
 from .ways import REPLACE, WAYS
 
 if TYPE_CHECKING:
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
+    from ..core.embed.kinds import Way
 
 TITLE = "Image as prompt"
 NUMBERS = {"strength": 1.0, "start": 1.0, "end": 1.0, "alpha": 10.0}
 """What an X/Y/Z plot can vary of it, each from 0 to this."""
 
-OFFERED = (USUAL, *PROJECTIONS)
+OFFERED_QUALITIES = (USUAL, *QUALITIES)
+OFFERED_PROJECTIONS = (BY_QUALITY, *PROJECTIONS)
+
+_DESCRIBED = ("soft", "anchored")
+"""That stand on words which describe the picture."""
+_CHANGED = ("soft", "pinv", "anchored")
+"""That words can change."""
 
 _EMBEDDING = b'{"'
 """What a safetensors file has behind the eight bytes of its header's length."""
+
+
+class Chosen(NamedTuple):
+    """How pictures become an embedding: a projection by name or a quality, and what that comes to."""
+
+    projection: str | None
+    quality: Quality | None
+    way: Way
 
 
 @dataclass(frozen=True)
@@ -33,9 +48,10 @@ class Asked:
     """pictures: as `open_image` takes them. embeddings: saved ones, as the bytes of their files. name: of one that lies
     in the webui's folder and is not read yet, or NONE. way, strength, start, end: see `conditioning.Steering`.
 
-    projection: how pictures become an embedding, USUAL for what suits the checkpoint. text, alpha: words that change
-    them, and how much with pinv. anchor: words that describe them. gap_pictures: varied ones, as `pictures`, for
-    `Engine.measure_gap`. Raises SettingsError where all that has no sense."""
+    projection: how pictures become an embedding, BY_QUALITY for what the quality takes. quality: USUAL for what suits
+    the checkpoint. text, alpha: words that change them, and how much with pinv. anchor: words that describe them.
+    gap_pictures: varied ones, as `pictures`, for `Engine.measure_gap`. Raises SettingsError where all that has no
+    sense."""
 
     pictures: Sequence[Any] = ()
     embeddings: Sequence[bytes] = ()
@@ -44,11 +60,12 @@ class Asked:
     start: float = 0.0
     end: float = 1.0
     name: str = NONE
-    projection: str = USUAL
+    projection: str = BY_QUALITY
     text: str = ""
     alpha: float = 0.6
     anchor: str = ""
     gap_pictures: Sequence[Any] = ()
+    quality: str = USUAL
 
     @classmethod
     def of(
@@ -60,11 +77,12 @@ class Asked:
         start: Any = 0.0,
         end: Any = 1.0,
         name: Any = NONE,
-        projection: Any = USUAL,
+        projection: Any = BY_QUALITY,
         text: Any = "",
         alpha: Any = 0.6,
         anchor: Any = "",
         gap_pictures: Any = None,
+        quality: Any = USUAL,
     ) -> Asked:
         """Of the section's values, or of script arguments, in which files are base64 or data URLs. New ones are
         added at the end, for who calls the API.
@@ -82,10 +100,11 @@ class Asked:
             way,
             **{name: _number(name, value) for name, value in values},
             name=str(name or NONE),
-            projection=str(projection or USUAL),
+            projection=BY_QUALITY if projection in (None, "", USUAL) else str(projection),
             text=str(text or "").strip(),
             anchor=str(anchor or "").strip(),
             gap_pictures=[content for content in map(_content, _listed(gap_pictures)) if content is not None],
+            quality=str(quality or USUAL),
         )
 
     def __post_init__(self) -> None:
@@ -96,26 +115,42 @@ class Asked:
         if self.start >= self.end:
             raise SettingsError(f"The picture starts at {self.start:g} and ends at {self.end:g}", "end it later")
         check_projection(self.projection)
-        if self.anchor and self.projection not in (USUAL, "soft", "anchored"):
-            problem = f"Words that describe the picture are not for the projection {self.projection}"
-            raise SettingsError(problem, Choose("projection", ("soft", "anchored")))
+        check_quality(self.quality)
+        if self.projection != BY_QUALITY and not self._is_heeded_by(self.projection):
+            cure = Choose("projection", _DESCRIBED if self.anchor else _CHANGED)
+            raise self._unheeded(f"projection {self.projection}", cure)
 
     def __bool__(self) -> bool:
         return bool(self.pictures or self.embeddings or self.name != NONE)
 
-    def chosen(self) -> str:
-        """The projection. Raises SettingsError where words cannot change what it makes."""
-        chosen = "soft" if self.projection == USUAL else self.projection
-        if self.text and chosen not in ("soft", "pinv", "anchored"):
-            raise SettingsError(
-                "Words change the picture with the projections soft, pinv and anchored alone",
-                Choose("projection", ("soft",)),
-            )
+    @property
+    def is_open(self) -> bool:
+        """Whether it is left to the checkpoint how pictures become an embedding."""
+        return self.projection == BY_QUALITY and self.quality == USUAL
+
+    def chosen(self, family: Family, found: str | None = None) -> Chosen:
+        """found: the quality or the projection that suits the checkpoint, which holds where it is open and heeds the
+        words. Raises SettingsError where the family is not served, or the words are not heeded."""
+        if self.is_open:
+            usual = _by_name(found or USUAL_QUALITY, family)
+            return usual if self._is_heeded_by(usual.way.projection) else _by_name(USUAL_QUALITY, family)
+        chosen = _by_name(self.quality if self.projection == BY_QUALITY else self.projection, family)
+        if not self._is_heeded_by(chosen.way.projection):
+            raise self._unheeded(f"quality {self.quality}", Choose("quality", ("good", "best")))
         return chosen
+
+    def _is_heeded_by(self, projection: str) -> bool:
+        """Whether it takes the words into account, if there are any."""
+        return (not self.anchor or projection in _DESCRIBED) and (not self.text or projection in _CHANGED)
+
+    def _unheeded(self, named: str, cure: Choose) -> SettingsError:
+        words = "describe" if self.anchor else "change"
+        return SettingsError(f"The {named} heeds no words that {words} the picture", cure)
 
     def infotext(self, keys: Sequence[str]) -> Mapping[str, Any]:
         """What a generated picture's infotext says of it. keys: the hashes of pictures and embeddings."""
-        words = {"words": self.text, "alpha": self.text and self.alpha, "anchor": self.anchor}
+        named = "" if self.projection == BY_QUALITY else self.projection
+        words = {"projection": named, "words": self.text, "alpha": self.text and self.alpha, "anchor": self.anchor}
         return {
             TITLE: self.way,
             f"{TITLE} strength": self.strength,
@@ -123,9 +158,18 @@ class Asked:
             f"{TITLE} end": self.end,
             f"{TITLE} embedding": self.name,
             f"{TITLE} sources": " ".join(key[:10] for key in keys),
-            f"{TITLE} projection": self.projection,
+            f"{TITLE} quality": self.quality,
             **{f"{TITLE} {name}": value for name, value in words.items() if value != ""},
         }
+
+
+def _by_name(name: str, family: Family) -> Chosen:
+    """Of a quality or a projection."""
+    from ..core.embed.blend import checked_way
+
+    quality: Quality | None = next((each for each in QUALITIES if each == name), None)
+    projection = name if quality is None else None
+    return Chosen(projection, quality, checked_way(family, projection, quality))
 
 
 def keys_of(asked: Asked) -> list[str]:
@@ -177,8 +221,14 @@ def check_number(name: str, value: float) -> None:
 
 def check_projection(name: str) -> None:
     """Raises SettingsError."""
-    if name not in OFFERED:
-        raise SettingsError(f"There is no projection {name!r}", Choose("projection", OFFERED))
+    if name not in OFFERED_PROJECTIONS:
+        raise SettingsError(f"There is no projection {name!r}", Choose("projection", OFFERED_PROJECTIONS))
+
+
+def check_quality(name: str) -> None:
+    """Raises SettingsError."""
+    if name not in OFFERED_QUALITIES:
+        raise SettingsError(f"There is no quality {name!r}", Choose("quality", OFFERED_QUALITIES))
 
 
 def _number(name: str, value: Any) -> float:

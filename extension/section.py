@@ -10,10 +10,12 @@ import gradio as gr
 from ..core.choices import NONE
 from ..core.embed.kinds import USUAL
 from ..server.gradio_versions import image_input
-from .generation import OFFERED, TITLE
+from .generation import BY_QUALITY, OFFERED_PROJECTIONS, OFFERED_QUALITIES, TITLE
 from .ways import REPLACE, WAYS
 
 AddRefresh = Callable[[Any, Callable[[], list[str]], str], Any]
+
+_QUALITY = "Quality: quick at once, good in seconds, best a search for words first; usual is what suits the checkpoint"
 
 
 def section(tab: str, names: Callable[[], Sequence[str]], add_refresh: AddRefresh) -> tuple[list[Any], list[Any]]:
@@ -26,6 +28,7 @@ def section(tab: str, names: Callable[[], Sequence[str]], add_refresh: AddRefres
     prefix = f"unrender_{tab}_image_as_prompt"
     with gr.Accordion(TITLE, open=False, elem_id=prefix):
         picture, files, saved = _sources(prefix, names, add_refresh)
+        quality = gr.Dropdown(list(OFFERED_QUALITIES), value=USUAL, label=_QUALITY, elem_id=f"{prefix}_quality")
         way, strength, start, end = _part_in_it(prefix)
         with gr.Accordion("Advanced", open=False, elem_id=f"{prefix}_advanced"):
             projection, text, alpha, anchor, varied = _advanced(prefix)
@@ -33,10 +36,11 @@ def section(tab: str, names: Callable[[], Sequence[str]], add_refresh: AddRefres
         part.do_not_save_to_config = True
     numbers = {"strength": strength, "start": start, "end": end, "alpha": alpha}
     named = {TITLE: way} | {f"{TITLE} {name}": part for name, part in numbers.items()}
-    named |= {f"{TITLE} embedding": saved, f"{TITLE} projection": projection}
+    named |= {f"{TITLE} embedding": saved, f"{TITLE} quality": quality}
     pasted: list[Any] = [(part, name) for name, part in named.items()]
     pasted += [(part, _or_empty(f"{TITLE} {name}")) for name, part in (("words", text), ("anchor", anchor))]
-    return [picture, files, way, strength, start, end, saved, projection, text, alpha, anchor, varied], pasted
+    pasted.append((projection, _projection))
+    return [picture, files, way, strength, start, end, saved, projection, text, alpha, anchor, varied, quality], pasted
 
 
 def _sources(prefix: str, names: Callable[[], Sequence[str]], add_refresh: AddRefresh) -> tuple[Any, Any, Any]:
@@ -69,11 +73,11 @@ def _part_in_it(prefix: str) -> list[Any]:
 
 
 def _advanced(prefix: str) -> list[Any]:
-    how = "Projection: how the picture becomes an embedding; usual is what suits the checkpoint"
-    changing = "Words that change the picture, with pinv and anchored"
-    describing = "Anchor: words that describe the picture; they make usual anchored"
-    varied = "Gap pictures: about 40 varied ones, with ridge, bank and anchored"
-    projection = gr.Dropdown(list(OFFERED), value=USUAL, label=how, elem_id=f"{prefix}_projection")
+    how = "Projection: one by name, in the place of the quality's"
+    changing = "Words that change the picture"
+    describing = "Anchor: words that describe the picture, in the place of those that best searches"
+    varied = "Gap pictures: about 40 varied ones, with all but pinv"
+    projection = gr.Dropdown(list(OFFERED_PROJECTIONS), value=BY_QUALITY, label=how, elem_id=f"{prefix}_projection")
     with gr.Row():
         text = gr.Textbox(label=changing, lines=1, elem_id=f"{prefix}_words")
         alpha = gr.Slider(0, 2, 0.6, step=0.05, label="Alpha: how much, with pinv", elem_id=f"{prefix}_alpha")
@@ -88,3 +92,9 @@ def _files(label: str, elem_id: str) -> Any:
 def _or_empty(name: str) -> Callable[[Mapping[str, Any]], str | None]:
     """An infotext leaves out what is empty; then pasting it empties the field."""
     return lambda found: found.get(name, "") if TITLE in found else None
+
+
+def _projection(found: Mapping[str, Any]) -> str | None:
+    """Left out, too, unless one was named."""
+    named = found.get(f"{TITLE} projection")
+    return None if TITLE not in found else named if named in OFFERED_PROJECTIONS else BY_QUALITY

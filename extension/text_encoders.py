@@ -47,8 +47,8 @@ def checked_family(checkpoint: Any, clip_skip: int) -> Family:
     return family
 
 
-def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[str, TextSide]:
-    """The checkpoint's text encoders by the family's names for them, on the device.
+def text_sides(checkpoint: Any, family: Family, device: torch.device | None = None) -> dict[str, TextSide]:
+    """The checkpoint's text encoders by the family's names for them, on the device, or where they are.
 
     Raises ModelError where they are not those of the family, as a refiner's are not.
     """
@@ -59,8 +59,9 @@ def text_sides(checkpoint: Any, family: Family, device: torch.device) -> dict[st
         weights = _weights(module, encoder)
         if weights is None:
             raise ModelError(f"The checkpoint's {encoder.name} is of a kind that is not known", "take the picture out")
-        weights = whole_tower(weights.to(device, _dtype(weights, device)), encoder)
-        sides[encoder.name] = TextSide(weights, tokenizer, encoder.padding)
+        if device is not None:
+            weights = weights.to(device, _dtype(weights, device))
+        sides[encoder.name] = TextSide(whole_tower(weights, encoder), tokenizer, encoder.padding)
     return sides
 
 

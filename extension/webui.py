@@ -21,8 +21,9 @@ from ..server.service import Service
 from ..server.wording import sentence_for
 from . import webui_host
 from .each_picture import InterrogateEach, Words
+from .embeddings import Embeddings
 from .generation import TITLE
-from .image_as_prompt import Embeddings, ImageAsPrompt, add_axes
+from .image_as_prompt import ImageAsPrompt, add_axes
 from .sampling import steer
 
 if TYPE_CHECKING:

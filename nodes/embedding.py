@@ -7,9 +7,10 @@ from typing import Any
 
 from ..core.embed.blend import Blend
 from ..core.embed.families import Family
-from ..core.embed.kinds import MIXES, PROJECTIONS, USUAL
+from ..core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, USUAL, Quality
 from ..core.embed.projection import PUBLISHED_ALPHA
 from ..core.embed.seen import Seen
+from ..core.embed.soft.descent import MOST_TOKENS
 from ..core.errors import SettingsError
 from ..core.progress import Progress
 from ..core.settings import Settings
@@ -23,8 +24,11 @@ from .text_encoders import family_of, text_sides
 
 _ALIASES = [
     *("image variation", "image prompt", "image as prompt", "image to embedding", "textual inversion"),
-    *("image to conditioning", "ip adapter", "unclip", "revision"),
+    *("image to conditioning", "ip adapter", "unclip", "revision", "soft prompt", "prompt inversion"),
 ]
+
+_AS_SUITS = -1
+"""Of the tokens that are added: as many as suit."""
 
 
 class ImageToPromptEmbedding(ModelNode):
@@ -35,9 +39,9 @@ class ImageToPromptEmbedding(ModelNode):
             display_name="Image To Prompt Embedding",
             category="unrender",
             search_aliases=_ALIASES,
-            description="Puts a picture in a prompt's place, without words: its CLIP embedding becomes what the text "
-            "encoder of Stable Diffusion 1, 2 or XL would have said. With nothing but picture and checkpoint the CLIP "
-            "of that family is downloaded into models/unrender when first used.",
+            description="Puts a picture in a prompt's place, with what no words say of it: its CLIP embedding becomes "
+            "what the text encoder of Stable Diffusion 1, 2 or XL would have said. With nothing but picture and "
+            "checkpoint the CLIP of that family is downloaded into models/unrender when first used.",
             hidden=[io.Hidden.unique_id],
             inputs=[*_main_inputs(), *_settings(), *_optional_inputs()],
             outputs=embedding_outputs(),
@@ -62,25 +66,32 @@ class ImageToPromptEmbedding(ModelNode):
         anchor: str = "",
         correction: float = Blend.correction,
         temperature: float = Blend.temperature,
+        quality: Any = USUAL,
+        tokens: int = _AS_SUITS,
     ) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
             pictures = opened_looks(image, "image", mask)
-            described = anchor.strip() or None
-            blend = Blend(numbers_in(weights), mix, text.strip(), alpha, strength, described, correction, temperature)
+            described, added = anchor.strip() or None, None if tokens == _AS_SUITS else tokens
+            each = numbers_in(weights)
+            blend = Blend(each, mix, text.strip(), alpha, strength, described, correction, temperature, tokens=added)
             chosen = None if projection == USUAL else projection
+            asked: Quality | None = None if quality == USUAL else quality
             setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
-            # no captioner is downloaded for anchored unless it was chosen
+            # none is downloaded for the search unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
             varied = None if gap_pictures is None else opened_looks(gap_pictures, "gap_pictures")
             with setup.engine(settings, progress, clip.patcher) as engine:
-                engine.check_embedding(len(pictures), family.name, chosen, blend)
+                engine.check_embedding(len(pictures), family.name, chosen, blend, asked)
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
                 gap = None if varied is None else engine.measure_gap(varied)
                 embedding = engine.embed(
-                    pictures, family.name, chosen, blend, gap, encoders=sides, text_projection=joining
+                    *(pictures, family.name, chosen, blend, gap),
+                    quality=asked,
+                    encoders=sides,
+                    text_projection=joining,
                 )
         return given(embedding)
 
@@ -99,7 +110,7 @@ def _main_inputs() -> list[Any]:
 
 def _settings() -> list[Any]:
     return [
-        io.Combo.Input("projection", options=[USUAL, *PROJECTIONS], default=USUAL, tooltip=_PROJECTION),
+        *host.advanced(io.Combo.Input("projection", options=[USUAL, *PROJECTIONS], default=USUAL, tooltip=_PROJECTION)),
         io.Float.Input(
             "strength",
             default=1.0,
@@ -112,8 +123,9 @@ def _settings() -> list[Any]:
             "text",
             default="",
             multiline=True,
-            tooltip="Words that change the picture, without weights. With pinv they stay in force beside it, "
-            "with anchored they take its prompt's place; with ridge and bank they need a strength below 1.",
+            tooltip="Words that change the picture, without weights. Where a prompt describes it, as with best, with "
+            "anchored and with an anchor, they take that one's place, else they stand beside what was seen; with ridge "
+            "and bank they need a strength below 1.",
         ),
         *host.advanced(
             io.Float.Input(
@@ -153,15 +165,16 @@ def _optional_inputs() -> list[Any]:
             "gap_pictures",
             PICTURES,
             optional=True,
-            tooltip="About 40 varied pictures, as a batch, by which ridge, bank and anchored tell what all "
-            "pictures have in common from what this one shows; or what CLIP Vision Encode makes of them.",
+            tooltip="About 40 varied pictures, as a batch, by which all but pinv tell what all pictures have in "
+            "common from what this one shows; or what CLIP Vision Encode makes of them.",
         ),
         io.String.Input(
             "anchor",
             optional=True,
             force_input=True,
-            tooltip="For anchored: a prompt that describes the picture, from Interrogate Picture or any other "
-            "node. Without it the picture is interrogated quickly.",
+            tooltip="For soft and anchored: a prompt that describes the picture, from Interrogate Picture or any other "
+            "node. Without it best and anchored search for one, with a caption only where an interrogator with a "
+            "captioner is connected.",
         ),
         *host.advanced(
             io.Float.Input(
@@ -183,13 +196,38 @@ def _optional_inputs() -> list[Any]:
                 tooltip="For bank: the lower, the more the prompts most like the picture count.",
             ),
         ),
+        *_later_inputs(),
     ]
 
 
+def _later_inputs() -> list[Any]:
+    """After those that workflows were saved with before values had names: what goes by places finds them there."""
+    return [
+        io.Combo.Input("quality", optional=True, options=[USUAL, *QUALITIES], default=USUAL, tooltip=_QUALITY),
+        *host.advanced(
+            io.Int.Input(
+                "tokens",
+                optional=True,
+                default=_AS_SUITS,
+                min=_AS_SUITS,
+                max=MOST_TOKENS,
+                tooltip="For soft: how many tokens that are no words follow the words; -1 for as many as suit.",
+            )
+        ),
+    ]
+
+
+_QUALITY = (
+    "usual is what the command verify found to suit the text encoders, else best. best: the prompt that a search "
+    "finds, and a soft prompt for what it lacks. good: a soft prompt alone, in seconds. quick: at once, nothing is "
+    "learned, asked or searched. The first run of best and good reads lists of words: minutes where there is no GPU."
+)
+
 _PROJECTION = (
-    "usual is pinv for Stable Diffusion 1 and ridge for 2 and XL. pinv, the published closed form, works at once. The "
-    "others learn from text alone, for minutes at their first use: ridge a map, bank an average of prompts like the "
-    "picture, anchored the prompt it is interrogated for plus what the map sees beyond."
+    "usual goes by the quality, and any other takes its place. soft: a text that ends in tokens which "
+    "are no words, moved until it meets the picture. pinv: the published closed form for Stable "
+    "Diffusion 1, at once. The others learn from text alone, for minutes at their first use: ridge a map, bank an "
+    "average of prompts like the picture, anchored a prompt that describes it plus what the map sees beyond."
 )
 
 MIX_TOOLTIP = (

@@ -45,6 +45,7 @@ SEARCH_WORDS = {
         *("画像プロンプト", "画像バリエーション", "이미지 프롬프트", "이미지 변형"),
         *("Bildvariation", "Bild als Prompt", "variation d'image", "image comme prompt"),
         *("variación de imagen", "imagen como prompt", "вариация изображения", "картинка вместо промпта"),
+        *("软提示", "軟提示", "ソフトプロンプト", "소프트 프롬프트", "мягкий промпт", "Soft-Prompt"),
     ],
     "UnrenderCaptionFolder": [
         *("批量打标", "训练集打标", "数据集打标", "批量反推", "批次標註", "訓練集標註"),

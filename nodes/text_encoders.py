@@ -36,6 +36,7 @@ def family_of(clip: Any) -> Family:
             "A picture can take a prompt's place in Stable Diffusion 1, 2 and XL alone, and this CLIP is of another "
             "model",
             "load a checkpoint of one of them",
+            "for FLUX open the workflow FLUX Redux and prompt",
         )
     stopped = host.clip_last_layer(clip)
     if stopped not in layers:

@@ -22,7 +22,7 @@ from .api_settings import cache_folder, description_asked, interrogation_asked, 
 from .bodies import Bodies
 from .choices import bytes_of, captioners, taggers, vocabulary_folders
 from .host import Host
-from .needs import SIGHT, Needs, needs_of, sight_of
+from .needs import SIGHT, Needs, embedding_settings, needs_of, sight_of
 from .tagged import analysed
 
 if TYPE_CHECKING:
@@ -173,18 +173,20 @@ class _OwnRoutes:
 
     def embed(self, asked: models.EmbedRequest, request: Request) -> Any:
         """Pictures as an embedding that a diffusion model takes in a prompt's place."""
-        from ..core.embed.blend import Blend, checked_choice
+        from ..core.embed.blend import Blend, check_asked, checked_way
         from ..core.embed.families import family_named
 
         family = family_named(asked.family)
-        checked_choice(family, asked.projection)
+        way = checked_way(family, asked.projection, asked.quality)
         blend = Blend(asked.weights, asked.mix, asked.text, asked.alpha, asked.strength, asked.anchor)
+        check_asked(blend, asked.projection, asked.quality)
         with _pictures(self._host, asked.images) as pictures:
             settings = named(self._host.settings(), asked.clip)
             if asked.clip is None:
                 settings = replace(settings, clip=self._host.seeing(family))
-            with self._host.engine(replace(settings, captioner=None), SIGHT) as engine:
-                made = engine.embed(pictures, family.name, asked.projection, blend)
+            settings, needs = embedding_settings(settings, way.searched and asked.anchor is None)
+            with self._host.engine(settings, needs) as engine:
+                made = engine.embed(pictures, family.name, asked.projection, blend, quality=asked.quality)
         if _FILE in request.headers.get("Accept", ""):
             return Response(made.to_bytes(), media_type=_FILE)
         embedding = base64.b64encode(made.to_bytes()).decode()

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ..core.embed.families import OFFERED
-from ..core.embed.kinds import Mix, Projection
+from ..core.embed.kinds import Mix, Projection, Quality
 from ..core.results import Reason
 from ..core.settings import USUAL_SEARCH, Mode, Search, Style, TagOrder
 from ..core.targets import TARGET_NAMES
@@ -246,13 +246,18 @@ class MatchAnswer(BaseModel):
 class EmbedRequest(BaseModel, extra="forbid"):
     images: list[str] = Field(description=_PICTURE)
     family: str = Field(OFFERED[0], description=f"{', '.join(OFFERED[:-1])} or {OFFERED[-1]}")
-    projection: Projection | None = Field(None, description="what suits the family when absent")
+    quality: Quality | None = Field(
+        None, description="what unrender verify found for the family's text encoders, else best, when absent"
+    )
+    projection: Projection | None = Field(None, description="in the place of a quality, which chooses one")
     weights: list[float] | None = Field(None, description="how much each picture counts; equally when absent")
     mix: Mix = "mean"
-    text: str = Field("", description="a prompt that stays in force")
+    text: str = Field("", description="a prompt that stays in force, in the place of one that describes them")
     alpha: float = Field(0.6, description="how much of the text stays with pinv")
     strength: float = Field(1.0, description="from the text's embedding at 0 to the picture's at 1")
-    anchor: str | None = Field(None, description="with anchored the prompt that describes the pictures")
+    anchor: str | None = Field(
+        None, description='a prompt that describes the pictures, for the one that a search finds; "" for none'
+    )
     clip: str | None = Field(None, description="one of GET /interrogator/models; the family's own when absent")
 
 

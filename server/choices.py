@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
+from ..core.embed.kinds import USUAL
 from ..core.errors import ImageError
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.published import MICRO_TAGGER, TOYS
@@ -49,6 +50,17 @@ ABOUT_SEARCHES: Mapping[str, str] = {
     "beam": "As peer, with several prompts side by side; closer still, and slower.",
 }
 """Of the mode best."""
+
+BY_QUALITY = "by quality"
+"""In a list of projections: the one that the quality chooses."""
+
+ABOUT_QUALITIES: Mapping[str, str] = {
+    USUAL: "What the command verify found for the family's text encoders; where it was not asked, best.",
+    "quick": "At once: nothing is learned, asked or searched.",
+    "good": "In seconds: tokens that are no words, moved until they meet the picture and answer as it does.",
+    "best": "The prompt that a search finds, as the tab Prompt does, and tokens that are no words for what it lacks.",
+}
+"""Of an embedding."""
 
 NO_PICTURE = "There is no picture; put one in first."
 

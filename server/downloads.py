@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..core.errors import UnrenderError
 from ..core.foreign import existing
 from ..core.hub import Hub
-from ..core.settings import Settings
+from ..core.settings import Mode, Settings
 from .needs import Needs
 
 
@@ -45,19 +46,39 @@ def downloads_of(settings: Settings, needs: Needs, loaded: Collection[str]) -> l
     return [found for name in asked if (found := download_of(name, Hub(settings.cache))) is not None]
 
 
-def download_of(name: str, hub: Hub) -> Download | None:
-    """None for what is on this disk. Raises ModelError."""
-    from ..core.catalogue import find, is_part, survey, wanted
+def is_here(name: str, hub: Hub) -> bool:
+    """Whether a model is on this disk, or runs elsewhere."""
+    from ..core.catalogue import find, is_part, survey
     from ..core.describe.endpoint.address import claims
 
     if is_part(name) or claims(name) or existing(name) is not None:
+        return True
+    clips, describers = survey(hub)
+    known = find(name, [*clips, *describers])
+    if known is not None:
+        return known.on_disk
+    return any(one.usable and one.repo == name for one in hub.on_disk())
+
+
+def download_of(name: str, hub: Hub) -> Download | None:
+    """None for what is on this disk. Raises ModelError."""
+    from ..core.catalogue import survey, wanted
+
+    if is_here(name, hub):
         return None
-    clips, captioners = survey(hub)
-    known = find(name, named := [*clips, *captioners])
-    if known is not None and known.on_disk:
-        return None
-    missing = wanted(name, named, hub).missing(hub)
+    clips, describers = survey(hub)
+    missing = wanted(name, [*clips, *describers], hub).missing(hub)
     return Download(name, sum(missing.values())) if missing else None
+
+
+def without_downloads(settings: Settings, mode: Mode) -> tuple[Settings, list[str]]:
+    """The settings without the captioner and the tagger that are not on this disk, and the names of those; the hub is
+    not asked."""
+    from ..core.describe.asked import names_asked
+
+    absent = [name for name in names_asked(settings, mode) if not is_here(name, Hub(settings.cache))]
+    captioner, tagger = (None if name in absent else name for name in (settings.captioner, settings.tagger))
+    return replace(settings, captioner=captioner, tagger=tagger), absent
 
 
 def checkpoint_download(name: str, half: bool, hub: Hub) -> Download | None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.embed.kinds import USUAL
+from ..core.embed.kinds import Quality
 from ..core.errors import EmbeddingError, ImageError
-from .choices import NO_PICTURE
+from .choices import BY_QUALITY, NO_PICTURE
 from .downloads import check_agreed, checkpoint_download
 from .host import Host
 from .jobs import Job
-from .needs import SIGHT
+from .needs import SIGHT, embedding_settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,11 +37,16 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """What is to be embedded; see `core.embed.embedder.Blend`. projection: USUAL for what suits the family."""
+    """What is to be embedded; see `core.embed.blend.Blend`.
+
+    quality: None for what was found to suit the family's text encoders. projection: in the quality's place; BY_QUALITY
+    for the one that it takes. anchor: "" where a search is to find it."""
 
     pictures: Sequence[Weighted]
     family: str
-    projection: str = USUAL
+    quality: Quality | None = None
+    projection: str = BY_QUALITY
+    anchor: str = ""
     text: str = ""
     alpha: float = 0.6
     strength: float = 1.0
@@ -71,23 +76,26 @@ class Preview(NamedTuple):
 
 def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     """Raises what `Engine.embed` does."""
-    from ..core.embed.blend import Blend, checked_choice
+    from ..core.embed.blend import Blend, check_asked, checked_way
     from ..core.embed.families import family_named
     from ..core.prompt.together import shared_features
 
     family = family_named(asked.family)
-    projection = None if asked.projection == USUAL else asked.projection
-    checked_choice(family, projection)
+    projection = None if asked.projection == BY_QUALITY else asked.projection
+    quality = asked.quality if projection is None else None
+    way = checked_way(family, projection, quality)
     counting = [each for each in asked.pictures if each.picture is not None and each.weight > 0]
     if not counting:
         raise ImageError(NO_PICTURE)
-    weights = tuple(each.weight for each in counting)
-    blend = Blend(weights, text=asked.text.strip(), alpha=asked.alpha, strength=asked.strength)
-    settings = replace(host.settings(), clip=host.seeing(family), captioner=None)
+    weights, anchor = tuple(each.weight for each in counting), asked.anchor.strip() or None
+    blend = Blend(weights, text=asked.text.strip(), alpha=asked.alpha, strength=asked.strength, anchor=anchor)
+    check_asked(blend, projection, quality)
+    settings = replace(host.settings(), clip=host.seeing(family))
+    settings, needs = embedding_settings(settings, way.searched and anchor is None)
     with host.pixels.held(job) as opening:
         pictures = [opening(each.picture) for each in counting]
-        with host.lent(job, settings, SIGHT) as engine:
-            made = engine.embed(pictures, family.name, projection, blend)
+        with host.lent(job, settings, needs) as engine:
+            made = engine.embed(pictures, family.name, projection, blend, quality=quality)
             shared = shared_features(engine.picture_features(pictures), weights)
             return Kept(made, shared, settings.clip)
 

@@ -14,7 +14,7 @@ from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.settings import Quantization, Settings
 from .choices import LEAVE_ON_DEVICE, UNLOAD
-from .needs import SIGHT, Needs
+from .needs import SIGHT, Needs, needs_of
 from .waiting import held
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
     from ..core.embed.gap import GapCorrection
+    from ..core.embed.kinds import Quality
     from ..core.embed.text_side import TextSide
 
 MakeRoom = Callable[[int], AbstractContextManager[None]]
@@ -79,18 +80,24 @@ class Models:
         make_room: MakeRoom,
         progress: Progress,
         projection: str | None = None,
+        quality: Quality | None = None,
         blend: Blend | None = None,
         gap: Callable[[Engine], GapCorrection | None] = lambda engine: None,
     ) -> PromptEmbedding:
-        """encoders: gives the checkpoint's text encoders once there is room. projection, blend, gap: see
-        `Engine.embed`. Raises what that does."""
+        """encoders: gives the checkpoint's text encoders once there is room. projection, quality, blend, gap: see
+        `Engine.embed`; here what is recommended is for the caller to know. Raises what that does."""
+        from ..core.embed.blend import checked_way
         from ..core.images import open_image
 
         opened = [open_image(picture) for picture in pictures]
-        with self._using(settings, SIGHT, keeping, make_room, progress) as (engine, placed):
-            engine.check_embedding(len(opened), family.name, projection, blend)
+        described = blend is not None and blend.anchor is not None
+        searched = checked_way(family, projection, quality).searched and not described
+        needs = needs_of(settings, "best") if searched else SIGHT
+        with self._using(settings, needs, keeping, make_room, progress) as (engine, placed):
+            engine.check_embedding(len(opened), family.name, projection, blend, quality)
             placed()
-            return engine.embed(opened, family.name, projection, blend, gap(engine), encoders=encoders())
+            how = (family.name, projection, blend, gap(engine))
+            return engine.embed(opened, *how, quality=quality, encoders=encoders())
 
     @contextmanager
     def engine(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
+from ..core.micro.toy import MICRO
 from ..core.settings import Mode, Settings
 
 
@@ -28,3 +30,13 @@ def needs_of(settings: Settings, mode: Mode, captioned: bool = False) -> Needs:
 def sight_of(settings: Settings) -> Needs:
     """Of an analysis, which has tags where there is a tagger."""
     return SIGHT if settings.tagger is None else Needs(True, (settings.tagger,))
+
+
+def embedding_settings(settings: Settings, searched: bool) -> tuple[Settings, Needs]:
+    """Of an embedding, and what it needs. searched: whether a search describes the pictures, as it would a prompt's;
+    those of micro's world in the words of that."""
+    if not searched:
+        return replace(settings, captioner=None), SIGHT
+    if settings.clip == MICRO and settings.captioner is not None:
+        settings = replace(settings, captioner=MICRO)
+    return settings, needs_of(settings, "best")

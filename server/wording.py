@@ -15,7 +15,7 @@ _logger = logging.getLogger(__name__)
 WITHOUT_FIELD: tuple[Control, ...] = (
     *("device", "precision", "memory", "fit", "trigger", "prefix", "suffix", "pool", "beam_width"),
     *("beam_shortlist", "beam_refresh", "min_phrases", "max_phrases", "token_limit", "peer_defects", "captioning"),
-    *("cache", "beams", "host", "correction", "temperature", "gap_pictures"),
+    *("cache", "beams", "host", "correction", "temperature", "gap_pictures", "tokens"),
     *("quantization", "longest_side", "timeout", "retries", "endpoint_key"),
     *("learning_texts", "learning_strength", "learning_rank", "cut", "norm", "dino", "steps", "guidance", "seed"),
     *("denoise", "size", "columns", "shard", "jobs", "workers", "index"),
@@ -51,6 +51,9 @@ PAGE = Words(
         "limits": "the most phrases of a category",
         "images": "the picture",
         "family": "the family",
+        "quality": "the quality",
+        "projection": "the projection",
+        "anchor": "Words that describe the pictures",
         "search": "Search (best)",
         "exclude": "Exclude",
         "pinned": "Always use",

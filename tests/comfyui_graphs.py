@@ -77,6 +77,8 @@ EMBED = {
     "fit": "crop",
     "correction": 0.25,
     "temperature": 0.05,
+    "quality": "quick",
+    "tokens": -1,
 }
 
 
@@ -172,6 +174,23 @@ def unmuted(name: str) -> Graph:
     return {
         str(drawn["id"]): node(drawn["type"], **_inputs(drawn, sources)) for drawn in page["nodes"] if drawn["mode"]
     }
+
+
+def graphs_links(graph: Graph) -> set[tuple[str, int, str, str]]:
+    """A source's number and output, and what it is connected to."""
+    return {
+        (value[0], value[1], number, name)
+        for number, step in graph.items()
+        for name, value in step["inputs"].items()
+        if isinstance(value, list)
+    }
+
+
+def known_inputs(info: dict[str, Any]) -> dict[str, str]:
+    """The names and types of a node's inputs by ComfyUI's own account, those of the chosen row of a dynamic list left
+    out."""
+    inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+    return {name: "COMBO" if isinstance(kind, list) else kind for name, (kind, *_) in inputs.items()}
 
 
 def _inputs(drawn: dict[str, Any], sources: dict[int, list[Any]]) -> dict[str, Any]:

@@ -158,15 +158,34 @@ def test_analyze_and_match_answer_what_the_engine_finds(client, engine, picture,
 
 
 def test_embed_answers_the_file_that_the_command_writes(client, engine, picture, image):
-    asked = {"images": [image, image], "family": "micro", "weights": [2, 1], "strength": 0.5}
+    asked = {"images": [image, image], "family": "micro", "weights": [2, 1], "strength": 0.5, "quality": "quick"}
     answer = client.post(f"{OWN}/embed", json=asked)
     bare = client.post(f"{OWN}/embed", json=asked, headers={"Accept": "application/octet-stream"})
     assert bare.headers["content-type"] == "application/octet-stream"
-    expected = engine.embed([picture, picture], "micro", blend=Blend(weights=[2, 1], strength=0.5))
+    blend = Blend(weights=[2, 1], strength=0.5)
+    expected = engine.embed([picture, picture], "micro", blend=blend, quality="quick")
     for data in (base64.b64decode(answer.json()["embedding"]), bare.content):
         found = PromptEmbedding.from_bytes(data)
         assert found.states is not None and expected.states is not None and found.states.equal(expected.states)
     assert answer.json()["description"] == expected.description
+
+
+def test_an_embedding_has_the_captioner_where_a_search_describes_the_picture(engine, picture, image):
+    client = client_of(host(preferences=lambda: Preferences(keeping="on the GPU")))
+
+    def embedded(**asked):
+        answer = client.post(f"{OWN}/embed", json={"images": [image], "family": "micro", **asked})
+        return PromptEmbedding.from_bytes(base64.b64decode(answer.json()["embedding"])).states
+
+    def loaded():
+        return [model["kind"] for model in client.get(f"{OWN}/status").json()["loaded"]]
+
+    good, described = embedded(quality="good"), embedded(anchor=(prompt := engine.interrogate(picture).prompt))
+    assert loaded() == ["clip"]
+    best = embedded()
+    assert loaded() == ["clip", "captioner"]
+    assert good.equal(engine.embed(picture, "micro", quality="good").states)
+    assert best.equal(engine.embed(picture, "micro").states) and best.equal(described), prompt
 
 
 def test_status_tells_what_is_loaded_and_unload_frees_it(image):

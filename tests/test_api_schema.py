@@ -52,7 +52,7 @@ FITTING = {
     f"{OWN}/match": {"images": [IMAGE], "phrases": ["a", "b"], "templates": ["a {}"], "clip": "micro"},
     f"{OWN}/embed": {
         **{"images": [IMAGE], "family": "micro", "projection": "pinv", "weights": [1.0], "mix": "mean", "text": "blue"},
-        **{"anchor": None, "clip": "micro"},
+        **{"anchor": None, "quality": None, "clip": "micro"},
     },
 }
 ODD = (
@@ -82,7 +82,9 @@ def own_sentence(answer) -> str:
 @pytest.mark.parametrize("path", FITTING)
 def test_odd_values_in_every_field_are_refused_in_a_sentence(client, path, monkeypatch):
     assert sent(client, path, FITTING[path]).status_code == 200
-    monkeypatch.setattr(Engine, "embed", lambda *_: PromptEmbedding("micro", torch.zeros(77, 64)))  # which takes long
+    monkeypatch.setattr(
+        Engine, "embed", lambda *_, **__: PromptEmbedding("micro", torch.zeros(77, 64))
+    )  # which takes long
     for field in FITTING[path]:
         for odd in ODD:
             answer = sent(client, path, {**FITTING[path], field: odd})

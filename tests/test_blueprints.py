@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from comfyui_graphs import BLUEPRINTS, blueprint, micro, node, picture, unfolded
+from comfyui_graphs import BLUEPRINTS, blueprint, known_inputs, micro, node, picture, unfolded
 from comfyui_nodes import node_schemas, use_standin
 from comfyui_server import FOLDER_NAME, needs_comfyui, view
 
@@ -116,12 +116,6 @@ def test_every_file_that_is_named_has_a_place_to_be_had_from(path):
 
 
 # --- a real ComfyUI ---
-
-
-def known_inputs(info: dict[str, Any]) -> dict[str, str]:
-    """The names and types of a node's inputs, those of the chosen row of a dynamic list left out."""
-    inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
-    return {name: "COMBO" if isinstance(kind, list) else kind for name, (kind, *_) in inputs.items()}
 
 
 @needs_comfyui

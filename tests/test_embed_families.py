@@ -11,6 +11,7 @@ from unrender.core.clip.tokenizers import TransformersTokenizer
 from unrender.core.clip.weights import from_transformers
 from unrender.core.embed.embedder import Embedder
 from unrender.core.embed.families import CLIP_G, CLIP_H, CLIP_L, SD1, SD1_CLIP_SKIP, SD2, SDXL
+from unrender.core.embed.kinds import way_by
 from unrender.core.embed.ridge import RidgeFit
 from unrender.core.embed.text_side import TextSide
 from unrender.core.phrases import Category, Vocabulary
@@ -168,7 +169,7 @@ def test_a_map_meets_encode_prompt_for_a_texts_own_embedding(case, tokenizers, t
     family, clip, sides, encode_prompt = case(tokenizers)
     embedder = Embedder(clip, family, sides, lambda: WORDS, tmp_path, RidgeFit(192))
     texts = composed_prompts(WORDS, 12, "held out")
-    made = [embedder.embed(clip.encode_texts([each]), ["text"], "ridge").states for each in texts]
+    made = [embedder.embed(clip.encode_texts([each]), ["text"], way_by("ridge")).states for each in texts]
     wanted = torch.cat([encode_prompt(each) for each in texts])
     error = (torch.stack(made) - wanted).pow(2).sum()
     explained = 1 - (error / (wanted - wanted.mean(0)).pow(2).sum()).item()

@@ -24,15 +24,15 @@ class TestLentEncoders:
     """A checkpoint's own text encoders, as a host lends them."""
 
     def test_other_weights_give_other_embeddings_and_the_same_none_twice(self, engine, photographs, monkeypatch):
-        plain = engine.embed(photographs[0], "micro")
+        plain = engine.embed(photographs[0], "micro", "pinv")
         own = TextSide.of(engine.clip)
         tuned = replace(own.weights, embedding=own.weights.embedding * 1.1)
         monkeypatch.setattr(TowerWeights, "fingerprint", lambda _: pytest.fail("all weights were read"))
         lent = {"micro": TextSide(tuned, own.tokenizer)}
-        first, again = (engine.embed(photographs[0], "micro", encoders=lent) for _ in range(2))
+        first, again = (engine.embed(photographs[0], "micro", "pinv", encoders=lent) for _ in range(2))
         assert torch.equal(first.states, again.states) and first.fingerprint != plain.fingerprint
         assert not torch.equal(first.states, plain.states)
-        assert torch.equal(engine.embed(photographs[0], "micro").states, plain.states)
+        assert torch.equal(engine.embed(photographs[0], "micro", "pinv").states, plain.states)
 
     def test_weights_patched_in_place_are_seen(self, engine, photographs):
         own = TextSide.of(engine.clip)
@@ -72,11 +72,11 @@ class TestLentEncoders:
         own = TextSide.of(engine.clip)
         weights = map_tensors(own.weights, torch.Tensor.clone)
         lent = {"micro": TextSide(weights, own.tokenizer)}
-        expected = engine.embed(photographs[0], "micro", encoders=lent)
+        expected = engine.embed(photographs[0], "micro", "pinv", encoders=lent)
 
         def embedded(**more):
             with Engine(engine.settings, load_clip=lambda _: engine.clip, closed_forms=forms) as other:
-                return other.embed(photographs[0], "micro", encoders=lent, **more)
+                return other.embed(photographs[0], "micro", "pinv", encoders=lent, **more)
 
         assert torch.equal(embedded().states, expected.states)
         with monkeypatch.context() as patched:
@@ -85,23 +85,25 @@ class TestLentEncoders:
         assert not torch.equal(embedded(text_projection=own_projection(engine).flip(0)).states, expected.states)
         weights.blocks[2].up.mul_(1.5)  # as a LoRA does, in place
         changed = embedded()
-        assert torch.equal(changed.states, engine.embed(photographs[0], "micro", encoders=lent).states)
+        assert torch.equal(changed.states, engine.embed(photographs[0], "micro", "pinv", encoders=lent).states)
         assert not torch.equal(changed.states, expected.states)
 
     def test_what_a_checkpoint_holds_as_projection_is_not_used(self, engine, photographs):
         own = TextSide.of(engine.clip)
         for projection in (None, torch.zeros(128, 128), own.weights.projection * 1.5):
             lent = {"micro": TextSide(replace(own.weights, projection=projection), own.tokenizer)}
-            found = engine.embed(photographs[0], "micro", encoders=lent).states
-            assert torch.allclose(found, engine.embed(photographs[0], "micro").states, atol=1e-5)
+            found = engine.embed(photographs[0], "micro", "pinv", encoders=lent).states
+            assert torch.allclose(found, engine.embed(photographs[0], "micro", "pinv").states, atol=1e-5)
 
     def test_another_projection_is_used(self, engine, photographs):
-        plain = engine.embed(photographs[0], "micro").states
+        plain = engine.embed(photographs[0], "micro", "pinv").states
         turned = own_projection(engine).flip(0)
-        assert not torch.allclose(engine.embed(photographs[0], "micro", text_projection=turned).states, plain, atol=0.1)
+        assert not torch.allclose(
+            engine.embed(photographs[0], "micro", "pinv", text_projection=turned).states, plain, atol=0.1
+        )
         for wrong, says in ((turned * 0, "zeros or garbage"), (turned * float("nan"), "NaN"), (turned[:, 1:], "shape")):
             with pytest.raises(ModelError, match=says):
-                engine.embed(photographs[0], "micro", text_projection=wrong)
+                engine.embed(photographs[0], "micro", "pinv", text_projection=wrong)
 
     def test_a_text_alone(self, engine):
         made = engine.embed_text("a red star", "micro")
@@ -123,10 +125,12 @@ def test_a_host_lends_its_models_and_is_asked_again_after_unload(engine, photogr
 
     with Engine(engine.settings, load_clip=lend) as lent:
         for _ in range(2):
-            assert torch.equal(lent.embed(photographs[0], "micro").states, engine.embed(photographs[0], "micro").states)
+            assert torch.equal(
+                lent.embed(photographs[0], "micro", "pinv").states, engine.embed(photographs[0], "micro", "pinv").states
+            )
         assert len(asked) == 1
         lent.unload()
-        lent.embed(photographs[0], "micro")
+        lent.embed(photographs[0], "micro", "pinv")
     assert len(asked) == 2 and asked[0] is lent.progress
 
 
@@ -141,6 +145,7 @@ def test_nothing_of_a_lent_clip_stays_behind(engine, photographs, monkeypatch):
         return clip
 
     with Engine(engine.settings, load_clip=lend) as other:
-        other.embed(photographs[0], "micro")
+        other.embed(photographs[0], "micro", "pinv")
         other.embed(photographs[0], "micro", "ridge", fit=FEW)
+        other.embed(photographs[0], "micro", "soft")
     assert len(seen) == 1 and seen[0]() is None

@@ -112,11 +112,11 @@ class TestAnchored:
         assert torch.equal(found.states, wanted.states)
         with pytest.raises(SettingsError, match=r"choose one of .*mediums"):
             engine.embed(photographs[0], "micro", "anchored", Blend(anchor=anchor, swaps={"none": "x"}), fit=FEW)
-        with pytest.raises(SettingsError, match="only the projection anchored"):
+        with pytest.raises(SettingsError, match="only the projections soft and anchored"):
             engine.embed(photographs[0], "micro", "pinv", swap)
 
     def test_without_an_anchor_the_picture_is_interrogated(self, engine, photographs):
-        prompts = [engine.interrogate(photo, "fast").prompt for photo in photographs[:2]]
+        prompts = [engine.interrogate(photo, "best").prompt for photo in photographs[:2]]
         both = engine.embed(photographs[:2], "micro", "anchored", fit=FEW).states
         each = [
             engine.embed(photo, "micro", "anchored", Blend(anchor=prompt), fit=FEW).states

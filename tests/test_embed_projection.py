@@ -11,6 +11,7 @@ from unrender.core.clip.hidden_states import hidden_states
 from unrender.core.clip.layers import SECOND_TO_LAST_NORMED
 from unrender.core.embed.embedder import Embedder
 from unrender.core.embed.families import CLIP_L, SD1, SD1_CLIP_SKIP, SD2
+from unrender.core.embed.kinds import way_by, way_of
 from unrender.core.embed.projection import closed_form, default_cut, edited, is_published_model
 from unrender.core.embed.text_projection import checked_projection, projection_fingerprint, read_projection
 from unrender.core.embed.text_side import TextSide
@@ -216,9 +217,9 @@ class TestProjectionFiles:
 def test_clip_skip_2_is_served_at_once_by_the_same_state_after_its_own_start(published, tmp_path):
     """What follows the start is an approximation: the last layer's state. The start token's state is exact."""
     joint = torch.randn(1, 768, generator=torch.Generator().manual_seed(3))
-    assert SD1_CLIP_SKIP.projection == "pinv" and not SD2.is_served_by("pinv")
+    assert way_of("quick", SD1_CLIP_SKIP.closed_form) == way_by("pinv") and not SD2.is_served_by("pinv")
     skipping, last = (
-        Embedder(None, family, {CLIP_L: published}, list, tmp_path).embed(joint, ["picture"])  # type: ignore[arg-type]
+        Embedder(None, family, {CLIP_L: published}, list, tmp_path).embed(joint, ["picture"], way_by("pinv"))  # type: ignore[arg-type]
         for family in (SD1_CLIP_SKIP, SD1)
     )
     (own,) = hidden_states(published.weights, torch.tensor([[62, 63]]), (SECOND_TO_LAST_NORMED,))

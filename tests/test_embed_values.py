@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unrender.core.embed import PromptEmbedding, conditioning
 from unrender.core.embed.composing import blended, mixed, without
 from unrender.core.embed.conditioning import assembled
-from unrender.core.embed.families import CLIP_G, CLIP_L, FAMILIES, SD1, SDXL, family_named
+from unrender.core.embed.families import CLIP_G, CLIP_L, FAMILIES, FLUX, SD1, SD3, SDXL, family_named
 from unrender.core.errors import EmbeddingError, SettingsError, UnrenderError
 
 
@@ -60,10 +60,12 @@ class TestAssemblies:
         assert torch.equal(made.states[:, 768:], sequence(1280, 50))
 
     def test_pooled_vectors(self):
-        left, right = torch.randn(768), torch.randn(1280)
-        assert torch.equal(conditioning.sd3(left, right).pooled, torch.cat([left, right]))
-        assert torch.equal(conditioning.flux(left).pooled, left)
-        assert conditioning.flux(left).states is None
+        for family, width in ((SD3, 2048), (FLUX, 768)):
+            pooled = torch.randn(width)
+            made = assembled(family, {}, pooled)
+            assert torch.equal(made.pooled, pooled) and made.states is None and "sets the tone" in made.remark
+            with pytest.raises(EmbeddingError, match=f"takes one of {width}"):
+                assembled(family, {}, torch.randn(width - 1))
 
     def test_a_projected_pooled_vector_is_the_picture_at_the_texts_length(self):
         joint = torch.nn.functional.normalize(torch.randn(1280), dim=0)
@@ -86,7 +88,7 @@ class TestAssemblies:
         with pytest.raises(EmbeddingError, match="states holds NaN or infinite"):
             of_sd1(states)
         with pytest.raises(EmbeddingError, match="pooled vector holds NaN or infinite"):
-            conditioning.flux(states[40])
+            assembled(FLUX, {}, states[40])
 
     def test_other_misfits(self):
         with pytest.raises(EmbeddingError, match="differ in length"):
@@ -230,7 +232,7 @@ class TestFiles:
                 PromptEmbedding.from_bytes(data, "a.bin")
 
     def test_a_pooled_vector_alone(self, tmp_path):
-        conditioning.flux(torch.ones(768)).save(tmp_path / "a.safetensors")
+        assembled(FLUX, {}, torch.ones(768)).save(tmp_path / "a.safetensors")
         assert PromptEmbedding.load(tmp_path / "a.safetensors").states is None
 
     def test_other_programs_can_read_it(self, tmp_path):

@@ -13,6 +13,7 @@ from unrender.core.clip.layers import SECOND_TO_LAST
 from unrender.core.embed.embedder import Embedder, own_side
 from unrender.core.embed.families import SD1, SD2, SDXL
 from unrender.core.embed.gap import GapCorrection
+from unrender.core.embed.kinds import way_by
 from unrender.core.embed.projection import ClosedForms
 from unrender.core.embed.ridge import RidgeFit
 from unrender.core.embed.text_side import TextSide
@@ -20,6 +21,8 @@ from unrender.core.errors import ModelError
 from unrender.core.micro import PHRASES_FOLDER
 from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
+
+RIDGE = way_by("ridge")
 
 pytest_plugins = ["embed_fixtures"]
 pytestmark = pytest.mark.usefixtures("quick_norms")
@@ -56,7 +59,7 @@ class TestFamilies:
         ids = torch.tensor([[62, *Words().encode("boat"), 63, *[0] * 71]])
         x = hidden_states(weights, ids, [SECOND_TO_LAST])[0][0]
         assert torch.allclose(text, torch.nn.functional.layer_norm(x, (1024,), *weights.final_norm[:2]), atol=1e-4)
-        assert made.embed(clip.encode_texts(["boat"]), ["key"]).states.shape == (77, 1024)
+        assert made.embed(clip.encode_texts(["boat"]), ["key"], RIDGE).states.shape == (77, 1024)
 
     def test_sdxl_both_encoders_from_the_seconds_joint_space(self, tmp_path):
         small, large = random_weights(768, 768, 2, 12, quick_gelu=True), random_weights(1280, 1280, 2, 20)
@@ -64,9 +67,9 @@ class TestFamilies:
         sides = {"clip_l": TextSide(small, Words()), "clip_g": TextSide(large, Words())}
         made = embedder(SDXL, sides, clip, tmp_path)
         features = clip.encode_texts(["boat", "cat"])
-        found = made.embed(features, ["a", "b"])
+        found = made.embed(features, ["a", "b"], RIDGE)
         assert found.states.shape == (77, 2048) and found.pooled.shape == (1280,) and found.picture == "a+b"
-        one = made.embed(features[:1], ["a"])
+        one = made.embed(features[:1], ["a"], RIDGE)
         norms = TextSide(large, Words()).mean_norms(composed_prompts(load_vocabulary(None, PHRASES_FOLDER), 8))
         assert torch.allclose(one.pooled, features[0] * norms[1], atol=1e-4)
         text = made.text("boat")
@@ -78,7 +81,7 @@ class TestFamilies:
         assert torch.allclose(text.pooled, pooled, atol=1e-3)
         pictures = 0.2 * features.new_ones(1280) + torch.nn.functional.normalize(torch.randn(12, 1280), dim=1)
         gap = GapCorrection.measured(pictures)
-        assert made.embed(pictures[:1], ["a"], gap=gap).gap_corrected
+        assert made.embed(pictures[:1], ["a"], RIDGE, gap=gap).gap_corrected
 
     def test_lengths_are_measured_once_for_an_encoder_as_it_is(self, monkeypatch):
         """A host's engines, one for each picture, share what is measured, which takes longer than a picture."""
@@ -103,10 +106,11 @@ class TestFamilies:
         clip = StandIn(whole)
         features = clip.encode_texts(["boat"])
         with pytest.raises(ModelError, match="no text projection"):
-            embedder(SD1, sides, clip, tmp_path).embed(features, ["key"])
-        found = embedder(SD1, sides, clip, tmp_path, text_projection=whole.projection).embed(features, ["key"])
+            embedder(SD1, sides, clip, tmp_path).embed(features, ["key"], way_by("pinv"))
+        found = embedder(SD1, sides, clip, tmp_path, text_projection=whole.projection)
+        found = found.embed(features, ["key"], way_by("pinv"))
         assert found.states.shape == (77, 768)
-        found = embedder(SD1, sides, clip, tmp_path).embed(features, ["key"], "ridge")
+        found = embedder(SD1, sides, clip, tmp_path).embed(features, ["key"], RIDGE)
         assert found.states.shape == (77, 768)
 
     def test_an_encoder_that_is_not_there(self, tmp_path):

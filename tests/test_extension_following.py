@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from unrender.core.embed import PromptEmbedding
-from unrender.core.embed.families import SD1
+from unrender.core.embed.blend import Blend
+from unrender.core.embed.families import SD1, SDXL
 from unrender.core.errors import Cancelled, ModelError, SettingsError
+from unrender.core.settings import Settings
 from unrender.extension.gap_pictures import FOLDER, Gaps, in_folder, key_of
 from unrender.extension.generation import Asked
 from unrender.extension.sampling import GenerationError, follow, steer
@@ -55,25 +58,37 @@ class Generation:
         return float(params.text_cond[0, 5, 0])
 
 
+class Call(NamedTuple):
+    """Of what embeds. how: a projection or a quality."""
+
+    how: str
+    blend: Blend
+    gap: Any
+    settings: Settings
+
+
 @pytest.fixture
 def webui(monkeypatch, tmp_path):
     """The stand-in's script, whose embeddings are counted and hold their number."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "webui_standin"))
-    from modules import paths
-    from unrender.extension import image_as_prompt, webui_host
+    from modules import paths, shared
+    from unrender.extension import embeddings, image_as_prompt, webui_host
 
     monkeypatch.setattr(paths, "models_path", str(tmp_path))
+    monkeypatch.setattr(shared.opts, "unrender_captioner", "micro", raising=False)
+    found: dict[str, str] = {}
+    monkeypatch.setattr(embeddings, "_recommended", lambda p, family: found.get(family.name))
     monkeypatch.setattr(webui_host, "encoded", lambda model, *_: torch.zeros(1, 77, 768))
-    calls: list[tuple] = []
+    calls: list[Call] = []
 
-    def embed(pictures, family, encoders, settings, keeping, room, job, projection, blend, gap):
-        calls.append((family.name, projection, blend, gap))
+    def embed(pictures, family, encoders, settings, keeping, room, job, projection, quality, blend, gap):
+        calls.append(Call(projection or quality, blend, gap, settings))
         states = torch.full((77, family.width), float(len(calls)))
         return PromptEmbedding(family.name, states, projection=projection or "", gap_corrected=projection == "anchored")
 
     script = image_as_prompt.ImageAsPrompt()
-    script.embeddings = image_as_prompt.Embeddings(SimpleNamespace(embed=embed))  # type: ignore[arg-type]
-    return SimpleNamespace(script=script, calls=calls, folder=tmp_path / "unrender")
+    script.embeddings = embeddings.Embeddings(SimpleNamespace(embed=embed))  # type: ignore[arg-type]
+    return SimpleNamespace(script=script, calls=calls, folder=tmp_path / "unrender", found=found, opts=shared.opts)
 
 
 def begin(webui, p, *values):
@@ -152,41 +167,84 @@ def test_what_fails_later_ends_the_generation_and_a_stop_does_not():
 
 def test_arguments_of_before_mean_what_they_meant(photographs):
     before = Asked.of(photographs[0], None, "blend", 0.5, 0.25, 0.75, "cat.safetensors")
-    assert (before.projection, before.text, before.alpha, before.anchor) == ("usual", "", 0.6, "")
+    assert (before.quality, before.projection, before.text, before.alpha) == ("usual", "by quality", "", 0.6)
+    assert advanced(projection="usual") == advanced(projection=None) == advanced()
     assert (before.way, before.strength, before.start, before.end) == ("blend", 0.5, 0.25, 0.75)
     assert list(before.infotext([])) == [
         *("Image as prompt", "Image as prompt strength", "Image as prompt start", "Image as prompt end"),
-        *("Image as prompt embedding", "Image as prompt sources", "Image as prompt projection"),
+        *("Image as prompt embedding", "Image as prompt sources", "Image as prompt quality"),
     ]
 
 
-def advanced(picture=None, projection="usual", text="", alpha=0.6, anchor="", gap=None):
-    return Asked.of(picture, None, "replace", 1, 0, 1, "none", projection, text, alpha, anchor, gap)
+def advanced(picture=None, projection="by quality", text="", alpha=0.6, anchor="", gap=None, quality="usual"):
+    return Asked.of(picture, None, "replace", 1, 0, 1, "none", projection, text, alpha, anchor, gap, quality)
 
 
 def test_how_a_picture_becomes_an_embedding_is_passed_on(webui, photographs):
     p, picture = Generation(Model()), photographs[0]
     usual = (None, "replace", 1, 0, 1, "none")
     begin(webui, p, picture, *usual, "pinv", "in winter", 0.3)
-    begin(webui, p, picture, *usual, None, "", 0.6, "a boat")
+    begin(webui, p, picture, *usual, "anchored", "", 0.6, "a boat")
     begin(webui, p, picture, *usual, "pinv", "in winter", 0.3)
-    (_, first, words, _), (_, second, anchored, _) = webui.calls
-    assert (first, words.text, words.alpha, words.anchor) == ("pinv", "in winter", 0.3, None)
-    assert (second, anchored.anchor) == ("anchored", "a boat")
+    first, second = webui.calls
+    assert (first.how, first.blend.text, first.blend.alpha, first.blend.anchor) == ("pinv", "in winter", 0.3, None)
+    assert (second.how, second.blend.anchor) == ("anchored", "a boat")
     assert p.extra_generation_params["Image as prompt gap"] == "measured"
     begin(webui, p, picture, *usual, "ridge")
     assert [said for said in p.comments if "texts; about 40 varied pictures" in said]
     infotext = advanced(picture, "pinv", "in winter", 0.3).infotext([])
     assert infotext["Image as prompt words"] == "in winter" and infotext["Image as prompt alpha"] == 0.3
+    assert infotext["Image as prompt projection"] == "pinv"
+
+
+def begin_with(webui, p, picture, quality="usual", **values):
+    asked = {"projection": "by quality", "text": "", "alpha": 0.6, "anchor": "", "gap": None, **values}
+    begin(webui, p, picture, None, "replace", 1, 0, 1, "none", *asked.values(), quality)
+
+
+def test_each_quality_is_an_embedding_of_its_own(webui, photographs):
+    p, picture = Generation(Model()), photographs[0]
+    for quality in ("quick", "good", "best"):
+        begin_with(webui, p, picture, quality)
+        assert p.extra_generation_params["Image as prompt quality"] == quality
+    begin_with(webui, p, picture)
+    begin_with(webui, p, picture, "good")
+    assert p.drawn() == 2 and [call.how for call in webui.calls] == ["quick", "good", "best"], "one was made twice"
+    webui.found["sd15"] = "ridge"  # by `unrender verify`, meanwhile
+    begin_with(webui, p, picture)
+    begin_with(webui, p, picture, projection="bank", quality="good")
+    assert [call.how for call in webui.calls[3:]] == ["ridge", "bank"]
+    assert "projection" not in advanced(picture).infotext([])
+
+
+def test_words_are_searched_as_in_the_tab_by_whom_need_not_be_downloaded(webui, photographs, monkeypatch):
+    for name, value in (("vocabulary", "clip-gaze"), ("tagger", "micro-tagger")):
+        monkeypatch.setattr(webui.opts, f"unrender_{name}", value, raising=False)
+    p = Generation(Model())
+    begin_with(webui, p, photographs[0])
+    for captioner in ("blip-large", "not/here"):
+        webui.opts.unrender_captioner = captioner
+        begin_with(webui, p, photographs[0])
+        assert p.comments.pop().startswith(f"Image as prompt: The words were found without {captioner}; "), captioner
+        assert not p.comments
+    begin_with(webui, p, photographs[0], "good")
+    begin_with(webui, p, photographs[0], anchor="a boat")
+    first, without, good, anchored = (call.settings for call in webui.calls)
+    assert (first.clip, first.captioner, first.tagger) == (SD1.clip, "micro", "micro-tagger")
+    assert (without.captioner, without.tagger) == (None, "micro-tagger")
+    assert (good.captioner, anchored.captioner) == (None, None) and not p.comments
+    assert {each.phrases for each in (first, without, good, anchored)} == {"clip-gaze"}
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"projection": "soft"}, "no projection 'soft'"),
+        ({"projection": "hard"}, "no projection 'hard'"),
+        ({"quality": "better"}, "no quality 'better'; choose usual, quick, good or best as quality"),
         ({"alpha": 11}, "alpha is 11; give a number from 0 to 10"),
         ({"alpha": "much"}, "alpha is 'much'"),
-        ({"projection": "pinv", "anchor": "a boat"}, "not for the projection pinv"),
+        ({"projection": "pinv", "anchor": "a boat"}, "projection pinv heeds no words that describe"),
+        ({"projection": "bank", "text": "in winter"}, "heeds no words that change .* soft, pinv or anchored as proj"),
     ],
 )
 def test_what_makes_no_sense_is_refused(values, said):
@@ -194,14 +252,23 @@ def test_what_makes_no_sense_is_refused(values, said):
         advanced(None, **values)
 
 
-def test_words_change_what_they_can():
-    for projection in ("ridge", "bank"):
-        with pytest.raises(SettingsError, match="pinv and anchored alone"):
-            advanced(None, projection, "in winter").chosen("pinv")
-    with pytest.raises(SettingsError, match="pinv and anchored alone"):
-        advanced(None, text="in winter").chosen("ridge")
-    assert advanced(None, text="in winter").chosen(SD1.projection) is None
-    assert advanced(None, text="in winter", anchor="a boat").chosen("ridge") == "anchored"
+def test_words_are_heeded_or_the_quality_is_refused():
+    def how(family=SD1, found=None, **values):
+        chosen = advanced(None, **values).chosen(family, found)
+        return chosen.projection or chosen.quality, chosen.way.projection
+
+    assert how() == how(found="best") == ("best", "soft") and how(found="ridge") == ("ridge", "ridge")
+    for found in ("ridge", "bank"):
+        assert how(text="in winter", found=found) == ("best", "soft"), "what was found does not heed the words"
+    assert how(text="in winter", found="pinv") == ("pinv", "pinv")
+    assert how(anchor="a boat", found="quick") == ("best", "soft")
+    assert how(text="in winter", quality="quick") == ("quick", "pinv")
+    assert how(anchor="a boat", quality="good", found="pinv") == ("good", "soft")
+    assert how(SDXL, anchor="a boat", quality="quick") == ("quick", "soft")
+    with pytest.raises(SettingsError, match=r"quality quick heeds no words that describe .* good or best as quality"):
+        how(anchor="a boat", quality="quick")
+    with pytest.raises(SettingsError, match="pinv cannot reach"):
+        how(SDXL, projection="pinv")
 
 
 def test_gap_pictures_are_those_given_or_those_of_the_folder_and_measured_once(webui, photographs, tmp_path):
@@ -228,8 +295,8 @@ def test_gap_pictures_are_those_given_or_those_of_the_folder_and_measured_once(w
     begin(webui, p, photographs[0], None, "replace", 1, 0, 1, "none", "ridge")
     begin(webui, p, photographs[0], None, "replace", 1, 0, 1, "none", "pinv")
     measured.clear()
-    for *_, gap in webui.calls:
-        gap(engine)
+    for call in webui.calls:
+        call.gap(engine)
     assert measured == [2, 40]
 
 
@@ -255,7 +322,7 @@ def test_models_embed_as_asked(tmp_path, photographs):
         sides = {"micro": TextSide.of(clip)}
     models = Models()
     found = models.embed(
-        photographs[:1], MICRO_FAMILY, lambda: sides, settings, "in main memory", room, SILENT, "pinv", blend
+        photographs[:1], MICRO_FAMILY, lambda: sides, settings, "in main memory", room, SILENT, "pinv", None, blend
     )
     assert (found.states - expected.states).abs().max() < 1e-4
     with pytest.raises(SettingsError, match="pinv cannot reach"):

@@ -13,6 +13,7 @@ import torch
 from unrender.core.clip.hidden_states import hidden_states
 from unrender.core.clip.layers import LAST
 from unrender.core.embed.families import SD2, Encoder, Family
+from unrender.core.embed.kinds import PROJECTIONS
 from unrender.core.errors import Cancelled, EmbeddingError, ImageError, ModelError, SettingsError
 from unrender.extension.conditioning import Conditioning, Steering
 from unrender.extension.generation import Asked, embedding_of, keys_of
@@ -167,9 +168,10 @@ def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
     axes = {axis.label.removeprefix("Image as prompt "): axis for axis in plot.axis_options}
     assert {name: axis.type for name, axis in axes.items()} == {
         **dict.fromkeys(("strength", "start", "end", "alpha"), float),
-        "projection": str,
+        **dict.fromkeys(("quality", "projection"), str),
     }
-    assert axes["projection"].choices() == ["usual", "pinv", "ridge", "bank", "anchored"]
+    assert axes["projection"].choices() == ["by quality", *PROJECTIONS]
+    assert axes["quality"].choices() == ["usual", "quick", "good", "best"]
 
     p = SimpleNamespace()
     axes["strength"].apply(p, 0.25, [0.25, 0.5])
@@ -178,14 +180,20 @@ def test_a_plot_varies_the_numbers_of_each_of_its_pictures(webui):
     axes["projection"].apply(one, "ridge", ["pinv", "ridge"])
     asked = webui.image_as_prompt._asked(one, (None, None, "blend", 1, 0.5, 1))
     assert (asked.way, asked.strength, asked.start, asked.end) == ("blend", 0.25, 0.75, 1)
-    assert asked.projection == "ridge" and webui.image_as_prompt._asked(p, ()).projection == "usual"
+    assert asked.projection == "ridge" and webui.image_as_prompt._asked(p, ()).projection == "by quality"
+    section = (None, None, "blend", 1, 0, 1, "none", "bank", "", 0.6, "", None, "quick")
+    axes["quality"].apply(p, "good", ["good", "best"])
+    asked = webui.image_as_prompt._asked(p, section)
+    assert (asked.quality, asked.projection) == ("good", "by quality"), "the section's projection hides what is varied"
+    axes["projection"].apply(p, "ridge", ["ridge"])
+    assert webui.image_as_prompt._asked(p, section).projection == "ridge"
     assert webui.image_as_prompt._asked(p, ()).start == 0
     with pytest.raises(SettingsError, match="end it later"):
         webui.image_as_prompt._asked(one, (None, None, "blend", 1, 0, 0.5))
     axes["end"].confirm(p, [0, 1])
     axes["alpha"].confirm(p, [0, 2, 10])
-    for name, values in (("end", [0.5, 1.5]), ("alpha", [11]), ("projection", ["pinv", "soft"])):
-        with pytest.raises(GenerationError, match=f"The picture's {name} is|no projection") as refused:
+    for name, values in (("end", [0.5, 1.5]), ("alpha", [11]), ("projection", ["pinv", "x"]), ("quality", ["x"])):
+        with pytest.raises(GenerationError, match=f"The picture's {name} is|no projection|no quality") as refused:
             axes[name].confirm(p, values)
         assert refused.value.status_code == 422
 
@@ -287,6 +295,7 @@ class TestTextEncoders:
         engine = SimpleNamespace(text_encoder=SimpleNamespace(transformer=encoder), tokenizer=self.TOKENIZER)
         checkpoint = SimpleNamespace(text_processing_engine=engine)
         side = text_sides(checkpoint, SD2, torch.device("cpu"))["clip_h"]
+        assert text_sides(checkpoint, SD2)["clip_h"].fingerprint == side.fingerprint, "another where it is"
         found = hidden_states(side.weights, self.IDS, (SD2.encoders[0].layer,))[0]
         assert torch.allclose(found, expected[-1], atol=1e-4)
 

@@ -17,9 +17,11 @@ from unrender.core.engine import Engine
 from unrender.core.errors import IndexFileError, ModelError, SettingsError
 from unrender.core.evidence.bank import Bank
 from unrender.core.evidence.trust import STATED
+from unrender.core.foreign import read_header
 from unrender.core.index import bank as index_bank
 from unrender.core.index import update_index
 from unrender.core.index.bank import bank_file, bank_of
+from unrender.core.micro import BANK_FILE
 from unrender.core.micro.pictures import render
 from unrender.core.settings import Settings
 
@@ -56,6 +58,20 @@ def test_a_folder_of_pictures_becomes_a_bank(made, photographs):
     assert not list(photographs.glob(".*"))
 
 
+def test_it_knows_how_near_whole_prompts_come(made):
+    shipped, near = Bank.load(BANK_FILE).trust.nearness, Bank.load(made).trust.nearness
+    assert near.mean == pytest.approx(shipped.mean, abs=0.02)
+    assert near.deviation == pytest.approx(shipped.deviation, rel=0.5)
+
+
+def test_a_bank_of_before_that_is_loaded_does_not(made, settings, tmp_path):
+    bank, old = Bank.load(made), tmp_path / "old.safetensors"
+    replace(bank, trust=replace(bank.trust, nearness=None)).save(old)
+    assert "nearness" not in read_header(old).metadata["trust"]
+    assert bank_file(old, settings) == old
+    assert Bank.load(old).trust.nearness is None
+
+
 def test_it_is_of_the_pictures_that_are_there(made, photographs):
     clip = Clip.load("micro", "cpu", "exact")
     seen = clip.encode_images([Image.open(path).convert("RGB") for path in sorted(photographs.glob("*.png"))])
@@ -74,6 +90,17 @@ def test_another_captioner_makes_another(made, photographs, settings):
     assert other != made
     assert Bank.load(other).trust == STATED
     assert bank_file(photographs, settings, captioned=False) == other
+
+
+def test_other_lists_make_another_where_prompts_are_found(photographs, settings, tmp_path):
+    (tmp_path / "flavors.txt").write_text("a star\n", encoding="utf-8")
+    source = index_bank._source(photographs, settings)
+
+    def key(**changes):
+        return index_bank._key(source, replace(settings, **changes))
+
+    assert key() != key(phrases=tmp_path)
+    assert key(captioner=None) == key(captioner=None, phrases=tmp_path)
 
 
 def test_another_picture_makes_another(made, photographs, settings, tmp_path):

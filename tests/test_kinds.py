@@ -197,23 +197,26 @@ def test_the_api_names_the_families_that_it_embeds_for(schemas):
 def test_families_are_what_their_encoders_allow():
     for name in OFFERED:
         family = family_named(name)
-        assert family.seeing in family.encoders and family.is_served_by(family.projection)
+        assert family.seeing in family.encoders and not family.pooled_of
+        assert all(family.is_served_by(projection) for projection in PROJECTIONS if projection != "pinv")
         assert len({encoder.layer for encoder in family.encoders}) == 1, "one setting stops them all"
         assert bool(family.pooled_width) == (family.pooled_by in [encoder.name for encoder in family.encoders])
     with pytest.raises(SettingsError, match="choose sd15, sd15-skip2, sd2, sdxl or micro"):
         family_named("sd9")
 
 
-def test_a_family_of_a_pooled_vector_alone_has_its_function():
-    """Which the refusal names, and docs/embed.md."""
-    from unrender.core.embed import conditioning
-    from unrender.core.embed.blend import checked_choice
+def test_a_family_of_a_pooled_vector_alone_is_pythons():
+    """No door offers it; docs/embed.md says how it is made, and that it is weak."""
+    from unrender.core.embed.blend import checked_way
 
     said = (DOCS / "embed.md").read_text(encoding="utf-8")
+    assert "the effect is weak" in said
     for name in set(FAMILIES) - set(OFFERED):
-        assert callable(getattr(conditioning, name)) and name in said
-        with pytest.raises(SettingsError, match=rf"make it with `conditioning\.{name}`"):
-            checked_choice(FAMILIES[name])
+        family = FAMILIES[name]
+        assert f'engine.embed(picture, "{name}"' in said
+        assert family.seeing in family.pooled_of and family.seeing.clip == family.clip
+        assert sum(encoder.width for encoder in family.pooled_of) == family.pooled_width
+        assert checked_way(family).projection == "soft"
 
 
 def test_a_new_family_is_known_by_its_value_alone(monkeypatch):

@@ -26,3 +26,5 @@ def test_fewer_of_the_same_pictures_give_about_the_same(shipped):
     assert again.trust.temperature == pytest.approx(shipped.trust.temperature, rel=0.5)
     for family, share in shipped.trust.captions.items():
         assert again.trust.caption(family) == pytest.approx(share, abs=0.08)
+    assert again.trust.nearness.mean == pytest.approx(shipped.trust.nearness.mean, abs=0.01)
+    assert again.trust.nearness.deviation == pytest.approx(shipped.trust.nearness.deviation, rel=0.3)

@@ -112,8 +112,6 @@ def test_what_was_seen_elsewhere_needs_no_vision_model(clip, projection_file):
         states(clip, None, image=seen, projection="ridge", gap_pictures=torch.rand(9, 16, 16, 3))
     with pytest.raises(ModelError, match="load ViT-L/14"):
         states(clip, None, image={"image_embeds": torch.ones(1, 1024)})
-    with pytest.raises(SettingsError, match="anchored needs a prompt"):
-        states(clip, None, image=seen, projection="anchored")
 
 
 def test_pictures_to_measure_the_gap_with_change_what_was_learned(clip, projection_file):

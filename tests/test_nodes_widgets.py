@@ -116,6 +116,18 @@ def test_values_without_names_are_those_of_the_node_as_it_was(tmp_path):
 
 
 @runs_scripts
+def test_an_embedding_from_before_there_were_qualities_is_of_the_projection_it_named(tmp_path):
+    values = ["ridge", 0.5, "in winter", 0.6, "mean", "2, 1", "pad", 0.25, 0.05]
+    widgets = tuple(widgets_of("UnrenderImageToPromptEmbedding"))
+    kept = ordered(tmp_path, widgets, type="UnrenderImageToPromptEmbedding", widgets_values=values)
+    assert dict(zip(widgets, kept, strict=True)) == {
+        **dict(zip(before_names()["UnrenderImageToPromptEmbedding"], values, strict=True)),
+        "quality": "quality's default",
+        "tokens": "tokens's default",
+    }
+
+
+@runs_scripts
 def test_what_is_read_twice_is_read_as_once(tmp_path):
     saved = {"type": "UnrenderInterrogate", "widgets_values": SAVED}
     wider = node(*INTERROGATE[:1], "pin", *INTERROGATE[1:])

@@ -19,6 +19,7 @@ from page_server import (
 )
 from unrender.core.embed import PromptEmbedding
 from unrender.core.engine import Engine, Settings
+from unrender.server.choices import ABOUT_QUALITIES
 
 pytestmark = in_a_browser()
 
@@ -97,6 +98,8 @@ def test_pictures_become_an_embedding_that_is_saved_and_loaded(browser, server, 
     browser.open("Embedding")
     browser.put("unrender_embedding_picture1", photograph)
     browser.choose("unrender_embedding_family", "micro")
+    browser.choose("unrender_embedding_quality", "quick")
+    browser.wait_for_text("unrender_embedding_quality_about", ABOUT_QUALITIES["quick"])
     assert browser.press("unrender_embedding").startswith("Made")
     assert "1 picture, pinv" in browser.text("unrender_embedding_summary")
     assert "nearest" in browser.press("unrender_preview")
@@ -108,7 +111,7 @@ def test_pictures_become_an_embedding_that_is_saved_and_loaded(browser, server, 
     browser.wait_for_text("unrender_embedding_files_status", "Saved as")
     saved_file = server.cache / "prompt_embeddings" / "coffee.safetensors"
     saved = PromptEmbedding.load(saved_file)
-    expected = engine.embed(photograph, "micro")
+    expected = engine.embed(photograph, "micro", "pinv")
     assert saved.states is not None and expected.states is not None
     assert (saved.states - expected.states).abs().max() < 1e-3 * expected.states.abs().max()
     written = saved_file.stat().st_mtime_ns

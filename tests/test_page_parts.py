@@ -7,6 +7,7 @@ import json
 
 import pytest
 from hub_server import no_settings_of_this_machine_fixture, server_fixture  # noqa: F401
+from unrender.core.embed.kinds import QUALITIES, USUAL
 from unrender.core.hub import Hub
 from unrender.core.micro.toy import TOYS
 from unrender.core.published import USUAL_TAGGER
@@ -15,7 +16,7 @@ from unrender.core.settings import MODES, SEARCHES, Settings
 from unrender.core.suiting import sort_of
 from unrender.core.targets import TARGETS
 from unrender.core.variation.download import fetch_pipeline
-from unrender.server.choices import ABOUT_MODES, ABOUT_SEARCHES, ANY, Request
+from unrender.server.choices import ABOUT_MODES, ABOUT_QUALITIES, ABOUT_SEARCHES, ANY, Request
 from unrender.server.describing import AS_USUAL
 from unrender.server.downloads import checkpoint_download
 from unrender.server.needs import Needs, needs_of
@@ -46,7 +47,8 @@ def test_the_note_fits_model_and_mode():
 
 def test_each_mode_and_search_has_one_sentence():
     assert set(ABOUT_MODES) == set(MODES) and set(ABOUT_SEARCHES) == {AS_USUAL, *SEARCHES}
-    said = [*ABOUT_MODES.values(), *ABOUT_SEARCHES.values()]
+    assert set(ABOUT_QUALITIES) == {USUAL, *QUALITIES}
+    said = [*ABOUT_MODES.values(), *ABOUT_SEARCHES.values(), *ABOUT_QUALITIES.values()]
     assert all(each.endswith(".") and each.count(". ") == 0 and len(each) < 110 for each in said)
 
 

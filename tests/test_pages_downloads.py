@@ -10,10 +10,13 @@ from hub_server import no_settings_of_this_machine_fixture, server_fixture  # no
 from unrender.core.engine import Settings
 from unrender.core.errors import ImageError, ModelError
 from unrender.core.hub import Hub
+from unrender.server import host as hosts
 from unrender.server.choices import BUILT_IN, Study
-from unrender.server.downloads import DownloadFirst, download_of, downloads_of, size
+from unrender.server.downloads import Download, DownloadFirst, download_of, downloads_of, size
+from unrender.server.embeddings import EmbeddingRequest, Weighted, embedded
 from unrender.server.host import alone
 from unrender.server.jobs import Job
+from unrender.server.models import Models
 from unrender.server.needs import SIGHT, needs_of
 from unrender.server.service import ASK, DONE, Service, follow
 from unrender.server.stores import downloaded
@@ -103,3 +106,24 @@ def test_the_page_models_asks_too(host, files):
 
 def test_sizes_are_as_hubs_and_drives_have_them():
     assert [size(count) for count in (1_710_540_580, 605_000_000, 4_200)] == ["1.71 GB", "605.0 MB", "0.0 MB"]
+
+
+def test_the_best_embedding_takes_the_captioner_and_others_do_not(tmp_path, photographs, monkeypatch):
+    host = alone(Settings(captioner="blip-large", device="cpu", cache=tmp_path))
+    monkeypatch.setattr(hosts, "downloads_of", lambda _, needs, __: [Download(each, 1) for each in needs.describers])
+
+    def wanted(family: str, **asked: str) -> tuple[str, ...]:
+        request = EmbeddingRequest([Weighted(photographs[0], 1.0)], family, **asked)
+        try:
+            embedded(host, request, asked_by_a_page())
+        except DownloadFirst as first:
+            return first.names
+        return ()
+
+    assert wanted("sd15") == ("blip-large",)
+    monkeypatch.setattr(Models, "engine", lambda *_: pytest.fail("nothing is to be downloaded"))
+    with pytest.raises(pytest.fail.Exception):
+        wanted("sd15", quality="good")
+    with pytest.raises(pytest.fail.Exception):
+        wanted("sd15", anchor="a boat")
+    assert wanted("micro") == ("micro",)

@@ -69,17 +69,30 @@ def asked(*pictures, **values):
 
 def test_pictures_count_by_their_weights_and_not_at_all_at_zero(host, photographs):
     first, second, third = photographs[:3]
-    made = embedded(host, asked((first, 1.0), (None, 1.0), (second, 0.25), (third, 0.0), text="blue", alpha=0.3), Job())
+    wanted = {"quality": "quick", "text": "blue", "alpha": 0.3}
+    made = embedded(host, asked((first, 1.0), (None, 1.0), (second, 0.25), (third, 0.0), **wanted), Job())
     with Engine(host.settings()) as engine:
-        expected = engine.embed([first, second], "micro", blend=Blend([1, 0.25], text="blue", alpha=0.3))
+        blend = Blend([1, 0.25], text="blue", alpha=0.3)
+        expected = engine.embed([first, second], "micro", blend=blend, quality="quick")
     assert (made.embedding.states - expected.states).abs().max() < 1e-4
     assert made.embedding.picture == expected.picture and "2 pictures" in made.summary
     with pytest.raises(ImageError, match="no picture"):
         embedded(host, asked((first, 0.0), (None, 1.0)), Job())
 
 
+def test_words_that_describe_the_pictures_spare_the_search_and_a_projection_takes_the_qualitys_place(host, photographs):
+    picture = photographs[0]
+    described = embedded(host, asked((picture, 1.0), quality="best", anchor=" a red star "), Job())
+    assert [each.kind for each in host.models.loaded] == ["clip"]
+    named = embedded(host, asked((picture, 1.0), quality="best", projection="pinv"), Job())
+    with Engine(host.settings()) as engine:
+        expected = engine.embed(picture, "micro", "soft", Blend(anchor="a red star"))
+    assert (described.embedding.states - expected.states).abs().max() < 1e-4
+    assert named.embedding.projection == "pinv"
+
+
 def test_an_embedding_is_saved_listed_and_loaded(host, photographs):
-    made = embedded(host, asked((photographs[0], 1.0)), Job())
+    made = embedded(host, asked((photographs[0], 1.0), quality="quick"), Job())
     path = save(host, made, " a boat ")
     assert path.parent == (host.settings().cache / "prompt_embeddings").resolve()
     assert saved(host) == ["a boat.safetensors"]
@@ -97,7 +110,7 @@ def test_a_preview_is_what_is_nearest_or_what_a_checkpoint_renders(host, photogr
     pytest.importorskip("diffusers")
     from unrender.training.diffusion import new_autoencoder, new_unet, write_pipeline
 
-    made = embedded(host, asked((photographs[0], 1.0), (photographs[1], 0.5)), Job())
+    made = embedded(host, asked((photographs[0], 1.0), (photographs[1], 0.5), quality="quick"), Job())
     words = previewed(host, made, " ", Job())
     with Engine(host.settings()) as engine:
         expected = engine.analyze_together(photographs[:2], None, 5, [1, 0.5])

@@ -165,7 +165,7 @@ WAYS = {
     "analyze": lambda host, data: analysis(host, Study(data, "micro"), ["mediums"], False, Job()),
     "match": lambda host, data: matched(host, Study(data, "micro"), "a\nb", "", Job()),
     "locate": lambda host, data: location(host, Study(data, "micro"), "a", Job()),
-    "embed": lambda host, data: embedded(host, EmbeddingRequest([Weighted(data, 1.0)], "micro"), Job()),
+    "embed": lambda host, data: embedded(host, EmbeddingRequest([Weighted(data, 1.0)], "micro", "quick"), Job()),
 }
 
 
@@ -204,7 +204,9 @@ def test_what_the_page_asks_waits_for_the_apis(decoded, monkeypatch):
 
 
 def test_an_embedding_keeps_no_picture_between_two_clicks(decoded):
-    made = embedded(host(), EmbeddingRequest([Weighted(picture(1), 1.0), Weighted(picture(2), 0.5)], "micro"), Job())
+    made = embedded(
+        host(), EmbeddingRequest([Weighted(picture(1), 1.0), Weighted(picture(2), 0.5)], "micro", "quick"), Job()
+    )
     gc.collect()
     assert decoded.most >= 2 and decoded.now == 0 and made.shared is not None
 

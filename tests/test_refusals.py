@@ -193,7 +193,6 @@ EMBEDDING: dict[str, Case] = {
         SettingsError,
         "'moods'",
     ),
-    "no prompt": (lambda w: w.engine().embed(_seen(1), "micro", "anchored"), SettingsError, "describes each picture"),
     "words to learn from": (lambda w: w.engine(phrases=NOWHERE).embed(w.two, "micro", "ridge"), PhraseError, "nowhere"),
     "words to anchor by": (
         lambda w: w.engine(limits={"moods": 1}).embed(w.two, "micro", "anchored"),
@@ -202,7 +201,7 @@ EMBEDDING: dict[str, Case] = {
     ),
     "asked before": (lambda w: w.engine().check_embedding(2, "micro", blend=Blend([1])), SettingsError, "1 weight"),
     "a text's family": (lambda w: w.engine().embed_text("a cat", "sd9"), SettingsError, "'sd9'"),
-    "a text for none": (lambda w: w.engine().embed_text("a cat", "flux"), SettingsError, "FLUX"),
+    "states for none": (lambda w: w.engine().embed(w.two, "flux", "ridge"), SettingsError, "FLUX"),
     "few pictures": (lambda w: w.engine().measure_gap(w.two), SettingsError, "2 pictures to measure the gap"),
     "few seen": (lambda w: w.engine().measure_gap(_seen(7)), SettingsError, "7 pictures to measure the gap"),
     "one picture": (lambda w: w.engine().measure_gap(w.two[:1] * 9), SettingsError, "all the same"),

@@ -75,6 +75,9 @@ EMBEDDING = [
     ({"weights": [-1]}, "weight is below zero"),
     ({"projection": "ridge", "text": "a star"}, "less than 1 as"),
     ({"family": "sdxl", "projection": "pinv"}, "SDXL"),
+    ({"quality": "better"}, "quality"),
+    ({"quality": "best", "projection": "soft"}, 'leave out "projection", or leave out "quality"'),
+    ({"quality": "quick", "anchor": "a star"}, 'leave out "anchor", or send good or best as "quality"'),
     ({"alpha": -1}, '"alpha" is -1'),
     ({"strength": 2}, '"strength" is 2'),
 ]
@@ -175,6 +178,11 @@ PAGES = {
         lambda host: embedded(host, _embedding(1, projection="ridge", text="a star"), Job()),
         SettingsError,
         "less than 1 as",
+    ),
+    "a description": (
+        lambda host: embedded(host, _embedding(1, quality="quick", anchor="a star"), Job()),
+        SettingsError,
+        "leave out anchor",
     ),
     "no embedding": (lambda host: previewed(host, None, "micro", Job()), EmbeddingError, "no embedding"),
     "nothing to render by": (lambda host: previewed(host, _kept(), "", Job()), EmbeddingError, "name a checkpoint"),

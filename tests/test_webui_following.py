@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from hub_server import serving
 from safetensors.torch import load_file, save_file
-from webui_drawing import base64_png, draw, drawn, refusal, write_models
+from webui_drawing import base64_png, draw, drawn, few_words, refusal, write_models
 from webui_server import WEBUI, needs_webui, started
 
 pytestmark = needs_webui
@@ -92,7 +94,66 @@ def test_webui_heeds_the_advanced_part(webui, picture):
     assert len(set(seen)) == 4
     assert drawn(webui, picture, *USUAL, "pinv") == drawn(webui, picture) == seen[0]
     _, infotext = draw(webui, picture, *USUAL, "pinv", "in winter", 0.5)
-    assert "Image as prompt projection: pinv, Image as prompt words: in winter, Image as prompt alpha: 0.5" in infotext
-    for wrong, said in ((("soft",), "no projection"), (("bank", "in winter"), "pinv and anchored alone")):
+    for said in ("quality: quick", "projection: pinv", "words: in winter", "alpha: 0.5"):
+        assert f"Image as prompt {said}" in infotext
+    for wrong, said in (
+        (("x",), "no projection"),
+        (("bank", "in winter"), "projection bank heeds no words"),
+        (("usual", "", 0.6, "a boat"), "choose good or best as quality"),
+    ):
         status, sentence = refusal(webui, picture, *USUAL, *wrong)
         assert status == 422 and said in sentence
+    assert "no quality" in refusal(webui, picture, quality="x")[1]
+
+
+@pytest.fixture
+def few(webui):
+    webui.set_options(vocabulary=few_words(webui), captioner="micro")
+    yield
+    webui.set_options(vocabulary="built-in", captioner="blip-large")
+
+
+def test_webui_draws_a_soft_embedding_and_leaves_the_next_run_plain(webui, picture, few):
+    """usual, and so what a call of before gets, is best where `unrender verify` was not run."""
+    plain = drawn(webui)
+    quick = [drawn(webui, picture, *USUAL, "by quality", words) for words in ("", "in winter", "at night")]
+    good = drawn(webui, picture, quality="good", timeout=600)
+    assert drawn(webui) == plain, "the soft prompt is still in it"
+    best = drawn(webui, picture, quality="best", timeout=600)
+    assert len({plain, *quick, good, best}) == 6
+    assert drawn(webui) == plain
+    for words in ("in winter", "at night", "in spring"):  # more than are kept
+        drawn(webui, picture, *USUAL, "by quality", words)
+    assert drawn(webui, picture, quality="good", timeout=600) == good, "another, made again"
+    assert drawn(webui, picture, quality=None, timeout=600) == best
+    _, infotext = draw(webui, picture, quality="best")
+    assert "Image as prompt quality: best" in infotext and "Image as prompt projection" not in infotext
+    assert drawn(webui) == plain
+
+
+def test_webui_gives_a_hires_pass_of_another_checkpoint_a_soft_embedding_of_its_own(webui, picture, few):
+    values = FURTHER["hires"]
+    plain = drawn(webui, **values)
+    steered = drawn(webui, picture, quality="good", timeout=600, **values)
+    assert steered not in (plain, drawn(webui, picture, **values))
+    assert drawn(webui, picture, quality="good", prompt="a dog", **values) == steered
+    assert drawn(webui, **values) == plain
+
+
+def test_webui_interrupts_a_soft_prompts_search(webui, picture, few):
+    answers: list[str] = []
+    plain = drawn(webui)
+    drawing = threading.Thread(
+        target=lambda: answers.append(drawn(webui, picture, *USUAL, None, "at noon", quality="good", timeout=600))
+    )
+    drawing.start()
+    deadline = time.monotonic() + 300
+    while "soft prompt" not in (webui.ask("/sdapi/v1/progress")["textinfo"] or ""):
+        assert time.monotonic() < deadline and drawing.is_alive(), "it was never seen at work"
+        time.sleep(0.02)
+    webui.ask("/sdapi/v1/interrupt", {})
+    drawing.join(120)
+    assert not drawing.is_alive()
+    whole = drawn(webui, picture, *USUAL, None, "at noon", quality="good", timeout=600)
+    assert whole not in (plain, *answers), "what was stopped was drawn, or kept"
+    assert drawn(webui) == plain

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hub_server import serving
 from safetensors.torch import save_file
-from webui_drawing import base64_png, draw, drawn, plotted, print_of, refusal, write_models
+from webui_drawing import base64_png, draw, drawn, few_words, plotted, print_of, refusal, write_models
 from webui_server import needs_webui, opened, started
 
 pytestmark = needs_webui
@@ -38,7 +38,7 @@ def browser(webui):
 @pytest.fixture(name="sd15")
 def sd15_fixture(webui, clips):
     webui.ask("/sdapi/v1/options", {"sd_model_checkpoint": "tiny15.safetensors", "CLIP_stop_at_last_layers": 1})
-    webui.set_options(seeing=str(clips / "clip-l"))
+    webui.set_options(seeing=str(clips / "clip-l"), vocabulary=few_words(webui), captioner="micro")
 
 
 @pytest.fixture(name="wide_xl")

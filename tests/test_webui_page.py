@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import serving
-from webui_drawing import base64_png, draw, plotted, print_of, write_models
+from webui_drawing import base64_png, draw, few_words, plotted, print_of, write_models
 from webui_server import needs_webui, opened, started
 
 pytestmark = needs_webui
@@ -74,16 +74,47 @@ def test_webui_page_draws_with_the_advanced_part_and_pastes_it(browser, file):
     assert page.input_value(f"#{PREFIX}_projection input") == "pinv"
 
 
+def test_webui_page_asks_for_a_quality_and_says_what_words_were_found_without(webui, browser, file, picture):
+    """The captioner of the settings is on no disk here, and is not fetched in the middle of a generation."""
+    webui.set_options(vocabulary=few_words(webui), captioner="blip-large")
+    plain, _ = draw(webui)
+    browser.open()
+    page = browser.page
+    for name, value in (("width", "64"), ("height", "64"), ("steps", "4")):
+        page.fill(f"#txt2img_{name} input[type=number]", value)
+    page.click(f"#{PREFIX} > .label-wrap")
+    browser.put(f"{PREFIX}_picture", file)
+    page.click(f"#{PREFIX}_quality input")
+    page.locator("ul.options li", has_text="best").click()
+    page.click("#txt2img_generate")
+    page.wait_for_selector("#html_info_txt2img :text('Image as prompt quality: best')", timeout=600_000)
+    assert "found without blip-large" in page.inner_text("#html_log_txt2img")
+    assert not [path for path in webui.models.rglob("*") if "blip" in path.name]
+    infotext = page.inner_text("#html_info_txt2img").replace("\n\n", "\n")
+    browser.open()
+    page.click(f"#{PREFIX} > .label-wrap")
+    browser.fill("txt2img_prompt", infotext)
+    page.click("#paste")
+    quality = f"document.querySelector('#{PREFIX}_quality input').value"
+    page.wait_for_function(f"{quality} === 'best'", timeout=20_000)
+    named = plotted(webui, picture, ("Image as prompt quality", "quick, best"), ("Nothing", ""), timeout=600)
+    expected = [draw(webui, picture, quality=quality)[0] for quality in ("quick", "best")]
+    assert [print_of([each]) for each in named] == [print_of(each) for each in expected]
+    assert print_of(draw(webui)[0]) == print_of(plain) not in [print_of(each) for each in expected]
+
+
 def test_webui_plots_alpha_and_projection(webui, picture):
     alphas = plotted(webui, picture, ("Image as prompt alpha", "0, 0.5, 1"), ("Nothing", ""), *ADVANCED)
     expected = [draw(webui, picture, *ADVANCED, alpha)[0][0] for alpha in (0, 0.5, 1)]
     assert [print_of([each]) for each in alphas] == [print_of([each]) for each in expected]
     assert len({print_of([each]) for each in alphas}) == 3
-    named = plotted(webui, picture, ("Image as prompt projection", "usual, pinv"), ("Nothing", ""), None, "blend", 0.5)
+    named = plotted(
+        webui, picture, ("Image as prompt projection", "by quality, pinv"), ("Nothing", ""), None, "blend", 0.5
+    )
     expected = draw(webui, picture, None, "blend", 0.5)[0]
     assert [print_of([each]) for each in named] == [print_of(expected)] * 2
     with pytest.raises(urllib.error.HTTPError) as refused:
-        plotted(webui, picture, ("Image as prompt projection", "pinv, soft"), ("Nothing", ""))
+        plotted(webui, picture, ("Image as prompt projection", "pinv, x"), ("Nothing", ""))
     assert refused.value.code == 422
 
 

@@ -18,6 +18,8 @@ from PIL import Image
 from webui_server import PYTHON, WEBUI, Server
 
 TITLE = "Image as prompt"
+_ARGUMENTS = (None, None, "replace", 1, 0, 1, "none", "by quality", "", 0.6, "", None)
+"""Of its script, ahead of the quality."""
 
 
 def write_models(folder: Path) -> Path:
@@ -34,10 +36,27 @@ def base64_png(picture: Image.Image) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def few_words(webui: Server) -> str:
+    """A vocabulary of a few phrases, which any CLIP knows at once."""
+    folder = webui.models / "phrases" / "few"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("artists", "mediums", "movements", "sites", "flavors"):
+        (folder / f"{name}.txt").write_text(f"one of the {name}\nanother of the {name}\n", encoding="utf-8")
+    return "phrases/few"
+
+
 def draw(
-    webui: Server, *args: Any, route: str = "txt2img", timeout: float = 120, **values: Any
+    webui: Server,
+    *args: Any,
+    route: str = "txt2img",
+    timeout: float = 120,
+    quality: str | None = "quick",
+    **values: Any,
 ) -> tuple[list[np.ndarray], str]:
-    """The decoded pictures, and the first one's infotext. args: of the script, which is left out without any."""
+    """The decoded pictures, and the first one's infotext. args: of the script, which is left out without any. quality:
+    behind them, None for none."""
+    if args and quality is not None:
+        args = (*args, *_ARGUMENTS[len(args) :], quality)
     asked = {"prompt": "a cat", "seed": 5, "steps": 4, "width": 64, "height": 64, "sampler_name": "Euler a", **values}
     if args:
         asked["alwayson_scripts"] = {TITLE: {"args": list(args)}}
@@ -55,7 +74,9 @@ def drawn(webui: Server, *args: Any, **values: Any) -> str:
     return print_of(draw(webui, *args, **values)[0])
 
 
-def plotted(webui: Server, picture: str, x: tuple[str, str], y: tuple[str, str], *args: Any) -> list[np.ndarray]:
+def plotted(
+    webui: Server, picture: str, x: tuple[str, str], y: tuple[str, str], *args: Any, timeout: float = 120
+) -> list[np.ndarray]:
     """The pictures of an X/Y/Z plot without its grid. x, y: of each a label and its values as text."""
     script = webui.ask("/sdapi/v1/script-info")
     plot = next(each for each in script if each["name"] == "x/y/z plot" and not each["is_img2img"])
@@ -63,7 +84,7 @@ def plotted(webui: Server, picture: str, x: tuple[str, str], y: tuple[str, str],
     axes = [value for label, values in (x, y, ("Nothing", "")) for value in (labels.index(label), values, [])]
     flags = {"draw_legend": False, "lone_images": True, "sub_grids": False, "no_fixed_seeds": False}
     of_plot = [*axes, *flags.values(), False, False, False, 0, True]
-    found, _ = draw(webui, picture, *args, script_name="x/y/z plot", script_args=of_plot)
+    found, _ = draw(webui, picture, *args, timeout=timeout, script_name="x/y/z plot", script_args=of_plot)
     return found[1:]
 
 

@@ -34,6 +34,8 @@ class SoftTower:
     words: token ids of each text, without start and end, cut to what the context has room for beside the free tokens.
     """
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def __init__(self, weights: TowerWeights, words: Sequence[Sequence[int]], free: int) -> None:
         self.weights = weights
         self.free = free
@@ -56,12 +58,11 @@ class SoftTower:
         self._norms = [(_norm(block.norm_1), _norm(block.norm_2)) for block in weights.blocks]
         self._final = _norm(weights.final_norm)
         self._known: list[_Known] = []
-        with torch.no_grad():
-            x = _constant(weights.embedding[ids]) + _constant(weights.positions[:before])
-            mask = torch.ones(before, before, dtype=torch.bool, device=device).tril()
-            for number in range(len(weights.blocks)):
-                x, known_here = self._through(number, x, None, mask)
-                self._known.append(known_here)
+        x = _constant(weights.embedding[ids]) + _constant(weights.positions[:before])
+        mask = torch.ones(before, before, dtype=torch.bool, device=device).tril()
+        for number in range(len(weights.blocks)):
+            x, known_here = self._through(number, x, None, mask)
+            self._known.append(known_here)
 
     def ends(self, moved: Tensor) -> Tensor:
         """States of end-of-text [texts, width] after the last layer and its norm, of free token embeddings [texts,

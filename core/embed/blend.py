@@ -6,17 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..cures import Choose, Give
+from ..cures import Choose, Give, LeaveOut
 from ..errors import SettingsError
 from ..phrases import Vocabulary
 from ..prompt.together import check_weights
 from .composing import check_mix, check_strength
 from .families import Family
-from .kinds import PROJECTIONS, QUALITIES, USUAL_QUALITY, Mix, Projection, Way, way_by, way_of
+from .kinds import PROJECTIONS, QUALITIES, USUAL_QUALITY, Mix, Projection, Quality, Way, way_by, way_of
 from .projection import PUBLISHED_ALPHA, check_alpha
 from .soft.descent import check_tokens
 
 _MOST_CORRECTION = 4.0
+_IN_WORDS: tuple[Projection, ...] = ("soft", "anchored")
+"""That stand on a prompt which describes the pictures."""
+_DESCRIBED: tuple[Quality, ...] = ("good", "best")
 UNDESCRIBED = "The projection anchored needs a prompt that describes each picture"
 
 
@@ -79,10 +82,6 @@ def check_quality(quality: str | None) -> None:
 
 def checked_choice(family: Family, projection: str | None = None) -> Projection:
     """The projection asked for, or "soft". Raises SettingsError where it does not serve the family."""
-    if not family.encoders:
-        raise SettingsError(
-            f"{family.title} takes only a pooled vector from a picture", f"make it with `conditioning.{family.name}`"
-        )
     known: dict[str, Projection] = {name: name for name in PROJECTIONS}
     chosen = known.get(projection or "soft")
     if chosen is None:
@@ -98,9 +97,30 @@ def check_blend(blend: Blend, pictures: int, projection: str | None = None) -> N
     check_weights(pictures, blend.weights)
     if blend.text and projection in ("ridge", "bank") and blend.strength == 1:
         raise SettingsError(f"A text joins the projection {projection} by strength", Give("strength", "less than 1"))
-    if blend.swaps and projection not in (None, "soft", "anchored"):
+    if projection not in (None, *_IN_WORDS):
+        _check_unswapped(blend)
+
+
+def check_asked(blend: Blend, projection: str | None, quality: str | None) -> None:
+    """What contradicts itself in what a person asks for, where nothing is filled in for them. Raises SettingsError."""
+    if projection is not None and quality is not None:
+        problem = "A quality chooses a projection, and both were named"
+        raise SettingsError(problem, LeaveOut("projection"), LeaveOut("quality"))
+    named = "quality quick" if quality == "quick" else f"projection {projection}"
+    closed = quality == "quick" or projection not in (None, *_IN_WORDS)
+    if blend.anchor and closed:
+        problem = f"The {named} heeds no prompt that describes the pictures"
+        raise SettingsError(problem, LeaveOut("anchor"), Choose("quality", _DESCRIBED))
+    if blend.tokens is not None and (closed or projection == "anchored"):
+        raise SettingsError(f"The {named} adds no tokens", LeaveOut("tokens"), Choose("quality", _DESCRIBED))
+    if closed:
+        _check_unswapped(blend)
+
+
+def _check_unswapped(blend: Blend) -> None:
+    if blend.swaps:
         problem = "Phrases are swapped in a prompt, which only the projections soft and anchored have"
-        raise SettingsError(problem, Choose("projection", ("soft", "anchored")))
+        raise SettingsError(problem, Choose("projection", _IN_WORDS))
 
 
 def check_swaps(swaps: Mapping[str, str], vocabulary: Vocabulary) -> None:

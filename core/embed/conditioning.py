@@ -1,5 +1,4 @@
-"""What a family of diffusion models takes, assembled from its encoders' states; or, by the family's name, from the
-pooled vectors that are all of a picture that it takes.
+"""What a family of diffusion models takes, assembled from its encoders' states and a pooled vector.
 
 SDXL's size and crop numbers, and the T5 states of Stable Diffusion 3 and FLUX, are left to the host.
 """
@@ -13,27 +12,21 @@ from torch import Tensor
 
 from ..errors import EmbeddingError
 from .embedding import PromptEmbedding
-from .families import FLUX, SD3, Family
-
-
-def sd3(clip_l_end: Tensor, clip_g_pooled: Tensor) -> PromptEmbedding:
-    """CLIP-L's end state [768], not projected, and bigG's [1280], projected. It sets the tone; the prompt's T5 states
-    still decide what is shown, so the effect is weak."""
-    return assembled(SD3, {}, torch.cat([clip_l_end, clip_g_pooled.to(clip_l_end)]))
-
-
-def flux(clip_l_end: Tensor) -> PromptEmbedding:
-    """CLIP-L's end state [768], not projected; as weak as `sd3`."""
-    return assembled(FLUX, {}, clip_l_end)
+from .families import Family
 
 
 def projected_pooled(joint: Tensor, norm: float) -> Tensor:
     """A projected pooled vector lives in the joint space: the picture's embedding [width] itself, at the mean length
     that the projected end state of a text has. Raises EmbeddingError for an embedding of zeros or NaN."""
+    return joint * (norm / checked_length(joint))
+
+
+def checked_length(joint: Tensor) -> float:
+    """Of a picture's embedding [width]. Raises EmbeddingError for one of zeros or NaN."""
     length = float(joint.norm())
     if not (0 < length < float("inf")):
         raise EmbeddingError("The picture's embedding is zero or no number", "check the CLIP model's weights")
-    return joint * (norm / length)
+    return length
 
 
 def assembled(family: Family, states: Mapping[str, Tensor], pooled: Tensor | None = None) -> PromptEmbedding:

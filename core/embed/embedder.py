@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..clip import Clip
@@ -32,7 +32,7 @@ from .recommended import recommended
 from .ridge import RidgeFit, SequenceMap, fit_maps
 from .soft.knowledge import Knowledge
 from .soft.projection import SoftProjection
-from .text_side import TextSide
+from .text_side import TextSide, fingerprint_of
 
 _PROMPTS_FOR_NORMS = 256
 
@@ -62,7 +62,7 @@ class Embedder:
     ) -> None:
         self.family = family
         self._clip = clip
-        self._sides = {encoder.name: _fitting(sides, encoder, family) for encoder in family.encoders}
+        self._sides = {encoder.name: _fitting(sides, encoder, family) for encoder in family.heard}
         self._vocabulary = vocabulary
         self._folder = folder
         self._fit = fit or RidgeFit()
@@ -116,22 +116,23 @@ class Embedder:
 
     def text(self, text: str) -> PromptEmbedding:
         """What the family's own encoders make of a text, of any length."""
-        states, pooled = {}, None
+        states = {}
         for encoder in self.family.encoders:
             stretches, _ = self._sides[encoder.name].long_states(text, encoder.layer)
             states[encoder.name] = stretches.flatten(0, 1)
-        if self.family.pooled_by:
-            pooled = self._pooled_text(text)
+        pooled = self._pooled_text(lambda encoder: self._end(encoder, text))
         return replace(assembled(self.family, states, pooled), fingerprint=self.fingerprint, projection="text")
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the family's text encoders as they are, one alone or several together."""
-        each = [side.fingerprint for side in self._sides.values()]
-        return each[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest()
+        return fingerprint_of(self._sides.values())
 
     def _pinv(self, joint: Tensor, blend: Blend) -> PromptEmbedding:
-        (encoder,) = self.family.encoders
+        (encoder,) = self.family.heard
+        if not self.family.encoders:
+            end = self._closed_form.end_state(joint)
+            said = blend.alpha * self._end(encoder, blend.text).to(end) if blend.text else 0
+            return assembled(self.family, {}, end + said)
         if not blend.text:
             return assembled(self.family, {encoder.name: self._closed_form.variation(joint)})
         states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer)
@@ -173,8 +174,7 @@ class Embedder:
     def _soft(self, joint: Tensor, anchor: str, asks: bool, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
         text = blend.text or (self._swapped(anchor, blend.swaps) if blend.swaps else "")
         states, ends = self._soft_projection.embedded(joint, anchor, text, gap, asks, blend.tokens)
-        by = self.family.pooled_by
-        pooled = self._projected(self.family.encoder(by), ends[by]) if by else None
+        pooled = self._pooled_text(lambda encoder: ends[encoder.name])
         return replace(assembled(self.family, states, pooled), gap_corrected=gap is not None)
 
     @cached_property
@@ -198,10 +198,17 @@ class Embedder:
             corrected = gap.centred(joint, texts.spread) + texts.centre.to(joint)
         return projected_pooled(corrected, self._pooled_norm)
 
-    def _pooled_text(self, text: str) -> Tensor:
-        encoder = self.family.encoder(self.family.pooled_by)
+    def _pooled_text(self, end: Callable[[Encoder], Tensor]) -> Tensor | None:
+        """Of a text, of which `end` gives each encoder's state of the end; None for a family that takes none."""
+        by = self.family.pooled_by
+        parts = [end(encoder) for encoder in self.family.pooled_of if encoder.name != by]
+        if by:
+            parts.append(self._projected(self.family.encoder(by), end(self.family.encoder(by))))
+        return torch.cat([part.to(parts[0]) for part in parts]) if parts else None
+
+    def _end(self, encoder: Encoder, text: str) -> Tensor:
         (states,), ends = self._sides[encoder.name].states([text])
-        return self._projected(encoder, states[0, int(ends[0])])
+        return states[0, int(ends[0])]
 
     def _projected(self, encoder: Encoder, end: Tensor) -> Tensor:
         """The pooled vector that a text's end becomes."""
@@ -223,7 +230,7 @@ class Embedder:
     def _closed_form(self) -> ClosedForm:
         """The end's state is the last layer's. Where a family takes the one before it through the same norm, that is
         near enough: measured in `benchmarks/clip_skip.py`."""
-        (encoder,), (side,) = self.family.encoders, self._sides.values()
+        (encoder,), (side,) = self.family.heard, self._sides.values()
         prompts = () if is_published_model(side.weights) else self._prompts(_PROMPTS_FOR_NORMS)
         form = self._closed_forms.of(side, prompts, self._text_projection)
         return replace(form, start=side.start_state(encoder.layer).cpu())

@@ -59,7 +59,7 @@ class Embedders:
         joint space, and what a checkpoint holds under that name is often nobody's.
         """
         given = encoders or {}
-        sides = {each.name: given.get(each.name) or self._own_side(family, each) for each in family.encoders}
+        sides = {each.name: given.get(each.name) or self._own_side(family, each) for each in family.heard}
         # the embedder holds on to the projection, so that no other one can get its id
         key = (family.name, fit, *(side.fingerprint for side in sides.values()), id(text_projection))
         embedder = self._made.pop(key, None)

@@ -41,11 +41,12 @@ class Family:
     """A family of diffusion models.
 
     encoders: whose states are joined along the width, in this order; empty where only a pooled vector is changed.
+    pooled_of: then the encoders of whose texts' ends that is made, joined in this order.
     clip: the CLIP in whose joint space pictures are seen. pooled_width: 0 for a family without a pooled vector.
     closed_form: whether pinv reaches what the family takes: the last layer's states of one encoder, and near it the
     layer before.
     model: what its checkpoints are; families of one model differ in the layer they take, the usual one first.
-    pooled_by: the encoder whose projected end of a text the pooled vector is.
+    pooled_by: the encoder whose end is projected for the pooled vector, where it is not all of it, the last.
     pipeline: diffusers' class that renders it, "" where none does here.
     settings: hub id of a pipeline with the settings that a single file lacks; diffusers takes the same ones.
     prefix: with which the names of a text encoder's tensors begin in a single file, in no other model's.
@@ -59,6 +60,7 @@ class Family:
     closed_form: bool = False
     model: str = ""
     pooled_by: str = ""
+    pooled_of: tuple[Encoder, ...] = ()
     pipeline: str = ""
     settings: str = ""
     prefix: str = ""
@@ -67,13 +69,18 @@ class Family:
     def width(self) -> int:
         return sum(encoder.width for encoder in self.encoders)
 
+    @property
+    def heard(self) -> tuple[Encoder, ...]:
+        """All encoders of whose texts it takes anything."""
+        return self.encoders or self.pooled_of
+
     def encoder(self, name: str) -> Encoder:
-        return next(encoder for encoder in self.encoders if encoder.name == name)
+        return next(encoder for encoder in self.heard if encoder.name == name)
 
     @property
     def seeing(self) -> Encoder:
         """The encoder in whose joint space pictures are seen."""
-        return next(encoder for encoder in self.encoders if encoder.clip == self.clip)
+        return next(encoder for encoder in self.heard if encoder.clip == self.clip)
 
     @property
     def layers_skipped(self) -> int:
@@ -81,8 +88,8 @@ class Family:
         return self.encoders[0].layer.skipped
 
     def is_served_by(self, projection: Projection) -> bool:
-        """All but pinv learn whatever the family takes."""
-        return projection != "pinv" or self.closed_form
+        """All but pinv and soft, which find an end, learn states."""
+        return self.closed_form if projection == "pinv" else bool(self.encoders) or projection == "soft"
 
 
 CLIP_L, CLIP_H, CLIP_G, MICRO = "clip_l", "clip_h", "clip_g", "micro"
@@ -133,8 +140,17 @@ SDXL = Family(
     settings=SDXL_PIPELINE.repo,
     prefix="conditioner.embedders.1.model.",
 )
-SD3 = Family("sd3", "Stable Diffusion 3", (), VIT_BIGG, pooled_width=768 + 1280, model="sd3")
-FLUX = Family("flux", "FLUX", (), VIT_L, pooled_width=768, closed_form=True, model="flux")
+SD3 = Family(
+    "sd3",
+    "Stable Diffusion 3",
+    (),
+    VIT_BIGG,
+    pooled_width=768 + 1280,
+    model="sd3",
+    pooled_by=CLIP_G,
+    pooled_of=(_clip_l(LAST), Encoder(CLIP_G, 1280, LAST, "zero", VIT_BIGG)),
+)
+FLUX = Family("flux", "FLUX", (), VIT_L, pooled_width=768, closed_form=True, model="flux", pooled_of=(_clip_l(LAST),))
 MICRO_FAMILY = Family(
     "micro",
     "the micro model",
@@ -150,8 +166,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 
 OFFERED: tuple[str, ...] = tuple(family.name for family in FAMILIES.values() if family.encoders)
-"""The families whose prompt a picture can take the place of, which every door offers. The others take a pooled vector
-alone (see `conditioning`)."""
+"""The families whose prompt a picture can take the place of, which every door offers. Of the others a picture gives the
+pooled vector alone, which is weak beside T5's states: in Python."""
 
 
 def family_named(name: str) -> Family:

@@ -19,6 +19,7 @@ from ..printable import there_are
 
 if TYPE_CHECKING:
     from ..clip import Clip
+    from ..evidence.bank import Bank
 
 ENOUGH_PICTURES = 40
 """In a trial on the micro models more made no difference."""
@@ -103,7 +104,12 @@ def known_gap(clip: Clip, bank: str | PathLike[str] | None) -> GapCorrection | N
         return shipped
     known = Bank.load(Path(bank))
     known.check(clip)
-    return GapCorrection(known.mean, float(known.covariance.trace().sqrt()), known.count)
+    return gap_of(known)
+
+
+def gap_of(bank: Bank) -> GapCorrection:
+    """What a bank of pictures says of where they are."""
+    return GapCorrection(bank.mean, float(bank.covariance.trace().sqrt()), bank.count)
 
 
 def shipped_gap(clip_name: str) -> GapCorrection | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -117,6 +117,12 @@ class TextSide:
 def _at(states: Tensor, positions: Tensor) -> Tensor:
     """Of states [texts, positions, width] one position of each text: [texts, width]."""
     return states[torch.arange(len(states), device=states.device), positions.to(states.device)]
+
+
+def fingerprint_of(sides: Iterable[TextSide]) -> str:
+    """Of a family's text encoders as they are, one alone or several together."""
+    each = [side.fingerprint for side in sides]
+    return each[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest()
 
 
 def whole_tower(weights: TowerWeights, encoder: Encoder) -> TowerWeights:

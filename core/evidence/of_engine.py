@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def load_bank(
 
 
 def bank_of_texts(clip: Clip, texts: Sequence[str], folder: Path) -> Bank:
-    """Where texts lie, kept in the folder."""
+    """Where texts lie, kept in the folder, if that can be written."""
     key = hashlib.sha256("\n".join((clip.fingerprint, *texts)).encode()).hexdigest()[:32]
     path = folder / f"bank-{key}.safetensors"
     if path.is_file():
@@ -60,5 +61,7 @@ def bank_of_texts(clip: Clip, texts: Sequence[str], folder: Path) -> Bank:
         except ModelError:  # made again below
             pass
     bank = Bank.of_texts(clip, texts)
-    bank.save(path)
+    with suppress(OSError):  # measured again next time
+        folder.mkdir(parents=True, exist_ok=True)
+        bank.save(path)
     return bank

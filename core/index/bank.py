@@ -1,5 +1,6 @@
 """A bank of the user's own pictures: what a picture is compared with, and what those pictures showed of how far the
-CLIP and the captioner may be believed. Made once, and kept in the cache by what it is made of."""
+CLIP and the captioner may be believed, and how near whole prompts come to them. Made once, and kept in the cache by
+what it is made of."""
 
 from __future__ import annotations
 
@@ -18,8 +19,10 @@ import numpy as np
 from ..cures import Give
 from ..errors import ImageError, ModelError, SettingsError
 from ..foreign import Unreadable, existing, read_header
+from ..micro import PHRASES_FOLDER
 from ..micro.toy import MICRO
 from ..phrases.families import Family, families_for
+from ..phrases.vocabulary import BUILT_IN_FOLDER, load_vocabulary
 from ..places import check_folder
 from ..progress import SILENT, Progress
 from .file import PictureIndex, index_file, read_index, wherever
@@ -31,12 +34,13 @@ if TYPE_CHECKING:
     from ..engine import Engine
     from ..evidence.bank import Bank
     from ..evidence.trust import Trust
+    from ..phrases import Vocabulary
     from ..phrases.category import Category
     from ..settings import Settings
 
 MOST_CAPTIONED = 100
 """Pictures whose captions teach the trust: on micro they gave within .04 of a caption's reliability what 1,000 did."""
-_VERSION = 1
+_VERSION = 2
 _FOLDER = "banks"
 
 
@@ -76,6 +80,17 @@ def bank_file(
             f"The bank cannot be kept in {kept.parent} ({error.strerror})", "make room there", Give("cache", "another")
         ) from error
     return kept
+
+
+def check_bank(place: str | os.PathLike[str], settings: Settings) -> None:
+    """Raises what `bank_file` does of a place before it looks at a picture."""
+    from ..evidence.bank import Bank
+
+    path = Path(place)
+    if _is_bank(path):
+        Bank.load(path)
+    else:
+        _source(path, settings)
 
 
 def bank_of(place: str | os.PathLike[str], engine: Engine, captioned: bool = True) -> Bank:
@@ -156,6 +171,7 @@ def _learned(index: PictureIndex, engine: Engine, clip: Clip, bank: Bank) -> Tru
 
     from ..evidence.of_engine import load_evidence
     from ..phrases.table import PhraseTable
+    from .nearness import MOST_PROMPTED, learned_nearness
 
     tables = _cache(engine.settings).parent / "tables"
 
@@ -163,10 +179,20 @@ def _learned(index: PictureIndex, engine: Engine, clip: Clip, bank: Bank) -> Tru
         return PhraseTable.load(clip, [category], tables, engine.progress, 0)
 
     evidence = load_evidence(clip, _families(engine.settings), load_table, bank)
-    rows = np.unique(np.linspace(0, len(index) - 1, min(MOST_CAPTIONED, len(index))).round().astype(int)).tolist()
-    said = dict(_captions(index, engine, rows))
-    features = torch.from_numpy(index.features[list(said)])
-    return evidence.learned(features, list(said.values()))
+    said = dict(_captions(index, engine, _spread(len(index), MOST_CAPTIONED)))
+    features, captions = torch.from_numpy(index.features[list(said)]), list(said.values())
+    trust = evidence.learned(features, captions)
+    if not captions:
+        return trust
+    some = _spread(len(captions), MOST_PROMPTED)
+    informed = load_evidence(clip, evidence.families, load_table, replace(bank, trust=trust))
+    subjects, words = (features[some], [captions[row] for row in some]), _vocabulary(engine.settings)
+    return replace(trust, nearness=learned_nearness(clip, informed, words, *subjects, tables, engine.progress))
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """As many places of `count`, from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
 
 
 def _captions(index: PictureIndex, engine: Engine, rows: list[int]) -> Iterator[tuple[int, str]]:
@@ -199,6 +225,10 @@ def _families(settings: Settings) -> tuple[Family, ...]:
     return families_for(settings.phrases, settings.clip == MICRO)
 
 
+def _vocabulary(settings: Settings) -> Vocabulary:
+    return load_vocabulary(settings.phrases, PHRASES_FOLDER if settings.clip == MICRO else BUILT_IN_FOLDER)
+
+
 def _for_pictures(settings: Settings, captioned: bool) -> Settings:
     """What looks at the pictures: nothing but the CLIP and what captions."""
     captioner = settings.captioner if captioned else None
@@ -209,7 +239,10 @@ def _key(source: _Source, settings: Settings) -> str:
     """Of all that the bank depends on; of models that are files, of what they are now."""
     describers = [_model(name) for name in (settings.captioner, *settings.rivals) if name]
     words = [wording for family in _families(settings) for wording in (family.name, *family.wordings)]
-    how = [settings.candidates, settings.quantization, repr(settings.captioning)] if describers else []
+    how: list[object] = []
+    if describers:
+        phrases = [phrase for category in _vocabulary(settings).positive() for phrase in category.phrases]
+        how = [settings.candidates, settings.quantization, repr(settings.captioning), phrases]
     values = [_VERSION, source.said, _model(settings.clip), settings.fit, settings.precision, describers, how, words]
     return _digest(values)[:40]
 

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from ..embed import PromptEmbedding
-from ..embed.blend import Blend, check_blend
+from ..embed.blend import Blend, check_blend, check_quality
 from ..embed.gap import GapCorrection
+from ..embed.kinds import Quality
 from ..errors import SettingsError
 from .checkpoint import Checkpoint
 from .infotext import infotext
@@ -35,8 +36,9 @@ class Variation(NamedTuple):
 class Request:
     """What is asked for.
 
-    images: pictures that are mixed into one embedding. projection: None for the family's usual one. negative: a prompt
-    that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin with.
+    images: pictures that are mixed into one embedding. projection, quality: as `Engine.embed` has them. negative: a
+    prompt that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin
+    with.
     Raises SettingsError where that does not go together.
     """
 
@@ -48,10 +50,12 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     count: int = 1
     init: Image.Image | None = None
+    quality: Quality | None = None
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise SettingsError(f"The number of pictures is {self.count}", "give 1 or more")
+        check_quality(self.quality)
         check_blend(self.blend, len(self.images), self.projection)
         replace(self.sampling, seed=self.sampling.seed + self.count - 1)  # the last one's has to be a seed, too
 
@@ -63,7 +67,8 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
     Raises what `Engine.embed` and `render` do.
     """
     family, encoders = checkpoint.family.name, checkpoint.encoders
-    embedding = engine.embed(request.images, family, request.projection, request.blend, request.gap, encoders=encoders)
+    how = (request.projection, request.blend, request.gap)
+    embedding = engine.embed(request.images, family, *how, quality=request.quality, encoders=encoders)
     negative = negative_embedding(engine, checkpoint, request.negative)
     if not checkpoint.whole:
         engine.unload()  # which leaves the room to what renders

@@ -7,8 +7,9 @@ from typing import Any
 import gradio as gr
 
 from ...core.embed.families import OFFERED
-from ...core.embed.kinds import PROJECTIONS, USUAL
+from ...core.embed.kinds import PROJECTIONS, QUALITIES, USUAL
 from ..bars import analysis_bars
+from ..choices import ABOUT_QUALITIES, BY_QUALITY
 from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, is_taken, load, previewed, save, saved
 from ..gradio_versions import event, html_output, image_input, image_output
 from ..jobs import Job
@@ -68,13 +69,16 @@ def _controls() -> list[Any]:
             label="For models of the family",
             elem_id="unrender_embedding_family",
         )
-        projection = gr.Dropdown(
-            [USUAL, *PROJECTIONS], value=USUAL, label="Projection", elem_id="unrender_embedding_projection"
-        )
-    text = gr.Textbox(label="Words that change the picture", lines=2, elem_id="unrender_embedding_text")
-    alpha = gr.Slider(
-        0, 1, 0.6, step=0.05, label="Alpha: how much of the words, with pinv", elem_id="unrender_embedding_alpha"
+        quality = gr.Dropdown(list(ABOUT_QUALITIES), value=USUAL, label="Quality", elem_id="unrender_embedding_quality")
+    about = html_output(value=_about(USUAL), elem_id="unrender_embedding_quality_about")
+    quality.change(_about, inputs=[quality], outputs=[about], queue=False, **event())
+    anchor = gr.Textbox(
+        label="Words that describe the pictures",
+        placeholder="empty: best finds them",
+        lines=2,
+        elem_id="unrender_embedding_anchor",
     )
+    text = gr.Textbox(label="Words that change the picture", lines=2, elem_id="unrender_embedding_text")
     strength = gr.Slider(
         0,
         1,
@@ -83,13 +87,29 @@ def _controls() -> list[Any]:
         label="Strength: 0 is the words alone, or an empty prompt, 1 the picture",
         elem_id="unrender_embedding_strength",
     )
-    return [family, projection, text, alpha, strength]
+    with gr.Accordion("Advanced", open=False, elem_id="unrender_embedding_advanced"):
+        projection = gr.Dropdown(
+            [BY_QUALITY, *PROJECTIONS],
+            value=BY_QUALITY,
+            label="Projection: one by name, in the place of the quality's",
+            elem_id="unrender_embedding_projection",
+        )
+        alpha = gr.Slider(
+            0, 1, 0.6, step=0.05, label="Alpha: how much of the words, with pinv", elem_id="unrender_embedding_alpha"
+        )
+    return [family, quality, anchor, text, strength, projection, alpha]
+
+
+def _about(quality: str | None) -> str:
+    return f'<p class="unrender-note">{ABOUT_QUALITIES.get(quality or USUAL, "")}</p>'
 
 
 def _request(*values: Any) -> EmbeddingRequest:
     pictures = [Weighted(values[at], float(values[at + 1])) for at in range(0, 2 * _PICTURES, 2)]
-    family, projection, text, alpha, strength = values[2 * _PICTURES :]
-    return EmbeddingRequest(pictures, family, projection, text or "", float(alpha), float(strength))
+    family, quality, anchor, text, strength, projection, alpha = values[2 * _PICTURES :]
+    known = quality if quality in QUALITIES else None
+    named = (known, projection, anchor or "", text or "")
+    return EmbeddingRequest(pictures, family, *named, float(alpha), float(strength))
 
 
 def _files(service: Service, kept: Any, summary: Any, tab: Any) -> None:

@@ -2,7 +2,9 @@
 
 import copy
 import gc
+import importlib
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -316,6 +318,20 @@ async def learn_from(request):
     """How many texts the projections learn from where nothing else is said, since thousands take minutes."""
     ridge = next(module for name, module in list(sys.modules.items()) if name.endswith(".core.embed.ridge"))
     ridge.RidgeFit.__init__.__defaults__ = (int(request.match_info["texts"]), *ridge.RidgeFit.__init__.__defaults__[1:])
+    return web.json_response({})
+
+
+@PromptServer.instance.routes.post("/probe/few_words")
+async def few_words(_request):
+    """How many families and composed texts a soft prompt asks of, which a whole text encoder takes minutes for."""
+    core = next(name for name in list(sys.modules) if name.endswith(".core.engine")).removesuffix(".engine")
+    reading = importlib.import_module(f"{core}.phrases.families.reading")
+    folder = Path(tempfile.mkdtemp())
+    for name in ("colours", "weather"):
+        shutil.copy(Path(reading.__file__).parent / "built_in" / f"{name}.txt", folder)
+    reading.BUILT_IN_FAMILIES = folder
+    for name in ("evidence.of_engine", "embed.soft.knowledge"):
+        importlib.import_module(f"{core}.{name}").TEXTS = 16
     return web.json_response({})
 
 

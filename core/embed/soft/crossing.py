@@ -7,7 +7,9 @@ state of their end, before any projection; a picture's place there is what ridge
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -16,27 +18,31 @@ from torch.nn.functional import normalize
 
 from ...clip import Clip
 from ...clip.text_tower import TextTower
+from ...cures import Give
+from ...errors import ModelError
 from ...evidence.likelihoods import Evidence, wordings
 from ...files import replace_whole
 from ...foreign import Unreadable, read_header, read_tensors
 from ...progress import SILENT, Progress
 from ..text_side import TextSide
-from .aim import Questions
+from .aim import Measure, Questions
 from .space import Placing, Space, excluding
 
 _STRENGTH = 3e-3
 """Of the ridge, as a share of the inputs' variance."""
-_TENSORS = {"matrix": 2, "origin": 1, "centre": 1, "vectors": 2}
+_TENSORS = {"matrix": 2, "origin": 1, "centre": 1, "covariance": 2, "vectors": 2}
 
 
 @dataclass(frozen=True)
 class Crossing:
     """From the joint space to another encoder's, learned from texts that both have read: the states of their ends,
-    about their mean. matrix [joint width, width], origin [joint width], centre [width]; vectors [concepts, width]."""
+    about their mean. matrix [joint width, width], origin [joint width], centre [width]; covariance [width, width], of
+    the ends at length 1; vectors [concepts, width]."""
 
     matrix: Tensor
     origin: Tensor
     centre: Tensor
+    covariance: Tensor
     vectors: Tensor
 
     @classmethod
@@ -48,7 +54,10 @@ class Crossing:
         gram = x.T @ x
         gram.diagonal().add_(_STRENGTH * float(gram.trace()))
         matrix = torch.linalg.solve(gram, x.T @ y)
-        return cls(matrix.float(), origin, centre, vectors - centre)
+        unit = normalize(y, dim=-1)
+        covariance = torch.cov(unit.T).float().contiguous()
+        # in the order that a file has them: products of another order round otherwise
+        return cls(matrix.float().contiguous(), origin, centre, covariance, vectors - centre)
 
     def space(self, placing: Placing, evidence: Evidence | None) -> Space:
         questions = None
@@ -65,7 +74,8 @@ class Crossing:
             inner = placing.placed(joint) - self.origin.to(joint.device)
             return normalize(inner @ self.matrix.to(inner), dim=-1)
 
-        return Space(lambda ends: ends - centre.to(ends), place, questions)
+        measure = Measure.of(torch.zeros_like(centre), self.covariance)
+        return Space(lambda ends: ends - centre.to(ends), place, measure, questions)
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file."""
@@ -82,15 +92,17 @@ class Crossing:
         tensors = read_tensors(path, list(_TENSORS))
         joint, width = tensors["matrix"].shape
         fits = (
-            tensors["origin"].shape == (joint,) and tensors["centre"].shape == (width,) == tensors["vectors"].shape[1:]
+            tensors["origin"].shape == (joint,)
+            and tensors["centre"].shape == (width,) == tensors["vectors"].shape[1:]
+            and tensors["covariance"].shape == (width, width)
         )
         if not fits or not all(bool(torch.isfinite(each).all()) for each in tensors.values()):
             raise Unreadable("its parts do not belong together")
-        return cls(**tensors)
+        return cls(**{name: tensor.clone() for name, tensor in tensors.items()})
 
 
 def load_or_learn(
-    path: Path,
+    folder: Path,
     clip: Clip,
     side: TextSide,
     evidence: Evidence,
@@ -98,30 +110,33 @@ def load_or_learn(
     progress: Progress = SILENT,
 ) -> Crossing:
     """From the folder, or learned and put there; a folder that cannot be written costs the next start the time."""
-    if path.is_file():
-        try:
-            return Crossing.load(path)
-        except Unreadable:  # learned again below
-            pass
     spoken = wordings(evidence.families)
+    key = sha256("\n".join((clip.fingerprint, side.fingerprint, *spoken, *texts)).encode()).hexdigest()
+    path = folder / f"crossing-{key[:32]}.safetensors"
+    with suppress(Unreadable):  # not there, or learned again below
+        return Crossing.load(path)
     with progress.task(f"Learning from {len(spoken) + len(texts):,} texts where a second text encoder has them"):
         concepts = _concepts(_ends(side, spoken), evidence)
         joint = torch.cat([clip.encode_texts(texts).float().cpu(), evidence.vectors])
         ends = _ends(side, texts)
         crossing = Crossing.learned(joint, torch.cat([ends, concepts]), concepts)
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         crossing.save(path)
-    except OSError:
-        pass
     return crossing
 
 
 def _ends(side: TextSide, texts: Sequence[str]) -> Tensor:
-    """States of the texts' ends [texts, width], not projected, in main memory."""
-    tower = TextTower(replace(side.weights, projection=None, projection_bias=None))
-    start = tower.prefix([side.weights.start_of_text])
-    return tower.encode(start, [side.tokenizer.encode(text) for text in texts]).float().cpu()
+    """States of the texts' ends [texts, width], not projected, in main memory. Raises ModelError for NaN."""
+    weights = replace(side.weights, projection=None, projection_bias=None)
+    # a host's may be held in several precisions
+    tower = TextTower(weights.to(weights.device, weights.positions.dtype))
+    start = tower.prefix([weights.start_of_text])
+    room = tower.context_length - 2
+    ends = tower.encode(start, [side.tokenizer.encode(text)[:room] for text in texts]).float().cpu()
+    if not bool(torch.isfinite(ends).all()):
+        raise ModelError("The second text encoder gives NaN", "check the model's weights", Give("precision", "exact"))
+    return ends
 
 
 def _concepts(ends: Tensor, evidence: Evidence) -> Tensor:

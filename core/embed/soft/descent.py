@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,16 +23,18 @@ _EVERY = 16
 @dataclass(frozen=True)
 class Descent:
     """tokens: how many are added to the words. steps: of Adam. rate: of a step, in deviations of the vocabulary's
-    values. words, added: how firmly a token is held where it began, per mean squared distance in those deviations: far
-    from there the states leave what a diffusion model knows. answers: the weight of what is told beside the distance.
+    values. words, added: how firmly a token is held where it began, per mean squared distance in those deviations, None
+    for words that stay; far from there the states leave what a diffusion model knows. answers: the weight of what is
+    told beside the distance. moved: how much of the way to where texts lie the picture goes, where that is known.
     """
 
     tokens: int = 4
     steps: int = 40
     rate: float = 0.875
-    words: float = 0.4
-    added: float = 0.13
-    answers: float = 1.0
+    words: float | None = None
+    added: float = 0.0
+    answers: float = 0.0
+    moved: float = 1.0
 
     def __post_init__(self) -> None:
         check_tokens(self.tokens)
@@ -52,6 +55,8 @@ def descended(
     if not start.shape[1] or not descent.steps:
         return start
     deviation = float(tower.weights.embedding[::_EVERY].detach().float().std())
+    if not math.isfinite(deviation):
+        raise _no_numbers()
     # a host may run everything in inference mode, where nothing has a gradient
     with torch.inference_mode(False), torch.enable_grad(), undisturbed():
         begun, firmly = start.detach().float().clone(), held.to(start.device) / deviation**2
@@ -64,14 +69,18 @@ def descended(
             optimizer.step()
         found = moved.detach()
     if not bool(torch.isfinite(found).all()):
-        raise ModelError(
-            "The text encoder gives NaN, and no soft prompt can be found through it",
-            "check the model's weights",
-            Give("precision", "exact"),
-        )
+        raise _no_numbers()
     return found
 
 
 def check_tokens(tokens: int | None) -> None:
     if tokens is not None and not 0 <= tokens <= MOST_TOKENS:
         raise SettingsError(f"is {tokens}", f"give a number from 0 to {MOST_TOKENS}", control="tokens")
+
+
+def _no_numbers() -> ModelError:
+    return ModelError(
+        "The text encoder gives NaN, and no soft prompt can be found through it",
+        "check the model's weights",
+        Give("precision", "exact"),
+    )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
-from ...evidence.likelihoods import Answer, wordings
+from ...evidence.likelihoods import Answer
 from ...progress import SILENT, Progress
+from ..conditioning import checked_length
 from ..families import Encoder, Family
 from ..gap import GapCorrection
 from ..text_side import TextSide
@@ -21,23 +19,17 @@ from .crossing import Crossing, load_or_learn
 from .descent import Descent
 from .knowledge import Knowledge
 from .said import told
-from .softener import Soft, Softener, Wanted
+from .softener import Softener, States, Wanted
 from .space import Placing, Space, joint_space
 
-GAP_SHARE = 0.5
-"""Of the way from where a picture lies to where texts lie: by validation (benchmarks/fidelity.py), as what follows."""
-ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0)
-"""After the families' own words."""
-AFTER_WORDS = Descent(tokens=4, steps=20, words=1.3, added=0.0, answers=0.3)
-LEAST_SHARE = 0.25
-"""Of the soft states in those of words that lack nothing."""
-
-
-class States(NamedTuple):
-    """By encoder: states [77 n, width] of the family's layer, and the last layer's state of the first end [width]."""
-
-    states: Mapping[str, Tensor]
-    ends: Mapping[str, Tensor]
+ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.5)
+"""On the families' own words. By validation (benchmarks/soft_prompts.py), as what follows."""
+AFTER_WORDS = Descent(tokens=4, steps=40)
+"""On words that describe the picture, which stay as they are. What the families answer is in them: asked of the soft
+prompt as well, it kept it from saying what they lack."""
+LEFT_ALONE, HELPED = 0.5, 1.5
+"""By how many deviations below the mean a prompt's embedding may stay from the picture's and is left alone, and from
+which on it is soft alone."""
 
 
 class SoftProjection:
@@ -69,31 +61,39 @@ class SoftProjection:
     ) -> States:
         """Of a picture's embedding [joint width].
 
-        words: a prompt that describes it; without one it is told in the families' own. text: that is said in the words'
-        place, or beside what the families tell, with what the picture has beyond them. asks: whether the answers in
-        families are looked at. tokens: how many are added. Raises ModelError, SettingsError, or Cancelled."""
-        answers = self._known.evidence.answers(joint, words) if asks else {}
-        begun = words or told(answers)
-        said = text if words and text else begun if not text else self._beside(answers, text)
+        words: a prompt that describes it; what the families tell and it leaves out is said after it. text: that is said
+        in the words' place, with what the picture has beyond them. asks: whether the families are asked. tokens: how
+        many are added. Raises EmbeddingError, ModelError, SettingsError, or Cancelled."""
+        checked_length(joint)
+        joint = self._known.clip.recognised(joint)
+        answers = self._known.evidence.answers(joint) if asks else {}
+        begun = self._said(answers, words, words)
+        said = self._said(answers, text or words, words) if text else begun
         descent = AFTER_WORDS if words else ALONE
         if tokens is not None:
             descent = replace(descent, tokens=tokens)
-        placing = Placing(self._known.where_texts_lie, gap, GAP_SHARE)
-        softener = Softener(
-            self._family, self._sides, lambda encoder: self._space(encoder, placing, asks), self._progress
-        )
-        wanted = Wanted(joint.float(), _joined(answers) if asks else None)
+        placing = Placing(self._known.where_texts_lie, gap, descent.moved)
+        share = self._share(joint, begun, placing) if words else 1.0
+        own = self._softener(placing, False).states(said) if share < 1 else None
+        if own is not None and not share:
+            return own
+        asked = asks and descent.answers > 0
+        softener = self._softener(placing, asked)
+        wanted = Wanted(joint.float(), _joined(answers) if asked else None)
         soft = softener.soft(wanted, begun, descent)
-        found = States(*softener.states(said, soft))
-        if not words:
-            return found
-        own = States(*softener.states(said, {name: _nothing(each) for name, each in soft.items()}))
-        return _mixed(own, found, self._share(joint, words, placing))
+        found = softener.states(said, soft)
+        return found if own is None else _mixed(own, found, share)
 
-    def _beside(self, answers: Mapping[str, Answer], text: str) -> str:
-        """What the families tell, but for what the text speaks of, and the text."""
-        spoken = {claim.family.name for claim in self._known.evidence.claims.read(text)} if answers else set()
-        return ", ".join(filter(None, (told(answers, without=spoken), text)))
+    def _softener(self, placing: Placing, asks: bool) -> Softener:
+        return Softener(self._family, self._sides, lambda encoder: self._space(encoder, placing, asks), self._progress)
+
+    def _said(self, answers: Mapping[str, Answer], text: str, words: str) -> str:
+        """A text, and what the families tell of which neither it nor the words speak."""
+        if not answers:
+            return text
+        claims = self._known.evidence.claims
+        spoken = {claim.family.name for each in (text, words) for claim in claims.read(each)}
+        return ", ".join(filter(None, (text, told(answers, without=spoken))))
 
     def _share(self, joint: Tensor, words: str, placing: Placing) -> float:
         """Of the soft states, by how far the words' embedding stays from the picture's: as far as prompts do that say
@@ -101,10 +101,9 @@ class SoftProjection:
         near = self._known.evidence.bank.trust.nearness
         if near is None or placing.gap is None:
             return 0.5
-        own = normalize(self._known.clip.encode_texts([words])[0].float(), dim=-1)
-        whole = Placing(placing.texts, placing.gap).placed(joint)
-        lacking = (near.mean - float(own @ whole.to(own))) / (2 * near.deviation)
-        return LEAST_SHARE + (1 - LEAST_SHARE) * min(1.0, max(0.0, lacking))
+        reached = float(placing.nearness(joint, self._known.clip.encode_texts([words])[0]))
+        below = (near.mean - reached) / near.deviation
+        return min(1.0, max(0.0, (below - LEFT_ALONE) / (HELPED - LEFT_ALONE)))
 
     def _space(self, encoder: Encoder, placing: Placing, asks: bool) -> Space:
         evidence = self._known.evidence if asks else None
@@ -115,13 +114,9 @@ class SoftProjection:
 
     def _crossing(self, encoder: Encoder) -> Crossing:
         if encoder.name not in self._crossings:
-            side, evidence = self._sides[encoder.name], self._known.evidence
-            key = sha256(
-                "\n".join((self._known.clip.fingerprint, side.fingerprint, *wordings(evidence.families))).encode()
-            )
-            path = self._known.folder / f"crossing-{key.hexdigest()[:32]}.safetensors"
+            known = self._known
             self._crossings[encoder.name] = load_or_learn(
-                path, self._known.clip, side, evidence, self._known.texts, self._progress
+                known.folder, known.clip, self._sides[encoder.name], known.evidence, known.texts, self._progress
             )
         return self._crossings[encoder.name]
 
@@ -129,10 +124,6 @@ class SoftProjection:
 def _joined(answers: Mapping[str, Answer]) -> Tensor:
     """Likelihoods [concepts], family by family as `Evidence.vectors` has them."""
     return torch.from_numpy(np.concatenate([each.likelihoods for each in answers.values()])).float()
-
-
-def _nothing(soft: Soft) -> Soft:
-    return Soft(soft.words, torch.zeros_like(soft.moved), soft.added[:0])
 
 
 def _mixed(own: States, soft: States, share: float) -> States:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn.functional import linear, normalize
@@ -13,17 +13,18 @@ from ...evidence.bank import Bank
 from ...evidence.likelihoods import Evidence
 from ..gap import GapCorrection
 from ..text_projection import projection_for
-from .aim import Questions
+from .aim import Measure, Questions
 
 
 @dataclass(frozen=True)
 class Space:
     """project: of texts' end states [n, encoder width] their embeddings [n, width] there. place: where pictures would
-    be among the texts, of their joint embeddings [n, joint width]: normalised [n, width]. questions: None where none is
-    asked."""
+    be among the texts, of their joint embeddings [n, joint width]: normalised [n, width]. measure: of distances there.
+    questions: None where none is asked."""
 
     project: Callable[[Tensor], Tensor]
     place: Callable[[Tensor], Tensor]
+    measure: Measure
     questions: Questions | None
 
 
@@ -44,6 +45,11 @@ class Placing:
         moved = normalize(self.gap.centred(own, spread) + centre, dim=-1)
         return normalize((1 - self.share) * own + self.share * moved, dim=-1)
 
+    def nearness(self, joint: Tensor, texts: Tensor) -> Tensor:
+        """The cosine of each picture, gone the whole way, with the embedding of its text, or each of several: [n]."""
+        whole = replace(self, share=1.0).placed(joint)
+        return (normalize(texts.float(), dim=-1) * whole.to(texts.device)).sum(dim=-1)
+
 
 def joint_space(weights: TowerWeights, projection: Tensor | None, placing: Placing, evidence: Evidence | None) -> Space:
     """Of the encoder in whose CLIP's joint space pictures are seen. projection: in place of its own. Raises ModelError
@@ -53,7 +59,8 @@ def joint_space(weights: TowerWeights, projection: Tensor | None, placing: Placi
     questions = None
     if evidence is not None:
         questions = Questions(evidence.vectors, placing.texts.mean, excluding(evidence), evidence.scale)
-    return Space(lambda ends: linear(ends, matrix, bias), placing.placed, questions)
+    measure = Measure.of(placing.texts.mean, placing.texts.covariance)
+    return Space(lambda ends: linear(ends, matrix, bias), placing.placed, measure, questions)
 
 
 def excluding(evidence: Evidence) -> list[slice]:
