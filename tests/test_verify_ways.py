@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from unrender.core.embed.families import FAMILIES, MICRO_FAMILY, SD1, SDXL
+from unrender.core.embed.families import MICRO_FAMILY, SD1, SDXL
 from unrender.core.embed.kinds import QUALITIES
 from unrender.core.errors import SettingsError
 from unrender.core.verify.about import About, public_name, without_places
@@ -34,10 +34,6 @@ class TestWhichThereAre:
         assert list(chosen_ways(SDXL, ["all"])) == ["quick", "good", "best", "ridge", "bank", "anchored"]
         with pytest.raises(SettingsError, match="pinv cannot reach what SDXL listens to"):
             chosen_ways(SDXL, ["pinv"])
-
-    def test_a_family_without_text_states_is_refused(self):
-        with pytest.raises(SettingsError, match="only a pooled vector"):
-            chosen_ways(FAMILIES["flux"], ["all"])
 
     def test_what_is_no_way_is_refused(self):
         check_ways(["all", "ridge", "best"])

@@ -56,7 +56,7 @@ def chosen_ways(family: Family, names: Sequence[str]) -> dict[str, Way]:
     """By name, `QUICK` first, each way once: a projection that a quality of these takes is that quality. names: of
     qualities and projections, `ALL` for every one that serves the family. Raises SettingsError for one that does not.
     """
-    served = [each for each in PROJECTIONS if family.encoders and family.is_served_by(each)]
+    served = [each for each in PROJECTIONS if family.is_served_by(each)]
     named = [*QUALITIES, *served] if ALL in names else names
     ordered = [each for each in (*QUALITIES, *PROJECTIONS) if each in (QUICK, *named)]
     found: dict[Way, str] = {}
