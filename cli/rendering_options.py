@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _NAMES = ("checkpoint", "judge", "steps", "guidance")
 _GUIDANCE, _MICROS_GUIDANCE = 7.5, 3.0
+USUAL_GUIDANCE = f"{_GUIDANCE}, micro's {_MICROS_GUIDANCE}"
+"""As an option's help says it."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +48,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help=f"the CLIP, or the tagger, that judges; another than --clip (default: {VIT_B})",
     )
     group.add_argument("--steps", type=int, metavar="N", help=f"sampling steps (default: {STEPS})")
-    group.add_argument(
-        "--guidance", type=float, metavar="N", help=f"guidance scale (default: {_GUIDANCE}, micro's {_MICROS_GUIDANCE})"
-    )
+    group.add_argument("--guidance", type=float, metavar="N", help=f"guidance scale (default: {USUAL_GUIDANCE})")
 
 
 @dataclass
@@ -83,6 +83,14 @@ class Chooser:
         return checkpoint, load_judge(self.judge, self.settings, hub, progress)
 
 
+def sampling_from(options: argparse.Namespace, steps: int) -> Sampling:
+    """Of --steps, else so many, and of --guidance, else what suits --checkpoint. Raises SettingsError."""
+    usual = _MICROS_GUIDANCE if options.checkpoint == MICRO else _GUIDANCE
+    return Sampling(
+        steps if options.steps is None else options.steps, usual if options.guidance is None else options.guidance
+    )
+
+
 def chooser_from(options: argparse.Namespace, settings: Settings) -> Chooser | None:
     """None where no choice is asked for. Raises SettingsError, ModelError, MissingPackageError for what is known to be
     wrong before anything is loaded."""
@@ -102,10 +110,7 @@ def chooser_from(options: argparse.Namespace, settings: Settings) -> Chooser | N
             f"--judge-by-rendering asks every search about one picture, which does not go with {what}",
             "leave out one" if options.together else "give --mode best",
         )
-    guidance = _MICROS_GUIDANCE if options.checkpoint == MICRO else _GUIDANCE
-    sampling = Sampling(
-        STEPS if options.steps is None else options.steps, guidance if options.guidance is None else options.guidance
-    )
+    sampling = sampling_from(options, STEPS)
     check_checkpoint(options.checkpoint)
     judge = options.judge or usual_judge(options.checkpoint)
     check_judge(judge, settings.clip)

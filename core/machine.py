@@ -100,13 +100,13 @@ def discreet(text: str) -> str:
 
 
 def _program(version: str) -> Iterator[Row]:
-    yield "unrender", f"{version}{_commit(ROOT)}"
+    yield "unrender", f"{version}{commit(ROOT)}"
     environment = "in a virtual environment" if sys.prefix != sys.base_prefix else "the system's own"
     yield "python", f"{platform.python_version()} {platform.python_implementation()}, {environment}"
     yield "system", f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores{_main_memory()}"
 
 
-def _commit(root: Path) -> str:
+def commit(root: Path) -> str:
     """Of a checkout that holds this program, read as git has it on the disk."""
     try:
         own = _folder_of_git(root / ".git")
@@ -340,7 +340,7 @@ def _version_of(host: Path, file: str, pattern: re.Pattern[str]) -> str:
         found = pattern.search((host / file).read_text(encoding="utf-8", errors="replace")[:20_000])
     except OSError:
         found = None
-    return f"{found[1] if found else 'of an unknown version'}{_commit(host)}"
+    return f"{found[1] if found else 'of an unknown version'}{commit(host)}"
 
 
 def _whose(host: Path) -> str:

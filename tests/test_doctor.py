@@ -141,7 +141,7 @@ def test_the_commit_of_a_checkout_of_any_kind(tmp_path: Path, kind: str) -> None
         git("pack-refs", "--all")
     if kind == "detached":
         git("checkout", "-q", "--detach")
-    assert machine._commit(place) == f" at {git('rev-parse', 'HEAD', place=place)[:9]}"
+    assert machine.commit(place) == f" at {git('rev-parse', 'HEAD', place=place)[:9]}"
 
 
 BROKEN = {

@@ -214,7 +214,7 @@ EMBEDDING: dict[str, Case] = {
     ),
     "the last seed": (lambda w: Request(w.two, sampling=Sampling(seed=2**63 - 1), count=2), SettingsError, "seed is"),
     "one to verify with": (
-        lambda w: measure_fidelity(w.engine(), None, [], w.two[:1]),  # pyright: ignore[reportArgumentType]
+        lambda w: measure_fidelity(w.engine(), None, [], w.two[:1], None),  # pyright: ignore[reportArgumentType]
         SettingsError,
         "1 picture to verify with",
     ),

@@ -209,6 +209,11 @@ VERIFY = [
     ("--checkpoint absent.safetensors", 1, "absent.safetensors"),
     ("--checkpoint micro --pictures one", 2, "1 picture to verify with"),
     ("--checkpoint micro --pictures pictures --judge ViT-L-14/opnai", 1, "ViT-L-14/openai"),
+    ("--checkpoint micro --pictures pictures --judge micro", 2, "--judge is micro, which searched the prompts"),
+    ("--checkpoint micro --pictures pictures --ways good,rigde", 2, "'rigde' is no way to embed a picture"),
+    ("--pictures pictures --ways good", 2, "--ways is of what is rendered; give --checkpoint and --pictures too"),
+    ("--checkpoint micro --judge micro-tagger", 2, "--judge is of what is rendered"),
+    ("--checkpoint micro --pictures pictures --sheet", 2, "--sheet writes sheet.png beside the report"),
     ("--checkpoint micro --pictures pictures --dino not/a/name", 1, "not/a/name"),
     (f"--device abacus {MICRO.partition(' --device')[0]}", 2, "'abacus'"),
 ]

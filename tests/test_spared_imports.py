@@ -64,6 +64,8 @@ vary pictures/a.png -o out.png --checkpoint micro --count 2
 verify --clip nobody
 verify --count 0
 verify --steps 0
+verify --ways rigde
+verify --checkpoint micro --pictures pictures --sheet
 verify --checkpoint nofile
 verify --checkpoint bad.png
 verify --pictures nowhere --count 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,7 @@ from unrender.core.clip import Clip
 from unrender.core.clip.text_encoder import TowerEncoder
 from unrender.core.clip.text_tower import TextTower
 from unrender.core.embed.ridge import RidgeFit
-from unrender.core.verify.fidelity import Way, recommended
-from unrender.core.verify.statistics import Estimate, difference, estimate, retention
+from unrender.core.verify.statistics import difference, estimate, retention
 from unrender.core.verify.weights import check_clip, check_padding
 
 pytest.importorskip("diffusers", reason="rendering needs diffusers")
@@ -123,76 +123,63 @@ def test_retention_below_a_ceiling_that_is_none_is_no_number():
     assert np.isnan(retention(flat, flat, flat).mean)
 
 
-def way(name, mean, low_over_rival):
-    over = None if low_over_rival is None else Estimate(low_over_rival + 0.01, low_over_rival, low_over_rival + 0.02)
-    return Way(name, Estimate(mean, mean - 0.01, mean + 0.01), over, None)
-
-
-@pytest.mark.parametrize(
-    ("ways", "expected"),
-    [
-        ([way("pinv", 0.5, 0), way("ridge", 0.6, 0.05), way("bank", 0.7, 0.02)], "bank"),
-        ([way("pinv", 0.5, 0), way("ridge", 0.6, -0.01), way("bank", 0.4, -0.2)], "pinv"),
-        ([way("ridge", 0.5, None), way("bank", 0.6, None)], "bank"),
-    ],
-)
-def test_only_what_surely_beats_pinv_is_recommended(ways, expected):
-    usual = "pinv" if ways[0].name == "pinv" else "ridge"
-    assert recommended({each.name: each for each in ways}, usual) == expected
-
-
-def test_the_command_runs_whole_on_micro(few_texts, pipeline_folder, tiny_dino, tmp_path, capsys):
+@pytest.fixture
+def photographs(tmp_path):
     from unrender.core.micro.drawing import draw
     from unrender.core.micro.world import random_scene
 
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "private"
     folder.mkdir()
-    import random
-
-    for number in range(3):
-        draw(random_scene(random.Random(number)), number).picture.save(folder / f"{number}.png")
+    for number in range(2):
+        draw(random_scene(random.Random(number)), number).picture.save(folder / f"secret-{number}.png")
     (folder / "broken.jpg").write_bytes(b"broken")
+    return folder
+
+
+def test_the_command_runs_whole_on_micro(pipeline_folder, tiny_dino, photographs, tmp_path, capsys):
     out = tmp_path / "report"
-    arguments = ["verify", "--checkpoint", str(pipeline_folder), "--pictures", str(folder), "--judge", "micro"]
-    arguments += ["--searches", "honest,peer", "--cache", str(tmp_path / "cache")]
-    arguments += [
-        "--dino",
-        tiny_dino,
-        "--captioner",
-        "micro",
-        "--seeds",
-        "1",
-        "--steps",
-        "1",
-        "--device",
-        "cpu",
-        "-o",
-        str(out),
-    ]
-    assert cli.main(arguments) == 0
+    arguments = ["verify", "--checkpoint", str(pipeline_folder), "--pictures", str(photographs)]
+    arguments += ["--judge", "micro-tagger", "--dino", tiny_dino, "--captioner", "micro", "--searches", "peer"]
+    arguments += ["--seeds", "1", "--steps", "1", "--device", "cpu", "--cache", str(tmp_path / "cache")]
+    arguments += ["-o", str(out)]
+    assert cli.main([*arguments, "--sheet"]) == 0
     told = capsys.readouterr()
     assert "broken.jpg" in told.err
+    assert "Whenever it is ended, the same command goes on" in told.err
     values = json.loads((out / "report.json").read_text())
-    assert {
-        "caption",
-        "interrogated, honest",
-        "interrogated, peer",
-        "pinv",
-        "ridge",
-        "bank",
-        "anchored",
-        "shuffled",
-        "empty prompt",
-    } <= set(values["ways"])
-    assert values["recommended"] in ("pinv", "ridge", "bank", "anchored")
-    assert f"recommended: {values['recommended']}" in told.out
-    assert values["recommended search"] in ("honest", "peer")
-    assert f"recommended search: {values['recommended search']}; over honest: peer" in told.out
-    assert len(list((tmp_path / "cache").glob("recommended-search-*.txt"))) == 1
-    assert "unseen texts found again by ridge" in told.out
+    searched = {"words, honest", "words, peer"}
+    assert set(values["ways"]) == {"quick", "good", "best", "caption", "empty prompt", "another's", *searched}
     assert all(way["second judge"] is not None for way in values["ways"].values())
+    assert values["recommended"] is values["recommended search"] is None  # by two pictures
+    assert set(values["over the usual search"]) == {"peer"}
+    assert not list((tmp_path / "cache").rglob("recommended-*"))
+    page = (out / "report.md").read_text()
+    assert told.out == page
+    assert page.startswith(f"# Which embedding suits {pipeline_folder.name}\n")
+    prompts = [prompt for search in values["searches"].values() for prompt in search["prompts"]]
+    assert not [word for word in (str(tmp_path), "secret", "private", *prompts) if word and word in page]
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.width > 1000
+    (out / "report.md").unlink()
+    (out / "sheet.png").unlink()
+    assert cli.main(arguments) == 0
+    assert (out / "report.md").read_text() == page
+    assert not (out / "sheet.png").exists()
+    assert "Rendering" not in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_known_by_its_weights(pipeline_folder):
+    from unrender.core.variation.checkpoint import Checkpoint
+    from unrender.core.verify.about import checkpoint_fingerprint
+
+    checkpoint = Checkpoint.load(str(pipeline_folder), "cpu")
+    found = checkpoint_fingerprint(checkpoint)
+    assert checkpoint_fingerprint(replace(checkpoint, name="another")) == found
+    checkpoint.pipeline.to(torch.float16)
+    assert checkpoint_fingerprint(checkpoint) == found
+    with torch.no_grad():
+        next(checkpoint.pipeline.vae.parameters()).add_(0.5)
+    assert checkpoint_fingerprint(checkpoint) != found
 
 
 def test_what_was_recommended_is_the_default_from_then_on(few_texts, micro, tmp_path):
@@ -201,13 +188,15 @@ def test_what_was_recommended_is_the_default_from_then_on(few_texts, micro, tmp_
 
     picture = Image.new("RGB", (64, 64), "teal")
     with Engine(Settings(clip="micro", cache=str(tmp_path)), load_clip=lambda _: micro) as engine:
-        usual = engine.embed(picture, "micro")
-        recommend(tmp_path / "embed", usual.fingerprint, "ridge")
-        assert (usual.projection, engine.embed(picture, "micro").projection) == ("pinv", "ridge")
+        quick = engine.embed(picture, "micro", quality="quick")
+        recommend(tmp_path / "embed", quick.fingerprint, "ridge")
+        assert (quick.projection, engine.embed(picture, "micro").projection) == ("pinv", "ridge")
         assert engine.embed(picture, "micro", "pinv").projection == "pinv"
+        recommend(tmp_path / "embed", quick.fingerprint, "quick")
+        assert engine.embed(picture, "micro").projection == "pinv"
     assert recommended(tmp_path / "embed", "another") is None
     next((tmp_path / "embed").glob("recommended-*")).write_text("nonsense")
-    assert recommended(tmp_path / "embed", usual.fingerprint) is None
+    assert recommended(tmp_path / "embed", quick.fingerprint) is None
 
 
 def test_dino_sees_as_transformers_own_processor_does(tiny_dino):

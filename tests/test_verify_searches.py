@@ -14,6 +14,7 @@ from unrender.core.errors import SettingsError
 from unrender.core.micro.pictures import render
 from unrender.core.prompt.recommended import recommend_search, usual_search
 from unrender.core.settings import USUAL_SEARCH, Settings
+from unrender.core.verify.notes import Notes
 from unrender.core.verify.report import as_lines, as_values
 from unrender.core.verify.searches import Compared, _counted, compare_searches, recommended_of
 
@@ -52,7 +53,7 @@ def test_the_honest_search_says_less_that_is_unlikely(micro, picture):
     assert honest.unlikely.mean <= peer.unlikely.mean
     assert honest.contradictions.mean == 0 < peer.contradictions.mean
     assert found.prompts["peer"][0] == micro.searching("peer").interrogate(picture).prompt
-    lines, values = as_lines([], None, found), as_values([], None, found)
+    lines, values = as_lines([], found), as_values([], None, found)
     assert [line.split()[0] for line in lines if line] == ["search", "honest", "peer"]
     assert values["searches"]["peer"]["prompts"] == list(peer.prompts)
 
@@ -64,7 +65,19 @@ def test_a_search_that_cannot_be_run_is_told(micro, picture, monkeypatch):
     monkeypatch.setattr(micro, "searching", refuse)
     found = compare_searches(micro, [picture], ("written",))
     assert found == Compared({}, {"written": "It cannot write"})
-    assert as_lines([], None, found)[-1] == "written    not run: It cannot write"
+    assert as_lines([], found)[-1] == "written    not run: It cannot write"
+
+
+def test_what_is_noted_is_not_searched_again(micro, picture, monkeypatch):
+    notes, pictures = Notes(), [picture, picture.rotate(90)]
+    first = compare_searches(micro, pictures[:1], ("honest",), notes)
+    asked = []
+    searching = micro.searching
+    monkeypatch.setattr(micro, "searching", lambda search: asked.append(search) or searching(search))
+    assert compare_searches(micro, pictures[:1], ("honest",), notes) == first
+    assert asked == []
+    both = compare_searches(micro, pictures, ("honest",), notes).prompts["honest"]
+    assert both == (*first.prompts["honest"], searching("honest").interrogate(pictures[1]).prompt)
 
 
 def test_only_what_surely_renders_nearer_replaces_the_usual():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..cures import Give
+from ..embed.kinds import PROJECTIONS, QUALITIES
 from ..errors import ModelError, SettingsError
 from ..foreign import existing
 from ..hub.names import check_names
@@ -16,6 +17,14 @@ STEPS = 6
 SEEDS = (0, 1)
 """With which each prompt is rendered for it."""
 
+PICTURES, RENDERINGS, SAMPLING_STEPS = 40, 2, 20
+"""Of a comparison of ways to embed: 360 renderings, a quarter of an hour where each takes 2.5 seconds."""
+
+TELLING = 12
+"""Pictures below which an interval over them is no interval, and nothing is recommended."""
+
+ALL = "all"
+
 _FEWEST = 2
 _FEWEST_PROMPTS, _MOST_PROMPTS = 2, 16
 
@@ -24,6 +33,13 @@ def check_count(pictures: int) -> None:
     """SettingsError for fewer pictures than can be compared."""
     if pictures < _FEWEST:
         raise SettingsError(f"{there_are(pictures, 'pictures')} to verify with", f"give {_FEWEST} or more")
+
+
+def check_ways(names: Sequence[str]) -> None:
+    """SettingsError for what is neither a quality nor a projection."""
+    known = (ALL, *QUALITIES, *PROJECTIONS)
+    if unknown := [name for name in names if name not in known]:
+        raise SettingsError(f"{unknown[0]!r} is no way to embed a picture", f"choose from {', '.join(known)}")
 
 
 def check_choice(count: int) -> None:

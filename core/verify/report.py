@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..settings import USUAL_SEARCH
 from .fidelity import Fidelity
 from .searches import Compared, Searched
 from .statistics import Estimate
@@ -28,14 +27,19 @@ def as_values(
     if fidelity is not None:
         values["ways"] = {
             name: {
+                "pictures": way.pictures,
                 "similarity": _interval(way.similarity),
-                "over_pinv": _interval(way.over_rival),
-                "kept": _interval(way.kept),
+                "over quick": _interval(way.over_quick),
+                "over the words": _interval(way.over_words),
+                "colours off": _interval(way.coarse),
                 "second judge": _interval(way.second),
+                "seconds": round(way.seconds, 3),
             }
             for name, way in fidelity.ways.items()
         }
         values["recommended"] = fidelity.recommended
+        values["fingerprint"] = fidelity.fingerprint
+        values["seconds a rendering"] = round(fidelity.seconds, 3)
         values["recommended search"] = fidelity.search
         values["over the usual search"] = {name: _interval(over) for name, over in fidelity.over_usual.items()}
     return values
@@ -46,21 +50,10 @@ def _search_values(found: Searched) -> dict[str, Any]:
     return {**told, "seconds": round(found.seconds, 3), "prompts": list(found.prompts)}
 
 
-def as_lines(findings: Sequence[Finding], fidelity: Fidelity | None, compared: Compared | None = None) -> list[str]:
+def as_lines(findings: Sequence[Finding], compared: Compared | None = None) -> list[str]:
+    """What is found without rendering; the rest is `page`'s."""
     lines = [f"{_MARKS[each.passed]:<7} {each.check}: {each.value}" for each in findings]
-    if compared is not None:
-        lines += ["", *_search_lines(compared)]
-    if fidelity is not None:
-        lines.append("")
-        for name, way in fidelity.ways.items():
-            kept = "" if way.kept is None else f"  kept {_said(way.kept)}"
-            second = "" if way.second is None else f"  second judge {_said(way.second)}"
-            lines.append(f"{name:<20} {_said(way.similarity)}{kept}{second}")
-        lines.append(f"recommended: {fidelity.recommended}")
-        if fidelity.search is not None:
-            over = [f"{name} {_said(found)}" for name, found in fidelity.over_usual.items()]
-            lines.append(f"recommended search: {fidelity.search}; over {USUAL_SEARCH}: {', '.join(over)}")
-    return lines
+    return lines if compared is None else [*lines, "", *_search_lines(compared)]
 
 
 def _search_lines(compared: Compared) -> Iterator[str]:

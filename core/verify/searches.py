@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..engine import Engine
 from ..errors import ModelError, SettingsError
+from ..images import image_key
 from ..settings import BY_EVIDENCE, USUAL_SEARCH, Search
+from .notes import Notes
 from .statistics import Estimate, difference, estimate
 
 if TYPE_CHECKING:
@@ -51,28 +53,91 @@ class Compared:
         return {name: found.prompts for name, found in self.searched.items()}
 
 
-def compare_searches(engine: Engine, pictures: Sequence[Image], searches: Sequence[Search]) -> Compared:
+def compare_searches(
+    engine: Engine, pictures: Sequence[Image], searches: Sequence[Search], notes: Notes | None = None
+) -> Compared:
     """One after the other, on the same captions; those that ask the captioner for more ask it themselves. A search that
-    these settings do not allow is told of and left out. Raises what interrogating does else."""
+    these settings do not allow is told of and left out. notes: under what the engine decides; prompts that are known
+    there are not searched again. Raises what interrogating does else."""
     features = engine.picture_features(list(pictures))
     evidence = engine.evidence()
-    captions = (
-        [each.caption for each in engine.interrogate_each(list(pictures), "caption")] if _captions(engine) else None
-    )
+    noted = _Noted(engine, pictures, features, notes or Notes())
     searched: dict[Search, Searched] = {}
     failed: dict[Search, str] = {}
     for search in dict.fromkeys(searches):
-        given = None if search in BY_EVIDENCE else captions or [""] * len(pictures)
-        started = time.perf_counter()
         try:
-            found = engine.searching(search).interrogate_each(list(pictures), "best", given, features)
-            prompts = tuple(each.prompt for each in engine.progress.track(found, f"Searching: {search}", len(pictures)))
+            found = noted.prompts(search)
         except (SettingsError, ModelError) as error:
             failed[search] = error.problem
             continue
-        seconds = (time.perf_counter() - started) / len(pictures)
-        searched[search] = _searched(search, prompts, features, evidence, seconds)
+        searched[search] = _searched(search, found, features, evidence)
     return Compared(searched, failed)
+
+
+def captions_of(engine: Engine, pictures: Sequence[Image], notes: Notes | None = None) -> list[str] | None:
+    """What the captioner says of each, None where the settings name none. notes: as above. Raises what `interrogate`
+    does."""
+    if engine.settings.captioner is None:
+        return None
+    noted = _Noted(engine, pictures, None, notes or Notes())
+    return [each.text for each in noted.captions()]
+
+
+class _Told(NamedTuple):
+    """seconds: that it took to find."""
+
+    text: str
+    seconds: float
+
+    @classmethod
+    def read(cls, values: Any) -> _Told:
+        """From what JSON has of one. Raises ValueError, TypeError."""
+        text, seconds = values
+        return cls(str(text), float(seconds))
+
+
+class _Noted:
+    """What is said of pictures, from notes as far as it is known there."""
+
+    def __init__(self, engine: Engine, pictures: Sequence[Image], features: Tensor | None, notes: Notes) -> None:
+        self._engine, self._pictures, self._features, self._notes = engine, pictures, features, notes
+        self._keys = [image_key(picture) for picture in pictures]
+
+    def prompts(self, search: Search) -> list[_Told]:
+        by_itself = search in BY_EVIDENCE  # which asks the captioner for more than a caption
+        captions = [""] * len(self._pictures)
+        if not by_itself and self._engine.settings.captioner is not None:
+            captions = [each.text for each in self.captions()]
+
+        def find(numbers: Sequence[int]) -> Iterator[str]:
+            engine, features = self._engine.searching(search), self._features
+            given = None if by_itself else [captions[number] for number in numbers]
+            seen = None if features is None else features[list(numbers)]
+            pictures = [self._pictures[number] for number in numbers]
+            for each in engine.interrogate_each(pictures, "best", given, seen):
+                yield each.prompt
+
+        return self._all(search, find)
+
+    def captions(self) -> list[_Told]:
+        def find(numbers: Sequence[int]) -> Iterator[str]:
+            for each in self._engine.interrogate_each([self._pictures[number] for number in numbers], "caption"):
+                yield each.caption
+
+        return self._all("caption", find)
+
+    def _all(self, what: str, find: Callable[[Sequence[int]], Iterator[str]]) -> list[_Told]:
+        told = [self._notes.known(_Told.read, what, key) for key in self._keys]
+        missing = [number for number, each in enumerate(told) if each is None]
+        if missing:
+            started = time.perf_counter()
+            label = f"Searching: {what}" if what != "caption" else "Writing captions"
+            found = self._engine.progress.track(find(missing), label, len(missing))
+            for number, text in zip(missing, found, strict=True):
+                told[number] = _Told(text, time.perf_counter() - started)
+                self._notes.keep(told[number], what, self._keys[number])
+                started = time.perf_counter()
+        return [each for each in told if each is not None]
 
 
 def recommended_of(scores: Mapping[Search, np.ndarray]) -> tuple[Search | None, dict[Search, Estimate]]:
@@ -88,16 +153,12 @@ def recommended_of(scores: Mapping[Search, np.ndarray]) -> tuple[Search | None, 
     return better[-1] if better else USUAL_SEARCH, over
 
 
-def _captions(engine: Engine) -> bool:
-    return engine.settings.captioner is not None
-
-
-def _searched(
-    search: Search, prompts: tuple[str, ...], features: Tensor, evidence: Evidence, seconds: float
-) -> Searched:
+def _searched(search: Search, found: Sequence[_Told], features: Tensor, evidence: Evidence) -> Searched:
+    prompts = tuple(each.text for each in found)
     rows = [_counted(prompt, own, evidence) for prompt, own in zip(prompts, features, strict=True)]
     unlikely, contradictions, repeats = np.array(rows, dtype=np.float64).T
     words = np.array([len(prompt.split()) for prompt in prompts], dtype=np.float64)
+    seconds = sum(each.seconds for each in found) / len(found)
     return Searched(
         search, prompts, estimate(unlikely), estimate(contradictions), estimate(repeats), estimate(words), seconds
     )

@@ -17,9 +17,10 @@ TEXT_SIZE, LINE_HEIGHT, HEAD_LINES = 14, 18, 3
 def draw_fidelity(pictures: Sequence[Image.Image], fidelity: Fidelity) -> Image.Image:
     """A sheet; above each column its way and the judge's mean similarity."""
     columns = [("picture", "", list(pictures))]
-    for name, way in fidelity.ways.items():
+    for name, images in fidelity.renderings.items():
+        way = fidelity.ways[name]
         said = f"{way.similarity.mean:.3f} ({way.similarity.low:.3f} to {way.similarity.high:.3f})"
-        columns.append((name, said, list(fidelity.renderings[name])))
+        columns.append((name, said, list(images)))
     rows = max(len(images) for _, _, images in columns[1:])
     head = (HEAD_LINES + 1) * LINE_HEIGHT
     width = 2 * MARGIN + len(columns) * (CELL + GAP) - GAP

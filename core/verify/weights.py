@@ -20,10 +20,12 @@ from ..embed.text_projection import checked_projection, projection_fingerprint
 from ..embed.text_side import TextSide
 from ..engine import Engine
 from ..errors import UnrenderError
+from ..images import image_key
 from ..phrases.composed import composed_prompts
 from ..progress import SILENT, Progress
 from ..settings import Settings
 from ..variation.checkpoint import Checkpoint, parts_of
+from .notes import Notes
 
 NORM_TOLERANCE = 0.05
 _UNSEEN_TEXTS = 64
@@ -74,17 +76,26 @@ def check_reconstruction(engine: Engine, clip: Clip, checkpoint: Checkpoint) -> 
 
 
 def check_precisions(
-    clip: Clip, settings: Settings, pictures: Sequence[Image.Image], progress: Progress = SILENT
+    clip: Clip,
+    settings: Settings,
+    pictures: Sequence[Image.Image],
+    progress: Progress = SILENT,
+    notes: Notes | None = None,
 ) -> Finding:
-    """Searches the pictures' prompts in two precisions and in float32 throughout: the prompts have to be the same."""
+    """Searches the pictures' prompts in two precisions and in float32 throughout: the prompts have to be the same.
+    notes: under what the CLIP and the settings decide."""
     check = "searches in two precisions equal exact ones"
     if not clip.text.has_rough:
         return Finding(check, None, "this device searches in float32 alone")
-    exact, rough = (
-        _prompts(replace(settings, precision=precision, captioner=None), pictures, progress)
-        for precision in ("exact", "auto")
-    )
-    same = sum(a == b for a, b in zip(exact, rough, strict=True))
+    notes, keys = notes or Notes(), [image_key(each) for each in pictures]
+    same = notes.known(int, check, *keys)
+    if same is None:
+        exact, rough = (
+            _prompts(replace(settings, precision=precision, captioner=None), pictures, progress)
+            for precision in ("exact", "auto")
+        )
+        same = sum(a == b for a, b in zip(exact, rough, strict=True))
+        notes.keep(same, check, *keys)
     return Finding(check, same == len(pictures), f"{same} of {len(pictures)} prompts equal")
 
 
