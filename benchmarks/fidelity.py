@@ -172,23 +172,28 @@ class Bench:
         return self.looked_at(embeddings, guidance, seeds)[0]
 
     def looked_at(
-        self, embeddings: Sequence[PromptEmbedding], guidance: float, seeds: Sequence[int], number: int = 0
+        self,
+        embeddings: Sequence[PromptEmbedding],
+        guidance: float,
+        seeds: Sequence[int],
+        number: int = 0,
+        places: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same, and how near the renderings come to the pictures: [pictures, seeds, 2], similarity and distance.
-        number: of the first picture among all, which decides the noise."""
-        found, near = [], []
+        number: of the first picture among all, which decides the noise. places: of these pictures, where some are left
+        out."""
+        found, near, chosen = [], [], list(places or range(len(embeddings)))
         for seed in seeds:
             sampling, rows, looks = Sampling(STEPS, guidance), [], []
             for first in range(0, len(embeddings), BATCH):
                 batch = embeddings[first : first + BATCH]
-                noises = [len(seeds) * (number + first + each) + seed for each in range(len(batch))]
+                own = chosen[first : first + BATCH]
+                noises = [len(seeds) * (number + place) + seed for place in own]
                 made = render_together(self.checkpoint, batch, self.negative, sampling, noises)
                 pixels = torch.from_numpy(np.stack([np.asarray(each) for each in made])).permute(0, 3, 1, 2)
                 rows.append(read_factors(self.judge, pixels))
-                own = Looks.of(self.judge, self.pictures.pixels[first : first + len(batch)])
-                looks.append(
-                    torch.stack([own.similarities(seen := Looks.of(self.judge, pixels)), own.distances(seen)], 1)
-                )
+                seen, true = Looks.of(self.judge, pixels), Looks.of(self.judge, self.pictures.pixels[own])
+                looks.append(torch.stack([true.similarities(seen), true.distances(seen)], dim=1))
             found.append(torch.cat(rows).numpy())
             near.append(torch.cat(looks).numpy())
         return np.stack(found, axis=1), np.stack(near, axis=1)

@@ -31,7 +31,7 @@ from .projection import ClosedForm, ClosedForms, edited, is_published_model
 from .recommended import recommended
 from .ridge import RidgeFit, SequenceMap, fit_maps
 from .soft.knowledge import Knowledge
-from .soft.projection import SoftProjection
+from .soft.projection import SoftProjection, Words
 from .text_side import TextSide, fingerprint_of
 
 _PROMPTS_FOR_NORMS = 256
@@ -102,7 +102,7 @@ class Embedder:
 
     def _made(self, joint: Tensor, anchor: str, way: Way, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
         if way.projection == "soft":
-            return self._soft(joint, anchor, way.asks, blend, gap)
+            return self._soft(joint, anchor, way, blend, gap)
         if way.projection == "anchored":
             return self._anchored(joint, anchor, blend, gap)
         return (
@@ -171,9 +171,11 @@ class Embedder:
             pooled=moved(real.pooled, seen.pooled, said.pooled),
         )
 
-    def _soft(self, joint: Tensor, anchor: str, asks: bool, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
+    def _soft(self, joint: Tensor, anchor: str, way: Way, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
         text = blend.text or (self._swapped(anchor, blend.swaps) if blend.swaps else "")
-        states, ends = self._soft_projection.embedded(joint, anchor, text, gap, asks, blend.tokens)
+        searched = way.searched and blend.anchor is None
+        words = Words(anchor, searched) if anchor else None
+        states, ends = self._soft_projection.embedded(joint, words, text, gap, way.asks, blend.tokens)
         pooled = self._pooled_text(lambda encoder: ends[encoder.name])
         return replace(assembled(self.family, states, pooled), gap_corrected=gap is not None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,9 +27,22 @@ ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.
 AFTER_WORDS = Descent(tokens=4, steps=40)
 """On words that describe the picture, which stay as they are. What the families answer is in them: asked of the soft
 prompt as well, it kept it from saying what they lack."""
-LEFT_ALONE, HELPED = 0.5, 1.5
-"""By how many deviations below the mean a prompt's embedding may stay from the picture's and is left alone, and from
-which on it is soft alone."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A prompt that describes a picture. searched: whether a search found it, which has said all that the families and
+    lists tell; who gave it may have left out anything."""
+
+    text: str
+    searched: bool = False
+
+    @property
+    def left_alone(self) -> float:
+        """By how many deviations below the mean their embedding may stay from the picture's and they are left alone;
+        one farther, and the soft states take their place. A prompt that says all is no worse than the soft one, and
+        mostly better."""
+        return 1.0 if self.searched else -1.0
 
 
 class SoftProjection:
@@ -53,7 +66,7 @@ class SoftProjection:
     def embedded(
         self,
         joint: Tensor,
-        words: str = "",
+        words: Words | None = None,
         text: str = "",
         gap: GapCorrection | None = None,
         asks: bool = True,
@@ -61,19 +74,20 @@ class SoftProjection:
     ) -> States:
         """Of a picture's embedding [joint width].
 
-        words: a prompt that describes it; what the families tell and it leaves out is said after it. text: that is said
-        in the words' place, with what the picture has beyond them. asks: whether the families are asked. tokens: how
-        many are added. Raises EmbeddingError, ModelError, SettingsError, or Cancelled."""
+        words: that describe it; where they were given, what the families tell and they leave out is said after them.
+        text: that is said in the words' place, with what the picture has beyond them. asks: whether the families are
+        asked. tokens: how many are added. Raises EmbeddingError, ModelError, SettingsError, or Cancelled."""
         checked_length(joint)
         joint = self._known.clip.recognised(joint)
-        answers = self._known.evidence.answers(joint) if asks else {}
-        begun = self._said(answers, words, words)
-        said = self._said(answers, text or words, words) if text else begun
+        asks = asks and not (words and words.searched)
+        answers, described = self._known.evidence.answers(joint) if asks else {}, words.text if words else ""
+        begun = self._said(answers, described, described)
+        said = self._said(answers, text, described) if text else begun
         descent = AFTER_WORDS if words else ALONE
         if tokens is not None:
             descent = replace(descent, tokens=tokens)
         placing = Placing(self._known.where_texts_lie, gap, descent.moved)
-        share = self._share(joint, begun, placing) if words else 1.0
+        share = self._share(joint, begun, words.left_alone, placing) if words else 1.0
         own = self._softener(placing, False).states(said) if share < 1 else None
         if own is not None and not share:
             return own
@@ -95,7 +109,7 @@ class SoftProjection:
         spoken = {claim.family.name for each in (text, words) for claim in claims.read(each)}
         return ", ".join(filter(None, (text, told(answers, without=spoken))))
 
-    def _share(self, joint: Tensor, words: str, placing: Placing) -> float:
+    def _share(self, joint: Tensor, words: str, left_alone: float, placing: Placing) -> float:
         """Of the soft states, by how far the words' embedding stays from the picture's: as far as prompts do that say
         all, or farther. Without a bank that tells how near those come it is unknown, and half is taken."""
         near = self._known.evidence.bank.trust.nearness
@@ -103,7 +117,7 @@ class SoftProjection:
             return 0.5
         reached = float(placing.nearness(joint, self._known.clip.encode_texts([words])[0]))
         below = (near.mean - reached) / near.deviation
-        return min(1.0, max(0.0, (below - LEFT_ALONE) / (HELPED - LEFT_ALONE)))
+        return min(1.0, max(0.0, below - left_alone))
 
     def _space(self, encoder: Encoder, placing: Placing, asks: bool) -> Space:
         evidence = self._known.evidence if asks else None
