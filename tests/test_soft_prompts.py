@@ -13,6 +13,7 @@ from soft_setting import into_micros_space, lent
 from unrender.core.embed.blend import Blend
 from unrender.core.embed.families import CLIP_G, CLIP_L, FAMILIES, FLUX, OFFERED, SD1, SD3, SDXL
 from unrender.core.embed.projection import closed_form
+from unrender.core.embed.seen import Seen
 from unrender.core.embed.soft import knowledge
 from unrender.core.embed.soft.softener import Soft
 from unrender.core.engine import Engine, Settings
@@ -63,17 +64,6 @@ def test_every_family_through_its_hosts_own_encoders(host, photographs, name):
     assert not torch.allclose(other.states, made.states, atol=1e-3)
     tuned = embedded(host, photographs[0], name, lent(family, seed=1))
     assert not torch.allclose(tuned.states, made.states, atol=1e-1) and tuned.fingerprint != made.fingerprint
-
-
-def test_the_same_on_one_and_two_threads(host, photographs):
-    sides, before = lent(SD1), torch.get_num_threads()
-    made = embedded(host, photographs[0], "sd15", sides)
-    try:
-        torch.set_num_threads(2)
-        again = embedded(host, photographs[0], "sd15", sides)
-    finally:
-        torch.set_num_threads(before)
-    assert (again.states - made.states).abs().max() < 1e-4
 
 
 def test_a_texts_end_is_taken_by_the_layer_the_family_names(host, photographs):
@@ -159,10 +149,11 @@ class TestPooledAlone:
 
     def test_several_pictures_strength_and_a_file(self, host, photographs, tmp_path):
         sides = lent(FLUX)
-        one, two = (embedded(host, each, "flux", sides).pooled for each in photographs[:2])
-        both = embedded(host, photographs[:2], "flux", sides)
-        assert torch.allclose(both.pooled, (one + two) / 2, atol=1e-5)
-        half = embedded(host, photographs[0], "flux", sides, Blend(anchor="star", text="boat", strength=0.5))
+        seen = host.picture_features(photographs[:2])
+        one, two = (embedded(host, Seen.of(each[None]), "flux", sides).pooled for each in seen)
+        both = embedded(host, Seen.of(seen), "flux", sides)
+        assert torch.allclose(both.pooled, (one + two) / 2, atol=1e-3)
+        half = embedded(host, Seen.of(seen[:1]), "flux", sides, Blend(anchor="star", text="boat", strength=0.5))
         assert half.states is None and not torch.allclose(half.pooled, one, atol=1e-3)
         both.save(tmp_path / "flux.safetensors")
         assert torch.equal(type(both).load(tmp_path / "flux.safetensors").pooled, both.pooled)
