@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,8 +75,11 @@ class Crossing:
             inner = placing.placed(joint) - self.origin.to(joint.device)
             return normalize(inner @ self.matrix.to(inner), dim=-1)
 
-        measure = Measure.of(torch.zeros_like(centre), self.covariance)
-        return Space(lambda ends: ends - centre.to(ends), place, measure, questions)
+        return Space(lambda ends: ends - centre.to(ends), place, self._measure, questions)
+
+    @cached_property
+    def _measure(self) -> Measure:
+        return Measure.of(torch.zeros_like(self.centre), self.covariance)
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file."""

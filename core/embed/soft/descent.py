@@ -16,6 +16,8 @@ from ...progress import SILENT, Progress
 from ...undisturbed import undisturbed
 
 MOST_TOKENS = 75
+_NEXT_TO_NOTHING = 0.03
+"""Of the gradient's root mean square at the first step."""
 _EVERY = 16
 """Of how many of the vocabulary's tokens the deviation is measured on one."""
 
@@ -66,11 +68,20 @@ def descended(
             away = ((moved - begun) ** 2).mean(dim=-1) @ firmly
             optimizer.zero_grad()
             (losses(tower.ends(moved)) + away).sum().backward()
+            _steady(optimizer, moved)
             optimizer.step()
         found = moved.detach()
     if not bool(torch.isfinite(found).all()):
         raise _no_numbers()
     return found
+
+
+def _steady(optimizer: torch.optim.Adam, moved: Tensor) -> None:
+    """Keeps a gradient that is next to nothing from becoming a whole step: its sign is a matter of rounding, which
+    differs from one number of threads to another."""
+    (group,) = optimizer.param_groups
+    if moved.grad is not None and not optimizer.state:
+        group["eps"] = max(group["eps"], _NEXT_TO_NOTHING * float(moved.grad.pow(2).mean().sqrt()))
 
 
 def check_tokens(tokens: int | None) -> None:

@@ -12,6 +12,7 @@ from ...evidence.likelihoods import Evidence
 from ...evidence.of_engine import TEXTS, bank_of_texts
 from ...phrases import Vocabulary
 from ...phrases.composed import composed_prompts
+from .aim import Measure
 
 
 class Knowledge:
@@ -39,3 +40,8 @@ class Knowledge:
     @cached_property
     def where_texts_lie(self) -> Bank:
         return bank_of_texts(self.clip, self.texts, self._tables)
+
+    @cached_property
+    def measure(self) -> Measure:
+        """Of distances in the joint space."""
+        return Measure.of(self.where_texts_lie.mean, self.where_texts_lie.covariance)

@@ -37,12 +37,11 @@ class Words:
     text: str
     searched: bool = False
 
-    @property
-    def left_alone(self) -> float:
+    def left_alone(self, changed: bool) -> float:
         """By how many deviations below the mean their embedding may stay from the picture's and they are left alone;
         one farther, and the soft states take their place. A prompt that says all is no worse than the soft one, and
-        mostly better."""
-        return 1.0 if self.searched else -1.0
+        mostly better; what a text is to change in it, the soft tokens know as it was. changed: whether one is."""
+        return 1.0 if self.searched or changed else -1.0
 
 
 class SoftProjection:
@@ -87,7 +86,7 @@ class SoftProjection:
         if tokens is not None:
             descent = replace(descent, tokens=tokens)
         placing = Placing(self._known.where_texts_lie, gap, descent.moved)
-        share = self._share(joint, begun, words.left_alone, placing) if words else 1.0
+        share = self._share(joint, begun, words.left_alone(bool(text)), placing) if words else 1.0
         own = self._softener(placing, False).states(said) if share < 1 else None
         if own is not None and not share:
             return own
@@ -123,7 +122,7 @@ class SoftProjection:
         evidence = self._known.evidence if asks else None
         side = self._sides[encoder.name]
         if encoder == self._family.seeing:
-            return joint_space(side.weights, self._text_projection, placing, evidence)
+            return joint_space(side.weights, self._text_projection, placing, self._known.measure, evidence)
         return self._crossing(encoder).space(placing, evidence)
 
     def _crossing(self, encoder: Encoder) -> Crossing:

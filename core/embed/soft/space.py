@@ -51,7 +51,9 @@ class Placing:
         return (normalize(texts.float(), dim=-1) * whole.to(texts.device)).sum(dim=-1)
 
 
-def joint_space(weights: TowerWeights, projection: Tensor | None, placing: Placing, evidence: Evidence | None) -> Space:
+def joint_space(
+    weights: TowerWeights, projection: Tensor | None, placing: Placing, measure: Measure, evidence: Evidence | None
+) -> Space:
     """Of the encoder in whose CLIP's joint space pictures are seen. projection: in place of its own. Raises ModelError
     for an unusable one."""
     matrix = projection_for(weights, projection, len(placing.texts.mean)).to(weights.device).clone()
@@ -59,7 +61,6 @@ def joint_space(weights: TowerWeights, projection: Tensor | None, placing: Placi
     questions = None
     if evidence is not None:
         questions = Questions(evidence.vectors, placing.texts.mean, excluding(evidence), evidence.scale)
-    measure = Measure.of(placing.texts.mean, placing.texts.covariance)
     return Space(lambda ends: linear(ends, matrix, bias), placing.placed, measure, questions)
 
 
