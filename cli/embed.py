@@ -55,7 +55,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "embed",
         help="turn pictures into a prompt embedding",
-        usage="%(prog)s IMAGE... -o FILE --for FAMILY [options]\n       %(prog)s --list FILE...",
+        usage="%(prog)s IMAGE... -o FILE --for FAMILY [options]\n       %(prog)s --list FILE...\n       "
+        "%(prog)s --learn FOLDER --for FAMILY [options]",
         description="Turns pictures into an embedding that a diffusion model takes in a prompt's place.",
         epilog=_EPILOG.format(
             qualities=embedding_options.qualities(), verify=f"{command_name()} verify", projections=_projections()
@@ -65,10 +66,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.set_defaults(run=run, parser=parser, target=None)
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="picture files (- reads one from standard input), or embeddings"
+        "images", nargs="*", metavar="IMAGE", help="picture files (- reads one from standard input), or embeddings"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the file to write")
     parser.add_argument("--list", action="store_true", help="say what embedding files hold, and write nothing")
+    parser.add_argument(
+        "--learn",
+        type=Path,
+        metavar="FOLDER",
+        help="find prompts for up to 400 pictures of a folder, once, and learn of them what ridge makes of a picture "
+        "from then on; embeds nothing",
+    )
     engine_options.add_clip_to(parser)
     parser.add_argument("--for", dest="family", choices=OFFERED, help="the family of models it is made for")
     embedding_options.add_way_to(parser)
@@ -118,6 +126,10 @@ def _projections() -> str:
 def run(options: argparse.Namespace) -> int:
     """Embeds all pictures as one, mixes embeddings, or lists them. Errors are raised."""
     quiet_libraries()
+    if options.learn is not None:
+        return _learn(options)
+    if not options.images:
+        raise SettingsError("There is no picture", "name one, or several")
     names = expand(options.images)
     files = _loaded(name for name in names if name.casefold().endswith(_ENDING))
     if options.list or (files and len(files) == len(names)):
@@ -137,6 +149,31 @@ def run(options: argparse.Namespace) -> int:
     tell_written(options.output)
     if made.remark:
         complain(made.remark)
+    return 0
+
+
+def _learn(options: argparse.Namespace) -> int:
+    if options.images or options.list or options.output is not None:
+        raise SettingsError(
+            "--learn looks at its folder alone, and writes no file", "leave pictures, --list and -o out"
+        )
+    if options.family is None:
+        raise SettingsError("What is learned is for a family of models", "give --for")
+    from ..core.clip.naming import check_clip
+    from ..core.embed.families import family_named
+
+    family = family_named(options.family)
+    options.clip = options.clip or family.clip
+    check_clip(options.clip)
+    from ..core.engine import Engine
+    from ..core.index.lessons import check_lessons, learn_from_folder
+    from .progress import terminal_progress
+
+    settings = embedding_options.settings_from(options)
+    check_lessons(options.learn, Engine(settings), family.name)
+    with Engine(embedding_options.with_bank(settings, options), progress=terminal_progress()) as engine:
+        pictures = learn_from_folder(options.learn, engine, family.name)
+    complain(f"Learned from {pictures:,} pictures what --projection ridge makes of one for {family.title}")
     return 0
 
 

@@ -218,6 +218,22 @@ class Engine(Studies):
         subjects = self._models.subjects("best", seen.features, words, captions)
         return [self._models.in_words("best", *each, time.perf_counter()).prompt for each in subjects]
 
+    def learn_maps(
+        self,
+        features: Tensor,
+        prompts: Sequence[str],
+        family: str = "sd15",
+        *,
+        encoders: Mapping[str, TextSide] | None = None,
+    ) -> None:
+        """Learns anew, from pictures and the prompts that were found for them, what "ridge" makes of pictures for these
+        text encoders, and keeps it for all engines to come (see `core.index.lessons.learn_from_folder`).
+
+        features: what `picture_features` gave, of 40 or more. Raises SettingsError, ModelError, or Cancelled."""
+        with self._lock:
+            self.check_embedding(1, family, "ridge")
+            self._models.embedder(family, None, encoders, None).learn(features, prompts)
+
     def embed_text(
         self, text: str, family: str = "sd15", *, encoders: Mapping[str, TextSide] | None = None
     ) -> PromptEmbedding:

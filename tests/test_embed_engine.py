@@ -130,8 +130,8 @@ class TestMicro:
             engine.embed(photographs[0], "sd15")
         with pytest.raises(SettingsError, match="give less than 1 as strength"):
             engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star"), fit=FEW)
-        with pytest.raises(EmbeddingError, match="different lengths"):
-            engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star, " * 40, strength=0.5), fit=FEW)
+        long = engine.embed(photographs[0], "micro", "ridge", Blend(text="a red star, " * 40, strength=0.5), fit=FEW)
+        assert len(long.states) > 77  # the picture's own are repeated, as hosts do
         for wrong in ({"alpha": -1}, {"strength": 2}, {"correction": -1}, {"temperature": 0}):
             with pytest.raises(SettingsError):
                 Blend(**wrong)

@@ -172,7 +172,6 @@ class TestMixing:
             ([embedding()], [float("nan")], "mean", "no number"),
             ([embedding()], None, "sum", "choose mean"),
             ([embedding(), sdxl()], None, "mean", "same family"),
-            ([embedding(), embedding(stretches=2)], None, "mean", "different lengths"),
             ([embedding(), PromptEmbedding("micro", sequence(128), fingerprint="g")], None, "mean", "text encoders"),
             ([embedding(), PromptEmbedding("micro", -sequence(128))], None, "spherical", "opposites"),
         ],
@@ -180,6 +179,12 @@ class TestMixing:
     def test_refusals(self, several, weights, how, says):
         with pytest.raises(UnrenderError, match=says):
             mixed(several, weights, how)
+
+    def test_a_shorter_one_is_repeated(self):
+        short, long = embedding(0), embedding(1, stretches=2)
+        whole = mixed([short, long]).states
+        assert torch.allclose(whole[:77], (short.states + long.states[:77]) / 2)
+        assert torch.allclose(whole[77:], (short.states + long.states[77:]) / 2)
 
 
 class TestBlending:

@@ -94,7 +94,7 @@ def test_another_captioner_makes_another(made, photographs, settings):
 
 def test_other_lists_make_another_where_prompts_are_found(photographs, settings, tmp_path):
     (tmp_path / "flavors.txt").write_text("a star\n", encoding="utf-8")
-    source = index_bank._source(photographs, settings)
+    source = index_bank.source_of(photographs, settings)
 
     def key(**changes):
         return index_bank._key(source, replace(settings, **changes))

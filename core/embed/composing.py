@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from ..errors import EmbeddingError, SettingsError
 from ..prompt.together import shares
 from .embedding import PromptEmbedding
 from .kinds import MIXES, Mix
+
+T = TypeVar("T", Tensor, "Tensor | None")
 
 _STEPS = 30
 _TINY = 1e-7
@@ -41,7 +44,7 @@ def mixed(
     if len(embeddings) == 1:
         return first
     ways: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mean": _mean, "spherical": _spherical, "share": _share}
-    states = _combined([each.states for each in embeddings], factors, ways[how])
+    states = _combined(equally_long([each.states for each in embeddings]), factors, ways[how])
     pooled = _combined([each.pooled for each in embeddings], factors, _mean if how == "share" else ways[how])
     return replace(
         first,
@@ -62,7 +65,7 @@ def blended(base: PromptEmbedding, embedding: PromptEmbedding, strength: float) 
         return embedding
     return replace(
         embedding,
-        states=_pair(base.states, embedding.states, lambda a, b: a + strength * (b - a)),
+        states=_pair(*equally_long([base.states, embedding.states]), lambda a, b: a + strength * (b - a)),
         pooled=_pair(base.pooled, embedding.pooled, lambda a, b: a + strength * (b - a)),
     )
 
@@ -87,9 +90,20 @@ def without(
 
     return replace(
         embedding,
-        states=less(embedding.states, unwanted.states, neutral.states),
+        states=less(*equally_long([embedding.states, unwanted.states, neutral.states])),
         pooled=less(embedding.pooled, unwanted.pooled, neutral.pooled),
     )
+
+
+def equally_long(all_states: Sequence[T]) -> list[T]:
+    """States [77 n, width], or None, of one length: a shorter one is repeated, as the hosts do with an empty prompt
+    beside a long one."""
+    longest = max((len(states) for states in all_states if states is not None), default=0)
+    return [_lengthened(states, longest) for states in all_states]
+
+
+def _lengthened(states: T, length: int) -> T:
+    return states if states is None else states.repeat(math.ceil(length / len(states)), 1)[:length]
 
 
 def check_mix(how: str) -> None:
@@ -110,8 +124,8 @@ def _check_alike(first: PromptEmbedding, other: PromptEmbedding) -> None:
     if first.fingerprint and other.fingerprint and first.fingerprint != other.fingerprint:
         raise EmbeddingError("The embeddings were made for different text encoders", "make them for the same one")
     for mine, theirs in ((first.states, other.states), (first.pooled, other.pooled)):
-        if (None if mine is None else mine.shape) != (None if theirs is None else theirs.shape):
-            raise EmbeddingError("The embeddings have different lengths or parts", "make them in the same way")
+        if (None if mine is None else mine.shape[-1]) != (None if theirs is None else theirs.shape[-1]):
+            raise EmbeddingError("The embeddings have different widths or parts", "make them in the same way")
 
 
 def _combined(

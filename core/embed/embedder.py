@@ -29,6 +29,7 @@ from .learning import Chunk, Encode, chunks
 from .map_files import bank_key, load_or_fit, map_key
 from .projection import ClosedForm, ClosedForms, edited, is_published_model
 from .recommended import recommended
+from .refit import keep_learned, kept_learned, refitted
 from .ridge import RidgeFit, SequenceMap, fit_maps
 from .soft.knowledge import Knowledge
 from .soft.projection import SoftProjection, Words
@@ -66,6 +67,7 @@ class Embedder:
         self._vocabulary = vocabulary
         self._folder = folder
         self._fit = fit or RidgeFit()
+        self._takes_lessons = fit is None  # who says how texts are to be learned from wants that
         self._text_projection = text_projection
         self._progress = progress
         self._closed_forms = closed_forms or ClosedForms()
@@ -105,6 +107,8 @@ class Embedder:
             return self._soft(joint, anchor, way, blend, gap)
         if way.projection == "anchored":
             return self._anchored(joint, anchor, blend, gap)
+        if way.projection == "ridge" and self._from_pictures:
+            return self._refitted(joint)
         return (
             self._pinv(joint, blend) if way.projection == "pinv" else self._learned(joint, way.projection, blend, gap)
         )
@@ -113,6 +117,18 @@ class Embedder:
         """Of the projection or the quality asked for, else of what was found to suit these text encoders, else of the
         best quality. Raises SettingsError where it does not serve the family."""
         return checked_way(self.family, projection, quality or recommended(self._folder, self.fingerprint))
+
+    def learn(self, features: Tensor, prompts: Sequence[str]) -> None:
+        """What "ridge" makes of pictures from now on: see `core.embed.refit`. Raises SettingsError, ModelError."""
+        found = {
+            encoder: refitted(
+                self._maps[encoder.name], self._sides[encoder.name], encoder.layer, features, prompts, self._progress
+            )
+            for encoder in self.family.encoders
+        }
+        for encoder, each in found.items():
+            keep_learned(self._folder, self._clip.fingerprint, self._sides[encoder.name], encoder.layer, each)
+        self.__dict__.pop("_from_pictures", None)
 
     def text(self, text: str) -> PromptEmbedding:
         """What the family's own encoders make of a text, of any length."""
@@ -152,6 +168,12 @@ class Embedder:
         by = self.family.pooled_by
         pooled = self._pooled(joint, sources[by], gap) if by else None
         return replace(assembled(self.family, parts, pooled), gap_corrected=gap is not None)
+
+    def _refitted(self, joint: Tensor) -> PromptEmbedding:
+        maps, by = self._from_pictures, self.family.pooled_by
+        parts = {name: each.states(joint) for name, each in maps.items()}
+        pooled = self._pooled(joint, self._maps[by], GapCorrection(maps[by].centre, maps[by].spread, 0)) if by else None
+        return replace(assembled(self.family, parts, pooled), gap_corrected=True)
 
     def _anchored(self, joint: Tensor, anchor: str, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
         """H(text) + s (M(picture) - M(anchor)): a prompt's real states, and what the map M sees beyond the anchor."""
@@ -267,6 +289,18 @@ class Embedder:
             return fit_maps(self._encode_beside(side), side, layers, prompts, self._fit, self._progress)
 
         return load_or_fit(self._folder, key, layers, fit)[encoder.layer]
+
+    @cached_property
+    def _from_pictures(self) -> Mapping[str, SequenceMap]:
+        """Empty where they have not been learned for all of the family's encoders."""
+        if not self._takes_lessons:
+            return {}
+        known = {
+            encoder.name: kept_learned(self._folder, self._clip.fingerprint, self._sides[encoder.name], encoder.layer)
+            for encoder in self.family.encoders
+        }
+        found = {name: each for name, each in known.items() if each is not None}
+        return found if len(found) == len(known) else {}
 
     def _encode_beside(self, side: TextSide) -> Encode | None:
         return None if side.is_of(self._clip) else self._clip.encode_texts

@@ -15,6 +15,7 @@ from ..progress import SILENT, Progress
 from .text_side import TextSide
 
 FEWEST_TEXTS = 16
+FEWEST_PICTURES = 40
 TEXTS_AT_ONCE = 64
 
 Encode = Callable[[Sequence[str]], Tensor]
@@ -27,6 +28,14 @@ class Chunk(NamedTuple):
 
     joint: Tensor
     states: list[Tensor]
+
+
+def check_pictures(count: int) -> None:
+    """SettingsError for fewer than FEWEST_PICTURES."""
+    if count < FEWEST_PICTURES:
+        raise SettingsError(
+            f"{there_are(count, 'pictures')} to learn from", f"give {FEWEST_PICTURES} or more, best some hundred"
+        )
 
 
 def chunks(

@@ -19,7 +19,7 @@ from .ridge import RidgeFit, SequenceMap
 from .text_side import TextSide
 
 _log = logging.getLogger(__name__)
-_VERSION, _BANK_VERSION = "ridge 1", "bank 1"
+_VERSION, _BANK_VERSION, _LEARNED_VERSION = "ridge 1", "bank 1", "learned 1"
 
 
 def map_key(
@@ -33,6 +33,11 @@ def map_key(
 def bank_key(joint_fingerprint: str, side: TextSide, layer: Layer, prompts: Sequence[str]) -> str:
     """Equal for equal banks."""
     return _key(_BANK_VERSION, joint_fingerprint, side.fingerprint, side.padding, _name(layer), *prompts)
+
+
+def learned_key(joint_fingerprint: str, side: TextSide, layer: Layer) -> str:
+    """Of what was learned last from pictures, whichever they were."""
+    return _key(_LEARNED_VERSION, joint_fingerprint, side.fingerprint, side.padding, _name(layer))
 
 
 def _told(fit: RidgeFit) -> str:
@@ -56,16 +61,24 @@ def load_or_fit(
     if known is not None:
         return known
     fitted = fit()
-    unfinished = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(maps_as_bytes(fitted, key))
-        unfinished.replace(path)
+        write_maps(path, fitted, key)
     except OSError as error:
         _log.warning("The fitted map cannot be kept in %s (%s); it is fitted again next time.", folder, error)
+    return {layer: _rounded(fitted[layer]) for layer in layers}
+
+
+def write_maps(path: Path, maps: Mapping[Layer, SequenceMap], key: str) -> None:
+    """As a whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        unfinished.write_bytes(maps_as_bytes(maps, key))
+        unfinished.replace(path)
+    except OSError:
         with contextlib.suppress(OSError):
             unfinished.unlink()
-    return {layer: _rounded(fitted[layer]) for layer in layers}
+        raise
 
 
 def maps_as_bytes(maps: Mapping[Layer, SequenceMap], key: str) -> bytes:

@@ -93,15 +93,15 @@ def fit_maps(
     fit = fit or RidgeFit(max(len(prompts), FEWEST_TEXTS))
     width = side.weights.output_width if encode is None else encode(prompts[:1]).shape[-1] if prompts else 0
     nbytes = fit.bytes_for(width, CONTEXT * side.width, len(layers))
-    sums: _Sums | None = None
+    sums: Sums | None = None
     for chunk in chunks(encode, side, layers, prompts, nbytes, progress):
-        sums = sums or _Sums.begin(chunk.joint, chunk.states)
+        sums = sums or Sums.begin(chunk.joint, chunk.states)
         sums.add(chunk.joint, chunk.states)
     assert sums is not None
     return dict(zip(layers, sums.solve(fit), strict=True))
 
 
-class _Sums:
+class Sums:
     """Sums over texts of embeddings, states and their products. All are taken about the first chunk's means, so that
     subtracting the means at the end loses no digits."""
 
@@ -115,7 +115,7 @@ class _Sums:
         self._xy = [each.new_zeros(width, each.numel()) for each in origins]
 
     @classmethod
-    def begin(cls, joint: Tensor, states: Sequence[Tensor]) -> _Sums:
+    def begin(cls, joint: Tensor, states: Sequence[Tensor]) -> Sums:
         return cls(joint.mean(dim=0), [each.mean(dim=0) for each in states])
 
     def add(self, joint: Tensor, states: Sequence[Tensor]) -> None:
@@ -128,8 +128,9 @@ class _Sums:
             self._y[layer] += y.sum(dim=0)
             self._xy[layer].addmm_(x.T, y)
 
-    def solve(self, fit: RidgeFit) -> list[SequenceMap]:
-        """Uses the sums up."""
+    def solve(self, fit: RidgeFit, towards: Sequence[SequenceMap] = ()) -> list[SequenceMap]:
+        """Uses the sums up. towards: for each layer the map that the penalty draws to, of inputs about their centre as
+        these are about their mean; nothing where there is none."""
         x = self._x / self._count
         covariance = self._xx / self._count - torch.outer(x, x)
         variance = float(covariance.trace())
@@ -143,6 +144,9 @@ class _Sums:
             origin, y, xy = self._origins[len(maps)], self._y.pop(0) / self._count, self._xy.pop(0)
             rank = fit.rank_for(len(x), len(y), layers)
             xy.div_(self._count).addr_(x.float(), y, alpha=-1)
+            if towards:
+                near = towards[len(maps)]
+                xy.addmm_(near.left.to(xy), near.right.flatten(1).to(xy), alpha=fit.strength * variance)
             left, right = _reduced(root, xy, rank)
             centre = (self._origin + x.float()).float()
             mean = origin + y.view_as(origin)

@@ -60,8 +60,8 @@ def bank_file(
         Bank.load(path)
         return path
     settings = _for_pictures(settings, captioned)
-    source = _source(path, settings)
-    kept = _cache(settings) / f"{_key(source, settings)}.safetensors"
+    source = source_of(path, settings)
+    kept = banks_folder(settings) / f"{_key(source, settings)}.safetensors"
     with contextlib.suppress(ModelError):
         Bank.load(kept)
         return kept
@@ -90,7 +90,7 @@ def check_bank(place: str | os.PathLike[str], settings: Settings) -> None:
     if _is_bank(path):
         Bank.load(path)
     else:
-        _source(path, settings)
+        source_of(path, settings)
 
 
 def bank_of(place: str | os.PathLike[str], engine: Engine, captioned: bool = True) -> Bank:
@@ -105,7 +105,7 @@ def bank_of(place: str | os.PathLike[str], engine: Engine, captioned: bool = Tru
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """index: of the pictures, its file, which is to be made or brought up to date where `fresh`. said: what the
     pictures are, for the key."""
 
@@ -115,7 +115,7 @@ class _Source:
     said: str
 
 
-def _source(place: Path, settings: Settings) -> _Source:
+def source_of(place: Path, settings: Settings) -> Source:
     """Raises SettingsError for a place that is neither, or has too few pictures."""
     from ..evidence.bank import check_count
 
@@ -126,14 +126,14 @@ def _source(place: Path, settings: Settings) -> _Source:
         index = read_index(own)
         if place.is_file() or (index.model, index.fit) == (wherever(settings.clip), settings.fit):
             check_count(len(index))
-            return _Source(index.root, own, False, _digest([each.digest for each in index.entries]))
-    files = list(_files(place))
+            return Source(index.root, own, False, digest_of([each.digest for each in index.entries]))
+    files = list(files_in(place))
     check_count(len(files))
-    name = _digest([str(place.resolve()), wherever(settings.clip), settings.fit])
-    return _Source(place, _cache(settings) / f"index-{name[:32]}.safetensors", True, _digest(files))
+    name = digest_of([str(place.resolve()), wherever(settings.clip), settings.fit])
+    return Source(place, banks_folder(settings) / f"index-{name[:32]}.safetensors", True, digest_of(files))
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
+def files_in(folder: Path) -> Iterator[tuple[str, int, int]]:
     from ..batch import FolderSource
 
     for item in FolderSource(folder, recursive=True):
@@ -142,17 +142,23 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
             yield item.name, found.st_size, found.st_mtime_ns
 
 
-def _made(source: _Source, engine: Engine) -> Bank:
-    import torch
-
-    from ..evidence.bank import Bank
+def index_of(source: Source, engine: Engine) -> PictureIndex:
+    """Raises what `update_index` does, or IndexFileError for one of another look."""
     from .update import update_index
 
     if source.fresh:
-        index = update_index(engine, source.folder, source.index).index
-    else:
-        index = read_index(source.index)
-        index.check(engine)
+        return update_index(engine, source.folder, source.index).index
+    index = read_index(source.index)
+    index.check(engine)
+    return index
+
+
+def _made(source: Source, engine: Engine) -> Bank:
+    import torch
+
+    from ..evidence.bank import Bank
+
+    index = index_of(source, engine)
     clip, features = engine.clip, torch.from_numpy(index.features)
     if clip is None:  # nothing was new, and all is known of the pictures
         engine.text_features([""])
@@ -173,24 +179,24 @@ def _learned(index: PictureIndex, engine: Engine, clip: Clip, bank: Bank) -> Tru
     from ..phrases.table import PhraseTable
     from .nearness import MOST_PROMPTED, learned_nearness
 
-    tables = _cache(engine.settings).parent / "tables"
+    tables = banks_folder(engine.settings).parent / "tables"
 
     def load_table(category: Category) -> PhraseTable:
         return PhraseTable.load(clip, [category], tables, engine.progress, 0)
 
     evidence = load_evidence(clip, _families(engine.settings), load_table, bank)
-    said = dict(_captions(index, engine, _spread(len(index), MOST_CAPTIONED)))
+    said = dict(_captions(index, engine, spread(len(index), MOST_CAPTIONED)))
     features, captions = torch.from_numpy(index.features[list(said)]), list(said.values())
     trust = evidence.learned(features, captions)
     if not captions:
         return trust
-    some = _spread(len(captions), MOST_PROMPTED)
+    some = spread(len(captions), MOST_PROMPTED)
     informed = load_evidence(clip, evidence.families, load_table, replace(bank, trust=trust))
     subjects, words = (features[some], [captions[row] for row in some]), _vocabulary(engine.settings)
     return replace(trust, nearness=learned_nearness(clip, informed, words, *subjects, tables, engine.progress))
 
 
-def _spread(count: int, most: int) -> list[int]:
+def spread(count: int, most: int) -> list[int]:
     """As many places of `count`, from the first to the last."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
 
@@ -235,19 +241,28 @@ def _for_pictures(settings: Settings, captioned: bool) -> Settings:
     return replace(settings, captioner=captioner, rivals=settings.rivals if captioner else (), tagger=None, bank=None)
 
 
-def _key(source: _Source, settings: Settings) -> str:
+def _key(source: Source, settings: Settings) -> str:
     """Of all that the bank depends on; of models that are files, of what they are now."""
-    describers = [_model(name) for name in (settings.captioner, *settings.rivals) if name]
+    describers = [model_as_it_is(name) for name in (settings.captioner, *settings.rivals) if name]
     words = [wording for family in _families(settings) for wording in (family.name, *family.wordings)]
     how: list[object] = []
     if describers:
         phrases = [phrase for category in _vocabulary(settings).positive() for phrase in category.phrases]
         how = [settings.candidates, settings.quantization, repr(settings.captioning), phrases]
-    values = [_VERSION, source.said, _model(settings.clip), settings.fit, settings.precision, describers, how, words]
-    return _digest(values)[:40]
+    values = [
+        _VERSION,
+        source.said,
+        model_as_it_is(settings.clip),
+        settings.fit,
+        settings.precision,
+        describers,
+        how,
+        words,
+    ]
+    return digest_of(values)[:40]
 
 
-def _model(name: str) -> list[object]:
+def model_as_it_is(name: str) -> list[object]:
     path = existing(name)
     if path is None:
         return [name]
@@ -266,11 +281,11 @@ def _is_bank(path: Path) -> bool:
         ) from error
 
 
-def _cache(settings: Settings) -> Path:
+def banks_folder(settings: Settings) -> Path:
     from ..hub import Hub
 
     return Path(Hub(settings.cache).folder) / _FOLDER
 
 
-def _digest(values: object) -> str:
+def digest_of(values: object) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..cures import Give, Take
 from ..embed import PromptEmbedding
+from ..embed.composing import equally_long
 from ..errors import EmbeddingError, ModelError
 from ..progress import SILENT, Progress, Task
 from ..shortage import within_memory
@@ -113,7 +113,7 @@ def _conditioning(
 ) -> dict[str, Tensor | None]:
     for each in (*embeddings, negative):
         check_family(checkpoint, each)
-    *states, against = _equally_long([each.states for each in (*embeddings, negative) if each.states is not None])
+    *states, against = equally_long([each.states for each in (*embeddings, negative) if each.states is not None])
     pipeline, count = checkpoint.pipeline, len(embeddings)
 
     def placed(tensors: Sequence[Tensor | None]) -> Tensor | None:
@@ -125,10 +125,3 @@ def _conditioning(
         found["pooled_prompt_embeds"] = placed([each.pooled for each in embeddings])
         found["negative_pooled_prompt_embeds"] = placed([negative.pooled] * count)
     return found
-
-
-def _equally_long(all_states: Sequence[Tensor]) -> list[Tensor]:
-    """All are whole stretches of a text encoder's context; a shorter one is repeated, as the hosts do with an empty
-    prompt beside a long one."""
-    longest = max(len(states) for states in all_states)
-    return [states.repeat(math.ceil(longest / len(states)), 1)[:longest] for states in all_states]
