@@ -194,15 +194,23 @@ def makers(bench: Bench, factors: Sequence[str]) -> dict[str, Callable[[], Seque
 
 def soft_without(bench: Bench, words: Sequence[str], factor: str) -> list[PromptEmbedding]:
     """On the words, by an engine whose families do not know the factor."""
-    own, families = bench.engine, [each for each in bench.engine.evidence().families if each.name != factor]
-    phrases = wordings(families)
-    table = PhraseTable(phrases, ("families",) * len(phrases), bench.clip.encode_texts(phrases))
-    bench.engine = Engine(own.settings, load_clip=lambda _: bench.clip)
-    bench.engine._models._evidence = Evidence(bench.clip, families, table, own.evidence().bank)
+    own = bench.engine
+    bench.engine = engine_without(bench, factor)
     try:
         return soft(bench, words)
     finally:
         bench.engine = own
+
+
+def engine_without(bench: Bench, factor: str) -> Engine:
+    """Whose families do not know the factor."""
+    known = bench.engine.evidence()
+    families = [each for each in known.families if each.name != factor]
+    phrases = wordings(families)
+    table = PhraseTable(phrases, ("families",) * len(phrases), bench.clip.encode_texts(phrases))
+    engine = Engine(bench.engine.settings, load_clip=lambda _: bench.clip)
+    engine._models._evidence = Evidence(bench.clip, families, table, known.bank)
+    return engine
 
 
 def reported(kept: Kept) -> dict[str, Any]:
@@ -243,7 +251,7 @@ def sheet(bench: Bench) -> Image.Image:
     pictures = images_of(bench.pictures)
     for number, (factor, words) in enumerate(texts.items()):
         seen = Seen(bench.features[number][None], (str(number),))
-        made = bench.engine.embed(seen, "micro", "soft", Blend(anchor=words[number]))
+        made = engine_without(bench, factor).embed(seen, "micro", "soft", Blend(anchor=words[number]))
         sampling = Sampling(STEPS, GUIDANCE, seed=number)
         both = [bench.of_text(words[number]), made]
         rendered = [render_one(bench.checkpoint, each, bench.negative, sampling) for each in both]
