@@ -18,11 +18,12 @@ from unrender.core.batch.outputs import OUTPUTS, register
 from unrender.core.batch.sinks import EXISTING
 from unrender.core.batch.texts import TextSink
 from unrender.core.embed.families import FAMILIES, OFFERED, SD1, family_named
-from unrender.core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES, USUAL
+from unrender.core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, QUALITY_SUMMARIES, SUMMARIES, USUAL
 from unrender.core.errors import SettingsError
 from unrender.core.phrases import CATEGORIES, FURTHER_CATEGORIES, NEGATIVE, POSITIVE, load_vocabulary, select_categories
 from unrender.core.settings import FITS, MODES, PRECISIONS, SEARCHES, UNCAPTIONED, Settings
 from unrender.core.targets import TARGET_NAMES
+from unrender.server.choices import BY_QUALITY
 
 DOCS = Path(__file__).parents[1] / "docs"
 PLAIN = (
@@ -89,7 +90,9 @@ def test_help_tells_of_every_kind():
         assert f"  {name:<8} {kind.details}" in helped["batch"]
     for projection in PROJECTIONS:
         assert f"  {projection:<9} {SUMMARIES[projection]}; for " in helped["embed"]
-    assert "at once; for sd15, sd15-skip2 and micro, and their default\n" in helped["embed"]
+    for quality in QUALITIES:
+        assert QUALITY_SUMMARIES[quality].split(":")[0] in helped["embed"]
+    assert "at once; for sd15, sd15-skip2 and micro\n" in helped["embed"]
     words = " ".join(helped["analyze"].split())
     assert ", ".join(name.replace(" ", "-") for name in FURTHER_CATEGORIES) in words
     assert ", ".join(POSITIVE) in " ".join(helped["interrogate"].split())
@@ -145,7 +148,8 @@ def page():
         ("mode", MODES),
         ("batch_mode", MODES),
         ("embedding_family", OFFERED),
-        ("embedding_projection", (USUAL, *PROJECTIONS)),
+        ("embedding_quality", (USUAL, *QUALITIES)),
+        ("embedding_projection", (BY_QUALITY, *PROJECTIONS)),
         ("categories", POSITIVE),
         ("analyze_categories", (*POSITIVE, *FURTHER_CATEGORIES)),
         ("batch_existing", ("as usual", *EXISTING)),
