@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from unrender.cli import main
 from unrender.core.embed import PromptEmbedding
+from unrender.core.embed.blend import Blend
 from unrender.core.embed.embedder import Embedder
 from unrender.core.embed.kinds import Way
 from unrender.core.embed.recommended import recommend
@@ -61,7 +62,9 @@ def test_a_search_and_its_captioner_are_of_the_best_alone(capsys, monkeypatch):
     described, _ = embedded(capsys, "0.png", "--anchor", prompt)
     good, _ = embedded(capsys, "0.png", "--quality", "good")
     assert len(prompts) == 2
-    assert torch.allclose(described.states, best.states, atol=1e-5)
+    with Engine(Settings(clip="micro", captioner=None, device="cpu")) as engine:
+        given = engine.embed("0.png", "micro", "soft", Blend(anchor=prompt))
+    assert torch.allclose(described.states, given.states, atol=1e-5)
     assert not torch.allclose(mute.states, best.states, atol=1e-2)
     with Engine(Settings(clip="micro", captioner=None, device="cpu")) as engine:
         expected = engine.embed("0.png", "micro", quality="good")
