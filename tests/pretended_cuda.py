@@ -220,6 +220,9 @@ def pretended(total: int = 8 * 10**9) -> Iterator[PretendedCuda]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "_bootstrap_inner", started)
         patch.setattr(torch.nn.Parameter, "__new__", made)
+        # asks the driver whether a graph is being captured, which no pretence answers
+        patch.setattr(torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda _: None, raising=False)
+        patch.setattr(torch.optim.Optimizer, "_cuda_graph_capture_health_check", lambda _: None, raising=False)
         for name, answer in _answers(cuda).items():
             patch.setattr(torch.cuda, name, answer)
         forget(devices)
