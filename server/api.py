@@ -174,9 +174,9 @@ class _OwnRoutes:
     def embed(self, asked: models.EmbedRequest, request: Request) -> Any:
         """Pictures as an embedding that a diffusion model takes in a prompt's place."""
         from ..core.embed.blend import Blend, check_asked, checked_way
-        from ..core.embed.families import family_named
+        from ..core.embed.families import offered_family
 
-        family = family_named(asked.family)
+        family = offered_family(asked.family)
         way = checked_way(family, asked.projection, asked.quality)
         blend = Blend(asked.weights, asked.mix, asked.text, asked.alpha, asked.strength, asked.anchor)
         check_asked(blend, asked.projection, asked.quality)

@@ -77,10 +77,10 @@ class Preview(NamedTuple):
 def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     """Raises what `Engine.embed` does."""
     from ..core.embed.blend import Blend, check_asked, checked_way
-    from ..core.embed.families import family_named
+    from ..core.embed.families import offered_family
     from ..core.prompt.together import shared_features
 
-    family = family_named(asked.family)
+    family = offered_family(asked.family)
     projection = None if asked.projection == BY_QUALITY else asked.projection
     quality = asked.quality if projection is None else None
     way = checked_way(family, projection, quality)

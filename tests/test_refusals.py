@@ -170,7 +170,11 @@ LOOKING: dict[str, Case] = {
 
 EMBEDDING: dict[str, Case] = {
     "a family": (lambda w: w.engine().embed(w.two, "sd9"), SettingsError, "'sd9'"),
-    "a family without words": (lambda w: w.engine().embed(w.two, "sd3"), SettingsError, "Stable Diffusion 3"),
+    "a projection of a pooled vector": (
+        lambda w: w.engine().embed(w.two, "sd3", "ridge"),
+        SettingsError,
+        "Stable Diff",
+    ),
     "a projection": (lambda w: w.engine().embed(w.two, "micro", "lens"), SettingsError, "'lens'"),
     "a projection out of reach": (lambda w: w.engine().embed(w.two, "sdxl", "pinv"), SettingsError, "SDXL"),
     "a picture": (lambda w: w.engine().embed(w.here / "broken.png", "micro"), ImageError, "broken.png"),

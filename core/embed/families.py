@@ -176,3 +176,13 @@ def family_named(name: str) -> Family:
     if family is None:
         raise SettingsError(f"There is no model family {name!r}", Choose("family", tuple(OFFERED)))
     return family
+
+
+def offered_family(name: str) -> Family:
+    """One that the doors offer. Raises SettingsError for others, which lists the names to choose from."""
+    family = family_named(name)
+    if name not in OFFERED:
+        raise SettingsError(
+            f"{family.title} takes no more than a pooled vector from a picture", Choose("family", tuple(OFFERED))
+        )
+    return family
