@@ -228,23 +228,17 @@ ENCODER_ALONE = Published(
     lacks=(PROJECTION_TENSORS[0],),
 )
 _TEMPLATES = "named by ComfyUI's own templates and examples; the size is remembered"
-FOR_WORKFLOWS = (
-    Published(
-        "for a folder",
-        "v1-5-pruned-emaonly-fp16.safetensors",
-        "Comfy-Org/stable-diffusion-v1-5-archive",
-        {"v1-5-pruned-emaonly-fp16.safetensors": 2_132_700_000},
-        "told",
-        _TEMPLATES,
-    ),
-    Published(
-        "for a folder",
-        "clip_vision_g.safetensors",
-        "comfyanonymous/clip_vision_g",
-        {"clip_vision_g.safetensors": 3_689_900_000},
-        "told",
-        _TEMPLATES,
-    ),
+FOR_WORKFLOWS = tuple(
+    Published("for a folder", path.rpartition("/")[2], repo, {path: size}, "told", _TEMPLATES)
+    for repo, path, size in (
+        ("Comfy-Org/stable-diffusion-v1-5-archive", "v1-5-pruned-emaonly-fp16.safetensors", 2_132_700_000),
+        ("comfyanonymous/clip_vision_g", "clip_vision_g.safetensors", 3_689_900_000),
+        ("Comfy-Org/Flux1-Redux-Dev", "flux1-redux-dev.safetensors", 129_000_000),
+        ("Comfy-Org/Lumina_Image_2.0_Repackaged", "split_files/vae/ae.safetensors", 335_000_000),
+        ("Comfy-Org/flux1-dev", "flux1-dev.safetensors", 23_800_000_000),
+        ("comfyanonymous/flux_text_encoders", "t5xxl_fp16.safetensors", 9_790_000_000),
+        ("Comfy-Org/sigclip_vision_384", "sigclip_vision_patch14_384.safetensors", 857_000_000),
+    )
 )
 """What the workflows that come along name for a download; `workflows/` has their addresses."""
 
