@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from .toys import tell_if_toy
 
 if TYPE_CHECKING:
     from ..core.embed.blend import Blend
+    from ..core.variation.variations import Variation
 
 _EPILOG = """\
 what is written
@@ -140,7 +141,6 @@ def run(options: argparse.Namespace) -> int:
     from ..core.images import image_key
     from ..core.phrases.vocabulary import load_vocabulary
     from ..core.variation.checkpoint import Checkpoint
-    from ..core.variation.pictures import with_text
     from ..core.variation.variations import Request, variations
     from .progress import terminal_progress
 
@@ -167,18 +167,26 @@ def run(options: argparse.Namespace) -> int:
     with Engine(settings, progress=progress) as engine:
         gap = engine.measure_gap(varied) if varied else None
         request = replace(asked, gap=gap)
-        remark = ""
-        for place, made in zip(places, variations(engine, checkpoint, request), strict=True):
-            try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                save_picture(made.image, place, **with_text(made.infotext, place))
-            except OSError as error:
-                raise UnrenderError(f"{place} cannot be written ({error.strerror})", "choose another place") from error
-            remark = made.remark
+        remark = _written(places, variations(engine, checkpoint, request))
     tell_written(places[0] if len(places) == 1 else options.output, f"{len(places)} picture{'s' * (len(places) > 1)}")
     if remark:
         complain(remark)
     return 0
+
+
+def _written(places: Sequence[Path], made: Iterable[Variation]) -> str:
+    """Each picture in its place when it is done. Returns what there is to say of their embedding."""
+    from ..core.variation.pictures import with_text
+
+    remark = ""
+    for place, each in zip(places, made, strict=True):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(each.image, place, **with_text(each.infotext, place))
+        except OSError as error:
+            raise UnrenderError(f"{place} cannot be written ({error.strerror})", "choose another place") from error
+        remark = each.remark
+    return remark
 
 
 def _check(options: argparse.Namespace, blend: Blend) -> None:

@@ -12,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokeni
 
 CPU = torch.device("cpu")
 WIDTH = 768
+PATCHED = "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
 
 
 def small_clip(tokenizer: CLIPTokenizer) -> Any:
@@ -72,3 +73,11 @@ def small_vision(room: int = 1_000) -> Any:
         image_mean=(0.5, 0.5, 0.5),
         image_std=(0.5, 0.5, 0.5),
     )
+
+
+def with_lora(clip: Any) -> Any:
+    """The same CLIP with a LoRA, whose one patch doubles the weight PATCHED."""
+    clone = SimpleNamespace(**vars(clip))
+    clone.patcher = ModelPatcher(clip.cond_stage_model, CPU, CPU)
+    clone.patcher.patches = {PATCHED: [2.0]}
+    return clone

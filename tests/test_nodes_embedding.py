@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import weakref
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,8 +14,7 @@ use_standin()
 
 import comfy.model_management as standin_memory  # noqa: E402
 import folder_paths  # noqa: E402
-from comfy.model_patcher import ModelPatcher  # noqa: E402
-from comfyui_small_models import CPU, WIDTH, small_clip, small_vision  # noqa: E402
+from comfyui_small_models import PATCHED, WIDTH, small_clip, small_vision, with_lora  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
 from unrender.core.clip import hidden_states as hidden_states_module  # noqa: E402
@@ -142,16 +140,9 @@ def test_interrupt_ends_the_node_and_leaves_no_half_file(clip, projection_file, 
     assert not list((folders / "unrender").glob("embed/*"))
 
 
-PATCHED = "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
-
-
 @pytest.fixture
 def patched(clip):
-    """The same CLIP with a LoRA, whose one patch doubles a weight."""
-    clone = SimpleNamespace(**vars(clip))
-    clone.patcher = ModelPatcher(clip.cond_stage_model, CPU, CPU)
-    clone.patcher.patches = {PATCHED: [2.0]}
-    return clone
+    return with_lora(clip)
 
 
 def test_loras_take_part_wherever_comfyui_has_patched_the_weights(clip, patched):

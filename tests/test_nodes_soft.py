@@ -4,7 +4,6 @@ is given up."""
 from __future__ import annotations
 
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,8 +15,7 @@ use_standin()
 
 import comfy.model_management as standin_memory  # noqa: E402
 import folder_paths  # noqa: E402
-from comfy.model_patcher import ModelPatcher  # noqa: E402
-from comfyui_small_models import CPU, small_clip, small_vision  # noqa: E402
+from comfyui_small_models import PATCHED, small_clip, small_vision, with_lora  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
 from unrender.core.clip.soft_tower import SoftTower  # noqa: E402
@@ -38,7 +36,6 @@ from server import PromptServer  # noqa: E402
 
 PICTURE = torch.rand(1, 16, 16, 3, generator=torch.Generator().manual_seed(0))
 FEW_FAMILIES = ("colours", "weather")
-PATCHED = "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
 
 
 @pytest.fixture(autouse=True)
@@ -154,11 +151,7 @@ def test_interrupt_is_heard_within_a_descent_and_how_far_it_is_is_said(clip, mon
 
 @pytest.fixture
 def patched(clip):
-    """The same CLIP with a LoRA, whose one patch doubles a weight."""
-    clone = SimpleNamespace(**vars(clip))
-    clone.patcher = ModelPatcher(clip.cond_stage_model, CPU, CPU)
-    clone.patcher.patches = {PATCHED: [2.0]}
-    return clone
+    return with_lora(clip)
 
 
 def test_a_gradient_goes_through_the_weights_as_comfyui_computes_with_them(clip, patched):

@@ -52,9 +52,8 @@ class SoftTower:
         self._end = _constant(weights.embedding[weights.end_of_text])
         known = torch.arange(before, device=device)[None] < lengths[:, None]
         causal = torch.ones(free + 1, free + 1, dtype=torch.bool, device=device).tril()
-        self._mask = torch.cat([known[:, None].expand(-1, free + 1, -1), causal.expand(len(ids), -1, -1)], dim=2)[
-            :, None
-        ]
+        before_them = known[:, None].expand(-1, free + 1, -1)
+        self._mask = torch.cat([before_them, causal.expand(len(ids), -1, -1)], dim=2).unsqueeze(1)
         self._norms = [(_norm(block.norm_1), _norm(block.norm_2)) for block in weights.blocks]
         self._final = _norm(weights.final_norm)
         self._known: list[_Known] = []
