@@ -160,7 +160,7 @@ def test_unloading_frees_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyP
     settings = Settings(clip="micro", captioner=str(folder), device="cpu", captioning=CaptionSettings(max_length=2))
     with Engine(settings) as engine:
         engine.interrogate(PICTURE, "caption")
-        describer = engine._models.describers.named(str(folder))
+        describer = engine._models._describers.named(str(folder))
         weights, took = weakref.ref(describer.module), describer.nbytes
         # none is left on the disk, where the file is mapped to memory
         assert sum(float(value.detach().abs().sum()) for value in describer.module.parameters())
