@@ -63,9 +63,10 @@ def blended(base: PromptEmbedding, embedding: PromptEmbedding, strength: float) 
     _check_alike(base, embedding)
     if strength == 1:
         return embedding
+    own, whole = equally_long([base.states, embedding.states])
     return replace(
         embedding,
-        states=_pair(*equally_long([base.states, embedding.states]), lambda a, b: a + strength * (b - a)),
+        states=_pair(own, whole, lambda a, b: a + strength * (b - a)),
         pooled=_pair(base.pooled, embedding.pooled, lambda a, b: a + strength * (b - a)),
     )
 
