@@ -11,7 +11,6 @@ well, are `soft_cost.py`'s. Not a test: nothing is asserted.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from statistics import median
 
 import open_clip
 import torch
+from memory import Meter
 from PIL import Image
 from skimage import data
 from unrender.core.clip import Clip
@@ -60,11 +60,11 @@ def main() -> None:
 
 
 def _first(embedder: Embedder, features: torch.Tensor, projection: Projection, folder: Path) -> None:
-    before, memory, started, worked = set(folder.iterdir()), _peak(), time.perf_counter(), time.process_time()
+    before, memory, started, worked = set(folder.iterdir()), Meter(), time.perf_counter(), time.process_time()
     embedder.embed(features, ["key"], way_by(projection))
     seconds, work = time.perf_counter() - started, time.process_time() - worked
     written = sum(file.stat().st_size for file in set(folder.iterdir()) - before) / 1e6
-    grown = _peak() - memory
+    grown = memory.peak()
     _say(f"{projection}, first: {seconds:.1f} s ({work:.1f} s of CPU), {grown:.2f} GB more, {written:.1f} MB on disk")
 
 
@@ -84,10 +84,6 @@ def _seconds(work: Callable[[], object]) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter() - started
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _say(text: str) -> None:

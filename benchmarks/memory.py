@@ -107,7 +107,7 @@ class Meter:
         import torch
 
         self._cuda = torch.cuda.is_available()
-        self._before = 0 if self._cuda else _status("VmRSS")
+        self._before = 0 if self._cuda else status("VmRSS")
         self.reset()
 
     def reset(self) -> None:
@@ -123,10 +123,11 @@ class Meter:
             import torch
 
             return round(torch.cuda.max_memory_allocated() / GIGABYTE, 2)
-        return round((_status("VmHWM") - self._before) / GIGABYTE, 2)
+        return round((status("VmHWM") - self._before) / GIGABYTE, 2)
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
+    """Bytes, of the process itself."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024

@@ -2,16 +2,17 @@
 
     python benchmarks/soft_cost.py [--family sd15 sd2 sdxl flux] [--threads N] [--device cuda] [--precision float16]
 
-Prints of each, for a picture alone (quality good) and after a prompt that describes it (best): seconds and seconds of
-CPU, how many steps were taken, and peak memory beyond the weights'. What is learned once is learned from few texts and
-not counted; the search that finds the prompt is not either. Random weights change no time: the towers multiply the same
-matrices. Not a test: nothing is asserted.
+Prints of each, and keeps in benchmarks/logs/soft_cost.json, for a picture alone (quality good) and after a prompt that
+describes it (best): seconds and seconds of CPU, how many steps were taken, and peak memory beyond the weights'. What is
+learned once is learned from few texts and not counted; the search that finds the prompt is not either. Random weights
+change no time: the towers multiply the same matrices. Not a test: nothing is asserted.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import ctypes
+import json
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from typing import Any
 
 import open_clip
 import torch
+from memory import GIGABYTE, Meter
 from torch import Tensor
 from unrender.core.clip import Clip
 from unrender.core.clip.text_encoder import TowerEncoder
@@ -40,6 +42,7 @@ from unrender.core.phrases.table import PhraseTable
 from unrender.core.phrases.vocabulary import load_vocabulary
 from unrender.core.progress import Progress
 
+LOG = Path(__file__).parent / "logs" / "soft_cost.json"
 LAYERS = {768: 12, 1024: 24, 1280: 32}
 """Of the published text towers, by width: ViT-L-14, ViT-H-14, bigG."""
 VOCABULARY, CONTEXT, HEAD = 49408, 77, 64
@@ -77,11 +80,20 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    setting = {"device": options.device, "precision": options.precision, "threads": options.threads}
+    kept: list[dict[str, Any]] = json.loads(LOG.read_text()) if LOG.is_file() else []
     for name in options.family:
-        _family(family_named(name), torch.device(options.device), getattr(torch, options.precision))
+        for quality, cost in _family(
+            family_named(name), torch.device(options.device), getattr(torch, options.precision)
+        ).items():
+            row = {"family": name, "quality": quality, **setting}
+            kept = [old for old in kept if {**old, **row} != old] + [{**row, **cost}]
+            _say(json.dumps(kept[-1]))
+            LOG.write_text("[\n" + ",\n".join(map(json.dumps, kept)) + "\n]\n")
 
 
-def _family(family: Family, device: torch.device, dtype: torch.dtype) -> None:
+def _family(family: Family, device: torch.device, dtype: torch.dtype) -> dict[str, dict[str, float]]:
+    """Costs by quality."""
     steps, tokenizer = Steps(), OpenClipTokenizer.of(open_clip.get_tokenizer("ViT-L-14"))
     assert tokenizer is not None
     sides = {each.name: TextSide(_weights(each, device, dtype), tokenizer, each.padding) for each in family.heard}
@@ -89,22 +101,29 @@ def _family(family: Family, device: torch.device, dtype: torch.dtype) -> None:
     nothing: Any = None
     clip = Clip("random", nothing, nothing, seeing, 100.0, device, dtype)
     with tempfile.TemporaryDirectory() as folder:
-        knowledge = _knowledge(clip, Path(folder))
+        knowledge = _knowledge(clip, family.seeing.width, Path(folder))
         parts: dict[str, Any] = {"knowledge": knowledge, "progress": steps}
         embedder = Embedder(clip, family, sides, knowledge._vocabulary, Path(folder), **parts)
         joint = torch.nn.functional.normalize(torch.randn(2, family.seeing.width, device=device), dim=-1)
         _embed(embedder, joint[:1], Blend(anchor=PROMPT))  # what is made once
-        for quality, blend in (("good", Blend(anchor="")), ("best", Blend(anchor=PROMPT))):
-            _measured(f"{family.name}, {quality}", embedder, joint[1:], blend, steps)
+        blends = {"good": Blend(anchor=""), "best": Blend(anchor=PROMPT)}
+        return {quality: _measured(embedder, joint[1:], blend, steps) for quality, blend in blends.items()}
 
 
-def _measured(label: str, embedder: Embedder, joint: Tensor, blend: Blend, steps: Steps) -> None:
-    before, memory = steps.taken, _peak(joint.device)
+def _measured(embedder: Embedder, joint: Tensor, blend: Blend, steps: Steps) -> dict[str, float]:
+    if joint.device.type == "cpu":  # what was let go of counts as memory again
+        ctypes.CDLL(None).malloc_trim(0)
+    before, weights = steps.taken, torch.cuda.memory_allocated() / GIGABYTE if joint.device.type == "cuda" else 0
+    memory = Meter()
     started, worked = time.perf_counter(), time.process_time()
     _embed(embedder, joint, blend)
     seconds, work = time.perf_counter() - started, time.process_time() - worked
-    grown = _peak(joint.device) - memory
-    _say(f"{label}: {seconds:.1f} s ({work:.1f} s of CPU), {steps.taken - before} steps, {grown:.2f} GB more")
+    return {
+        "seconds": round(seconds, 1),
+        "CPU seconds": round(work, 1),
+        "steps": steps.taken - before,
+        "GB": round(memory.peak() - weights, 2),
+    }
 
 
 def _embed(embedder: Embedder, joint: Tensor, blend: Blend) -> None:
@@ -113,12 +132,14 @@ def _embed(embedder: Embedder, joint: Tensor, blend: Blend) -> None:
         torch.cuda.synchronize()
 
 
-def _knowledge(clip: Clip, folder: Path) -> Knowledge:
+def _knowledge(clip: Clip, width: int, folder: Path) -> Knowledge:
+    """Of texts that say nothing: the families' wordings, eleven thousand, are read once by whoever uses it."""
     families, vocabulary = families_for(None, True), load_vocabulary()
 
     def evidence() -> Evidence:
         asked = wordings(families)
-        table = PhraseTable(asked, ("families",) * len(asked), clip.encode_texts(asked))
+        at_random = torch.nn.functional.normalize(torch.randn(len(asked), width, device=clip.device), dim=-1)
+        table = PhraseTable(asked, ("families",) * len(asked), at_random)
         return Evidence(clip, families, table, known.where_texts_lie)
 
     known = Knowledge(clip, evidence, lambda: vocabulary, folder)
@@ -154,13 +175,6 @@ def _weights(encoder: Encoder, device: torch.device, dtype: torch.dtype) -> Towe
         VOCABULARY - 2,
         VOCABULARY - 1,
     )
-
-
-def _peak(device: torch.device) -> float:
-    """GB, of the device where it is one's own."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _say(text: str) -> None:

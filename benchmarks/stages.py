@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from memory import GIGABYTE, _status
+from memory import GIGABYTE, status
 from PIL import Image
 from skimage import data
 from unrender.core.batch import Batch, FolderSource, sink_named
@@ -63,7 +63,7 @@ class Stages:
             if self._cuda:
                 torch.cuda.synchronize()
             self.seconds[stage] += time.perf_counter() - started
-            peak = torch.cuda.max_memory_allocated() if self._cuda else _status("VmHWM")
+            peak = torch.cuda.max_memory_allocated() if self._cuda else status("VmHWM")
             self.peaks[stage] = max(self.peaks.get(stage, 0.0), round(peak / GIGABYTE, 2))
 
     def watch(self, owner: type, name: str, stage: str) -> None:
