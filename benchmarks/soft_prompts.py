@@ -32,10 +32,15 @@ from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.blend import Blend
 from unrender.core.embed.seen import Seen
 from unrender.core.engine import Engine, Settings
+from unrender.core.evidence.bank import Bank
 from unrender.core.evidence.likelihoods import Evidence, wordings
+from unrender.core.evidence.of_engine import TEXTS
 from unrender.core.micro.captions import ALL_FACTORS, bare_phrases, caption, plural
 from unrender.core.micro.pictures import Pictures, render
 from unrender.core.micro.world import FACTORS
+from unrender.core.phrases import load_vocabulary
+from unrender.core.phrases.composed import composed_prompts
+from unrender.core.phrases.families import Family
 from unrender.core.phrases.swapping import swapped
 from unrender.core.phrases.table import PhraseTable
 from unrender.core.variation.render import Sampling
@@ -46,7 +51,8 @@ GUIDANCE = 3.0  # by validation, as in fidelity.py
 CUT = 0.6  # pinv's, of the singular values' root mean square; likewise
 SAID = "true caption, known words"
 HONEST, NONE, CAPTION, BEST = "interrogated, honest", "soft, no words", "soft, after the caption", "best quality"
-OVER = {NONE: "pinv", CAPTION: "caption", BEST: HONEST}
+UNPLACED = ", no gap known"
+OVER = {NONE: "pinv", CAPTION: "caption", BEST: HONEST, NONE + UNPLACED: "pinv", BEST + UNPLACED: HONEST}
 """The row that each is set beside."""
 
 SHOWN = ("colour", "background", "artist", "style")
@@ -75,20 +81,22 @@ def find_prompts(pictures: Pictures) -> dict[str, list[str]]:
     return found
 
 
-def soft(bench: Bench, words: Sequence[str] | None = None, texts: Sequence[str] | None = None) -> list[PromptEmbedding]:
+def soft(
+    bench: Bench, words: Sequence[str] | None = None, texts: Sequence[str] | None = None, engine: Engine | None = None
+) -> list[PromptEmbedding]:
     """As the program makes it, on words that describe each picture, or on none; said in other texts, or in them."""
-    none = [""] * len(bench.features)
-    made = []
+    made, none, maker = [], [""] * len(bench.features), engine or bench.engine
     for number, (joint, anchor, text) in enumerate(zip(bench.features, words or none, texts or none, strict=True)):
         seen = Seen(joint[None], (str(number),))
-        made.append(bench.engine.embed(seen, "micro", "soft", Blend(anchor=anchor, text=text)))
+        made.append(maker.embed(seen, "micro", "soft", Blend(anchor=anchor, text=text)))
     return made
 
 
-def best(bench: Bench) -> list[PromptEmbedding]:
+def best(bench: Bench, engine: Engine | None = None) -> list[PromptEmbedding]:
     """As the best quality makes it of the prompts that the search found."""
-    embedder = bench.engine._models.embedder("micro", None, None, None)
-    way, gap, made = embedder.way(quality="best"), bench.engine._models.gap(), []
+    models = (engine or bench.engine)._models
+    embedder = models.embedder("micro", None, None, None)
+    way, gap, made = embedder.way(quality="best"), models.gap(), []
     for number, (joint, prompt) in enumerate(zip(bench.features, bench.prompts["honest"], strict=True)):
         made.append(embedder.embed(joint[None], (str(number),), way, None, gap, (prompt,)))
     return made
@@ -103,6 +111,8 @@ def ways(bench: Bench) -> dict[str, Callable[[], Sequence[PromptEmbedding]]]:
         "pinv": lambda: bench.pinv(CUT),
         CAPTION: lambda: soft(bench, captions),
         "caption": lambda: bench.of_texts(captions),
+        NONE + UNPLACED: lambda: soft(bench, engine=unplaced(bench)),
+        BEST + UNPLACED: lambda: best(bench, unplaced(bench)),
         SAID: lambda: bench.of_texts(bench.known_captions),
         "ridge": lambda: bench.projected("ridge", Blend()),
         "anchored, on honest": lambda: bench.projected("anchored", [Blend(anchor=prompt) for prompt in found]),
@@ -194,28 +204,35 @@ def makers(bench: Bench, factors: Sequence[str]) -> dict[str, Callable[[], Seque
 
 def soft_without(bench: Bench, words: Sequence[str], factor: str) -> list[PromptEmbedding]:
     """On the words, by an engine whose families do not know the factor."""
-    own = bench.engine
-    bench.engine = engine_without(bench, factor)
-    try:
-        return soft(bench, words)
-    finally:
-        bench.engine = own
+    return soft(bench, words, engine=engine_without(bench, factor))
 
 
 def engine_without(bench: Bench, factor: str) -> Engine:
     """Whose families do not know the factor."""
     known = bench.engine.evidence()
-    families = [each for each in known.families if each.name != factor]
+    return engine_of(bench, [each for each in known.families if each.name != factor], known.bank)
+
+
+def unplaced(bench: Bench) -> Engine:
+    """To which is known where texts lie, and not where pictures do: as of any CLIP but micro's, without a bank."""
+    texts = Bank.of_texts(bench.clip, composed_prompts(load_vocabulary(), TEXTS))
+    engine = engine_of(bench, bench.engine.evidence().families, texts)
+    engine._models.gap = lambda: None
+    return engine
+
+
+def engine_of(bench: Bench, families: Sequence[Family], bank: Bank) -> Engine:
     phrases = wordings(families)
     table = PhraseTable(phrases, ("families",) * len(phrases), bench.clip.encode_texts(phrases))
     engine = Engine(bench.engine.settings, load_clip=lambda _: bench.clip)
-    engine._models._evidence = Evidence(bench.clip, families, table, known.bank)
+    engine._models._evidence = Evidence(bench.clip, families, table, bank)
     return engine
 
 
 def reported(kept: Kept) -> dict[str, Any]:
     """Of all that was read."""
-    named = {name: kept.parts(name) for name in (HONEST, BEST, NONE, "pinv", CAPTION, "caption", SAID, "ridge")}
+    shown = (HONEST, BEST, BEST + UNPLACED, NONE, NONE + UNPLACED, "pinv", CAPTION, "caption", SAID, "ridge")
+    named = {name: kept.parts(name) for name in shown}
     report: dict[str, Any] = {name: _row(kept, name) for name, parts in named.items() if parts}
     for name in ("edit, words", "edit, soft"):
         if kept.parts(name):
