@@ -99,7 +99,7 @@ def test_webui_heeds_the_advanced_part(webui, picture):
     for wrong, said in (
         (("x",), "no projection"),
         (("bank", "in winter"), "projection bank heeds no words"),
-        (("usual", "", 0.6, "a boat"), "choose good or best as quality"),
+        (("usual", "", 0.6, "a boat"), "choose good or best as the quality"),
     ):
         status, sentence = refusal(webui, picture, *USUAL, *wrong)
         assert status == 422 and said in sentence
