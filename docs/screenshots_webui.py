@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from hub_server import serving  # noqa: E402
-from webui_drawing import write_models  # noqa: E402
+from webui_drawing import few_words, write_models  # noqa: E402
 from webui_server import Page, Server, opened, started  # noqa: E402
 
 PREFIX = "unrender_txt2img_image_as_prompt"
@@ -37,7 +37,7 @@ def main() -> None:
 
 def _set(server: Server, clips: Path) -> None:
     server.ask("/sdapi/v1/options", {"sd_model_checkpoint": "tiny15.safetensors", "CLIP_stop_at_last_layers": 1})
-    server.set_options(seeing=str(clips / "clip-l"))
+    server.set_options(seeing=str(clips / "clip-l"), vocabulary=few_words(server))
 
 
 def _fill(browser: Page, picture: Path) -> None:
@@ -48,12 +48,14 @@ def _fill(browser: Page, picture: Path) -> None:
         page.fill(f"#txt2img_{name} input[type=number]", value)
     page.click(f"#{PREFIX} > .label-wrap")
     browser.put(f"{PREFIX}_picture", picture)
+    page.click(f"#{PREFIX}_quality input")
+    page.locator("ul.options li", has_text="good").click()
     page.click(f"#{PREFIX}_way label:has-text('blend')")
     page.fill(f"#{PREFIX}_strength input[type=number]", "0.65")
     page.click(f"#{PREFIX}_advanced > .label-wrap")
     browser.fill(f"{PREFIX}_words", "at night")
     page.click("#txt2img_generate")
-    page.wait_for_selector("#html_info_txt2img :text('Image as prompt: blend')")
+    page.wait_for_selector("#html_info_txt2img :text('Image as prompt: blend')", timeout=600_000)
     page.evaluate("scrollTo(0, 0)")
     page.mouse.move(0, 0)
     page.wait_for_timeout(1_500)
