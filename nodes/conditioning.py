@@ -7,6 +7,7 @@ from typing import Any
 from ..core.embed import PromptEmbedding
 from . import host
 from .host import io
+from .links import linked
 
 PromptEmbeddingType = io.Custom("PROMPT_EMBEDDING")
 
@@ -28,6 +29,11 @@ def embedding_outputs() -> list[Any]:
 def given(embedding: PromptEmbedding) -> io.NodeOutput:
     """The values of `embedding_outputs`."""
     return io.NodeOutput(as_conditioning(embedding), embedding)
+
+
+def given_embedding(value: Any, name: str) -> PromptEmbedding:
+    """What is connected to a PROMPT_EMBEDDING's input of that name. Raises SettingsError."""
+    return linked(value, PromptEmbedding, name)
 
 
 def as_conditioning(embedding: PromptEmbedding) -> list[list[Any]]:

@@ -19,7 +19,7 @@ from .conditioning import embedding_outputs, given
 from .host import io
 from .inputs import InterrogatorType, fit_input
 from .looks import PICTURES, opened_looks
-from .models import ModelNode, Setup, default_setup
+from .models import ModelNode, Setup, default_setup, given_setup
 from .text_encoders import family_of, text_sides
 
 _ALIASES = [
@@ -72,16 +72,16 @@ class ImageToPromptEmbedding(ModelNode):
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
             pictures = opened_looks(image, "image", mask)
+            varied = None if gap_pictures is None else opened_looks(gap_pictures, "gap_pictures")
             described, added = anchor.strip() or None, None if tokens == _AS_SUITS else tokens
             each = numbers_in(weights)
             blend = Blend(each, mix, text.strip(), alpha, strength, described, correction, temperature, tokens=added)
             chosen = None if projection == USUAL else projection
             asked: Quality | None = None if quality == USUAL else quality
-            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
+            setup = _setup(clip, family, pictures, clip_vision, given_setup(interrogator), progress)
             # none is downloaded for the search unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
-            varied = None if gap_pictures is None else opened_looks(gap_pictures, "gap_pictures")
             with setup.engine(settings, progress, clip.patcher) as engine:
                 engine.check_embedding(len(pictures), family.name, chosen, blend, asked)
                 sides = text_sides(clip, family)

@@ -11,7 +11,7 @@ from ..core.settings import MODES
 from . import host
 from .host import io
 from .inputs import interrogator_input
-from .models import ModelNode, default_setup
+from .models import ModelNode, default_setup, given_setup
 
 
 class CaptionFolder(ModelNode):
@@ -82,10 +82,11 @@ class CaptionFolder(ModelNode):
         suffix: str,
         interrogator: Any = None,
     ) -> io.NodeOutput:
-        setup = interrogator or default_setup()
-        settings = replace(setup.settings, prefix=prefix, suffix=suffix)
-        with host.reporting(cls.hidden.unique_id) as progress, setup.engine(settings, progress) as engine:
-            done = caption_folder(engine, _folder(folder), mode, existing, recursive)
+        with host.reporting(cls.hidden.unique_id) as progress:
+            setup, place = given_setup(interrogator) or default_setup(), _folder(folder)
+            settings = replace(setup.settings, prefix=prefix, suffix=suffix)
+            with setup.engine(settings, progress) as engine:
+                done = caption_folder(engine, place, mode, existing, recursive)
         report = described(done)
         return io.NodeOutput(done.written, done.failed, report, ui=host.shown(report))
 

@@ -83,7 +83,10 @@ class GraphClip:
     def of(cls, clip: Any, clip_vision: Any, progress: Progress, part: str | None = None) -> GraphClip:
         """part: which of the CLIP's text encoders, where the vision model must not belong to any other.
 
-        Raises ModelError when the two do not belong together, or lack what joins them."""
+        Raises ModelError when the two do not belong together, or lack what joins them, SettingsError for what is
+        neither."""
+        host.check_clip(clip)
+        host.check_clip_vision(clip_vision)
         return cls(clip, clip_vision, *_joined(clip, _vision_width(clip_vision), part, progress))
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,14 @@ from server import PromptServer
 from ..core.cures import Words
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, SettingsError, UnrenderError
+from ..core.file_names import pasted
+from ..core.foreign import shown as shortened
 from ..core.metadata import KEPT
 from ..core.printable import visible
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.shortage import is_told_of_memory
+from .links import not_linked
 from .search_words import SEARCH_WORDS
 from .wording import WORDS
 
@@ -83,13 +87,20 @@ def input_file(name: str) -> Path:
 def input_file_exists(name: str) -> bool:
     try:
         return input_file(name).is_file()
-    except (OSError, ValueError, SettingsError):
+    except (OSError, ValueError, TypeError, SettingsError):  # TypeError: a number, through the API
         return False
 
 
 def folder_named(path: str) -> Path:
-    """A folder anywhere on this machine, or by its name in ComfyUI's input folder."""
-    return Path(folder_paths.get_input_directory()) / Path(path.strip()).expanduser()
+    """A folder anywhere on this machine, or by its name in ComfyUI's input folder. Raises SettingsError for what no
+    folder can be called, and for nobody's home."""
+    text = pasted(path)
+    try:
+        found = Path(folder_paths.get_input_directory()) / Path(text).expanduser()
+        os.fsencode(found)
+    except (ValueError, RuntimeError):
+        raise SettingsError(f"There is no folder {shortened(text)}", "check the path") from None
+    return found
 
 
 def shown(*texts: str, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -154,6 +165,20 @@ def bring_patchers(patchers: list[Any], working_memory: int = WORKING_MEMORY) ->
     """Has models of the graph's ready to run on their devices, with room for as many bytes beside them. Where memory is
     short, ComfyUI leaves parts of them in main memory."""
     memory.load_models_gpu(patchers, memory_required=working_memory)
+
+
+def check_clip(clip: Any) -> None:
+    """SettingsError for what is no CLIP: a loader gives None where a checkpoint comes without, and through the API
+    anything may stand there."""
+    if clip is None:
+        raise SettingsError("There is no CLIP in what is connected to clip", "load one with Load CLIP")
+    if not hasattr(clip, "cond_stage_model") or not hasattr(clip, "patcher"):
+        raise not_linked(clip, "clip")
+
+
+def check_clip_vision(clip_vision: Any) -> None:
+    if not hasattr(clip_vision, "model") or not hasattr(clip_vision, "load_device"):
+        raise not_linked(clip_vision, "clip_vision")
 
 
 def clip_text_encoders(clip: Any) -> dict[str, WeightsInUse]:

@@ -29,7 +29,9 @@ _FAMILIES = _by_encoders()
 
 
 def family_of(clip: Any) -> Family:
-    """Raises ModelError for a CLIP of another family than Stable Diffusion 1, 2 and XL, or stopped at another layer."""
+    """Raises ModelError for a CLIP of another family than Stable Diffusion 1, 2 and XL, or stopped at another layer,
+    SettingsError for no CLIP."""
+    host.check_clip(clip)
     layers = _FAMILIES.get(tuple(host.stable_diffusion_encoders(clip)))
     if layers is None:
         raise ModelError(

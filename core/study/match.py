@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import SettingsError
+from ..foreign import shown
 from .analyze import softmax
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def check_question(phrases: Sequence[str], templates: Sequence[str]) -> None:
     for template in templates:
         if _PLACE not in template:
             raise SettingsError(
-                f"The template {template!r} has no {{}}", "put {} where the phrase goes, as in 'a photo of {}'"
+                f"The template {shown(template)!r} has no {{}}", "put {} where the phrase goes, as in 'a photo of {}'"
             )
 
 
