@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.embed import PromptEmbedding
 from ..core.embed.composing import mixed
-from ..core.embed.folder import FOLDER, save_as
+from ..core.embed.folder import FOLDER, path_for, save_as
 from ..core.embed.kinds import MIXES
 from ..core.errors import EmbeddingError
 from ..core.foreign import shown
@@ -15,6 +15,7 @@ from .conditioning import PromptEmbeddingType, embedding_outputs, given, given_e
 from .embedding import MIX_TOOLTIP
 from .files import embedding_files
 from .host import io
+from .left import LEFT
 
 _NOTHING_SAVED = "nothing saved yet"
 
@@ -77,9 +78,19 @@ class SavePromptEmbedding(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, name: str = "", **_: Any) -> Any:
+        """Other when what was saved is gone."""
+        try:
+            path = path_for(host.model_folders()[0] / FOLDER, name)
+        except EmbeddingError:
+            return None
+        return LEFT.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+
+    @classmethod
     def execute(cls, embedding: PromptEmbedding, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             path = save_as(given_embedding(embedding, "embedding"), host.model_folders()[0] / FOLDER, name)
+            LEFT.wrote(path)
         return io.NodeOutput(str(path), ui=host.shown(str(path)))
 
 

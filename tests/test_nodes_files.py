@@ -212,6 +212,20 @@ def test_embeddings_are_saved_loaded_and_blended(models, server):
         LoadPromptEmbedding.execute("gone.safetensors")
 
 
+def test_an_embedding_that_was_saved_and_is_gone_is_saved_again(models, server):
+    from unrender.nodes.embedding_files import SavePromptEmbedding
+
+    before = SavePromptEmbedding.fingerprint_inputs(name="mine")
+    path = Path(SavePromptEmbedding.execute(some_embedding(1), "mine").args[0])
+    assert SavePromptEmbedding.fingerprint_inputs(name="mine", embedding=None) == before
+    path.unlink()
+    gone = SavePromptEmbedding.fingerprint_inputs(name="mine")
+    assert gone != before
+    SavePromptEmbedding.execute(some_embedding(1), "mine")
+    assert SavePromptEmbedding.fingerprint_inputs(name="mine") == gone
+    assert SavePromptEmbedding.fingerprint_inputs(name="..") is None
+
+
 def test_where_nothing_is_saved_the_list_says_so(models, server):
     from unrender.nodes.embedding_files import LoadPromptEmbedding
 
