@@ -69,6 +69,8 @@ class ImageToPromptEmbedding(ModelNode):
         quality: Any = USUAL,
         tokens: int = _AS_SUITS,
     ) -> io.NodeOutput:
+        from .graph_clip import check_belongs
+
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
             pictures = opened_looks(image, "image", mask)
@@ -84,6 +86,8 @@ class ImageToPromptEmbedding(ModelNode):
             settings = replace(setup.settings, fit=fit, captioner=captioner)
             with setup.engine(settings, progress, clip.patcher) as engine:
                 engine.check_embedding(len(pictures), family.name, chosen, blend, asked)
+                if interrogator is not None:
+                    check_belongs(setup, family.seeing.name, progress)
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
                 gap = None if varied is None else engine.measure_gap(varied)
@@ -241,18 +245,19 @@ def _setup(
     """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""
     if clip_vision is not None and interrogator is not None:
         raise SettingsError("Both clip_vision and interrogator can see the picture", "connect one of them")
-    from .graph_clip import GraphClip, check_seen
+    from .graph_clip import FamilysClip, GraphClip, check_seen
 
-    if interrogator is not None:
-        check_seen(pictures, family.seeing.name)
-        return interrogator
     part = family.seeing.name
+    if interrogator is not None:
+        check_seen(pictures, part)
+        return interrogator
     if clip_vision is not None:
         source = GraphClip.of(clip, clip_vision, progress, part)
     elif isinstance(pictures, Seen):
         source = GraphClip.without_vision(clip, pictures.features.shape[-1], progress, part)
     else:
-        return default_setup(family.clip)
+        usual = default_setup(family.clip)
+        return replace(usual, source=FamilysClip(usual.source, part))
     return Setup(Settings(captioner=None, cache=host.model_folders()[0]), source, None)
 
 

@@ -17,6 +17,7 @@ from ..core.clip.preprocess import Preprocess
 from ..core.clip.text_encoder import TowerEncoder
 from ..core.clip.text_tower import TextTower
 from ..core.clip.weights import TowerWeights
+from ..core.cures import Choose, Give
 from ..core.devices import pick_arithmetic
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, FAMILIES
 from ..core.embed.seen import Seen
@@ -25,6 +26,7 @@ from ..core.errors import ModelError
 from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
 from . import host
+from .models import ClipSource, Setup
 from .text_encoders import tokenizer_of, tower_weights
 from .text_projection import find_projection
 
@@ -66,6 +68,44 @@ def check_seen(looks: Any, part: str) -> None:
     """ModelError where pictures were seen already, by another vision model than belongs to that text encoder."""
     if isinstance(looks, Seen) and looks.features.shape[-1] != _PARTNERS[part].width:
         raise ModelError(_mismatch([part], looks.features.shape[-1]))
+
+
+def check_belongs(setup: Setup, part: str, progress: Progress) -> None:
+    """ModelError where an interrogator's CLIP cannot see for that text encoder. Loads the CLIP, if it is not yet."""
+    known = setup.source.projection
+    width = setup.source.clip(progress).encode_texts([""]).shape[-1] if known is None else len(known)
+    if width != _PARTNERS[part].width:
+        raise ModelError(
+            f"The interrogator's CLIP {setup.settings.clip} does not belong to this checkpoint, which listens to "
+            f"{_PARTNERS[part].name}: it sees pictures in {width} numbers, not {_PARTNERS[part].width}",
+            f"choose {_ENCODERS[part].clip} as clip in Load Interrogator",
+            _connect(part),
+        )
+
+
+def _connect(part: str) -> str:
+    named = _PARTNERS[part]
+    return f"load {named.vision} ({named.vision_file}) with Load CLIP Vision and connect it to clip_vision"
+
+
+class FamilysClip:
+    """The CLIP that belongs to a text encoder, by its name. Where it cannot be had, another by name would not do."""
+
+    projection = None
+
+    def __init__(self, source: ClipSource, part: str) -> None:
+        self._source, self._part = source, part
+
+    @property
+    def patchers(self) -> list[Any]:
+        return self._source.patchers
+
+    def clip(self, progress: Progress, *beside: Any) -> Clip:
+        try:
+            return self._source.clip(progress, *beside)
+        except ModelError as error:
+            others = (cure for cure in error.cures if not isinstance(cure, Give | Choose) or cure.control != "clip")
+            raise type(error)(error.problem, _connect(self._part), *others) from error
 
 
 class GraphClip:
