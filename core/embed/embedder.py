@@ -247,7 +247,7 @@ class Embedder:
     @cached_property
     def _pooled_norm(self) -> float:
         return self._closed_forms.projected_length(
-            self._sides[self.family.pooled_by], self._prompts(_PROMPTS_FOR_NORMS)
+            self._sides[self.family.pooled_by], self._prompts(_PROMPTS_FOR_NORMS), self._progress
         )
 
     @cached_property
@@ -256,7 +256,7 @@ class Embedder:
         near enough: measured in `benchmarks/clip_skip.py`."""
         (encoder,), (side,) = self.family.heard, self._sides.values()
         prompts = () if is_published_model(side.weights) else self._prompts(_PROMPTS_FOR_NORMS)
-        form = self._closed_forms.of(side, prompts, self._text_projection)
+        form = self._closed_forms.of(side, prompts, self._text_projection, self._progress)
         return replace(form, start=side.start_state(encoder.layer).cpu())
 
     @cached_property
