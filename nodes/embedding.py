@@ -250,11 +250,12 @@ def _setup(
     part = family.seeing.name
     if interrogator is not None:
         check_seen(pictures, part)
-        return interrogator
+        own = interrogator.source
+        return replace(interrogator, source=own.plain()) if isinstance(own, GraphClip) else interrogator
     if clip_vision is not None:
-        source = GraphClip.of(clip, clip_vision, progress, part)
+        source = GraphClip.of(clip, clip_vision, progress, part).plain()
     elif isinstance(pictures, Seen):
-        source = GraphClip.without_vision(clip, pictures.features.shape[-1], progress, part)
+        source = GraphClip.without_vision(clip, pictures.features.shape[-1], progress, part).plain()
     else:
         usual = default_setup(family.clip)
         return replace(usual, source=FamilysClip(usual.source, part))

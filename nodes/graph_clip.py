@@ -111,10 +111,12 @@ class FamilysClip:
 class GraphClip:
     """Makes a Clip of a CLIP and a CLIP_VISION, each in ComfyUI's care and as patched by LoRAs.
 
-    projection [width, width of the text encoder]: to the space they share, in main memory."""
+    projection [width, width of the text encoder]: to the space they share, in main memory. patched: whether the text
+    encoder is that of the LoRAs, or the one that the vision model was trained with."""
 
-    def __init__(self, clip: Any, clip_vision: Any | None, part: str, projection: Tensor) -> None:
+    def __init__(self, clip: Any, clip_vision: Any | None, part: str, projection: Tensor, patched: bool = True) -> None:
         self._clip = clip
+        self._patched = patched
         self._vision = clip_vision
         self._part = part
         self.projection = projection
@@ -134,6 +136,10 @@ class GraphClip:
         """For pictures that a vision model of that width has seen already. Raises what `of` does."""
         return cls(clip, None, *_joined(clip, width, part, progress))
 
+    def plain(self) -> GraphClip:
+        """The same without patches such as LoRAs: what is known of it holds for whichever are on."""
+        return GraphClip(self._clip, self._vision, self._part, self.projection, False)
+
     def clip(self, progress: Progress, *beside: Any) -> Clip:
         """Its text encoder is copied when a text is first encoded: who looks at pictures alone does not wait."""
         host.bring_patchers([*self.patchers, *beside])
@@ -151,7 +157,7 @@ class GraphClip:
         return [self._clip.patcher, *([] if self._vision is None else [self._vision.patcher])]
 
     def _weights(self) -> TowerWeights:
-        return tower_weights(self._clip, self._part, self.projection)
+        return tower_weights(self._clip, self._part, self.projection, self._patched)
 
     def _text_encoder(self) -> TowerEncoder:
         encoder = host.clip_text_encoders(self._clip)[self._part]

@@ -181,46 +181,54 @@ def check_clip_vision(clip_vision: Any) -> None:
         raise not_linked(clip_vision, "clip_vision")
 
 
-def clip_text_encoders(clip: Any) -> dict[str, WeightsInUse]:
+def clip_text_encoders(clip: Any, patched: bool = True) -> dict[str, WeightsInUse]:
     """The CLIP text encoders of a CLIP by ComfyUI's names for them (clip_l, clip_h, clip_g): comfy.clip_model's
-    CLIPTextModel each, whose parameters are those that are used."""
+    CLIPTextModel each, whose parameters are those that are used, or those without patches such as LoRAs."""
     # absent, or None where a file came without it
     parts = {name: getattr(clip.cond_stage_model, name, None) for name in _CLIP_PARTS}
     return {
-        name: WeightsInUse(part.transformer, clip.patcher, f"{name}.transformer")
+        name: WeightsInUse(part.transformer, clip.patcher, f"{name}.transformer", patched)
         for name, part in parts.items()
         if part is not None
     }
+
+
+def is_patched(clip: Any, part: str) -> bool:
+    """Whether a LoRA, a merge or the like changes one of a CLIP's text encoders."""
+    return any(path.startswith(f"{part}.transformer.") for path in clip.patcher.patches)
 
 
 class WeightsInUse:
     """A module of a patcher's model, whose parameters are what ComfyUI computes with, on the patcher's device.
 
     ComfyUI patches them once, or each time they are used; it may have left them in main memory, in another type, or
-    quantised."""
+    quantised. patched: whether as patched, or as before."""
 
-    def __init__(self, module: Any, patcher: Any, path: str) -> None:
-        self._module, self._patcher, self._path = module, patcher, path
+    def __init__(self, module: Any, patcher: Any, path: str, patched: bool = True) -> None:
+        self._module, self._patcher, self._path, self._patched = module, patcher, path, patched
 
     def __getattr__(self, name: str) -> Any:
         value, path = getattr(self._module, name), f"{self._path}.{name}"
         if isinstance(value, torch.nn.Parameter):
             return self._in_use(value.detach(), path, getattr(self._module, f"{name}_comfy_model_dtype", None))
-        return WeightsInUse(value, self._patcher, path) if isinstance(value, torch.nn.Module) else value
+        return WeightsInUse(value, self._patcher, path, self._patched) if isinstance(value, torch.nn.Module) else value
 
     def __getitem__(self, index: int) -> WeightsInUse:
         if index >= len(self._module):
             raise IndexError(index)
-        return WeightsInUse(self._module[index], self._patcher, f"{self._path}.{index}")
+        return WeightsInUse(self._module[index], self._patcher, f"{self._path}.{index}", self._patched)
 
     def __call__(self, *values: Any) -> Any:
         return self._module(*values)
 
     def _in_use(self, stored: torch.Tensor, path: str, dtype: torch.dtype | None) -> torch.Tensor:
-        device, quantised = self._patcher.load_device, type(stored) is not torch.Tensor
+        device, kept = self._patcher.load_device, self._patcher.backup.get(path)
+        if not self._patched and kept is not None:
+            stored = getattr(kept, "weight", kept).detach()
+        quantised = type(stored) is not torch.Tensor
         weight = stored.to(device).dequantize() if quantised else stored.to(device, dtype)
         patches = self._patcher.patches.get(path)
-        if not patches or path in self._patcher.backup:  # what has a backup is patched where it is
+        if not self._patched or not patches or kept is not None:  # what has a backup is patched where it is
             return weight
         patched = calculate_weight(patches, weight.to(_patching_dtype(device), copy=True), path)
         return patched if quantised or weight.dtype.itemsize == 1 else patched.to(weight.dtype)

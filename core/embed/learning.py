@@ -26,7 +26,14 @@ that CLIP's text tower is the encoder that is learned: then one run gives both."
 
 
 class Reader(Protocol):
-    """What texts are read by: a `TextSide`, or what tells two of them apart."""
+    """What texts are read by: a `TextSide`, or what tells two of them apart. width: of its states; output_width: of the
+    joint space."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def output_width(self) -> int: ...
 
     def states(
         self, texts: Sequence[str], layers: Sequence[Layer], check: Check

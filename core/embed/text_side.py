@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -29,12 +29,14 @@ class TextSide:
     """The text encoder of a checkpoint, fine-tuned or patched as it is.
 
     known_fingerprint: of the weights, from whoever has it already and changes it with them.
+    plain: gives the same encoder without what a host has patched it with, such as LoRAs; None where nothing is.
     """
 
     weights: TowerWeights
     tokenizer: Tokenizer
     padding: Padding = "end"
     known_fingerprint: str = ""
+    plain: Callable[[], TextSide] | None = None
 
     @classmethod
     def of(cls, clip: Clip, padding: Padding = "end") -> TextSide:
@@ -48,7 +50,9 @@ class TextSide:
 
     def padded(self, padding: Padding) -> TextSide:
         """The same encoder, fed in another family's way."""
-        return replace(self, padding=padding, known_fingerprint=self.fingerprint)
+        given = self.plain
+        plain = None if given is None else lambda: given().padded(padding)
+        return replace(self, padding=padding, known_fingerprint=self.fingerprint, plain=plain)
 
     @property
     def fingerprint(self) -> str:
@@ -59,6 +63,11 @@ class TextSide:
     @property
     def width(self) -> int:
         return self.weights.embedding.shape[1]
+
+    @property
+    def output_width(self) -> int:
+        """Of the joint space."""
+        return self.weights.output_width
 
     def states(
         self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,), check: Check = SILENT.check

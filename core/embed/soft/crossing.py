@@ -25,6 +25,7 @@ from ...evidence.likelihoods import Evidence, wordings
 from ...files import replace_whole
 from ...foreign import Unreadable, read_header, read_tensors
 from ...progress import SILENT, Progress
+from ..pruning import prune, used
 from ..text_side import TextSide
 from .aim import Measure, Questions
 from .space import Placing, Space, excluding
@@ -118,7 +119,9 @@ def load_or_learn(
     key = sha256("\n".join((clip.fingerprint, side.fingerprint, *spoken, *texts)).encode()).hexdigest()
     path = folder / f"crossing-{key[:32]}.safetensors"
     with suppress(Unreadable):  # not there, or learned again below
-        return Crossing.load(path)
+        crossing = Crossing.load(path)
+        used(path)
+        return crossing
     with progress.task(f"Learning from {len(spoken) + len(texts):,} texts where a second text encoder has them"):
         concepts = _concepts(_ends(side, spoken, progress), evidence)
         joint = torch.cat([clip.encode_texts(texts, progress).float().cpu(), evidence.vectors])
@@ -127,6 +130,7 @@ def load_or_learn(
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         crossing.save(path)
+        prune(folder)
     return crossing
 
 
