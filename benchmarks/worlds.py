@@ -34,6 +34,7 @@ from unrender.core.micro.styles import ARTISTS, STYLES
 from unrender.core.micro.world import FACTORS, Scene, Split, random_scene
 from unrender.core.phrases.composed import composed_prompts
 from unrender.core.phrases.vocabulary import load_vocabulary
+from unrender.core.progress import SILENT, Check
 from unrender.training.measure_bank import measured
 
 MEASURED_ON = 400  # training pictures: where a world's pictures lie, and by how much they differ
@@ -72,8 +73,8 @@ class Hubs:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plain, name)
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        return self._moved(self._plain.encode(texts), [biases(words_of(text)) for text in texts])
+    def encode(self, texts: Sequence[str], check: Check = SILENT.check) -> Tensor:
+        return self._moved(self._plain.encode(texts, check), [biases(words_of(text)) for text in texts])
 
     def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         before = words_of(prompt)

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Collection, Sequence
+from errno import ENAMETOOLONG
 
 from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
@@ -62,7 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _stopped()
         if isinstance(error, OSError) and streams.reader_left(error):
             return streams.abandon_output()
+        if isinstance(error, OSError) and error.errno == ENAMETOOLONG:
+            streams.complain(_too_long(error), words_for(options.parser))
+            return BAD_USAGE
         raise
+
+
+def _too_long(error: OSError) -> SettingsError:
+    from ..core.foreign import shown
+
+    return SettingsError(f"{shown(str(error.filename))} is too long to be a file's name", "check the path")
 
 
 def _keep_few_primitives() -> None:

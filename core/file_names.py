@@ -16,6 +16,7 @@ _DEVICES = frozenset(
     | {f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"}
 )
 _LEAST_KEPT = 0.5
+_QUOTES = ('""', "''", "\u201c\u201d", "\u201e\u201c", "\u00ab\u00bb")
 
 
 def is_safe_stem(text: str, most_bytes: int) -> bool:
@@ -37,6 +38,14 @@ def safe_stem(text: str, most_bytes: int) -> str:
     if not text:
         return "untitled"
     return f"_{text}" if _is_device(text) else text
+
+
+def pasted(text: str) -> str:
+    """A path or name as a person means it: without the blanks around it, and the quotation marks in which file managers
+    and terminals copy a path."""
+    text = text.strip()
+    quoted = len(text) > 2 and text[0] + text[-1] in _QUOTES
+    return text[1:-1].strip() if quoted else text
 
 
 def same_name(name: str) -> str:

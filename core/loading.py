@@ -167,8 +167,12 @@ class EngineModels:
         if self._evidence is None:
             clip, vocabulary = self.clip(), self._prompt_vocabulary()
             folder = Path(self._hub().folder) / "tables"
+
+            def compose(count: int) -> Sequence[str]:
+                return composed_prompts(vocabulary, count)
+
             with self._progress.task("Reading the families"):
-                bank = load_bank(clip, self._settings.bank, folder, lambda count: composed_prompts(vocabulary, count))
+                bank = load_bank(clip, self._settings.bank, folder, compose, self._progress)
             self._evidence = load_evidence(clip, self.families(), self._table_of(0), bank)
         return self._evidence
 
@@ -224,7 +228,9 @@ class EngineModels:
         if self._embedders is None:
             folder = Path(self._hub().folder) / "embed"
             vocabulary, forms = self.vocabulary, self._closed_forms
-            knowledge = Knowledge(self.clip(), self.evidence, self._prompt_vocabulary, Path(self._hub().folder))
+            knowledge = Knowledge(
+                self.clip(), self.evidence, self._prompt_vocabulary, Path(self._hub().folder), self._progress
+            )
             self._embedders = Embedders(self.clip(), vocabulary, folder, load, self._progress, forms, knowledge)
         return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
 

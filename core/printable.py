@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _DIRECTION = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
@@ -11,6 +12,7 @@ _UNSEEN = {*"\u00ad\u034f\u180e\u200b\u2060\ufeff"}
 """They make two names look alike."""
 
 _KEPT = "\n\t"
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -31,6 +33,11 @@ def visible(text: str, kept: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter in kept or not _is_hidden(letter) else _escaped(letter) for letter in text)
+
+
+def whole(text: str) -> str:
+    """The text with U+FFFD in the place of each half of a character, which no tokenizer takes."""
+    return text if text.isascii() else _HALVES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def there_are(count: int, things: str) -> str:

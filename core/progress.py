@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -103,3 +103,6 @@ class _SilentTask:
 
 
 SILENT = Progress()
+
+Check = Callable[[], None]
+"""A progress's `check`, for work that shows no bar: called between its parts, it raises `Cancelled` to end it."""

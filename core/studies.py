@@ -118,7 +118,7 @@ class Studies:
         look, _ = each_look(images, self._encode)
         with self._lock:
             clip = self._models.clip()
-            return match(clip, look(clip), phrases, templates)
+            return match(clip, look(clip), phrases, templates, self.progress)
 
     def explain(self, image: Picture, phrases: Sequence[str]) -> tuple[HeatMap, ...]:
         """Where in a picture each phrase finds its support (see `core.study.explain.heat_maps`).

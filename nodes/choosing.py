@@ -15,7 +15,7 @@ from . import host
 from .host import io
 from .inputs import InterrogatorType, interrogator_input
 from .looks import pictures_alone
-from .models import ModelNode, default_setup
+from .models import ModelNode, default_setup, given_setup
 from .taken import opened, toy_note
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class SeveralPrompts(ModelNode):
 
     @classmethod
     def execute(cls, image: Any, count: int, interrogator: Any = None) -> io.NodeOutput:
-        setup = interrogator or default_setup()
         with host.reporting(cls.hidden.unique_id) as progress:
+            setup = given_setup(interrogator) or default_setup()
             check_choice(count)
             picture = _one(image)
             with setup.engine(setup.settings, progress) as engine:
@@ -110,8 +110,8 @@ class NearestRendering(ModelNode):
     def execute(
         cls, image: list[Any], renderings: list[Any], prompts: list[str], judge: list[Any] | None = None
     ) -> io.NodeOutput:
-        setup = (judge or [None])[0] or default_setup(USUAL_JUDGE)
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Comparing"):
+            setup = given_setup((judge or [None])[0], "judge") or default_setup(USUAL_JUDGE)
             picture, rendered = _one(image), [pictures_alone(each) for each in renderings]
             if len(rendered) != len(prompts):
                 raise SettingsError(

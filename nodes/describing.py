@@ -18,6 +18,7 @@ from .describers import DescriberType, GraphWriter, Server, server_name
 from .files import captioner_folders, path_of
 from .host import io
 from .inputs import only
+from .links import linked
 from .looks import pictures_alone
 from .models import ModelNode, chosen_describer, named_describer
 from .taken import opened, toy_note
@@ -56,9 +57,9 @@ class DescribePicture(ModelNode):
 
     @classmethod
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
-        values = only(inputs)
-        by_server = values.get("describer") is not None
+        by_server = bool(inputs.get("describer"))
         with host.reporting(cls.hidden.unique_id, BY_SERVER if by_server else DESCRIBING) as progress:
+            values = only(inputs)
             settings, pictures = _settings(values), pictures_alone(image)
             describer = _describer(values, cls.hidden, progress)
             with progress.task("Describing"):
@@ -169,7 +170,7 @@ def _advanced_inputs() -> list[Any]:
 
 
 def _settings(values: dict[str, Any]) -> CaptionSettings:
-    server = values.get("describer")
+    server = _server(values)
     return CaptionSettings(
         instruction=values["instruction"].strip(),
         max_length=values["max_length"] or None,
@@ -185,8 +186,13 @@ def _settings(values: dict[str, Any]) -> CaptionSettings:
     )
 
 
+def _server(values: dict[str, Any]) -> Server | None:
+    describer = values.get("describer")
+    return None if describer is None else linked(describer, Server, "describer")
+
+
 def _describer(values: dict[str, Any], hidden: Any, progress: Progress) -> Describer:
-    server, clip = values.get("describer"), values.get("clip")
+    server, clip = _server(values), values.get("clip")
     if server is not None and clip is not None:
         raise SettingsError("A describer and a clip are connected", "leave one of them out")
     if clip is not None:

@@ -19,7 +19,7 @@ from .conditioning import embedding_outputs, given
 from .host import io
 from .inputs import InterrogatorType, fit_input
 from .looks import PICTURES, opened_looks
-from .models import ModelNode, Setup, default_setup
+from .models import ModelNode, Setup, default_setup, given_setup
 from .text_encoders import family_of, text_sides
 
 _ALIASES = [
@@ -69,21 +69,25 @@ class ImageToPromptEmbedding(ModelNode):
         quality: Any = USUAL,
         tokens: int = _AS_SUITS,
     ) -> io.NodeOutput:
+        from .graph_clip import check_belongs
+
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Embedding"):
             family = family_of(clip)
             pictures = opened_looks(image, "image", mask)
+            varied = None if gap_pictures is None else opened_looks(gap_pictures, "gap_pictures")
             described, added = anchor.strip() or None, None if tokens == _AS_SUITS else tokens
             each = numbers_in(weights)
             blend = Blend(each, mix, text.strip(), alpha, strength, described, correction, temperature, tokens=added)
             chosen = None if projection == USUAL else projection
             asked: Quality | None = None if quality == USUAL else quality
-            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
+            setup = _setup(clip, family, pictures, clip_vision, given_setup(interrogator), progress)
             # none is downloaded for the search unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
-            varied = None if gap_pictures is None else opened_looks(gap_pictures, "gap_pictures")
             with setup.engine(settings, progress, clip.patcher) as engine:
                 engine.check_embedding(len(pictures), family.name, chosen, blend, asked)
+                if interrogator is not None:
+                    check_belongs(setup, family.seeing.name, progress)
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
                 gap = None if varied is None else engine.measure_gap(varied)
@@ -241,18 +245,20 @@ def _setup(
     """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""
     if clip_vision is not None and interrogator is not None:
         raise SettingsError("Both clip_vision and interrogator can see the picture", "connect one of them")
-    from .graph_clip import GraphClip, check_seen
+    from .graph_clip import FamilysClip, GraphClip, check_seen
 
-    if interrogator is not None:
-        check_seen(pictures, family.seeing.name)
-        return interrogator
     part = family.seeing.name
+    if interrogator is not None:
+        check_seen(pictures, part)
+        own = interrogator.source
+        return replace(interrogator, source=own.plain()) if isinstance(own, GraphClip) else interrogator
     if clip_vision is not None:
-        source = GraphClip.of(clip, clip_vision, progress, part)
+        source = GraphClip.of(clip, clip_vision, progress, part).plain()
     elif isinstance(pictures, Seen):
-        source = GraphClip.without_vision(clip, pictures.features.shape[-1], progress, part)
+        source = GraphClip.without_vision(clip, pictures.features.shape[-1], progress, part).plain()
     else:
-        return default_setup(family.clip)
+        usual = default_setup(family.clip)
+        return replace(usual, source=FamilysClip(usual.source, part))
     return Setup(Settings(captioner=None, cache=host.model_folders()[0]), source, None)
 
 

@@ -6,14 +6,16 @@ from typing import Any
 
 from ..core.embed import PromptEmbedding
 from ..core.embed.composing import mixed
-from ..core.embed.folder import FOLDER, save_as
+from ..core.embed.folder import FOLDER, path_for, save_as
 from ..core.embed.kinds import MIXES
 from ..core.errors import EmbeddingError
+from ..core.foreign import shown
 from . import host
-from .conditioning import PromptEmbeddingType, embedding_outputs, given
+from .conditioning import PromptEmbeddingType, embedding_outputs, given, given_embedding
 from .embedding import MIX_TOOLTIP
 from .files import embedding_files
 from .host import io
+from .left import LEFT
 
 _NOTHING_SAVED = "nothing saved yet"
 
@@ -47,7 +49,8 @@ class BlendPromptEmbeddings(io.ComfyNode):
     @classmethod
     def execute(cls, first: PromptEmbedding, second: PromptEmbedding, share: float, mix: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
-            return given(mixed([first, second], [1 - share, share], mix))
+            both = [given_embedding(first, "first"), given_embedding(second, "second")]
+            return given(mixed(both, [1 - share, share], mix))
 
 
 class SavePromptEmbedding(io.ComfyNode):
@@ -75,9 +78,19 @@ class SavePromptEmbedding(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, name: str = "", **_: Any) -> Any:
+        """Other when what was saved is gone."""
+        try:
+            path = path_for(host.model_folders()[0] / FOLDER, name)
+        except EmbeddingError:
+            return None
+        return LEFT.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+
+    @classmethod
     def execute(cls, embedding: PromptEmbedding, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
-            path = save_as(embedding, host.model_folders()[0] / FOLDER, name)
+            path = save_as(given_embedding(embedding, "embedding"), host.model_folders()[0] / FOLDER, name)
+            LEFT.wrote(path)
         return io.NodeOutput(str(path), ui=host.shown(str(path)))
 
 
@@ -108,7 +121,7 @@ class LoadPromptEmbedding(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, name: str) -> bool | str:
-        return True if name in embedding_files() else _missing(name)
+        return True if str(name) in embedding_files() else _missing(name)
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
@@ -122,4 +135,4 @@ class LoadPromptEmbedding(io.ComfyNode):
 def _missing(name: str) -> str:
     if name == _NOTHING_SAVED:
         return "No prompt embedding is chosen; save one with Save Prompt Embedding, press R, and choose it."
-    return f"There is no prompt embedding {name!r} any more; choose another."
+    return f"There is no prompt embedding {shown(str(name))!r} any more; choose another."

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..core.batch import Captioned, FolderSource, TextSink, caption_folder
+from ..core.batch.failures import FAILURES
+from ..core.batch.texts import text_path
 from ..core.errors import SettingsError
 from ..core.settings import MODES
 from . import host
 from .host import io
 from .inputs import interrogator_input
-from .models import ModelNode, default_setup
+from .left import LEFT
+from .models import ModelNode, default_setup, given_setup
 
 
 class CaptionFolder(ModelNode):
@@ -64,12 +68,14 @@ class CaptionFolder(ModelNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str = "", recursive: bool = False, **_: Any) -> Any:
-        """Other when a picture was added, taken away or changed."""
+        """Other when a picture was added, taken away or changed, and when what was written is gone."""
         try:
-            stats = [(item.name, item.path.stat()) for item in FolderSource(_folder(folder), recursive) if item.path]
+            place = _folder(folder)
+            stats = [(item.name, item.path.stat()) for item in FolderSource(place, recursive) if item.path]
         except (SettingsError, OSError):
             return None
-        return [(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats]
+        gone = LEFT.times_gone(place, lambda: _written(place, recursive), "recursive" if recursive else "")
+        return gone, [(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats]
 
     @classmethod
     def execute(
@@ -82,15 +88,26 @@ class CaptionFolder(ModelNode):
         suffix: str,
         interrogator: Any = None,
     ) -> io.NodeOutput:
-        setup = interrogator or default_setup()
-        settings = replace(setup.settings, prefix=prefix, suffix=suffix)
-        with host.reporting(cls.hidden.unique_id) as progress, setup.engine(settings, progress) as engine:
-            done = caption_folder(engine, _folder(folder), mode, existing, recursive)
+        with host.reporting(cls.hidden.unique_id) as progress:
+            setup, place = given_setup(interrogator) or default_setup(), _folder(folder)
+            settings = replace(setup.settings, prefix=prefix, suffix=suffix)
+            with setup.engine(settings, progress) as engine:
+                done = caption_folder(engine, place, mode, existing, recursive)
+            LEFT.wrote(place)
         report = described(done)
         return io.NodeOutput(done.written, done.failed, report, ui=host.shown(report))
 
 
-def _folder(name: str) -> Any:
+def _written(folder: Path, recursive: bool) -> frozenset[str]:
+    """Of the pictures that have a text, and the list of those that failed."""
+    try:
+        texts = frozenset(item.name for item in FolderSource(folder, recursive) if text_path(item).exists())
+    except (SettingsError, OSError):
+        return frozenset()
+    return texts | {name for name in (FAILURES,) if (folder / name).exists()}
+
+
+def _folder(name: str) -> Path:
     if not name.strip():
         raise SettingsError("There is no folder", "give the path of one, or its name in ComfyUI's input folder")
     return host.folder_named(name)

@@ -17,6 +17,7 @@ from ..core.clip.preprocess import Preprocess
 from ..core.clip.text_encoder import TowerEncoder
 from ..core.clip.text_tower import TextTower
 from ..core.clip.weights import TowerWeights
+from ..core.cures import Choose, Give
 from ..core.devices import pick_arithmetic
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L, FAMILIES
 from ..core.embed.seen import Seen
@@ -25,6 +26,7 @@ from ..core.errors import ModelError
 from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
 from . import host
+from .models import ClipSource, Setup
 from .text_encoders import tokenizer_of, tower_weights
 from .text_projection import find_projection
 
@@ -68,13 +70,53 @@ def check_seen(looks: Any, part: str) -> None:
         raise ModelError(_mismatch([part], looks.features.shape[-1]))
 
 
+def check_belongs(setup: Setup, part: str, progress: Progress) -> None:
+    """ModelError where an interrogator's CLIP cannot see for that text encoder. Loads the CLIP, if it is not yet."""
+    known = setup.source.projection
+    width = setup.source.clip(progress).encode_texts([""]).shape[-1] if known is None else len(known)
+    if width != _PARTNERS[part].width:
+        raise ModelError(
+            f"The interrogator's CLIP {setup.settings.clip} does not belong to this checkpoint, which listens to "
+            f"{_PARTNERS[part].name}: it sees pictures in {width} numbers, not {_PARTNERS[part].width}",
+            f"choose {_ENCODERS[part].clip} as clip in Load Interrogator",
+            _connect(part),
+        )
+
+
+def _connect(part: str) -> str:
+    named = _PARTNERS[part]
+    return f"load {named.vision} ({named.vision_file}) with Load CLIP Vision and connect it to clip_vision"
+
+
+class FamilysClip:
+    """The CLIP that belongs to a text encoder, by its name. Where it cannot be had, another by name would not do."""
+
+    projection = None
+
+    def __init__(self, source: ClipSource, part: str) -> None:
+        self._source, self._part = source, part
+
+    @property
+    def patchers(self) -> list[Any]:
+        return self._source.patchers
+
+    def clip(self, progress: Progress, *beside: Any) -> Clip:
+        try:
+            return self._source.clip(progress, *beside)
+        except ModelError as error:
+            others = (cure for cure in error.cures if not isinstance(cure, Give | Choose) or cure.control != "clip")
+            raise type(error)(error.problem, _connect(self._part), *others) from error
+
+
 class GraphClip:
     """Makes a Clip of a CLIP and a CLIP_VISION, each in ComfyUI's care and as patched by LoRAs.
 
-    projection [width, width of the text encoder]: to the space they share, in main memory."""
+    projection [width, width of the text encoder]: to the space they share, in main memory. patched: whether the text
+    encoder is that of the LoRAs, or the one that the vision model was trained with."""
 
-    def __init__(self, clip: Any, clip_vision: Any | None, part: str, projection: Tensor) -> None:
+    def __init__(self, clip: Any, clip_vision: Any | None, part: str, projection: Tensor, patched: bool = True) -> None:
         self._clip = clip
+        self._patched = patched
         self._vision = clip_vision
         self._part = part
         self.projection = projection
@@ -83,13 +125,20 @@ class GraphClip:
     def of(cls, clip: Any, clip_vision: Any, progress: Progress, part: str | None = None) -> GraphClip:
         """part: which of the CLIP's text encoders, where the vision model must not belong to any other.
 
-        Raises ModelError when the two do not belong together, or lack what joins them."""
+        Raises ModelError when the two do not belong together, or lack what joins them, SettingsError for what is
+        neither."""
+        host.check_clip(clip)
+        host.check_clip_vision(clip_vision)
         return cls(clip, clip_vision, *_joined(clip, _vision_width(clip_vision), part, progress))
 
     @classmethod
     def without_vision(cls, clip: Any, width: int, progress: Progress, part: str | None = None) -> GraphClip:
         """For pictures that a vision model of that width has seen already. Raises what `of` does."""
         return cls(clip, None, *_joined(clip, width, part, progress))
+
+    def plain(self) -> GraphClip:
+        """The same without patches such as LoRAs: what is known of it holds for whichever are on."""
+        return GraphClip(self._clip, self._vision, self._part, self.projection, False)
 
     def clip(self, progress: Progress, *beside: Any) -> Clip:
         """Its text encoder is copied when a text is first encoded: who looks at pictures alone does not wait."""
@@ -108,7 +157,7 @@ class GraphClip:
         return [self._clip.patcher, *([] if self._vision is None else [self._vision.patcher])]
 
     def _weights(self) -> TowerWeights:
-        return tower_weights(self._clip, self._part, self.projection)
+        return tower_weights(self._clip, self._part, self.projection, self._patched)
 
     def _text_encoder(self) -> TowerEncoder:
         encoder = host.clip_text_encoders(self._clip)[self._part]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,14 @@ from server import PromptServer
 from ..core.cures import Words
 from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, SettingsError, UnrenderError
+from ..core.file_names import pasted
+from ..core.foreign import shown as shortened
 from ..core.metadata import KEPT
 from ..core.printable import visible
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.shortage import is_told_of_memory
+from .links import not_linked
 from .search_words import SEARCH_WORDS
 from .wording import WORDS
 
@@ -83,13 +87,20 @@ def input_file(name: str) -> Path:
 def input_file_exists(name: str) -> bool:
     try:
         return input_file(name).is_file()
-    except (OSError, ValueError, SettingsError):
+    except (OSError, ValueError, TypeError, SettingsError):  # TypeError: a number, through the API
         return False
 
 
 def folder_named(path: str) -> Path:
-    """A folder anywhere on this machine, or by its name in ComfyUI's input folder."""
-    return Path(folder_paths.get_input_directory()) / Path(path.strip()).expanduser()
+    """A folder anywhere on this machine, or by its name in ComfyUI's input folder. Raises SettingsError for what no
+    folder can be called, and for nobody's home."""
+    text = pasted(path)
+    try:
+        found = Path(folder_paths.get_input_directory()) / Path(text).expanduser()
+        os.fsencode(found)
+    except (ValueError, RuntimeError):
+        raise SettingsError(f"There is no folder {shortened(text)}", "check the path") from None
+    return found
 
 
 def shown(*texts: str, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -156,46 +167,68 @@ def bring_patchers(patchers: list[Any], working_memory: int = WORKING_MEMORY) ->
     memory.load_models_gpu(patchers, memory_required=working_memory)
 
 
-def clip_text_encoders(clip: Any) -> dict[str, WeightsInUse]:
+def check_clip(clip: Any) -> None:
+    """SettingsError for what is no CLIP: a loader gives None where a checkpoint comes without, and through the API
+    anything may stand there."""
+    if clip is None:
+        raise SettingsError("There is no CLIP in what is connected to clip", "load one with Load CLIP")
+    if not hasattr(clip, "cond_stage_model") or not hasattr(clip, "patcher"):
+        raise not_linked(clip, "clip")
+
+
+def check_clip_vision(clip_vision: Any) -> None:
+    if not hasattr(clip_vision, "model") or not hasattr(clip_vision, "load_device"):
+        raise not_linked(clip_vision, "clip_vision")
+
+
+def clip_text_encoders(clip: Any, patched: bool = True) -> dict[str, WeightsInUse]:
     """The CLIP text encoders of a CLIP by ComfyUI's names for them (clip_l, clip_h, clip_g): comfy.clip_model's
-    CLIPTextModel each, whose parameters are those that are used."""
+    CLIPTextModel each, whose parameters are those that are used, or those without patches such as LoRAs."""
     # absent, or None where a file came without it
     parts = {name: getattr(clip.cond_stage_model, name, None) for name in _CLIP_PARTS}
     return {
-        name: WeightsInUse(part.transformer, clip.patcher, f"{name}.transformer")
+        name: WeightsInUse(part.transformer, clip.patcher, f"{name}.transformer", patched)
         for name, part in parts.items()
         if part is not None
     }
+
+
+def is_patched(clip: Any, part: str) -> bool:
+    """Whether a LoRA, a merge or the like changes one of a CLIP's text encoders."""
+    return any(path.startswith(f"{part}.transformer.") for path in clip.patcher.patches)
 
 
 class WeightsInUse:
     """A module of a patcher's model, whose parameters are what ComfyUI computes with, on the patcher's device.
 
     ComfyUI patches them once, or each time they are used; it may have left them in main memory, in another type, or
-    quantised."""
+    quantised. patched: whether as patched, or as before."""
 
-    def __init__(self, module: Any, patcher: Any, path: str) -> None:
-        self._module, self._patcher, self._path = module, patcher, path
+    def __init__(self, module: Any, patcher: Any, path: str, patched: bool = True) -> None:
+        self._module, self._patcher, self._path, self._patched = module, patcher, path, patched
 
     def __getattr__(self, name: str) -> Any:
         value, path = getattr(self._module, name), f"{self._path}.{name}"
         if isinstance(value, torch.nn.Parameter):
             return self._in_use(value.detach(), path, getattr(self._module, f"{name}_comfy_model_dtype", None))
-        return WeightsInUse(value, self._patcher, path) if isinstance(value, torch.nn.Module) else value
+        return WeightsInUse(value, self._patcher, path, self._patched) if isinstance(value, torch.nn.Module) else value
 
     def __getitem__(self, index: int) -> WeightsInUse:
         if index >= len(self._module):
             raise IndexError(index)
-        return WeightsInUse(self._module[index], self._patcher, f"{self._path}.{index}")
+        return WeightsInUse(self._module[index], self._patcher, f"{self._path}.{index}", self._patched)
 
     def __call__(self, *values: Any) -> Any:
         return self._module(*values)
 
     def _in_use(self, stored: torch.Tensor, path: str, dtype: torch.dtype | None) -> torch.Tensor:
-        device, quantised = self._patcher.load_device, type(stored) is not torch.Tensor
+        device, kept = self._patcher.load_device, self._patcher.backup.get(path)
+        if not self._patched and kept is not None:
+            stored = getattr(kept, "weight", kept).detach()
+        quantised = type(stored) is not torch.Tensor
         weight = stored.to(device).dequantize() if quantised else stored.to(device, dtype)
         patches = self._patcher.patches.get(path)
-        if not patches or path in self._patcher.backup:  # what has a backup is patched where it is
+        if not self._patched or not patches or kept is not None:  # what has a backup is patched where it is
             return weight
         patched = calculate_weight(patches, weight.to(_patching_dtype(device), copy=True), path)
         return patched if quantised or weight.dtype.itemsize == 1 else patched.to(weight.dtype)

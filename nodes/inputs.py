@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..core.errors import SettingsError
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.settings import FITS, Settings
 from .host import io
@@ -59,5 +60,9 @@ def with_words(settings: Settings, words: dict[str, Any]) -> Settings:
 
 
 def only(inputs: dict[str, list[Any]]) -> dict[str, Any]:
-    """Of inputs that arrive as lists, the one value each that is meant for the whole run."""
+    """Of inputs that arrive as lists, the one value each that is meant for the whole run. Raises SettingsError where a
+    node gives an empty list."""
+    for name, values in inputs.items():
+        if not values:
+            raise SettingsError(f"There is nothing in what is connected to {name}", "connect a node that gives one")
     return {name: values[0] for name, values in inputs.items()}

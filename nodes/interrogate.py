@@ -17,7 +17,7 @@ from . import host
 from .host import io
 from .inputs import category_switches, interrogator_input, only, with_words
 from .looks import pictures_alone
-from .models import ModelNode, Setup, default_setup
+from .models import ModelNode, Setup, default_setup, given_setup
 from .phrases_found import MOST_SHOWN, phrase_table, shown_phrases, similarities_without
 from .taken import opened, toy_note
 
@@ -62,9 +62,9 @@ class Interrogate(ModelNode):
     @classmethod
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         captions = inputs.pop("caption", None)
-        values = only(inputs)
-        setup = values.get("interrogator") or default_setup()
         with host.reporting(cls.hidden.unique_id) as progress:
+            values = only(inputs)
+            setup = given_setup(values.get("interrogator")) or default_setup()
             settings = with_words(setup.settings, values)
             pictures = pictures_alone(image)
             found = interrogate(setup, settings, pictures, values["mode"], captions, progress)

@@ -8,6 +8,7 @@ from ..core.choices import BUILT_IN, CLIPS, NONE, VOCABULARIES
 from ..core.describe import known_describers
 from ..core.describe.tagging.tagger import KNOWN_TAGGERS
 from ..core.engine import Engine
+from ..core.file_names import pasted
 from ..core.published import MICRO_TAGGER, TOYS
 from ..core.settings import PRECISIONS, SEARCHES, USUAL_SEARCH, CaptionSettings, Settings
 from . import host
@@ -144,7 +145,7 @@ class LoadInterrogator(io.ComfyNode):
     @classmethod
     def execute(cls, clip: str, precision: str, other_clip: str = "", **inputs: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress:
-            name = path_of(other_clip.strip() or clip, clip_files())
+            name = path_of(pasted(other_clip) or clip, clip_files())
             settings = _settings(inputs, clip=name, precision=precision)
             Engine(settings).check()
             setup = named_setup(settings)

@@ -20,6 +20,7 @@ from ..core.progress import SILENT, Progress
 from ..core.settings import CaptionSettings, Precision, Quantization, Settings
 from . import host
 from .host import io
+from .links import linked
 
 
 class ClipSource(Protocol):
@@ -212,6 +213,11 @@ class ModelNode(io.ComfyNode):
     def __init__(self) -> None:
         super().__init__()
         self._models = _kept()
+
+
+def given_setup(interrogator: Any, name: str = "interrogator") -> Setup | None:
+    """What is connected to an INTERROGATOR's input of that name, None where nothing is. Raises SettingsError."""
+    return None if interrogator is None else linked(interrogator, Setup, name)
 
 
 def named_setup(settings: Settings) -> Setup:

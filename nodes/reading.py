@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..core.foreign import shown
 from ..core.metadata import FileMetadata, read_metadata
 from . import host
 from .host import io
@@ -54,7 +55,8 @@ class ReadImagePrompt(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, image: str) -> bool | str:
-        return host.input_file_exists(image) or f"There is no picture {image} in the input folder; choose another."
+        problem = f"There is no picture {shown(str(image))} in the input folder; choose another."
+        return host.input_file_exists(image) or problem
 
     @classmethod
     def execute(cls, image: str) -> io.NodeOutput:

@@ -13,7 +13,7 @@ from . import host
 from .host import io
 from .inputs import interrogator_input
 from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size, setup_for
-from .models import ModelNode, default_setup
+from .models import ModelNode, default_setup, given_setup
 from .pictures import as_batch, as_image, as_mask
 from .taken import opened, toy_note
 from .wording import WORDS
@@ -70,7 +70,7 @@ class Analyze(ModelNode):
     def execute(cls, image: Any, categories: str, top: int, dark: bool, interrogator: Any = None) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Analyzing"):
             looks = looked_at(image)
-            setup = interrogator or setup_for(looks)
+            setup = given_setup(interrogator) or setup_for(looks)
             with setup.engine(setup.settings, progress) as engine:
                 analyses = engine.analyze(in_turn(looks), phrases_in(categories) or None, top)
             charts = _charts(analyses, looks, dark)
@@ -187,7 +187,7 @@ class MatchPhrases(ModelNode):
         sentences = [sentence.strip() for sentence in templates.split(";") if sentence.strip()]
         with host.reporting(cls.hidden.unique_id) as progress:
             looks = looked_at(image)
-            setup = interrogator or setup_for(looks)
+            setup = given_setup(interrogator) or setup_for(looks)
             with setup.engine(setup.settings, progress) as engine:
                 match = engine.match(in_turn(looks), lines, sentences)
         rankings = [ranking(match, picture) for picture in range(len(looks))]
@@ -244,15 +244,15 @@ class Locate(ModelNode):
     def execute(cls, image: Any, phrase: str, threshold: float, interrogator: Any = None) -> io.NodeOutput:
         from ..core.drawing.overlay import draw_overlay
 
-        setup = interrogator or default_setup()
         masks, overlays, model = [], [], ""
-        with host.reporting(cls.hidden.unique_id) as progress, setup.engine(setup.settings, progress) as engine:
-            pictures = pictures_of_one_size(image)
-            for picture in progress.track(map(opened, pictures), "Locating", len(pictures)):
-                location = engine.locate(picture, phrase)
-                model = location.model
-                masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
-                overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))
+        with host.reporting(cls.hidden.unique_id) as progress:
+            setup, pictures = given_setup(interrogator) or default_setup(), pictures_of_one_size(image)
+            with setup.engine(setup.settings, progress) as engine:
+                for picture in progress.track(map(opened, pictures), "Locating", len(pictures)):
+                    location = engine.locate(picture, phrase)
+                    model = location.model
+                    masks.append(as_mask(support_share(location.heat, picture.size, threshold)))
+                    overlays.append(as_image(draw_overlay(picture, location.heat, location.boxes, max(picture.size))))
         note = toy_note(model, pictures)
         return io.NodeOutput(as_batch(masks), as_batch(overlays), ui=host.shown(notes=note) or None)
 

@@ -49,8 +49,8 @@ class TagPicture(ModelNode):
 
     @classmethod
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
-        values = only(inputs)
         with host.reporting(cls.hidden.unique_id, TAGGING) as progress:
+            values = only(inputs)
             pictures, settings = pictures_alone(image), CaptionSettings(tags=_tag_settings(values))
             name = path_of(values["tagger"], tagger_folders(), "tagger")
             check_describer(name)

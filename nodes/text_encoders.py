@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -29,7 +30,9 @@ _FAMILIES = _by_encoders()
 
 
 def family_of(clip: Any) -> Family:
-    """Raises ModelError for a CLIP of another family than Stable Diffusion 1, 2 and XL, or stopped at another layer."""
+    """Raises ModelError for a CLIP of another family than Stable Diffusion 1, 2 and XL, or stopped at another layer,
+    SettingsError for no CLIP."""
+    host.check_clip(clip)
     layers = _FAMILIES.get(tuple(host.stable_diffusion_encoders(clip)))
     if layers is None:
         raise ModelError(
@@ -54,9 +57,9 @@ def text_sides(clip: Any, family: Family) -> dict[str, TextSide]:
     return {encoder.name: _side(clip, encoder) for encoder in family.encoders}
 
 
-def tower_weights(clip: Any, part: str, projection: Tensor | None) -> TowerWeights:
-    """The weights of one of the CLIP's text encoders as they are used."""
-    model = host.clip_text_encoders(clip)[part].text_model
+def tower_weights(clip: Any, part: str, projection: Tensor | None, patched: bool = True) -> TowerWeights:
+    """The weights of one of the CLIP's text encoders as they are used, or without patches."""
+    model = host.clip_text_encoders(clip, patched)[part].text_model
     _, start, end = host.clip_tokenizer(clip, part)
     return from_comfy(model, projection, start, end)
 
@@ -65,10 +68,11 @@ def tokenizer_of(clip: Any, part: str, weights: TowerWeights) -> TransformersTok
     return TransformersTokenizer(host.clip_tokenizer(clip, part)[0], len(weights.positions))
 
 
-def _side(clip: Any, encoder: Encoder) -> TextSide:
+def _side(clip: Any, encoder: Encoder, patched: bool = True) -> TextSide:
     own = None
     if encoder.keeps_projection:  # ComfyUI fills the gap with whatever is in memory
-        own = host.clip_text_encoders(clip)[encoder.name].text_projection.weight.detach()
-    weights = tower_weights(clip, encoder.name, own)
+        own = host.clip_text_encoders(clip, patched)[encoder.name].text_projection.weight.detach()
+    weights = tower_weights(clip, encoder.name, own, patched)
     fingerprint = sampled_fingerprint(weights)
-    return TextSide(weights, tokenizer_of(clip, encoder.name, weights), encoder.padding, fingerprint)
+    plain = partial(_side, clip, encoder, False) if patched and host.is_patched(clip, encoder.name) else None
+    return TextSide(weights, tokenizer_of(clip, encoder.name, weights), encoder.padding, fingerprint, plain)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from ..core.choices import BUILT_IN, NONE, VOCABULARIES
 from ..core.embed.kinds import USUAL
 from ..core.errors import ImageError
+from ..core.file_names import pasted
 from ..core.phrases import POSITIVE, phrases_in
 from ..core.published import MICRO_TAGGER, TOYS
 from ..core.settings import MODES, UNCAPTIONED, USUAL_SEARCH, Mode, Search, Settings
@@ -116,13 +117,13 @@ class Request:
 
     def settings(self, usual: Settings) -> Settings:
         """usual: what holds for all that is not asked for; its cache has the person's own vocabularies."""
-        captioner = self.captioner.strip()
+        captioner = pasted(self.captioner)
         if self.target in TARGETS:
             usual = TARGETS[self.target].over(usual, self._sort(usual))
         most = self.most or usual.max_phrases
         return replace(
             self.describing.over(usual),
-            clip=self.clip.strip(),
+            clip=pasted(self.clip),
             captioner=None if captioner in ("", NONE) else captioner,
             phrases=phrases_named(self.vocabulary, usual),
             limits={**usual.limits, **{name: 0 for name in POSITIVE if name not in self.categories}},
@@ -135,7 +136,7 @@ class Request:
 
     def _sort(self, usual: Settings) -> Sort:
         """Of the captioner, which says what suits the target."""
-        captioner = self.captioner.strip()
+        captioner = pasted(self.captioner)
         if self.mode in UNCAPTIONED or self.caption is not None or captioner in ("", NONE):
             return "captioner"
         from ..core.hub import Hub
@@ -156,8 +157,8 @@ class Study:
     def settings(self, usual: Settings) -> Settings:
         """As `Request.settings`."""
         phrases = phrases_named(self.vocabulary, usual)
-        tagger = self.tagger.strip() or NONE
-        return replace(usual, clip=self.clip.strip(), captioner=None, tagger=tagger, phrases=phrases)
+        tagger = pasted(self.tagger) or NONE
+        return replace(usual, clip=pasted(self.clip), captioner=None, tagger=tagger, phrases=phrases)
 
 
 def captioners() -> list[str]:

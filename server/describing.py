@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from ..core.file_names import pasted
 from ..core.phrases import phrases_in
 from ..core.settings import (
     USUAL_THRESHOLDS,
@@ -52,7 +53,7 @@ class Describing:
         """The settings with what is asked for in place of their own. Raises SettingsError."""
         return replace(
             settings,
-            tagger=self.tagger.strip() or settings.tagger,
+            tagger=pasted(self.tagger) or settings.tagger,
             candidates=max(settings.candidates, int(self.candidates)),
             captioning=self._writing(settings.captioning),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.embed.kinds import Quality
 from ..core.errors import EmbeddingError, ImageError
+from ..core.file_names import pasted
 from .choices import BY_QUALITY, NO_PICTURE
 from .downloads import check_agreed, checkpoint_download
 from .host import Host
@@ -161,9 +162,9 @@ def previewed(host: Host, kept: Kept | None, checkpoint: str, job: Job) -> Previ
         raise EmbeddingError("There is no embedding yet", "make or load one first")
     clip = kept.clip or host.seeing(family_named(kept.embedding.family))
     settings = replace(host.settings(), clip=clip, captioner=None)
-    if checkpoint.strip():
+    if pasted(checkpoint):
         host.folders.check_model(checkpoint)
-        return Preview(_rendered(host, kept.embedding, checkpoint.strip(), settings, job), None)
+        return Preview(_rendered(host, kept.embedding, pasted(checkpoint), settings, job), None)
     if kept.shared is None:
         raise EmbeddingError("An embedding that was loaded can only be rendered", "name a checkpoint")
     with host.lent(job, settings, SIGHT) as engine:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import SettingsError
+from ..core.file_names import pasted
 from ..core.settings import Settings
 
 ALLOW = "name one that is, or start this program with --allow and that folder"
@@ -29,9 +30,10 @@ class Folders:
     def checked(self, text: str) -> Path:
         """A place that a visitor named. Raises SettingsError for what is not in the folders once its links are
         followed, and for what is neither a file nor a folder, such as a device."""
-        shown = text.strip()[:200]
+        text = pasted(text)
+        shown = text[:200]
         try:
-            path = Path(text.strip()).expanduser()
+            path = Path(text).expanduser()
             real = path.resolve()
             special = _is_special(real)
         except (OSError, RuntimeError, ValueError):
@@ -86,7 +88,7 @@ def _is_special(path: Path) -> bool:
 
 def _names_a_place(name: str) -> bool:
     """A model's name on the hub looks like a file's in the folder at hand; where there is none it is the hub's."""
-    text = name.strip()
+    text = pasted(name)
     try:
         path = Path(text).expanduser()
         return path.is_absolute() or ".." in path.parts or path.exists()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from ..core.catalogue import is_part, survey, wanted
+from ..core.file_names import pasted
 from ..core.hub import Hub
 from ..core.printable import visible
 from ..core.suiting import sort_of
@@ -63,7 +64,7 @@ def vocabulary_table(host: Host) -> str:
 
 def downloaded(host: Host, name: str, job: Job) -> str:
     """Fetches a model's files and says so in a sentence. Raises SettingsError, ModelError, DownloadFirst, Cancelled."""
-    name = name.strip()
+    name = pasted(name)
     host.folders.check_model(name)
     if is_part(name):
         return f"{name.casefold()} is part of the package: there is nothing to download."

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.file_names import pasted
 from .choices import Request
 from .jobs import Job
 from .needs import SIGHT
@@ -30,7 +31,7 @@ class Judge:
     @classmethod
     def of(cls, found: Found, request: Request) -> Judge:
         similarity = found.interrogation.similarity
-        return cls() if similarity is None else cls(request.clip.strip(), similarity, found.room)
+        return cls() if similarity is None else cls(pasted(request.clip), similarity, found.room)
 
 
 class Weighed(NamedTuple):

@@ -87,9 +87,9 @@ class TestFamilies:
         """A host's engines, one for each picture, share what is measured, which takes longer than a picture."""
         true, measured = TextSide.mean_norms, []
 
-        def counted(side, prompts):
+        def counted(side, prompts, check):
             measured.append(side)
-            return true(side, prompts)
+            return true(side, prompts, check)
 
         monkeypatch.setattr(TextSide, "mean_norms", counted)
         forms, side = ClosedForms(), TextSide(random_weights(64, 64, 1, 2), Words())

@@ -87,11 +87,11 @@ def test_texts_are_learned_from_in_smaller_portions_where_memory_is_short(clip, 
         path.unlink()
     true, rows = hidden_states_module._states, []
 
-    def short(weights, ids, layers):
+    def short(weights, ids, layers, check):
         if len(ids) > 5:
             raise RuntimeError("CUDA out of memory.")
         rows.append(len(ids))
-        return true(weights, ids, layers)
+        return true(weights, ids, layers, check)
 
     monkeypatch.setattr(hidden_states_module, "_states", short)
     found = states(clip, small_vision(), projection="ridge")
@@ -126,9 +126,9 @@ def test_interrupt_ends_the_node_and_leaves_no_half_file(clip, projection_file, 
     """Pressed while the texts are learned from, or at the beginning where there is nothing to learn."""
     true = hidden_states_module._states
 
-    def pressed(weights, ids, layers):
+    def pressed(weights, ids, layers, check):
         standin_memory.interrupt_current_processing(True)
-        return true(weights, ids, layers)
+        return true(weights, ids, layers, check)
 
     if projection == "pinv":
         standin_memory.interrupt_current_processing(True)

@@ -181,10 +181,8 @@ def test_an_embedding_is_a_conditioning_of_comfyuis(family):
     embedding = some_embedding(0, family)
     ((states, options),) = as_conditioning(embedding)
     assert torch.equal(states, embedding.states[None])
-    if family == "sdxl":
-        assert torch.equal(options["pooled_output"], embedding.pooled[None])
-    else:
-        assert options == {}
+    expected = embedding.states[76] if embedding.pooled is None else embedding.pooled
+    assert list(options) == ["pooled_output"] and torch.equal(options["pooled_output"], expected[None])
 
 
 def test_embeddings_are_saved_loaded_and_blended(models, server):
@@ -210,6 +208,20 @@ def test_embeddings_are_saved_loaded_and_blended(models, server):
     assert "choose another" in str(LoadPromptEmbedding.validate_inputs("gone.safetensors"))
     with pytest.raises(EmbeddingError, match="choose another"):
         LoadPromptEmbedding.execute("gone.safetensors")
+
+
+def test_an_embedding_that_was_saved_and_is_gone_is_saved_again(models, server):
+    from unrender.nodes.embedding_files import SavePromptEmbedding
+
+    before = SavePromptEmbedding.fingerprint_inputs(name="mine")
+    path = Path(SavePromptEmbedding.execute(some_embedding(1), "mine").args[0])
+    assert SavePromptEmbedding.fingerprint_inputs(name="mine", embedding=None) == before
+    path.unlink()
+    gone = SavePromptEmbedding.fingerprint_inputs(name="mine")
+    assert gone != before
+    SavePromptEmbedding.execute(some_embedding(1), "mine")
+    assert SavePromptEmbedding.fingerprint_inputs(name="mine") == gone
+    assert SavePromptEmbedding.fingerprint_inputs(name="..") is None
 
 
 def test_where_nothing_is_saved_the_list_says_so(models, server):

@@ -95,3 +95,28 @@ def test_a_folder_runs_again_when_its_pictures_change(pictures):
 def test_an_absent_folder_is_said(pictures, micro, name):
     with pytest.raises(SettingsError, match="no folder"):
         CaptionFolder.execute(**{**FOLDER, "folder": name}, interrogator=micro)
+
+
+def test_what_was_written_and_is_gone_is_written_again(pictures, micro):
+    """ComfyUI runs a node again where its fingerprint has changed, and else shows what it gave before."""
+    first = CaptionFolder.fingerprint_inputs(**FOLDER)
+    CaptionFolder.execute(**FOLDER, interrogator=micro)
+    assert CaptionFolder.fingerprint_inputs(**FOLDER) == first, "its own texts are no reason to run again"
+    (pictures / "one.txt").write_text("mended by hand")
+    assert CaptionFolder.fingerprint_inputs(**FOLDER) == first, "nor is a text that a person has changed"
+    (pictures / "two.txt").unlink()
+    gone = CaptionFolder.fingerprint_inputs(**FOLDER)
+    assert gone != first and CaptionFolder.fingerprint_inputs(**FOLDER) == gone
+    assert CaptionFolder.execute(**FOLDER, interrogator=micro).args[0] == 1
+    assert CaptionFolder.fingerprint_inputs(**FOLDER) == gone, "nor what was written again"
+    (pictures / "errors.csv").unlink()
+    assert CaptionFolder.fingerprint_inputs(**FOLDER) != gone
+
+
+def test_a_prompt_is_not_appended_again_and_again(pictures, micro):
+    """Where two nodes write into one folder, and one of them into those below it too."""
+    appending = [{**FOLDER, "existing": "append", "recursive": deep} for deep in (True, False)]
+    before = [CaptionFolder.fingerprint_inputs(**each) for each in appending]
+    for each in appending:
+        CaptionFolder.execute(**each, interrogator=micro)
+    assert [CaptionFolder.fingerprint_inputs(**each) for each in appending] == before

@@ -151,23 +151,21 @@ def any_clip() -> Any:
 
 @pytest.mark.parametrize("kind", WITHOUT_COLOURS)
 def test_what_is_no_picture_is_refused_in_every_node_before_a_model_is_loaded(models, server, kind):
-    class Unloaded:
+    from unrender.core.engine import Engine
+    from unrender.nodes.models import Setup
+
+    class Unloaded(Setup):
         """An INTERROGATOR, which no refusal comes to."""
 
-        settings = micro_setup().settings
-        captioner = None
-
-        @staticmethod
-        def engine(*_: Any) -> Any:
-            from unrender.core.engine import Engine
-
+        def engine(self, *_: Any) -> Any:
             def fail(_: Any) -> Any:
                 raise AssertionError("loaded")
 
-            return Engine(Unloaded.settings, load_clip=fail)
+            return Engine(self.settings, load_clip=fail)
 
     value, sentence = WITHOUT_COLOURS[kind]
-    for name, run in every_node(Unloaded).items():
+    micro = micro_setup()
+    for name, run in every_node(Unloaded(micro.settings, micro.source, None)).items():
         if (kind in MAY_BE_A_MASK and name == "mask") or (value is None and name in ("mask", "gap pictures")):
             continue
         with pytest.raises(ImageError, match=sentence) as caught:

@@ -16,6 +16,7 @@ from .csv_lines import csv_lines
 from .items import Outcome
 from .sinks import Sink
 
+FAILURES = "errors.csv"
 _HEADER = ("image", "error", "output")
 _FIRST = csv_lines([_HEADER])
 _EARLIER = csv_lines([_HEADER[:2]])  # when there was one run's list at a time
@@ -30,7 +31,7 @@ class FailureList:
     program's."""
 
     def __init__(self, sink: Sink, part: str, failures: Mapping[str, str]) -> None:
-        self.path = sink.place / f"errors{part and '-'}{part}.csv"
+        self.path = sink.place / (f"errors-{part}.csv" if part else FAILURES)
         self._part = part
         self._output, self._listed = sink.label, sink.listed
         self._standing = dict(failures)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from ..errors import SettingsError
+from ..foreign import shown
 from .items import Item
 
 _WITH_PLUGINS = (".avif", ".heic", ".heif")
@@ -38,8 +39,8 @@ class FolderSource:
 
     def __init__(self, root: str | os.PathLike[str], recursive: bool = False, pattern: str = "*") -> None:
         self.root = Path(root)
-        if not self.root.is_dir():
-            raise SettingsError(f"There is no folder {root}", "check the path")
+        if not os.path.isdir(root):  # noqa: PTH112  unlike pathlib's, no error where nothing can have the name
+            raise SettingsError(f"There is no folder {shown(str(root), 500)}", "check the path")
         self._recursive = recursive
         self._pattern = pattern
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..progress import SILENT, Check
 from .text_tower import Prefix, TextTower, common_length
 
 # as many prompts as a beam search grows side by side, and their parents
@@ -53,9 +54,9 @@ class Evaluator:
         ids = (self.tower.weights.start_of_text, *ids)
         return _normalised(self.tower.encode_whole(ids, self._nearest(ids))[None])
 
-    def texts(self, ids: Sequence[Sequence[int]]) -> Tensor:
-        """Texts that share what they begin with."""
-        return _normalised(self.tower.encode(self._start, ids))
+    def texts(self, ids: Sequence[Sequence[int]], check: Check = SILENT.check) -> Tensor:
+        """Texts that share what they begin with. check: called all along."""
+        return _normalised(self.tower.encode(self._start, ids, check))
 
     def continuations(self, texts: Continuations) -> Tensor:
         prefix = self.tower.prefix(texts.beginning, self._nearest(texts.beginning))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..progress import SILENT, Check
 from ..shortage import in_portions
 from ..undisturbed import undisturbed
 from .layers import LAST, Layer, Padding
@@ -39,13 +40,15 @@ def padded_ids(weights: TowerWeights, texts: Sequence[Sequence[int]], padding: P
 
 @torch.no_grad()
 @undisturbed()
-def hidden_states(weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = (LAST,)) -> tuple[Tensor, ...]:
+def hidden_states(
+    weights: TowerWeights, ids: Tensor, layers: Sequence[Layer] = (LAST,), check: Check = SILENT.check
+) -> tuple[Tensor, ...]:
     """For each layer asked for the states [texts, positions, width], of token ids [texts, positions]. All is computed
     in float32, whatever the weights are stored in.
 
-    They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer).
+    They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer). check: called between blocks.
     """
-    return _in_portions(lambda rows: _states(weights, weights.embedding[rows], layers), ids.to(weights.device))
+    return _in_portions(lambda rows: _states(weights, weights.embedding[rows], layers, check), ids.to(weights.device))
 
 
 @torch.no_grad()
@@ -62,7 +65,9 @@ def _in_portions(work: Callable[[Tensor], list[Tensor]], rows: Tensor) -> tuple[
     return tuple(torch.cat(states) for states in zip(*parts, strict=True))
 
 
-def _states(weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
+def _states(
+    weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer], check: Check = SILENT.check
+) -> list[Tensor]:
     x = inputs.float() + weights.positions[: inputs.shape[1]].float()
     final_norm = _float32(weights.final_norm)
     wanted = {layer.skipped for layer in layers}
@@ -72,6 +77,7 @@ def _states(weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer]) -> l
             found[skipped] = x
         if skipped == min(wanted):
             break
+        check()
         x = _through(_float32(weights.blocks[len(weights.blocks) - skipped]), x, weights)
     return [normalise(found[layer.skipped], final_norm) if layer.normed else found[layer.skipped] for layer in layers]
 

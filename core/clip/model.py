@@ -201,9 +201,10 @@ class Clip:
             )
         return features.to(self.device)
 
-    def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> [n, width]; cut to the context length as the library does."""
-        return self._checked(self.text.encode(texts), "texts")
+    def encode_texts(self, texts: Sequence[str], progress: Progress = SILENT) -> Tensor:
+        """Texts -> [n, width]; cut to the context length as the library does. progress: asked all along whether to go
+        on. Raises ModelError for what is no number, Cancelled."""
+        return self._checked(self.text.encode(texts, progress.check), "texts")
 
     def _checked(self, features: Tensor, what: str) -> Tensor:
         """All of a call's at once, since a device is waited for. Raises ModelError."""

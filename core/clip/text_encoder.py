@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..progress import SILENT, Check
 from ..undisturbed import undisturbed
 from .evaluator import Continuations, Evaluator
 from .text_tower import FEWEST_NODES, MOST_NODES, TextTower
@@ -70,7 +71,9 @@ class TextEncoder(Protocol):
         """Tokens of the text, start and end included, before any cut."""
         ...
 
-    def encode(self, texts: Sequence[str]) -> Tensor: ...
+    def encode(self, texts: Sequence[str], check: Check = SILENT.check) -> Tensor:
+        """check: called all along, to end it."""
+        ...
 
     def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:
         """Features of f"{prompt}, {phrase}" for every phrase; of the phrases alone when the prompt is empty.
@@ -149,10 +152,10 @@ class TowerEncoder:
         return len(self._ids_by_parts(text)) + 2
 
     @undisturbed()
-    def encode(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, texts: Sequence[str], check: Check = SILENT.check) -> Tensor:
         if len(texts) == 1:
             return self._exact.text(self._ids_by_parts(texts[0]))
-        return self._exact.texts([self._ids_by_parts(text) for text in texts])
+        return self._exact.texts([self._ids_by_parts(text) for text in texts], check)
 
     def _ids_by_parts(self, text: str) -> tuple[int, ...]:
         """The same as tokenizing the text, which takes longer than to put known phrases' tokens together."""
@@ -261,9 +264,12 @@ class LibraryEncoder:
 
     @torch.no_grad()
     @undisturbed()
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        batches = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
-        features = [self._encode_batch(self._tokenizer.batch(batch).to(self._device)).float() for batch in batches]
+    def encode(self, texts: Sequence[str], check: Check = SILENT.check) -> Tensor:
+        features = []
+        for start in range(0, len(texts), _BATCH):
+            check()
+            batch = self._tokenizer.batch(texts[start : start + _BATCH]).to(self._device)
+            features.append(self._encode_batch(batch).float())
         return _normalised(torch.cat(features))
 
     def encode_continuations(self, prompt: str, phrases: Sequence[str], rough: bool = False) -> Tensor:

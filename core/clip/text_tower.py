@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import free_memory
+from ..progress import SILENT, Check
 from ..shortage import is_out_of_memory
 from .attention import attend
 from .trie import Trie
@@ -111,17 +112,17 @@ class TextTower:
         return self.encode(beginning, [()])[0]
 
     @torch.no_grad()
-    def encode(self, prefix: Prefix, suffixes: Sequence[Sequence[int]]) -> Tensor:
+    def encode(self, prefix: Prefix, suffixes: Sequence[Sequence[int]], check: Check = SILENT.check) -> Tensor:
         """Embeddings of prefix + suffix + end-of-text for every suffix: [suffixes, width of the joint space],
         float32, not normalised.
 
         A text longer than the context length is cut before its end-of-text token, as the libraries do, and a text that
-        holds an end-of-text id ends there (the libraries pool at the first one).
+        holds an end-of-text id ends there (the libraries pool at the first one). check: called between blocks.
         """
         eot = self.weights.end_of_text
         if eot in prefix.ids:
             cut = self.prefix(prefix.ids[: prefix.ids.index(eot)], prefix)
-            return self.encode(cut, [()]).expand(len(suffixes), -1)
+            return self.encode(cut, [()], check).expand(len(suffixes), -1)
         room = self.context_length - len(prefix.ids) - 1
         ended = [(*_until(suffix, eot)[:room], eot) for suffix in suffixes]
         if not ended:
@@ -129,27 +130,30 @@ class TextTower:
         order = sorted(range(len(ended)), key=ended.__getitem__)
         features = torch.empty(len(ended), self.weights.output_width, device=self.weights.device)
         for rows in _chunks(order, ended, self.nodes_at_once()):
-            self._fill(features, rows, prefix, ended)
+            self._fill(features, rows, prefix, ended, check)
         return features
 
-    def _fill(self, features: Tensor, rows: list[int], prefix: Prefix, ended: Sequence[Sequence[int]]) -> None:
+    def _fill(
+        self, features: Tensor, rows: list[int], prefix: Prefix, ended: Sequence[Sequence[int]], check: Check
+    ) -> None:
         """Evaluates some of the texts at once; half of them at a time where the memory does not suffice."""
         try:
             trie = Trie.build((ended[row] for row in rows), self.weights.device)
-            features[torch.tensor(rows, device=features.device)] = self._run(prefix, trie).float()
+            features[torch.tensor(rows, device=features.device)] = self._run(prefix, trie, check).float()
             return
         except RuntimeError as error:
             if len(rows) == 1 or not is_out_of_memory(error):
                 raise
         # outside the except clause, whose traceback would keep the failed run's tensors alive
         half = len(rows) // 2
-        self._fill(features, rows[:half], prefix, ended)
-        self._fill(features, rows[half:], prefix, ended)
+        self._fill(features, rows[:half], prefix, ended, check)
+        self._fill(features, rows[half:], prefix, ended, check)
 
-    def _run(self, prefix: Prefix, trie: Trie) -> Tensor:
+    def _run(self, prefix: Prefix, trie: Trie, check: Check) -> Tensor:
         weights = self.weights
         x = self._padded(weights.embedding[trie.tokens] + weights.positions[len(prefix.ids) + trie.depths])
         for index, block in enumerate(weights.blocks[:-1]):
+            check()
             q, k, v = (part[:, : len(trie)] for part in self._project(block, x, 0, 3))
             attended = attend(q, k, v, prefix.keys[index], prefix.values[index], trie, ends=False)
             x = self._finish(block, x, self._padded(attended))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
+from ..printable import whole
 
 
 class Tokenizer(Protocol):
@@ -50,7 +51,7 @@ class OpenClipTokenizer:
         return cls(tokenizer, simple) if is_simple else None
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._simple.encode(text))
+        return tuple(self._simple.encode(whole(text)))
 
     def joins(self, text: str) -> bool:
         # ftfy repairs a whole line at once and entities are resolved first: only text that neither touches is certain
@@ -59,7 +60,7 @@ class OpenClipTokenizer:
         return text.isascii() or _unmended(text)
 
     def batch(self, texts: Sequence[str]) -> Tensor:
-        return self._tokenizer(list(texts))
+        return self._tokenizer(list(map(whole, texts)))
 
 
 class TransformersTokenizer:
@@ -72,14 +73,14 @@ class TransformersTokenizer:
         self.end_of_text: int = -1 if tokenizer.eos_token_id is None else tokenizer.eos_token_id
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return tuple(self._tokenizer(whole(text), add_special_tokens=False, verbose=False)["input_ids"])
 
     def joins(self, text: str) -> bool:
         return text.isascii()
 
     def batch(self, texts: Sequence[str]) -> Tensor:
         values = self._tokenizer(
-            list(texts),
+            list(map(whole, texts)),
             padding="max_length",
             truncation=True,
             max_length=self._context_length,
@@ -126,7 +127,7 @@ class LibraryTokenizer:
         return False
 
     def batch(self, texts: Sequence[str]) -> Tensor:
-        return torch.as_tensor(self._tokenizer(list(texts)))
+        return torch.as_tensor(self._tokenizer(list(map(whole, texts))))
 
 
 def _unmended(text: str) -> bool:

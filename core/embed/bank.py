@@ -20,8 +20,12 @@ from ..foreign import Unreadable, read_header, read_tensors
 from ..hub.client import OTHER_CACHE
 from .gap import GapCorrection
 from .learning import Chunk
+from .pruning import prune, used
 
 NEIGHBOURS = 64
+Read = Callable[[list[int]], Tensor]
+"""Numbers of prompts -> their states [prompts, 77, width]."""
+
 _STATES, _JOINT = "states", "joint"
 
 
@@ -55,9 +59,12 @@ class Bank:
         lengths = away.norm(dim=1)
         return cls(path, away / lengths.clamp_min(1e-7)[:, None], centre, float(lengths.pow(2).mean().sqrt()))
 
-    def states(self, joint: Tensor, temperature: float, gap: GapCorrection | None = None) -> Tensor:
+    def states(
+        self, joint: Tensor, temperature: float, gap: GapCorrection | None = None, read: Read | None = None
+    ) -> Tensor:
         """States [77, width] for a picture's normalised embedding [joint width]: the average over the 64 prompts whose
-        directions are most like its own, weighted by the softmax of cosine / temperature.
+        directions are most like its own, weighted by the softmax of cosine / temperature. read: gives the prompts'
+        states in the file's place.
 
         Raises EmbeddingError for another width, ModelError where the file is gone."""
         if joint.shape != self.centre.shape:
@@ -70,7 +77,7 @@ class Bank:
         cosines = self.directions @ (away / away.norm().clamp_min(1e-7))
         nearest = cosines.topk(min(NEIGHBOURS, len(cosines)))
         weights = torch.softmax(nearest.values / temperature, dim=0)
-        return torch.tensordot(weights, self._rows(nearest.indices.tolist()), dims=1)
+        return torch.tensordot(weights, (read or self._rows)(nearest.indices.tolist()), dims=1)
 
     def _rows(self, rows: list[int]) -> Tensor:
         from safetensors import SafetensorError, safe_open
@@ -93,12 +100,14 @@ def load_or_make(
     Raises ModelError where it cannot be written, or an encoder gives NaN."""
     known = Bank.read(path, key)
     if known is not None:
+        used(path)
         return known
     unfinished = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(unfinished, key, shape, joint, learn())
         unfinished.replace(path)
+        prune(path.parent)
     except OSError as error:
         raise ModelError(
             f"The bank of {shape[0]} prompts takes {bank_bytes(shape, joint) / 1e6:.0f} MB and cannot be kept in "

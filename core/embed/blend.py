@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..cures import Choose, Give, LeaveOut
 from ..errors import SettingsError
+from ..foreign import shown
 from ..phrases import Vocabulary
 from ..prompt.together import check_weights
 from .composing import check_mix, check_strength
@@ -128,4 +129,6 @@ def check_swaps(swaps: Mapping[str, str], vocabulary: Vocabulary) -> None:
     for category in swaps:
         if category not in vocabulary.categories:
             known = ", ".join(each.name for each in vocabulary.positive())
-            raise SettingsError(f"There is no category {category!r} to swap a phrase of", f"choose one of {known}")
+            raise SettingsError(
+                f"There is no category {shown(category)!r} to swap a phrase of", f"choose one of {known}"
+            )

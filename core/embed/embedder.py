@@ -17,10 +17,11 @@ from ..phrases import Vocabulary
 from ..phrases.composed import composed_prompts
 from ..phrases.swapping import swapped
 from ..progress import SILENT, Progress
-from .bank import Bank, bank_bytes, load_or_make
+from .bank import Bank, Read, bank_bytes, load_or_make
 from .blend import UNDESCRIBED, Blend, check_blend, check_swaps, checked_choice, checked_way
 from .composing import blended, mixed
 from .conditioning import assembled, projected_pooled
+from .correcting import load_or_correct
 from .embedding import PromptEmbedding
 from .families import Encoder, Family
 from .gap import GapCorrection
@@ -161,7 +162,10 @@ class Embedder:
         sources: Mapping[str, SequenceMap | Bank]
         if projection == "bank":
             sources = self._banks
-            parts = {name: bank.states(joint, blend.temperature, gap) for name, bank in self._banks.items()}
+            parts = {
+                name: bank.states(joint, blend.temperature, gap, self._reader(name))
+                for name, bank in self._banks.items()
+            }
         else:
             sources = self._maps
             parts = {name: each.states(joint, gap) for name, each in self._maps.items()}
@@ -247,7 +251,7 @@ class Embedder:
     @cached_property
     def _pooled_norm(self) -> float:
         return self._closed_forms.projected_length(
-            self._sides[self.family.pooled_by], self._prompts(_PROMPTS_FOR_NORMS)
+            self._sides[self.family.pooled_by], self._prompts(_PROMPTS_FOR_NORMS), self._progress
         )
 
     @cached_property
@@ -256,7 +260,7 @@ class Embedder:
         near enough: measured in `benchmarks/clip_skip.py`."""
         (encoder,), (side,) = self.family.heard, self._sides.values()
         prompts = () if is_published_model(side.weights) else self._prompts(_PROMPTS_FOR_NORMS)
-        form = self._closed_forms.of(side, prompts, self._text_projection)
+        form = self._closed_forms.of(side, prompts, self._text_projection, self._progress)
         return replace(form, start=side.start_state(encoder.layer).cpu())
 
     @cached_property
@@ -266,6 +270,7 @@ class Embedder:
 
     def _bank(self, encoder: Encoder, prompts: Sequence[str]) -> Bank:
         side, layers = self._sides[encoder.name], (encoder.layer,)
+        side = side if side.plain is None else side.plain()
         key = bank_key(self._clip.fingerprint, side, encoder.layer, prompts)
         shape = (len(prompts), len(side.weights.positions), side.width)
         joint = self._clip.encode_texts(prompts[:1]).shape[-1]
@@ -276,13 +281,39 @@ class Embedder:
 
         return load_or_make(self._folder / f"bank-{key[:32]}.safetensors", key, shape, joint, learn)
 
+    def _reader(self, name: str) -> Read | None:
+        """Of an encoder that is patched: its bank is that of the encoder without, and the few prompts that are nearest
+        are read as they are now."""
+        side = self._sides[name]
+        if side.plain is None:
+            return None
+        prompts, layer = self._prompts(self._fit.prompts), self.family.encoder(name).layer
+
+        def read(rows: list[int]) -> Tensor:
+            with self._progress.task(f"Reading {len(rows)} texts"):
+                (states,), _ = side.states([prompts[row] for row in rows], (layer,), self._progress.check)
+            return states.cpu()
+
+        return read
+
     @cached_property
     def _maps(self) -> Mapping[str, SequenceMap]:
         prompts = self._prompts(self._fit.prompts)
         return {encoder.name: self._map(encoder, prompts) for encoder in self.family.encoders}
 
     def _map(self, encoder: Encoder, prompts: Sequence[str]) -> SequenceMap:
-        side, layers = self._sides[encoder.name], (encoder.layer,)
+        side = self._sides[encoder.name]
+        if side.plain is None:
+            return self._whole_map(encoder, side, prompts)
+
+        def base(plain: TextSide) -> SequenceMap:
+            return self._whole_map(encoder, plain, prompts)
+
+        learned_by = self._clip.fingerprint, self._encode_beside(side)
+        return load_or_correct(self._folder, base, *learned_by, side, encoder.layer, prompts, self._progress)
+
+    def _whole_map(self, encoder: Encoder, side: TextSide, prompts: Sequence[str]) -> SequenceMap:
+        layers = (encoder.layer,)
         key = map_key(self._clip.fingerprint, side, layers, prompts, self._fit)
 
         def fit() -> Mapping:

@@ -13,6 +13,7 @@ FOLDER = "prompt_embeddings"
 """Below where a host keeps models, or below the cache."""
 
 ENDING = ".safetensors"
+_SHOWN = NAME_BYTES
 
 
 def saved_embeddings(folder: Path) -> dict[str, Path]:
@@ -25,11 +26,22 @@ def path_for(folder: Path, name: str) -> Path:
     the folder, or that some system does not take."""
     folder, stem = folder.resolve(), name.strip().removesuffix(ENDING)
     parts, room = stem.split("/"), NAME_BYTES - len(ENDING)
-    path = (folder / f"{stem}{ENDING}") if all(is_safe_stem(part, room) for part in parts) else None
+    path = (folder / f"{stem}{ENDING}") if all(_is_name(part, room) for part in parts) else None
     if path is None or folder not in path.resolve().parents:
         told = "/".join(safe_stem(part, room) for part in parts if part.strip(" .")) or safe_stem("", room)
-        raise EmbeddingError(f"{visible(stem)!r} is no name for a file on every system", f"call it {told}")
+        raise EmbeddingError(
+            f"{_in_brief(visible(stem))!r} is no name for a file on every system", f"call it {_in_brief(told)}"
+        )
     return path
+
+
+def _in_brief(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+
+
+def _is_name(part: str, room: int) -> bool:
+    """A tilde in front would not be found again: elsewhere it is somebody's home."""
+    return is_safe_stem(part, room) and not part.startswith("~")
 
 
 def save_as(embedding: PromptEmbedding, folder: Path, name: str) -> Path:

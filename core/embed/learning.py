@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from ..clip.layers import Layer
 from ..errors import SettingsError
 from ..printable import there_are
-from ..progress import SILENT, Progress
-from .text_side import TextSide
+from ..progress import SILENT, Check, Progress, Task
 
 FEWEST_TEXTS = 16
 FEWEST_PICTURES = 40
 TEXTS_AT_ONCE = 64
+_TEXTS_BETWEEN_STEPS = 16
+"""A large encoder takes seconds for as many, where there is no GPU."""
 
 Encode = Callable[[Sequence[str]], Tensor]
 """Texts -> normalised joint embeddings [n, joint width], of the CLIP whose vision tower sees the pictures. Absent where
 that CLIP's text tower is the encoder that is learned: then one run gives both."""
+
+
+class Reader(Protocol):
+    """What texts are read by: a `TextSide`, or what tells two of them apart. width: of its states; output_width: of the
+    joint space."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def output_width(self) -> int: ...
+
+    def states(
+        self, texts: Sequence[str], layers: Sequence[Layer], check: Check
+    ) -> tuple[tuple[Tensor, ...], Tensor]: ...
+
+    def states_and_embeddings(
+        self, texts: Sequence[str], layers: Sequence[Layer], check: Check
+    ) -> tuple[tuple[Tensor, ...], Tensor]: ...
 
 
 class Chunk(NamedTuple):
@@ -40,7 +61,7 @@ def check_pictures(count: int) -> None:
 
 def chunks(
     encode: Encode | None,
-    side: TextSide,
+    side: Reader,
     layers: Sequence[Layer],
     prompts: Sequence[str],
     nbytes: int,
@@ -52,24 +73,38 @@ def chunks(
         raise SettingsError(f"{there_are(len(prompts), 'prompts')} to learn from", f"give {FEWEST_TEXTS} or more")
     portions = [prompts[start : start + TEXTS_AT_ONCE] for start in range(0, len(prompts), TEXTS_AT_ONCE)]
     plan = f"Learning from {len(prompts):,} texts, {nbytes / 1e6:,.0f} MB"
-    with progress.task(f"{plan}, timing the first {len(portions[0])}"):
+    with progress.task(f"{plan}, timing the first {len(portions[0])}", len(portions[0]), "texts") as task:
         started = time.perf_counter()
-        first = _encoded(encode, side, layers, portions[0])
+        first = _encoded(encode, side, layers, portions[0], task, progress)
         rest = (time.perf_counter() - started) * (len(prompts) / len(portions[0]) - 1)
     with progress.task(f"{plan}, {_duration(rest)}", len(prompts), "texts") as task:
         for number, texts in enumerate(portions):
-            yield first if number == 0 else _encoded(encode, side, layers, texts)
-            task.advance(len(texts))
+            if number == 0:
+                task.advance(len(texts))
+            yield first if number == 0 else _encoded(encode, side, layers, texts, task, progress)
 
 
-def _encoded(encode: Encode | None, side: TextSide, layers: Sequence[Layer], texts: Sequence[str]) -> Chunk:
-    if encode is None:
-        states, joint = side.states_and_embeddings(texts, layers)
-    else:
-        states, joint = side.states(texts, layers)[0], encode(texts).float()
-    if joint.device.type != "cuda":  # of the others not all have float64, such as Apple's and some of Intel's
-        joint = joint.cpu()
-    return Chunk(joint, [each.to(joint.device) for each in states])
+def _encoded(
+    encode: Encode | None,
+    side: Reader,
+    layers: Sequence[Layer],
+    texts: Sequence[str],
+    task: Task,
+    progress: Progress,
+) -> Chunk:
+    parts: list[Chunk] = []
+    for start in range(0, len(texts), _TEXTS_BETWEEN_STEPS):
+        some = texts[start : start + _TEXTS_BETWEEN_STEPS]
+        if encode is None:
+            states, joint = side.states_and_embeddings(some, layers, progress.check)
+        else:
+            states, joint = side.states(some, layers, progress.check)[0], encode(some).float()
+        if joint.device.type != "cuda":  # of the others not all have float64, such as Apple's and some of Intel's
+            joint = joint.cpu()
+        parts.append(Chunk(joint, [each.to(joint.device) for each in states]))
+        task.advance(len(some))
+    joints, states = zip(*parts, strict=True)
+    return Chunk(torch.cat(joints), [torch.cat(each) for each in zip(*states, strict=True)])
 
 
 def _duration(seconds: float) -> str:

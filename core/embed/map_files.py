@@ -15,11 +15,13 @@ from torch import Tensor
 
 from ..clip.layers import Layer
 from ..foreign import Header, Unreadable, read_header, read_tensors
+from .pruning import prune, used
 from .ridge import RidgeFit, SequenceMap
 from .text_side import TextSide
 
 _log = logging.getLogger(__name__)
 _VERSION, _BANK_VERSION, _LEARNED_VERSION = "ridge 1", "bank 1", "learned 1"
+_CORRECTION_VERSION = "correction 1"
 
 
 def map_key(
@@ -28,6 +30,19 @@ def map_key(
     """Equal for equal fits. joint_fingerprint: of the CLIP whose embeddings are the inputs."""
     names = ",".join(map(_name, layers))
     return _key(_VERSION, joint_fingerprint, side.fingerprint, side.padding, names, _told(fit), *prompts)
+
+
+def correction_key(
+    joint_fingerprint: str,
+    side: TextSide,
+    plain: TextSide,
+    layers: Sequence[Layer],
+    prompts: Sequence[str],
+    fit: RidgeFit,
+) -> str:
+    """Of what LoRAs change. plain: the encoder without them."""
+    both, names = (side.fingerprint, plain.fingerprint), ",".join(map(_name, layers))
+    return _key(_CORRECTION_VERSION, joint_fingerprint, *both, side.padding, names, _told(fit), *prompts)
 
 
 def bank_key(joint_fingerprint: str, side: TextSide, layer: Layer, prompts: Sequence[str]) -> str:
@@ -50,19 +65,26 @@ def _key(*parts: str) -> str:
 
 
 def load_or_fit(
-    folder: Path, key: str, layers: Sequence[Layer], fit: Callable[[], Mapping[Layer, SequenceMap]]
+    folder: Path,
+    key: str,
+    layers: Sequence[Layer],
+    fit: Callable[[], Mapping[Layer, SequenceMap]],
+    kind: str = "ridge",
 ) -> Mapping[Layer, SequenceMap]:
-    """The maps under this key, from the folder or fitted and put there; the same values either way.
+    """The maps under this key, from the folder or fitted and put there; the same values either way. kind: what the
+    file's name begins with.
 
     A damaged file is fitted anew; a folder that cannot be written costs the next start the time to fit.
     """
-    path = folder / f"ridge-{key[:32]}.safetensors"
+    path = folder / f"{kind}-{key[:32]}.safetensors"
     known = read_maps(path, key, layers)
     if known is not None:
+        used(path)
         return known
     fitted = fit()
     try:
         write_maps(path, fitted, key)
+        prune(folder)
     except OSError as error:
         _log.warning("The fitted map cannot be kept in %s (%s); it is fitted again next time.", folder, error)
     return {layer: _rounded(fitted[layer]) for layer in layers}

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..clip.weights import TowerWeights
 from ..errors import ModelError, SettingsError
+from ..progress import SILENT, Progress
 from .text_projection import projection_for
 from .text_side import TextSide
 
@@ -64,6 +65,7 @@ def closed_form(
     cut: float | None = None,
     norm: float | None = None,
     joint: int | None = None,
+    progress: Progress = SILENT,
 ) -> ClosedForm:
     """For a text encoder; computed in float64, kept in float32, both in main memory (not every device has float64).
 
@@ -80,7 +82,7 @@ def closed_form(
     if not (math.isfinite(cut) and 0 <= cut < float(singular[0])):
         raise SettingsError(f"is {cut:g}", f"give 0 or more, and less than {float(singular[0]):.3g}", control="cut")
     if norm is None:
-        norm = PUBLISHED_NORM if is_published_model(weights) else side.mean_norms(prompts)[0]
+        norm = PUBLISHED_NORM if is_published_model(weights) else side.mean_norms(prompts, progress.check)[0]
     if not (math.isfinite(norm) and norm > 0):
         raise SettingsError(f"is {norm:g}", "give a number above 0", control="norm")
     kept = singular > cut
@@ -96,20 +98,26 @@ class ClosedForms:
         self._made: dict[tuple, ClosedForm] = {}
         self._lengths: dict[tuple, float] = {}
 
-    def of(self, side: TextSide, prompts: Sequence[str] = (), projection: Tensor | None = None) -> ClosedForm:
+    def of(
+        self,
+        side: TextSide,
+        prompts: Sequence[str] = (),
+        projection: Tensor | None = None,
+        progress: Progress = SILENT,
+    ) -> ClosedForm:
         """What `closed_form` gives, and raises."""
         key = (side.fingerprint, None if projection is None else _digest(projection), tuple(prompts))
-        form = self._made.pop(key, None) or closed_form(side, prompts, projection)
+        form = self._made.pop(key, None) or closed_form(side, prompts, projection, progress=progress)
         self._made[key] = form
         if len(self._made) > _KEPT:
             del self._made[next(iter(self._made))]
         return form
 
-    def projected_length(self, side: TextSide, prompts: Sequence[str]) -> float:
+    def projected_length(self, side: TextSide, prompts: Sequence[str], progress: Progress = SILENT) -> float:
         """Mean length of the embeddings that the prompts' ends are projected to (see `TextSide.mean_norms`)."""
         key = (side.fingerprint, tuple(prompts))
         length = self._lengths.pop(key, None)
-        self._lengths[key] = side.mean_norms(prompts)[1] if length is None else length
+        self._lengths[key] = side.mean_norms(prompts, progress.check)[1] if length is None else length
         if len(self._lengths) > _KEPT:
             del self._lengths[next(iter(self._lengths))]
         return self._lengths[key]

@@ -44,7 +44,7 @@ def refitted(
     with progress.task(f"Learning from {len(prompts):,} pictures and their prompts", len(prompts), "pictures") as task:
         for start in range(0, len(prompts), TEXTS_AT_ONCE):
             some = slice(start, start + TEXTS_AT_ONCE)
-            (states,), _ = side.states(prompts[some], (layer,))
+            (states,), _ = side.states(prompts[some], (layer,), progress.check)
             inputs, states = moved[some], states.to(moved.device)
             sums = sums or Sums.begin(inputs, [states])
             sums.add(inputs, [states])

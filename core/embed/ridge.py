@@ -20,8 +20,7 @@ from ..errors import EmbeddingError, ModelError, SettingsError
 from ..progress import SILENT, Progress
 from .embedding import CONTEXT
 from .gap import GapCorrection
-from .learning import FEWEST_TEXTS, Encode, chunks
-from .text_side import TextSide
+from .learning import FEWEST_TEXTS, Encode, Reader, chunks
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class SequenceMap:
 
 def fit_maps(
     encode: Encode | None,
-    side: TextSide,
+    side: Reader,
     layers: Sequence[Layer],
     prompts: Sequence[str],
     fit: RidgeFit | None = None,
@@ -91,7 +90,7 @@ def fit_maps(
     Raises ModelError where an encoder gives NaN, SettingsError for too few prompts.
     """
     fit = fit or RidgeFit(max(len(prompts), FEWEST_TEXTS))
-    width = side.weights.output_width if encode is None else encode(prompts[:1]).shape[-1] if prompts else 0
+    width = side.output_width if encode is None else encode(prompts[:1]).shape[-1] if prompts else 0
     nbytes = fit.bytes_for(width, CONTEXT * side.width, len(layers))
     sums: Sums | None = None
     for chunk in chunks(encode, side, layers, prompts, nbytes, progress):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -17,6 +17,7 @@ from ..clip.tokenizers import Tokenizer
 from ..clip.weights import TowerWeights, map_tensors
 from ..cures import Give
 from ..errors import ModelError, SettingsError
+from ..progress import SILENT, Check
 from ..published import VIT_L
 from .families import Encoder
 
@@ -28,12 +29,14 @@ class TextSide:
     """The text encoder of a checkpoint, fine-tuned or patched as it is.
 
     known_fingerprint: of the weights, from whoever has it already and changes it with them.
+    plain: gives the same encoder without what a host has patched it with, such as LoRAs; None where nothing is.
     """
 
     weights: TowerWeights
     tokenizer: Tokenizer
     padding: Padding = "end"
     known_fingerprint: str = ""
+    plain: Callable[[], TextSide] | None = None
 
     @classmethod
     def of(cls, clip: Clip, padding: Padding = "end") -> TextSide:
@@ -47,7 +50,9 @@ class TextSide:
 
     def padded(self, padding: Padding) -> TextSide:
         """The same encoder, fed in another family's way."""
-        return replace(self, padding=padding, known_fingerprint=self.fingerprint)
+        given = self.plain
+        plain = None if given is None else lambda: given().padded(padding)
+        return replace(self, padding=padding, known_fingerprint=self.fingerprint, plain=plain)
 
     @property
     def fingerprint(self) -> str:
@@ -59,17 +64,25 @@ class TextSide:
     def width(self) -> int:
         return self.weights.embedding.shape[1]
 
-    def states(self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,)) -> tuple[tuple[Tensor, ...], Tensor]:
-        """For each layer states [texts, 77, width], float32; and [texts] the position of each text's end."""
+    @property
+    def output_width(self) -> int:
+        """Of the joint space."""
+        return self.weights.output_width
+
+    def states(
+        self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,), check: Check = SILENT.check
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """For each layer states [texts, 77, width], float32; and [texts] the position of each text's end. check: called
+        all along, to end it."""
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
-        return hidden_states(self.weights, ids, layers), ends
+        return hidden_states(self.weights, ids, layers, check), ends
 
     def states_and_embeddings(
-        self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,)
+        self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,), check: Check = SILENT.check
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """The states as `states` gives them, and from the same run the texts' normalised embeddings [texts, joint
         width], float32, by the tower's own projection, which has to be there."""
-        states, ends = self.states(texts, [*layers, LAST])
+        states, ends = self.states(texts, [*layers, LAST], check)
         weights = self.weights
         assert weights.projection is not None
         last = _at(states[-1], ends)
@@ -96,21 +109,21 @@ class TextSide:
         ids, ends = padded_ids(self.weights, parts, self.padding)
         return hidden_states(self.weights, ids, (layer,))[0], ends
 
-    def mean_norms(self, texts: Sequence[str]) -> tuple[float, float]:
+    def mean_norms(self, texts: Sequence[str], check: Check = SILENT.check) -> tuple[float, float]:
         """Mean length over the texts of the end-of-text state, and of the embedding it is projected to (0 where the
-        tower has no projection). Raises SettingsError when there is no text."""
+        tower has no projection). Raises SettingsError when there is no text. check: called all along, to end it."""
         if not texts:
             raise SettingsError("There is no prompt to measure the text encoder's norm with", "give some")
         ends = torch.cat(
-            [self._end_states(texts[i : i + _TEXTS_AT_ONCE]) for i in range(0, len(texts), _TEXTS_AT_ONCE)]
+            [self._end_states(texts[i : i + _TEXTS_AT_ONCE], check) for i in range(0, len(texts), _TEXTS_AT_ONCE)]
         )
         projection = self.weights.projection
         projected = 0.0 if projection is None else float((ends @ projection.float().T).norm(dim=-1).mean())
         return float(ends.norm(dim=-1).mean()), projected
 
-    def _end_states(self, texts: Sequence[str]) -> Tensor:
+    def _end_states(self, texts: Sequence[str], check: Check) -> Tensor:
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
-        (states,) = hidden_states(self.weights, ids[:, : int(ends.max()) + 1])
+        (states,) = hidden_states(self.weights, ids[:, : int(ends.max()) + 1], check=check)
         return _at(states, ends)
 
 

@@ -17,6 +17,7 @@ from ..errors import ModelError, SettingsError
 from ..files import replace_whole
 from ..foreign import Unreadable, read_header, read_tensors
 from ..printable import there_are
+from ..progress import SILENT, Progress
 from .trust import STATED, Trust
 
 if TYPE_CHECKING:
@@ -44,10 +45,18 @@ class Bank:
     trust: Trust = field(default_factory=lambda: STATED)
 
     @classmethod
-    def of_texts(cls, clip: Clip, texts: Sequence[str], centre: Tensor | None = None, spread: float = 0.0) -> Bank:
+    def of_texts(
+        cls,
+        clip: Clip,
+        texts: Sequence[str],
+        centre: Tensor | None = None,
+        spread: float = 0.0,
+        progress: Progress = SILENT,
+    ) -> Bank:
         """Texts in pictures' place. centre [joint width], spread: where pictures are and how far about it, where that
         is known (`core.embed.gap`): texts are moved there."""
-        features = clip.encode_texts(texts).float()
+        with progress.task(f"Reading {len(texts):,} texts"):
+            features = clip.encode_texts(texts, progress).float()
         if centre is not None:
             about = features - features.mean(dim=0)
             own = float(about.pow(2).sum(dim=1).mean().sqrt())

@@ -16,6 +16,7 @@ from ..micro import BANK_FILE
 from ..micro.toy import MICRO
 from ..phrases.category import Category
 from ..phrases.families import Family
+from ..progress import SILENT, Progress
 from .bank import Bank
 from .likelihoods import Evidence, wordings
 
@@ -37,7 +38,11 @@ def load_evidence(
 
 
 def load_bank(
-    clip: Clip, place: str | PathLike[str] | None, folder: Path, compose: Callable[[int], Sequence[str]]
+    clip: Clip,
+    place: str | PathLike[str] | None,
+    folder: Path,
+    compose: Callable[[int], Sequence[str]],
+    progress: Progress = SILENT,
 ) -> Bank:
     """place: a bank's file; None for micro's own, and for other CLIPs for texts that `compose` makes, so many, whose
     bank is kept in the folder. Raises ModelError."""
@@ -48,10 +53,10 @@ def load_bank(
         return Bank.load(path)
     if clip.name == MICRO and BANK_FILE.is_file():
         return Bank.load(BANK_FILE)
-    return bank_of_texts(clip, compose(TEXTS), folder)
+    return bank_of_texts(clip, compose(TEXTS), folder, progress)
 
 
-def bank_of_texts(clip: Clip, texts: Sequence[str], folder: Path) -> Bank:
+def bank_of_texts(clip: Clip, texts: Sequence[str], folder: Path, progress: Progress = SILENT) -> Bank:
     """Where texts lie, kept in the folder, if that can be written."""
     key = hashlib.sha256("\n".join((clip.fingerprint, *texts)).encode()).hexdigest()[:32]
     path = folder / f"bank-{key}.safetensors"
@@ -60,7 +65,7 @@ def bank_of_texts(clip: Clip, texts: Sequence[str], folder: Path) -> Bank:
             return Bank.load(path)
         except ModelError:  # made again below
             pass
-    bank = Bank.of_texts(clip, texts)
+    bank = Bank.of_texts(clip, texts, progress=progress)
     with suppress(OSError):  # measured again next time
         folder.mkdir(parents=True, exist_ok=True)
         bank.save(path)

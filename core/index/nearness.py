@@ -53,8 +53,8 @@ def learned_nearness(
         for subject in search.subjects("best", features.to(clip.device), captions):
             prompts.append(search.run("best", subject).prompt)
             task.advance()
-    where_texts_lie = bank_of_texts(clip, composed_prompts(vocabulary, TEXTS), tables)
+    where_texts_lie = bank_of_texts(clip, composed_prompts(vocabulary, TEXTS), tables, progress)
     placing = Placing(where_texts_lie, shipped_gap(clip.name) or gap_of(evidence.bank))
-    near = placing.nearness(features, clip.encode_texts(prompts).cpu())
+    near = placing.nearness(features, clip.encode_texts(prompts, progress).cpu())
     mean, deviation = float(near.mean()), float(torch.std(near, correction=0))
     return Nearness(mean, deviation) if deviation > 0 else None

@@ -13,6 +13,8 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from torch import Tensor
 
+from ..printable import whole
+
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """How CLIP parts a text before it looks its pieces up (github.com/openai/CLIP, simple_tokenizer.py)."""
 
@@ -46,7 +48,7 @@ class ClipTokens:
         return cls(tokenizer, config["max_position_embeddings"], config["bos_token_id"], config["eos_token_id"])
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        return tuple(self.tokenizer.encode(whole(text), add_special_tokens=False).ids)
 
     def joins(self, text: str) -> bool:
         return text.isascii()
@@ -77,7 +79,7 @@ class BertTokens:
         return cls(tokenizer)
 
     def __call__(self, text: str, return_tensors: str = "pt") -> SimpleNamespace:
-        inside = self.tokenizer.encode(text, add_special_tokens=False).ids
+        inside = self.tokenizer.encode(whole(text), add_special_tokens=False).ids
         first, last = (self.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         return SimpleNamespace(input_ids=torch.tensor([[first, *inside, last]]))
 

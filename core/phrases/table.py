@@ -111,7 +111,7 @@ def _build(clip: Clip, category: Category, progress: Progress) -> Tensor:
     with shown.task(f"Embedding {category.name}", len(phrases), "phrases") as task:
         for start in range(0, len(order), _PHRASES_AT_ONCE):
             rows = order[start : start + _PHRASES_AT_ONCE]
-            part = clip.encode_texts([phrases[row] for row in rows]).half().cpu()
+            part = clip.encode_texts([phrases[row] for row in rows], progress).half().cpu()
             if embeddings is None:
                 embeddings = torch.empty(len(phrases), part.shape[1], dtype=torch.float16)
             embeddings[rows] = part

@@ -91,7 +91,7 @@ def select_categories(vocabulary: Vocabulary, names: Sequence[str] | None = None
     for name in names:
         found = next((known[each] for each in known if _is_called(each, name)), None)
         if found is None:
-            raise PhraseError(f"There is no category {name!r}", Choose("categories", tuple(sorted(known))))
+            raise PhraseError(f"There is no category {shown(name)!r}", Choose("categories", tuple(sorted(known))))
         chosen[found.name] = found
     if not chosen:
         raise PhraseError("No category is named", Choose("categories", tuple(sorted(known))))

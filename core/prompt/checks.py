@@ -62,5 +62,5 @@ def known_limits(limits: Mapping[str, int], vocabulary: Vocabulary) -> dict[str,
     for name in named:
         if name not in vocabulary.categories and name not in CATEGORIES:
             known = ", ".join(vocabulary.categories)
-            raise PhraseError(f"There is no category {name!r} to limit", f"this vocabulary has {known}")
+            raise PhraseError(f"There is no category {shown(name)!r} to limit", f"this vocabulary has {known}")
     return named

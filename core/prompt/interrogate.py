@@ -9,6 +9,8 @@ They follow clip-interrogator 0.6.0 to the letter, except for its defects, which
 4. Cutting a prompt to the token limit forgets the commas between the phrases, so that the prompt may be too long.
 5. Phrases that differ in letter case only, and are the same to the model, may both be taken.
 6. A long caption stays whole, and the chain's last phrase may run over the model's context length, which cuts both.
+7. The most phrases of a prompt bound neither what the classic mode has beside flavors, nor the phrase that begins a
+   prompt without a caption.
 
 Two more cannot be brought back: ties there go by Python's hash seed (here: by the order of the vocabulary), and a
 tokenizer that pads with another id than 0 ends every chain after one phrase.
@@ -53,7 +55,6 @@ from .subject import Subject
 CAPTION = "caption"
 FLAVORS = "flavors"
 _CLASSIC_FLAVORS = 3
-_FAST_PHRASES = 32
 _FAST_AT_FIRST = 4
 _BEAM_SHARE = 0.25
 _FOR_PHRASES = 0.2
@@ -125,7 +126,7 @@ class Interrogator:
         if mode == "classic":
             return self._classic(scorer, subject, similarities, _CLASSIC_FLAVORS)
         if mode == "fast":
-            return self._fast(scorer, subject, similarities, _FAST_PHRASES)
+            return self._fast(scorer, subject, similarities, self._settings.max_phrases)
         if self._is_honest:
             return self._honest.run(scorer, subject, similarities)
         return self._best(scorer, subject, similarities)
@@ -200,27 +201,30 @@ class Interrogator:
         """Caption, medium and artist, site, movement, further categories, flavors."""
         medium = self._top_of("mediums", similarities, 1)
         artist = self._top_of("artists", similarities, 1)
-        if medium and subject.caption.startswith(medium[0].text):
+        head, glued = _caption_part(subject), bool(medium) and subject.caption.startswith(medium[0].text)
+        added: list[Candidate] = []
+        if glued:
             head = [Candidate(" ".join([subject.caption, *_texts(artist)]), CAPTION)]
-        else:
+        elif medium or artist:
             signature = [*medium, *artist]
-            head = _caption_part(subject)
-            if signature:
-                head.append(Candidate(" ".join(_texts(signature)), "+".join(part.category for part in signature)))
-        tail = [*self._top_of("sites", similarities, 1), *self._top_of("movements", similarities, 1)]
+            added.append(Candidate(" ".join(_texts(signature)), "+".join(part.category for part in signature)))
+        added += [*self._top_of("sites", similarities, 1), *self._top_of("movements", similarities, 1)]
         standard = {"mediums", "artists", "sites", "movements", FLAVORS}
         for category in self._vocabulary.positive():
             if category.name not in standard:
-                tail += self._top_of(category.name, similarities, 1)
-        return self._fitted(scorer, [*head, *tail, *self._top_of(FLAVORS, similarities, flavors)])
+                added += self._top_of(category.name, similarities, 1)
+        added += self._top_of(FLAVORS, similarities, flavors)
+        if not self._settings.peer_defects:
+            added = added[: self._settings.max_phrases - (len(artist) if glued else 0)]
+        return self._fitted(scorer, [*head, *added])
 
     def _rules(self, away: bool = False) -> ChainRules:
         settings = self._settings
         limits = {name: limit for name, limit in self._ruling.limits.items() if limit > 0}
         limit = self._room.whole if away else self._room.limit
         defects = settings.peer_defects
-        # the negative chain has no caption to start from and takes its first phrase outside the count
-        return ChainRules(settings.min_phrases, settings.max_phrases, limit, limits, away, away and defects, defects)
+        least, most = settings.min_phrases, settings.max_phrases
+        return ChainRules(least, most, limit, limits, away, away and defects, defects, first_beside=defects)
 
     def _similarities(self, subject: Subject) -> np.ndarray:
         """Of every phrase of the table; -inf where the settings rule a phrase out."""

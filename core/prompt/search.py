@@ -137,6 +137,7 @@ class ChainRules:
     limits: phrases of a category at most. away: seek the least similar prompt.
     unsigned_start: with `away`, compare later prompts with the first phrase's similarity as if it were not negated, as
     the peer does (its negative mode therefore often ends with one phrase).
+    first_beside: the phrase that begins an empty prompt is taken beside the most, as the peer does.
     """
 
     least: int
@@ -146,6 +147,7 @@ class ChainRules:
     away: bool = False
     unsigned_start: bool = False
     cut_by_model: bool = False
+    first_beside: bool = False
 
 
 def greedy_chain(
@@ -163,13 +165,14 @@ def greedy_chain(
     """
     sign = -1.0 if rules.away else 1.0
     left = list(candidates)
-    current, objective = start, start.similarity
+    current, objective, most = start, start.similarity, rules.most
     if not current.prompt and left:
+        most -= not rules.first_beside
         current, left = _first_step(scorer, left, sign, rules, watcher)
         objective = current.similarity if rules.unsigned_start else sign * current.similarity
     best, best_objective = current, objective
     with steps(progress, SEARCHING, most_steps(scorer, rules, start, candidates), "phrases") as task:
-        for taken in range(rules.most):
+        for taken in range(most):
             left = allowed(left, current, rules.limits)
             if not left:
                 break

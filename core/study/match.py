@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import SettingsError
+from ..foreign import shown
+from ..progress import SILENT, Progress
 from .analyze import softmax
 
 if TYPE_CHECKING:
@@ -76,18 +78,24 @@ def check_question(phrases: Sequence[str], templates: Sequence[str]) -> None:
     for template in templates:
         if _PLACE not in template:
             raise SettingsError(
-                f"The template {template!r} has no {{}}", "put {} where the phrase goes, as in 'a photo of {}'"
+                f"The template {shown(template)!r} has no {{}}", "put {} where the phrase goes, as in 'a photo of {}'"
             )
 
 
-def match(clip: Clip, features: Tensor, phrases: Sequence[str], templates: Sequence[str] = ()) -> Match:
+def match(
+    clip: Clip,
+    features: Tensor,
+    phrases: Sequence[str],
+    templates: Sequence[str] = (),
+    progress: Progress = SILENT,
+) -> Match:
     """features: the pictures', [pictures, width], normalised. Raises SettingsError (`check_question`).
 
     Several templates are averaged in the embedding space: the mean of a phrase's normalised embeddings, normalised
     again, as zero-shot classification does it (Radford et al. 2021, section 3.1.4).
     """
     check_question(phrases, templates)
-    texts = phrase_features(clip, phrases, templates)
+    texts = phrase_features(clip, phrases, templates, progress)
     similarities = (features.float() @ texts.T).cpu().numpy().astype(np.float64)
     by_phrase = softmax(similarities, clip.logit_scale)
     by_image = softmax(similarities.T, clip.logit_scale).T
@@ -95,12 +103,14 @@ def match(clip: Clip, features: Tensor, phrases: Sequence[str], templates: Seque
     return Match(tuple(phrases), tuple(templates), clip.name, *tables)
 
 
-def phrase_features(clip: Clip, phrases: Sequence[str], templates: Sequence[str] = ()) -> Tensor:
+def phrase_features(
+    clip: Clip, phrases: Sequence[str], templates: Sequence[str] = (), progress: Progress = SILENT
+) -> Tensor:
     """One normalised embedding for each phrase, [phrases, width], over all templates."""
     if not templates:
-        return clip.encode_texts(list(phrases))
+        return clip.encode_texts(list(phrases), progress)
     texts = [template.replace(_PLACE, phrase) for phrase in phrases for template in templates]
-    grouped = clip.encode_texts(texts).view(len(phrases), len(templates), -1)
+    grouped = clip.encode_texts(texts, progress).view(len(phrases), len(templates), -1)
     means = grouped.mean(dim=1)
     return means / means.norm(dim=-1, keepdim=True)
 

@@ -25,6 +25,7 @@ from ...evidence.likelihoods import Evidence, wordings
 from ...files import replace_whole
 from ...foreign import Unreadable, read_header, read_tensors
 from ...progress import SILENT, Progress
+from ..pruning import prune, used
 from ..text_side import TextSide
 from .aim import Measure, Questions
 from .space import Placing, Space, excluding
@@ -118,26 +119,29 @@ def load_or_learn(
     key = sha256("\n".join((clip.fingerprint, side.fingerprint, *spoken, *texts)).encode()).hexdigest()
     path = folder / f"crossing-{key[:32]}.safetensors"
     with suppress(Unreadable):  # not there, or learned again below
-        return Crossing.load(path)
+        crossing = Crossing.load(path)
+        used(path)
+        return crossing
     with progress.task(f"Learning from {len(spoken) + len(texts):,} texts where a second text encoder has them"):
-        concepts = _concepts(_ends(side, spoken), evidence)
-        joint = torch.cat([clip.encode_texts(texts).float().cpu(), evidence.vectors])
-        ends = _ends(side, texts)
+        concepts = _concepts(_ends(side, spoken, progress), evidence)
+        joint = torch.cat([clip.encode_texts(texts, progress).float().cpu(), evidence.vectors])
+        ends = _ends(side, texts, progress)
         crossing = Crossing.learned(joint, torch.cat([ends, concepts]), concepts)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         crossing.save(path)
+        prune(folder)
     return crossing
 
 
-def _ends(side: TextSide, texts: Sequence[str]) -> Tensor:
+def _ends(side: TextSide, texts: Sequence[str], progress: Progress) -> Tensor:
     """States of the texts' ends [texts, width], not projected, in main memory. Raises ModelError for NaN."""
     weights = replace(side.weights, projection=None, projection_bias=None)
     # a host's may be held in several precisions
     tower = TextTower(weights.to(weights.device, weights.positions.dtype))
     start = tower.prefix([weights.start_of_text])
     room = tower.context_length - 2
-    ends = tower.encode(start, [side.tokenizer.encode(text)[:room] for text in texts]).float().cpu()
+    ends = tower.encode(start, [side.tokenizer.encode(text)[:room] for text in texts], progress.check).float().cpu()
     if not bool(torch.isfinite(ends).all()):
         raise ModelError("The second text encoder gives NaN", "check the model's weights", Give("precision", "exact"))
     return ends

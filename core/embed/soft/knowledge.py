@@ -12,6 +12,7 @@ from ...evidence.likelihoods import Evidence
 from ...evidence.of_engine import TEXTS, bank_of_texts
 from ...phrases import Vocabulary
 from ...phrases.composed import composed_prompts
+from ...progress import SILENT, Progress
 from .aim import Measure
 
 
@@ -21,13 +22,19 @@ class Knowledge:
     evidence: over the families. vocabulary: of which texts are composed. cache: where is kept what takes its time."""
 
     def __init__(
-        self, clip: Clip, evidence: Callable[[], Evidence], vocabulary: Callable[[], Vocabulary], cache: Path
+        self,
+        clip: Clip,
+        evidence: Callable[[], Evidence],
+        vocabulary: Callable[[], Vocabulary],
+        cache: Path,
+        progress: Progress = SILENT,
     ) -> None:
         self.clip = clip
         self.folder = cache / "embed"
         self._evidence = evidence
         self._vocabulary = vocabulary
         self._tables = cache / "tables"
+        self._progress = progress
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -39,7 +46,7 @@ class Knowledge:
 
     @cached_property
     def where_texts_lie(self) -> Bank:
-        return bank_of_texts(self.clip, self.texts, self._tables)
+        return bank_of_texts(self.clip, self.texts, self._tables, self._progress)
 
     @cached_property
     def measure(self) -> Measure:

@@ -121,7 +121,7 @@ class Honest:
     @cached_property
     def _contrasts(self) -> Tensor:
         """Features of texts of no picture in particular [texts, joint width]."""
-        return self._clip.encode_texts(composed_prompts(self._vocabulary, CONTRASTS, "contrast"))
+        return self._clip.encode_texts(composed_prompts(self._vocabulary, CONTRASTS, "contrast"), self._progress)
 
     def _doubted(self, caption: PhraseGain, answers: Mapping[str, Answer]) -> PhraseGain:
         """With what is least likely of all that the caption says."""
