@@ -30,13 +30,28 @@ QUALITY_SUMMARIES: Mapping[Quality, str] = {
 }
 
 
+TUNED = "tuned:"
+"""A projection that was tuned on pictures is named by this and its file's name: the closed form, of what a CLIP sees
+with that file's deep prompts."""
+
+
+def is_tuned(projection: str | None) -> bool:
+    return projection is not None and projection.startswith(TUNED)
+
+
+def tuned_name(projection: str) -> str:
+    return projection.removeprefix(TUNED)
+
+
 class Way(NamedTuple):
     """How a picture is embedded. searched: whether a search finds the prompt that describes it. asks: whether a soft
-    prompt is to answer as the picture does in the families of concepts."""
+    prompt is to answer as the picture does in the families of concepts. tuned: the projection's whole name where it was
+    tuned on pictures."""
 
     projection: Projection
     searched: bool = False
     asks: bool = True
+    tuned: str = ""
 
 
 def way_of(quality: Quality, closed_form: bool) -> Way:
