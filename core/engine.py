@@ -188,8 +188,8 @@ class Engine(Studies):
         family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one whose text encoder it
         listens to, for SDXL the second. quality: one of `core.embed.kinds.QUALITIES`; None for what `unrender verify`
         recommends for these text encoders, else the best. projection: one of `core.embed.kinds.PROJECTIONS` in the
-        place of the quality's, or "tuned:NAME" or "tuned:FILE" for what `unrender tune` made of pictures. "ridge", "bank" and "anchored" learn from texts at their first use (fit: how) and keep
-        it.
+        place of the quality's, or "tuned:NAME" or "tuned:FILE" for what `unrender tune` made of pictures. "ridge",
+        "bank" and "anchored" learn from texts at their first use (fit: how) and keep it.
         gap: see `measure_gap`; micro's is known, and that of the settings' bank. encoders: the checkpoint's own text
         encoders by name, where they are not the CLIP's own. text_projection: [joint width, text width] in place of the
         CLIP's own.

@@ -262,8 +262,8 @@ class Embedder:
 
     @cached_property
     def closed_form(self) -> ClosedForm:
-        """What pinv computes with. The end's state is the last layer's. Where a family takes the one before it through the same norm, that is
-        near enough: measured in `benchmarks/clip_skip.py`."""
+        """What pinv computes with. The end's state is the last layer's. Where a family takes the one before it through
+        the same norm, that is near enough: measured in `benchmarks/clip_skip.py`."""
         (encoder,), (side,) = self.family.heard, self._sides.values()
         prompts = () if is_published_model(side.weights) else self._prompts(_PROMPTS_FOR_NORMS)
         form = self._closed_forms.of(side, prompts, self._text_projection)

@@ -167,6 +167,12 @@ def check_tuned(projection: str, folder: Path, family: Family) -> None:
         )
 
 
+def check_renders(projection: str, cache: Path | str, unet: torch.nn.Module) -> None:
+    """Raises ModelError where another checkpoint is to render what a tuned projection makes. unet: diffusers' own."""
+    path = place_of(projection, tuned_folder(cache))
+    _kept(path, path.stat().st_mtime_ns).check_weights(unet, shown(tuned_name(projection)))
+
+
 def tuned_names(folder: Path) -> list[str]:
     """Of the files that are known by name."""
     try:
@@ -210,7 +216,7 @@ def _checked(path: Path) -> Header:
         raise Unreadable("another program or command wrote it")
     if header.metadata.get("version") != _VERSION:
         raise Unreadable("another version of this program wrote it")
-    layers, count, width = header.shape("tokens", "F32", ndim=3)
+    width = header.shape("tokens", "F32", ndim=3)[2]
     fits = header.shape("map.weight", "F32", ndim=2) == (width, width)
     fits = fits and all(header.shape(name, "F32", ndim=1) == (width,) for name in _PARTS[2:])
     for name in _MODELS:

@@ -56,8 +56,7 @@ class ByNoise:
             latents = self.material.chosen(chosen, mirrored)
             drawn = self.loss.spread(latents, generator)
             condition = self.source.conditions(chosen[:1], mirrored[:1], self.learned.prompts if tuned else None)
-            placed = Condition(*(None if part is None else part.to(device) for part in condition))
-            repeated = Condition(*(None if part is None else part.expand(_LOOKS, *part.shape[1:]) for part in placed))
+            repeated = condition.each(lambda part: part.to(device).expand(_LOOKS, *part.shape[1:]))
             losses.append(self.loss.of(self.unet, latents.to(device), drawn, repeated).mean())
         return float(torch.stack(losses).mean())
 

@@ -197,10 +197,8 @@ class Loop:
         with self._autocast():
             condition = task.source.conditions(chosen, mirrored, task.learned.prompts, generator)
             condition = task.source.without(condition, left_out)
-            return task.loss.of(task.unet, latents.to(self._device), drawn, self._placed(condition)).mean()
-
-    def _placed(self, condition: Condition) -> Condition:
-        return Condition(*(None if each is None else each.to(self._device) for each in condition))
+            placed = condition.each(lambda part: part.to(self._device))
+            return task.loss.of(task.unet, latents.to(self._device), drawn, placed).mean()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         compute = self._task.compute

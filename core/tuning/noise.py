@@ -7,6 +7,7 @@ for x, as its scheduler's configuration says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +31,11 @@ class Condition(NamedTuple):
     states: Tensor
     pooled: Tensor | None = None
     sizes: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        """With every part changed."""
+        pooled, sizes = (None if part is None else change(part) for part in (self.pooled, self.sizes))
+        return Condition(change(self.states), pooled, sizes)
 
 
 class NoiseLoss:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,11 +75,11 @@ class Lora:
     def applied(self, unet: nn.Module, name: str, strength: float = 1.0) -> Iterator[None]:
         """Inside it the UNet's weights are changed, and to the bit as they were afterwards. name: what errors call it.
         Raises ModelError where it does not fit the UNet."""
-        layers = dict(self._fitting(unet, name))
+        layers: dict[Any, Pair] = dict(self._fitting(unet, name))
         before = {layer: layer.weight for layer in layers}
         try:
             for layer, pair in layers.items():
-                own: Tensor = layer.weight  # type: ignore[assignment]
+                own: Tensor = layer.weight
                 change = strength * pair.change.to(own.device)
                 layer.weight = nn.Parameter((own.float() + change).to(own.dtype), requires_grad=False)
             yield
@@ -94,7 +95,8 @@ class Lora:
                 f"{shown(name)} is a LoRA for another model: the checkpoint has no {few(unknown)}", "give one for this"
             )
         for layer, pair in self.layers.items():
-            shape = tuple(known[layer].weight.shape)
+            own: Any = known[layer].weight
+            shape = tuple(own.shape)
             wanted = (pair.up.shape[0], *pair.down.shape[1:])
             if shape != wanted or pair.up.shape[1] != pair.down.shape[0]:
                 told = " x ".join(map(str, wanted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,10 +13,13 @@ from PIL import Image
 from ..embed import PromptEmbedding
 from ..embed.blend import Blend, check_blend, check_quality
 from ..embed.gap import GapCorrection
-from ..embed.kinds import Quality
+from ..embed.kinds import Quality, is_tuned
+from ..embed.tuned import check_renders
 from ..errors import SettingsError
+from ..hub import Hub
 from .checkpoint import Checkpoint
 from .infotext import infotext
+from .lora import Lora, check_strength
 from .render import Sampling, render
 
 if TYPE_CHECKING:
@@ -38,7 +42,7 @@ class Request:
 
     images: pictures that are mixed into one embedding. projection, quality: as `Engine.embed` has them. negative: a
     prompt that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin
-    with.
+    with. lora: changes the UNet meanwhile, by so much of its own strength; lora_name: what errors call it.
     Raises SettingsError where that does not go together.
     """
 
@@ -51,10 +55,14 @@ class Request:
     count: int = 1
     init: Image.Image | None = None
     quality: Quality | None = None
+    lora: Lora | None = None
+    lora_name: str = "The LoRA"
+    lora_strength: float = 1.0
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise SettingsError(f"The number of pictures is {self.count}", "give 1 or more")
+        check_strength(self.lora_strength)
         check_quality(self.quality)
         check_blend(self.blend, len(self.images), self.projection)
         replace(self.sampling, seed=self.sampling.seed + self.count - 1)  # the last one's has to be a seed, too
@@ -67,6 +75,9 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
     Raises what `Engine.embed` and `render` do.
     """
     family, encoders = checkpoint.family.name, checkpoint.encoders
+    if is_tuned(request.projection):
+        engine.check_embedding(len(request.images), family, request.projection, request.blend)
+        check_renders(request.projection or "", Hub(engine.settings.cache).folder, checkpoint.pipeline.unet)
     how = (request.projection, request.blend, request.gap)
     embedding = engine.embed(request.images, family, *how, quality=request.quality, encoders=encoders)
     negative = negative_embedding(engine, checkpoint, request.negative)
@@ -74,9 +85,17 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
         engine.unload()  # which leaves the room to what renders
     for number in range(request.count):
         sampling = replace(request.sampling, seed=request.sampling.seed + number)
-        image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
+        with _changed(checkpoint, request):
+            image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
         text = infotext(checkpoint, embedding, request.blend, sampling, request.init is not None)
         yield Variation(image, sampling.seed, text, embedding.remark)
+
+
+def _changed(checkpoint: Checkpoint, request: Request) -> AbstractContextManager[None]:
+    """In which the LoRA takes part; undone while the caller has a picture."""
+    if request.lora is None:
+        return nullcontext()
+    return request.lora.applied(checkpoint.pipeline.unet, request.lora_name, request.lora_strength)
 
 
 def negative_embedding(engine: Engine, checkpoint: Checkpoint, text: str = "") -> PromptEmbedding:
