@@ -23,7 +23,7 @@ from ..clip.deep_prompts import DeepPrompts
 from ..cures import Choose, Give
 from ..errors import EmbeddingError, ModelError, SettingsError
 from ..files import replace_whole
-from ..foreign import Header, Unreadable, parsed_json, read_header, read_tensors, shown
+from ..foreign import Header, Unreadable, parsed_json, read_header, read_tensors, shown, steady
 from .families import Family
 from .kinds import TUNED, tuned_name
 from .text_side import TextSide
@@ -70,7 +70,7 @@ class Tuned:
             "told": json.dumps(self.told, sort_keys=True),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(path, save(plain, metadata=metadata))
+        replace_whole(path, steady(save(plain, metadata=metadata)))
 
     @classmethod
     def load(cls, path: Path) -> Tuned:

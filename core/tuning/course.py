@@ -25,7 +25,7 @@ class Course:
     Raises SettingsError."""
 
     steps: int = 1000
-    rate: float = 1e-4
+    rate: float = 1e-3
     batch: int = 4
     accumulate: int = 1
     seed: int = 0

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError, SettingsError
 from ..files import replace_whole
-from ..foreign import Unreadable, few, read_header, read_tensors, shown
+from ..foreign import Unreadable, few, read_header, read_tensors, shown, steady
 
 PREFIX = "lora_unet_"
 _DOWN, _UP, _ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
@@ -58,7 +58,7 @@ class Lora:
             tensors[f"{PREFIX}{name}{_DOWN}"] = pair.down.detach().float().cpu().contiguous()
             tensors[f"{PREFIX}{name}{_UP}"] = pair.up.detach().float().cpu().contiguous()
             tensors[f"{PREFIX}{name}{_ALPHA}"] = torch.tensor(float(pair.alpha))
-        replace_whole(path, save(tensors, metadata=dict(self.metadata)))
+        replace_whole(path, steady(save(tensors, metadata=dict(self.metadata))))
 
     @classmethod
     def load(cls, path: Path) -> Lora:
