@@ -95,9 +95,7 @@ def learn(bench: Bench, value: str, course: Course, path: Path) -> dict[str, Any
             images,
             path,
             course,
-            report=lambda each: told.append(
-                each[:-1] if isinstance(each, tuple) else [each.step, each.loss, each.value, each.untuned]
-            ),
+            report=lambda each: told.append([each.step, each.loss, each.value, each.untuned]),
         )
         seconds = time.process_time() - started
         log_file.write_text(json.dumps({"seconds": seconds, "best at": made.steps, "looks": told}, indent=1), "utf-8")
@@ -158,10 +156,13 @@ def domain(options: argparse.Namespace) -> dict[str, Any]:
 
 def online(options: argparse.Namespace) -> dict[str, Any]:
     """Rendered with seeds that were not learned with; an edit changes one factor in the words of the true caption."""
-    pictures = drawn([random_scene(random.Random(f"online {n}"), "test") for n in range(options.pictures)], 95 * 10**7)
-    bench = Bench(pictures, {}, "testing", "micro")
+    split: Split = options.split
+    scenes = [random_scene(random.Random(f"online {number}"), split) for number in range(options.pictures)]
+    pictures = drawn(scenes, FIRST_SEED[split] + 5 * 10**7)
+    bench = Bench(pictures, {}, "testing" if split == "test" else "selecting", "micro")
     course = replace(ONLINE, rate=options.rate, steps=options.steps, batch=options.batch)
-    kept = Kept(options.out / "online")
+    folder = options.out / f"online-{split}"
+    kept = Kept(folder)
     soft = bench.projected("soft", Blend(anchor=""))
     plain = kept.read("plain", bench, lambda: soft)
     texts = [_edited(bench, number) for number in range(len(soft))]
@@ -170,7 +171,7 @@ def online(options: argparse.Namespace) -> dict[str, Any]:
     rows: dict[str, list[np.ndarray]] = {"hits": [], "near": [], "edits": []}
     spent = []
     for number, image in enumerate(images_of(pictures)):
-        place = options.out / "online" / f"{number}.safetensors"
+        place = folder / f"{number}-{options.rate:g}-{options.steps}.safetensors"
         if not place.exists():
             started = time.process_time()
             tune_online(
@@ -178,17 +179,13 @@ def online(options: argparse.Namespace) -> dict[str, Any]:
             )
             spent.append(time.process_time() - started)
         with Lora.load(place).applied(bench.checkpoint.pipeline.unet, str(place)):
-            found, near = bench.looked_at([soft[number]], GUIDANCE, (0,), number, [0])
-            changed, _ = bench.looked_at([edits[number]], GUIDANCE, (0,), number, [0])
+            found, near = bench.looked_at([soft[number]], GUIDANCE, (0,), 0, [number])
+            changed, _ = bench.looked_at([edits[number]], GUIDANCE, (0,), 0, [number])
         truth = pictures.labels.numpy()[number]
         rows["hits"].append((found[0, 0] == truth).astype(float))
-        rows["near"].append(_near(bench, number, near))
+        rows["near"].append(near[0, 0])
         rows["edits"].append(changed[0])
     return _online_report(bench, plain, edited, {name: np.stack(each) for name, each in rows.items()}, spent)
-
-
-def _near(bench: Bench, number: int, near: np.ndarray) -> np.ndarray:
-    return near[0, 0]
 
 
 def _edited(bench: Bench, number: int) -> str:
@@ -231,6 +228,7 @@ def main() -> None:
     parser.add_argument("--value", default="watercolor", help="the style that is the domain (default: %(default)s)")
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-4, 1e-3])
+    parser.add_argument("--split", choices=("validation", "test"), default="test", help="for online")
     parser.add_argument("--rate", type=float)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int)
@@ -245,7 +243,8 @@ def main() -> None:
     options.batch = options.batch or usual.batch
     options.out.mkdir(parents=True, exist_ok=True)
     report = {"choose": choose, "domain": domain, "online": online}[options.what](options)
-    (options.out / f"{options.what}.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    name = f"online-{options.split}-{options.rate:g}-{options.steps}" if options.what == "online" else options.what
+    (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     log.info("%s", json.dumps(report))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.embed.kinds import TUNED
+from ..core.embed.kinds import TUNED, is_plain_name
 from ..core.errors import SettingsError
 from ..core.micro.toy import MICRO
 from ..core.places import check_file
@@ -172,7 +172,7 @@ def _domain(
         made = tune_domain(engine, checkpoint, pictures, output, course, judged, progress, _tell)
     for path in made.files:
         tell_written(path)
-    if "/" not in options.output and not options.output.endswith(_ENDING):
+    if is_plain_name(options.output):
         complain(f"Embed with it by --projection {TUNED}{options.output}")
     if made.remark:
         complain(made.remark)
@@ -267,11 +267,12 @@ def _output(options: argparse.Namespace, sources: Sequence[str]) -> Path:
     name: str = options.output
     if name.endswith(_ENDING):
         path = Path(name).expanduser()
-    elif options.online or any(each in name for each in "/\\:") or name.startswith("."):
-        what = "a LoRA's file" if options.online else "neither a plain name nor a file"
-        raise SettingsError(f"{name} is {'no name of ' if options.online else ''}{what}", f"end it in {_ENDING}")
+    elif options.online:
+        raise SettingsError(f"{name} is no name of a LoRA's file", f"end it in {_ENDING}")
+    elif not is_plain_name(name):
+        raise SettingsError(f"{name} is neither a plain name nor a file's", f"end it in {_ENDING}")
     else:
-        from ..core.embed.tuned import tuned_folder
+        from ..core.embed.tuned_places import tuned_folder
         from ..core.hub import Hub
 
         folder = tuned_folder(Hub(options.cache).folder)

@@ -147,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.images import image_key
     from ..core.phrases.vocabulary import load_vocabulary
     from ..core.variation.checkpoint import Checkpoint
-    from ..core.variation.lora import Lora
+    from ..core.variation.lora import Added
     from ..core.variation.variations import Request, variations
     from .progress import terminal_progress
 
@@ -156,8 +156,8 @@ def run(options: argparse.Namespace) -> int:
         swaps=dict(options.swap),
     )
     how = (options.projection, blend, None)
-    lora = () if options.lora is None else (Lora.load(options.lora), options.lora.name, options.lora_strength)
-    asked = Request(pictures, *how, options.negative, sampling, options.count, init, options.quality, *lora)
+    lora = None if options.lora is None else Added.load(options.lora, options.lora_strength)
+    asked = Request(pictures, *how, options.negative, sampling, options.count, init, options.quality, lora)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     check_swaps(blend.swaps, load_vocabulary(options.phrases))  # the built-in one has all categories of micro's
     if varied:

@@ -306,7 +306,8 @@ class Engine(Studies):
 
         blend, way = blend or Blend(), checked_way(family_named(family), projection, quality)
         if way.tuned:
-            from .embed.tuned import check_tuned, tuned_folder
+            from .embed.tuned import check_tuned
+            from .embed.tuned_places import tuned_folder
             from .hub import Hub
 
             check_tuned(way.tuned, tuned_folder(Hub(self.settings.cache).folder), family_named(family))

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..core.embed.blend import Blend
 from ..core.embed.families import Family
-from ..core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, USUAL, Quality
+from ..core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, TUNED, USUAL, Quality
 from ..core.embed.projection import PUBLISHED_ALPHA
 from ..core.embed.seen import Seen
 from ..core.embed.soft.descent import MOST_TOKENS
+from ..core.embed.tuned_places import tuned_folder, tuned_names
 from ..core.errors import SettingsError
 from ..core.progress import Progress
 from ..core.settings import Settings
@@ -110,7 +111,7 @@ def _main_inputs() -> list[Any]:
 
 def _settings() -> list[Any]:
     return [
-        *host.advanced(io.Combo.Input("projection", options=[USUAL, *PROJECTIONS], default=USUAL, tooltip=_PROJECTION)),
+        *host.advanced(io.Combo.Input("projection", options=_projections(), default=USUAL, tooltip=_PROJECTION)),
         io.Float.Input(
             "strength",
             default=1.0,
@@ -145,6 +146,12 @@ def _settings() -> list[Any]:
             fit_input(),
         ),
     ]
+
+
+def _projections() -> list[str]:
+    """With what was tuned on pictures, which lies in models/unrender/tuned."""
+    tuned = tuned_names(tuned_folder(host.model_folders()[0]))
+    return [USUAL, *PROJECTIONS, *(f"{TUNED}{name}" for name in tuned)]
 
 
 def _optional_inputs() -> list[Any]:

@@ -14,7 +14,8 @@ from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.blend import Blend
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide
-from unrender.core.embed.tuned import Tuned, check_renders, tuned_folder, tuned_names
+from unrender.core.embed.tuned import Tuned, check_renders
+from unrender.core.embed.tuned_places import tuned_folder, tuned_names
 from unrender.core.errors import BatchError, Cancelled, EmbeddingError, ModelError, SettingsError
 from unrender.core.tuning import domain, journal, loop
 from unrender.core.tuning.domain import tune_domain

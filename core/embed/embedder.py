@@ -35,7 +35,8 @@ from .ridge import RidgeFit, SequenceMap, fit_maps
 from .soft.knowledge import Knowledge
 from .soft.projection import SoftProjection, Words
 from .text_side import TextSide, fingerprint_of
-from .tuned import looking, tuned_folder
+from .tuned import looking
+from .tuned_places import tuned_folder
 
 _PROMPTS_FOR_NORMS = 256
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
@@ -41,6 +42,14 @@ def is_tuned(projection: str | None) -> bool:
 
 def tuned_name(projection: str) -> str:
     return projection.removeprefix(TUNED)
+
+
+PLAIN_NAME = r"[\w-][\w -]*"
+"""Of a tuned projection that is found by name, and not by its file's."""
+
+
+def is_plain_name(name: str) -> bool:
+    return re.fullmatch(PLAIN_NAME, name) is not None
 
 
 class Way(NamedTuple):

@@ -20,17 +20,14 @@ from torch import Tensor
 
 from ..clip import Clip
 from ..clip.deep_prompts import DeepPrompts
-from ..cures import Choose, Give
+from ..cures import Give
 from ..errors import EmbeddingError, ModelError, SettingsError
 from ..files import replace_whole
 from ..foreign import Header, Unreadable, parsed_json, read_header, read_tensors, shown, steady
 from .families import Family
-from .kinds import TUNED, tuned_name
+from .kinds import tuned_name
 from .text_side import TextSide
-
-ENDING = ".safetensors"
-FOLDER = "tuned"
-"""In the cache: what is known by a plain name."""
+from .tuned_places import place_of, tuned_folder
 
 _FORMAT, _VERSION = "unrender-tuned", "1"
 _PARTS = ("tokens", "map.weight", "map.bias", "norm.weight", "norm.bias")
@@ -135,22 +132,6 @@ def what_renders(unet: torch.nn.Module) -> Tensor:
     return torch.stack([each.detach().reshape(-1)[each.numel() // 2].float().cpu() for each in unet.parameters()])
 
 
-def tuned_folder(cache: Path | str) -> Path:
-    return Path(cache) / FOLDER
-
-
-def place_of(projection: str, folder: Path) -> Path:
-    """The file of a projection "tuned:NAME" or "tuned:PATH". folder: see `tuned_folder`. Raises SettingsError where
-    there is none."""
-    name = tuned_name(projection)
-    path = Path(name).expanduser() if _is_path(name) else folder / f"{name}{ENDING}"
-    if not path.is_file():
-        known = tuned_names(folder)
-        cure = Choose("projection", tuple(f"{TUNED}{each}" for each in known)) if known else "tune one first"
-        raise SettingsError(f"There is no tuned projection {shown(name)}", cure)
-    return path
-
-
 def check_tuned(projection: str, folder: Path, family: Family) -> None:
     """What is known to be wrong of one before a model is loaded. Raises SettingsError, EmbeddingError."""
     path = place_of(projection, folder)
@@ -173,14 +154,6 @@ def check_renders(projection: str, cache: Path | str, unet: torch.nn.Module) -> 
     _kept(path, path.stat().st_mtime_ns).check_weights(unet, shown(tuned_name(projection)))
 
 
-def tuned_names(folder: Path) -> list[str]:
-    """Of the files that are known by name."""
-    try:
-        return sorted(path.stem for path in folder.glob(f"*{ENDING}") if not path.name.startswith("."))
-    except OSError:
-        return []
-
-
 @contextmanager
 def looking(clip: Clip, projection: str, folder: Path, sides: Mapping[str, TextSide] | None) -> Iterator[None]:
     """Inside it the CLIP sees pictures as it was tuned to. sides: of a checkpoint, None where it is not known which is
@@ -199,10 +172,6 @@ def looking(clip: Clip, projection: str, folder: Path, sides: Mapping[str, TextS
 def _kept(path: Path, _: int) -> Tuned:
     """By the time it was written."""
     return Tuned.load(path)
-
-
-def _is_path(name: str) -> bool:
-    return name.endswith(ENDING) or "/" in name or "\\" in name
 
 
 def _alike(known: Tensor, found: Tensor) -> bool:

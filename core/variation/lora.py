@@ -106,9 +106,23 @@ class Lora:
             yield known[layer], pair
 
 
-def check_strength(strength: float) -> None:
-    if not math.isfinite(strength):
-        raise SettingsError(f"The LoRA's strength is {strength:g}", "give a number such as 1")
+@dataclass(frozen=True)
+class Added:
+    """A LoRA that is to take part in a rendering. name: what errors call it. strength: of its own. Raises
+    SettingsError."""
+
+    lora: Lora
+    name: str = "The LoRA"
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.strength):
+            raise SettingsError(f"The LoRA's strength is {self.strength:g}", "give a number such as 1")
+
+    @classmethod
+    def load(cls, path: Path, strength: float = 1.0) -> Added:
+        """Raises ModelError, SettingsError."""
+        return cls(Lora.load(path), path.name, strength)
 
 
 def _layer_of(name: str) -> str:

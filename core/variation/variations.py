@@ -19,7 +19,7 @@ from ..errors import SettingsError
 from ..hub import Hub
 from .checkpoint import Checkpoint
 from .infotext import infotext
-from .lora import Lora, check_strength
+from .lora import Added
 from .render import Sampling, render
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Request:
 
     images: pictures that are mixed into one embedding. projection, quality: as `Engine.embed` has them. negative: a
     prompt that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin
-    with. lora: changes the UNet meanwhile, by so much of its own strength; lora_name: what errors call it.
+    with. lora: changes the UNet meanwhile.
     Raises SettingsError where that does not go together.
     """
 
@@ -55,14 +55,11 @@ class Request:
     count: int = 1
     init: Image.Image | None = None
     quality: Quality | None = None
-    lora: Lora | None = None
-    lora_name: str = "The LoRA"
-    lora_strength: float = 1.0
+    lora: Added | None = None
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise SettingsError(f"The number of pictures is {self.count}", "give 1 or more")
-        check_strength(self.lora_strength)
         check_quality(self.quality)
         check_blend(self.blend, len(self.images), self.projection)
         replace(self.sampling, seed=self.sampling.seed + self.count - 1)  # the last one's has to be a seed, too
@@ -95,7 +92,8 @@ def _changed(checkpoint: Checkpoint, request: Request) -> AbstractContextManager
     """In which the LoRA takes part; undone while the caller has a picture."""
     if request.lora is None:
         return nullcontext()
-    return request.lora.applied(checkpoint.pipeline.unet, request.lora_name, request.lora_strength)
+    added = request.lora
+    return added.lora.applied(checkpoint.pipeline.unet, added.name, added.strength)
 
 
 def negative_embedding(engine: Engine, checkpoint: Checkpoint, text: str = "") -> PromptEmbedding:
