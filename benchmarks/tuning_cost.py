@@ -87,7 +87,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file.safetensors"
         if learned.prompts is not None:
-            nothing = dict.fromkeys(("sees", "says", "renders"), torch.zeros(768))
+            nothing = {name: torch.zeros(768) for name in ("sees", "says", "renders")}
             Tuned(learned.prompts.state_dict(), "sd15", "", nothing).save(path)
         elif learned.maps is not None:
             learned.maps.lora({}).save(path)

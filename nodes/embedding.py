@@ -78,7 +78,7 @@ class ImageToPromptEmbedding(ModelNode):
             blend = Blend(each, mix, text.strip(), alpha, strength, described, correction, temperature, tokens=added)
             chosen = None if projection == USUAL else projection
             asked: Quality | None = None if quality == USUAL else quality
-            setup = _setup(clip, family, pictures, clip_vision, interrogator, progress)
+            setup = setup_for(clip, family, pictures, clip_vision, interrogator, progress)
             # none is downloaded for the search unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
@@ -242,7 +242,7 @@ MIX_TOOLTIP = (
 )
 
 
-def _setup(
+def setup_for(
     clip: Any, family: Family, pictures: Any, clip_vision: Any, interrogator: Setup | None, progress: Progress
 ) -> Setup:
     """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""

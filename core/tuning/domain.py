@@ -175,8 +175,12 @@ def _written(
 
 
 def lora_of(checkpoint: Checkpoint, learned: Learned, course: Course) -> Lora:
-    """With what A1111's webui and others look for in a LoRA's metadata."""
     assert learned.maps is not None
+    return learned.maps.lora(lora_metadata(checkpoint.family, Path(checkpoint.name).name, course))
+
+
+def lora_metadata(family: Family, checkpoint: str, course: Course) -> dict[str, str]:
+    """What A1111's webui and others look for in a LoRA's metadata."""
     versions = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0"}
     metadata = {
         "ss_network_module": "networks.lora",
@@ -184,8 +188,8 @@ def lora_of(checkpoint: Checkpoint, learned: Learned, course: Course) -> Lora:
         "ss_network_alpha": str(course.rank),
         "ss_steps": str(course.steps),
         "ss_learning_rate": str(course.rate),
-        "ss_sd_model_name": Path(checkpoint.name).name,
+        "ss_sd_model_name": checkpoint,
     }
-    if checkpoint.family.model in versions:
-        metadata["ss_base_model_version"] = versions[checkpoint.family.model]
-    return learned.maps.lora(metadata)
+    if family.model in versions:
+        metadata["ss_base_model_version"] = versions[family.model]
+    return metadata

@@ -49,16 +49,21 @@ class Lora:
     layers: Mapping[str, Pair]
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    def save(self, path: Path) -> None:
-        """One safetensors file, whole or not at all. Raises OSError."""
-        from safetensors.torch import save
-
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """As a file has them."""
         tensors: dict[str, Tensor] = {}
         for name, pair in self.layers.items():
             tensors[f"{PREFIX}{name}{_DOWN}"] = pair.down.detach().float().cpu().contiguous()
             tensors[f"{PREFIX}{name}{_UP}"] = pair.up.detach().float().cpu().contiguous()
             tensors[f"{PREFIX}{name}{_ALPHA}"] = torch.tensor(float(pair.alpha))
-        replace_whole(path, steady(save(tensors, metadata=dict(self.metadata))))
+        return tensors
+
+    def save(self, path: Path) -> None:
+        """One safetensors file, whole or not at all. Raises OSError."""
+        from safetensors.torch import save
+
+        replace_whole(path, steady(save(self.tensors, metadata=dict(self.metadata))))
 
     @classmethod
     def load(cls, path: Path) -> Lora:
