@@ -28,6 +28,7 @@ from . import (
     search,
     serve,
     streams,
+    tune,
     ui,
     vary,
     verify,
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     describing = (interrogate, batch, analyze, match, locate, embed, vary, metadata)
-    for command in (*describing, index, search, curate, models, verify, serve, ui, demo, doctor):
+    for command in (*describing, tune, index, search, curate, models, verify, serve, ui, demo, doctor):
         command.add_parser(commands)
     return parser
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.cures import Choose, LeaveOut
-from ..core.embed.kinds import PROJECTIONS, QUALITIES, QUALITY_SUMMARIES, USUAL_QUALITY
+from ..core.embed.kinds import PROJECTIONS, QUALITIES, QUALITY_SUMMARIES, TUNED, USUAL_QUALITY, is_tuned
 from ..core.errors import SettingsError
 from ..core.micro.toy import MICRO
 from ..core.settings import Settings
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from ..core.embed.families import Family
 
 
+class _Projections(tuple[str, ...]):
+    """Those with a name, and what was tuned on pictures, whatever its name."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and is_tuned(name))
+
+
 def add_way_to(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--quality",
@@ -27,7 +36,12 @@ def add_way_to(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> Non
         help=f"how well, and how long it may take (default: what `{command_name()} verify` found, else "
         f"{USUAL_QUALITY})",
     )
-    parser.add_argument("--projection", choices=PROJECTIONS, help="how, by name; a quality chooses one")
+    parser.add_argument(
+        "--projection",
+        choices=_Projections(PROJECTIONS),
+        metavar=f"{{{','.join(PROJECTIONS)},{TUNED}NAME}}",
+        help=f"how, by name; a quality chooses one; {TUNED}NAME for what `{command_name()} tune` made",
+    )
     parser.add_argument(
         "--anchor",
         metavar="TEXT",

@@ -73,6 +73,12 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
         help="hub id, folder in diffusers' format, or safetensors file of Stable Diffusion 1, 2 or XL, or the toy "
         "micro (default: %(default)s)",
     )
+    group.add_argument(
+        "--lora", type=Path, metavar="FILE", help="a LoRA of the checkpoint's UNet, such as `tune --online` writes"
+    )
+    group.add_argument(
+        "--lora-strength", type=float, default=1.0, metavar="N", help="how much of it is added (default: 1)"
+    )
     group.add_argument("--steps", type=int, default=30, metavar="N", help="sampling steps (default: 30)")
     group.add_argument(
         "--guidance", type=float, default=7.5, metavar="N", help="guidance scale; micro wants about 3 (default: 7.5)"
@@ -141,6 +147,7 @@ def run(options: argparse.Namespace) -> int:
     from ..core.images import image_key
     from ..core.phrases.vocabulary import load_vocabulary
     from ..core.variation.checkpoint import Checkpoint
+    from ..core.variation.lora import Added
     from ..core.variation.variations import Request, variations
     from .progress import terminal_progress
 
@@ -149,7 +156,8 @@ def run(options: argparse.Namespace) -> int:
         swaps=dict(options.swap),
     )
     how = (options.projection, blend, None)
-    asked = Request(pictures, *how, options.negative, sampling, options.count, init, options.quality)
+    lora = None if options.lora is None else Added.load(options.lora, options.lora_strength)
+    asked = Request(pictures, *how, options.negative, sampling, options.count, init, options.quality, lora)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     check_swaps(blend.swaps, load_vocabulary(options.phrases))  # the built-in one has all categories of micro's
     if varied:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .embed.blend import Blend
     from .embed.gap import GapCorrection
     from .embed.kinds import Quality
-    from .embed.projection import ClosedForms
+    from .embed.projection import ClosedForm, ClosedForms
     from .embed.ridge import RidgeFit
     from .embed.seen import Seen
     from .embed.text_side import TextSide
@@ -188,22 +188,25 @@ class Engine(Studies):
         family: a name of `core.embed.families.FAMILIES`; the engine's CLIP has to be the one whose text encoder it
         listens to, for SDXL the second. quality: one of `core.embed.kinds.QUALITIES`; None for what `unrender verify`
         recommends for these text encoders, else the best. projection: one of `core.embed.kinds.PROJECTIONS` in the
-        place of the quality's. "ridge", "bank" and "anchored" learn from texts at their first use (fit: how) and keep
-        it.
+        place of the quality's, or "tuned:NAME" or "tuned:FILE" for what `unrender tune` made of pictures. "ridge",
+        "bank" and "anchored" learn from texts at their first use (fit: how) and keep it.
         gap: see `measure_gap`; micro's is known, and that of the settings' bank. encoders: the checkpoint's own text
         encoders by name, where they are not the CLIP's own. text_projection: [joint width, text width] in place of the
         CLIP's own.
         Raises ImageError, ModelError, SettingsError, EmbeddingError, or Cancelled.
         """
         from .embed.blend import Blend
-        from .embed.seen import looking_at
+        from .embed.seen import check_unseen, looking_at
 
         blend = blend or Blend()
+        check_unseen(images, projection)
         look, pictures, keys = looking_at(images, self._encode)
         self.check_embedding(len(keys), family, projection, blend, quality)
         with self._lock:
             embedder = self._models.embedder(family, fit, encoders, text_projection)
-            seen, way = look(self._models.clip()), embedder.way(projection, quality)
+            clip, way = self._models.clip(), embedder.way(projection, quality)
+            with embedder.looking(way, encoders):
+                seen = look(clip)
             anchors = self._described(pictures, seen) if way.searched and blend.anchor is None else ()
             return embedder.embed(seen.features, seen.keys, way, blend, gap or self._models.gap(), anchors)
 
@@ -244,6 +247,15 @@ class Engine(Studies):
         with self._lock:
             self._models.check_embedding(family, way_by("soft"))
             return self._models.embedder(family, None, encoders, None).text(text)
+
+    def closed_form(
+        self, family: str = "sd15", *, encoders: Mapping[str, TextSide] | None = None
+    ) -> tuple[Clip, ClosedForm]:
+        """The CLIP and what "pinv" makes of what it sees, for who goes through both with a gradient (`core.tuning`).
+        encoders: as for `embed`. Raises what that does."""
+        with self._lock:
+            self.check_embedding(1, family, "pinv")
+            return self._models.clip(), self._models.embedder(family, None, encoders, None).closed_form
 
     def picture_features(self, images: Pictures) -> Tensor:
         """What the CLIP sees in each picture: [pictures, joint width], float32, normalised, in main memory.
@@ -293,6 +305,12 @@ class Engine(Studies):
         from .embed.families import family_named
 
         blend, way = blend or Blend(), checked_way(family_named(family), projection, quality)
+        if way.tuned:
+            from .embed.tuned import check_tuned
+            from .embed.tuned_places import tuned_folder
+            from .hub import Hub
+
+            check_tuned(way.tuned, tuned_folder(Hub(self.settings.cache).folder), family_named(family))
         check_blend(blend, pictures, None if projection is None and quality is None else way.projection)
         with self._lock:
             self._models.check_embedding(family, way, blend)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.choices import NONE
 from ..core.cures import Choose
-from ..core.embed.kinds import PROJECTIONS, QUALITIES, USUAL, USUAL_QUALITY, Quality
+from ..core.embed.kinds import PROJECTIONS, QUALITIES, USUAL, USUAL_QUALITY, Quality, is_tuned
+from ..core.embed.tuned_places import refuse_places
 from ..core.errors import EmbeddingError, SettingsError
 from ..server.choices import BY_QUALITY, bytes_of, picture_of
 from .ways import REPLACE, WAYS
@@ -141,6 +142,7 @@ class Asked:
 
     def _is_heeded_by(self, projection: str) -> bool:
         """Whether it takes the words into account, if there are any."""
+        projection = "pinv" if is_tuned(projection) else projection
         return (not self.anchor or projection in _DESCRIBED) and (not self.text or projection in _CHANGED)
 
     def _unheeded(self, named: str, cure: Choose) -> SettingsError:
@@ -221,7 +223,8 @@ def check_number(name: str, value: float) -> None:
 
 def check_projection(name: str) -> None:
     """Raises SettingsError."""
-    if name not in OFFERED_PROJECTIONS:
+    refuse_places(name)
+    if name not in OFFERED_PROJECTIONS and not is_tuned(name):
         raise SettingsError(f"There is no projection {name!r}", Choose("projection", OFFERED_PROJECTIONS))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.choices import NONE
 from ..core.errors import SettingsError
-from ..server.embeddings import saved_embedding, saved_names
+from ..server.embeddings import saved_embedding, saved_names, tuned_projections
 from ..server.wording import sentence_for
 from . import webui_host
 from .embeddings import Embeddings
@@ -46,7 +46,12 @@ class ImageAsPrompt(webui_host.Script):
             tab = "img2img" if is_img2img else "txt2img"
             from .section import section
 
-            controls, self.infotext_fields = section(tab, _saved_embeddings, webui_host.add_refresh)
+            controls, self.infotext_fields = section(
+                tab,
+                _saved_embeddings,
+                webui_host.add_refresh,
+                tuned_projections(webui_host.model_folder()),
+            )
             self.paste_field_names = [name for _, name in self.infotext_fields if isinstance(name, str)]
             return controls
         except Exception as error:  # noqa: BLE001  a webui without this accordion is better than none

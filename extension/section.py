@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ..core.choices import NONE
-from ..core.embed.kinds import USUAL
+from ..core.embed.kinds import USUAL, is_tuned
 from ..server.gradio_versions import image_input
 from .generation import BY_QUALITY, OFFERED_PROJECTIONS, OFFERED_QUALITIES, TITLE
 from .ways import REPLACE, WAYS
@@ -18,12 +18,14 @@ AddRefresh = Callable[[Any, Callable[[], list[str]], str], Any]
 _QUALITY = "Quality: quick at once, good in seconds, best a search for words first; usual is what suits the checkpoint"
 
 
-def section(tab: str, names: Callable[[], Sequence[str]], add_refresh: AddRefresh) -> tuple[list[Any], list[Any]]:
+def section(
+    tab: str, names: Callable[[], Sequence[str]], add_refresh: AddRefresh, tuned: Sequence[str] = ()
+) -> tuple[list[Any], list[Any]]:
     """Builds it; returns the controls in the order of `Asked.of`, and which of them an infotext sets by what name, or
     by what function of it.
 
-    names: of the saved embeddings. add_refresh: puts a button beside a list, which has it filled anew; gets the list,
-    what it is filled with, and the button's id.
+    names: of the saved embeddings. tuned: projections that were tuned on pictures. add_refresh: puts a button beside a
+    list, which has it filled anew; gets the list, what it is filled with, and the button's id.
     """
     prefix = f"unrender_{tab}_image_as_prompt"
     with gr.Accordion(TITLE, open=False, elem_id=prefix):
@@ -31,7 +33,7 @@ def section(tab: str, names: Callable[[], Sequence[str]], add_refresh: AddRefres
         quality = gr.Dropdown(list(OFFERED_QUALITIES), value=USUAL, label=_QUALITY, elem_id=f"{prefix}_quality")
         way, strength, start, end = _part_in_it(prefix)
         with gr.Accordion("Advanced", open=False, elem_id=f"{prefix}_advanced"):
-            projection, text, alpha, anchor, varied = _advanced(prefix)
+            projection, text, alpha, anchor, varied = _advanced(prefix, [*OFFERED_PROJECTIONS, *tuned])
     for part in (picture, files, saved, text, anchor, varied):
         part.do_not_save_to_config = True
     numbers = {"strength": strength, "start": start, "end": end, "alpha": alpha}
@@ -72,12 +74,12 @@ def _part_in_it(prefix: str) -> list[Any]:
     return [way, *numbers]
 
 
-def _advanced(prefix: str) -> list[Any]:
+def _advanced(prefix: str, projections: list[str]) -> list[Any]:
     how = "Projection: one by name, in the place of the quality's"
     changing = "Words that change the picture"
     describing = "Anchor: words that describe the picture; then none are searched"
     varied = "Gap pictures: about 40 varied ones, with all but pinv"
-    projection = gr.Dropdown(list(OFFERED_PROJECTIONS), value=BY_QUALITY, label=how, elem_id=f"{prefix}_projection")
+    projection = gr.Dropdown(projections, value=BY_QUALITY, label=how, elem_id=f"{prefix}_projection")
     with gr.Row():
         text = gr.Textbox(label=changing, lines=1, elem_id=f"{prefix}_words")
         alpha = gr.Slider(0, 2, 0.6, step=0.05, label="Alpha: how much, with pinv", elem_id=f"{prefix}_alpha")
@@ -97,4 +99,4 @@ def _or_empty(name: str) -> Callable[[Mapping[str, Any]], str | None]:
 def _projection(found: Mapping[str, Any]) -> str | None:
     """Left out, too, unless one was named."""
     named = found.get(f"{TITLE} projection")
-    return None if TITLE not in found else named if named in OFFERED_PROJECTIONS else BY_QUALITY
+    return None if TITLE not in found else named if named in OFFERED_PROJECTIONS or is_tuned(named) else BY_QUALITY

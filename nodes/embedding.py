@@ -7,10 +7,11 @@ from typing import Any
 
 from ..core.embed.blend import Blend
 from ..core.embed.families import Family
-from ..core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, USUAL, Quality
+from ..core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, TUNED, USUAL, Quality
 from ..core.embed.projection import PUBLISHED_ALPHA
 from ..core.embed.seen import Seen
 from ..core.embed.soft.descent import MOST_TOKENS
+from ..core.embed.tuned_places import tuned_folder, tuned_names
 from ..core.errors import SettingsError
 from ..core.progress import Progress
 from ..core.settings import Settings
@@ -80,7 +81,7 @@ class ImageToPromptEmbedding(ModelNode):
             blend = Blend(each, mix, text.strip(), alpha, strength, described, correction, temperature, tokens=added)
             chosen = None if projection == USUAL else projection
             asked: Quality | None = None if quality == USUAL else quality
-            setup = _setup(clip, family, pictures, clip_vision, given_setup(interrogator), progress)
+            setup = setup_for(clip, family, pictures, clip_vision, given_setup(interrogator), progress)
             # none is downloaded for the search unless it was chosen
             captioner = None if interrogator is None else setup.settings.captioner
             settings = replace(setup.settings, fit=fit, captioner=captioner)
@@ -114,7 +115,7 @@ def _main_inputs() -> list[Any]:
 
 def _settings() -> list[Any]:
     return [
-        *host.advanced(io.Combo.Input("projection", options=[USUAL, *PROJECTIONS], default=USUAL, tooltip=_PROJECTION)),
+        *host.advanced(io.Combo.Input("projection", options=_projections(), default=USUAL, tooltip=_PROJECTION)),
         io.Float.Input(
             "strength",
             default=1.0,
@@ -149,6 +150,12 @@ def _settings() -> list[Any]:
             fit_input(),
         ),
     ]
+
+
+def _projections() -> list[str]:
+    """With what was tuned on pictures, which lies in models/unrender/tuned."""
+    tuned = tuned_names(tuned_folder(host.model_folders()[0]))
+    return [USUAL, *PROJECTIONS, *(f"{TUNED}{name}" for name in tuned)]
 
 
 def _optional_inputs() -> list[Any]:
@@ -239,7 +246,7 @@ MIX_TOOLTIP = (
 )
 
 
-def _setup(
+def setup_for(
     clip: Any, family: Family, pictures: Any, clip_vision: Any, interrogator: Setup | None, progress: Progress
 ) -> Setup:
     """Whose CLIP sees the pictures, or has seen them: what is connected, else the family's by name."""

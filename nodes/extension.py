@@ -13,6 +13,7 @@ from .loading import InterrogatorFromGraph, LoadInterrogator
 from .reading import ReadImagePrompt
 from .study import Analyze, Locate, MatchPhrases
 from .tagging import TagPicture
+from .tuning import TuneOnPictures
 
 NODES: list[type[host.io.ComfyNode]] = [
     Interrogate,
@@ -32,6 +33,7 @@ NODES: list[type[host.io.ComfyNode]] = [
     BlendPromptEmbeddings,
     SavePromptEmbedding,
     LoadPromptEmbedding,
+    TuneOnPictures,
 ]
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core.clip import Clip
+from ..core.clip.deep_prompts import transformers_blocks
 from ..core.clip.model import VisionTower
 from ..core.clip.patches import transformers_patches
 from ..core.clip.preprocess import Preprocess
@@ -246,7 +247,8 @@ def _vision_tower(clip_vision: Any) -> VisionTower:
         assert patches is not None
         return patches(pixels.to(device)).to(pixels.device)
 
-    return VisionTower(see, model, None if patches is None else see_patches)
+    blocks = transformers_blocks(model.vision_model)
+    return VisionTower(see, model, None if patches is None else see_patches, blocks)
 
 
 def _preprocess(clip_vision: Any) -> Preprocess:

@@ -39,6 +39,9 @@ from .wording import WORDS
 
 _FOLDER = "unrender"
 _CLIP_PARTS = (CLIP_L, CLIP_H, CLIP_G)
+_ALL = 1e20
+"""Of memory: all that there is."""
+
 _STATUS_EVENT = "unrender.status"
 _SECONDS_BETWEEN_STATUS = 0.25
 _MOST_KEPT, _MOST_LETTERS_KEPT = 64, 20_000
@@ -165,6 +168,30 @@ def bring_patchers(patchers: list[Any], working_memory: int = WORKING_MEMORY) ->
     """Has models of the graph's ready to run on their devices, with room for as many bytes beside them. Where memory is
     short, ComfyUI leaves parts of them in main memory."""
     memory.load_models_gpu(patchers, memory_required=working_memory)
+
+
+def whole_model(model: Any) -> Any:
+    """A MODEL of its own, all of it on the device it computes on, whatever else has to make way."""
+    own = model.clone()
+    memory.load_models_gpu([own], memory_required=_ALL, force_full_load=True)
+    return own
+
+
+def names_in_diffusers(model: Any) -> dict[str, str]:
+    """What the layers of a MODEL's UNet are called in diffusers, by their names here."""
+    from comfy.utils import unet_to_diffusers
+
+    return {
+        own.removesuffix(".weight"): name.removesuffix(".weight")
+        for name, own in unet_to_diffusers(model.model.model_config.unet_config).items()
+    }
+
+
+def with_lora(model: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """A MODEL as Load LoRA gives it."""
+    from comfy.sd import load_lora_for_models
+
+    return load_lora_for_models(model, None, dict(tensors), 1.0, 0.0)[0]
 
 
 def check_clip(clip: Any) -> None:

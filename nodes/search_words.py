@@ -47,6 +47,11 @@ SEARCH_WORDS = {
         *("variación de imagen", "imagen como prompt", "вариация изображения", "картинка вместо промпта"),
         *("软提示", "軟提示", "ソフトプロンプト", "소프트 프롬프트", "мягкий промпт", "Soft-Prompt"),
     ],
+    "UnrenderTuneOnPictures": [
+        *("训练LoRA", "主体定制", "微调", "訓練LoRA", "主體訂製", "LoRA学習", "被写体", "LoRA 학습", "피사체"),
+        *("LoRA trainieren", "Motiv lernen", "entraîner un LoRA", "sujet", "entrenar LoRA", "sujeto"),
+        *("обучить LoRA", "предмет"),
+    ],
     "UnrenderCaptionFolder": [
         *("批量打标", "训练集打标", "数据集打标", "批量反推", "批次標註", "訓練集標註"),
         *("一括タグ付け", "データセット", "学習用キャプション", "일괄 캡션", "데이터셋 태그", "학습 캡션"),

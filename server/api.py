@@ -175,8 +175,10 @@ class _OwnRoutes:
         """Pictures as an embedding that a diffusion model takes in a prompt's place."""
         from ..core.embed.blend import Blend, check_asked, checked_way
         from ..core.embed.families import offered_family
+        from ..core.embed.tuned_places import refuse_places
 
         family = offered_family(asked.family)
+        refuse_places(asked.projection)
         way = checked_way(family, asked.projection, asked.quality)
         blend = Blend(asked.weights, asked.mix, asked.text, asked.alpha, asked.strength, asked.anchor)
         check_asked(blend, asked.projection, asked.quality)

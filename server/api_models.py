@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from ..core.embed.families import OFFERED
-from ..core.embed.kinds import Mix, Projection, Quality
+from ..core.embed.kinds import PLAIN_NAME, TUNED, Mix, Projection, Quality
 from ..core.results import Reason
 from ..core.settings import USUAL_SEARCH, Mode, Search, Style, TagOrder
 from ..core.targets import TARGET_NAMES
@@ -16,6 +16,9 @@ _PICTURE = "base64 or a data URL, of a file in any usual format"
 _CLIP = "one of GET /interrogator/models; the usual one when absent"
 _DESCRIBER = "one of those that GET /unrender/v1/status lists; the usual one when absent"
 _LONGEST = 20_000
+TunedName = Annotated[str, Field(pattern=f"^{TUNED}{PLAIN_NAME}$")]
+"""A name, never a file's: whoever asks is elsewhere."""
+
 _TARGET = f"the family of image models that it is for: {', '.join(TARGET_NAMES)}"
 _VOCABULARY = "one of those that GET /unrender/v1/status lists; the usual one when absent"
 
@@ -249,7 +252,9 @@ class EmbedRequest(BaseModel, extra="forbid"):
     quality: Quality | None = Field(
         None, description="what unrender verify found for the family's text encoders, else best, when absent"
     )
-    projection: Projection | None = Field(None, description="in the place of a quality, which chooses one")
+    projection: Projection | TunedName | None = Field(
+        None, description=f"in the place of a quality, which chooses one; {TUNED}NAME for what tune made"
+    )
     weights: list[float] | None = Field(None, description="how much each picture counts; equally when absent")
     mix: Mix = "mean"
     text: str = Field("", description="a prompt that stays in force, in the place of one that describes them")

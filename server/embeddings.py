@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.embed.kinds import Quality
+from ..core.embed.kinds import PROJECTIONS, TUNED, Quality
 from ..core.errors import EmbeddingError, ImageError
 from ..core.file_names import pasted
 from .choices import BY_QUALITY, NO_PICTURE
@@ -79,11 +79,13 @@ def embedded(host: Host, asked: EmbeddingRequest, job: Job) -> Kept:
     """Raises what `Engine.embed` does."""
     from ..core.embed.blend import Blend, check_asked, checked_way
     from ..core.embed.families import offered_family
+    from ..core.embed.tuned_places import refuse_places
     from ..core.prompt.together import shared_features
 
     family = offered_family(asked.family)
     projection = None if asked.projection == BY_QUALITY else asked.projection
     quality = asked.quality if projection is None else None
+    refuse_places(projection)
     way = checked_way(family, projection, quality)
     counting = [each for each in asked.pictures if each.picture is not None and each.weight > 0]
     if not counting:
@@ -142,6 +144,17 @@ def saved_embedding(cache: Path, name: str) -> Path:
     if path is None:
         raise EmbeddingError(f"There is no saved embedding {name!r}", "choose one of the list")
     return path
+
+
+def projections(host: Host) -> list[str]:
+    """What a page offers: those with a name of their own, and what was tuned on pictures."""
+    return [BY_QUALITY, *PROJECTIONS, *tuned_projections(_cache_of(host))]
+
+
+def tuned_projections(cache: Path) -> list[str]:
+    from ..core.embed.tuned_places import tuned_folder, tuned_names
+
+    return [f"{TUNED}{name}" for name in tuned_names(tuned_folder(cache))]
 
 
 def _cache_of(host: Host) -> Path:

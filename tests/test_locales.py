@@ -43,7 +43,7 @@ HOSTS = {
     "zh-TW": ("CLIP 文字編碼", "CLIP Vision 編碼"),
 }
 """How ComfyUI's own nodes are called there, as its front end has them; it has no German."""
-SAME = {"CLIP", "JSON", "alpha", "top p"}
+SAME = {"CLIP", "JSON", "LoRA", "VAE", "alpha", "top p"}
 FOUND_BY = {
     "UnrenderInterrogate": {
         "de": ("bild zu text", "prompt", "beschreiben"),

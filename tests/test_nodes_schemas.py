@@ -19,6 +19,7 @@ use_standin()
 
 STANDIN = Path(__file__).parent / "comfyui_standin"
 EMBEDDINGS = (["first", "second"], ["embedding"])
+TUNED = ["image", "model", "clip", "vae"]
 RENDERED = ["image", "renderings"]
 MUTED = 2
 GRAPHS = sorted((ROOT / "workflows" / "api").glob("*.json"))
@@ -50,7 +51,7 @@ def test_nodes_are_named_and_explained():
 def test_a_node_needs_nothing_but_its_picture():
     for name, schema in node_schemas().items():
         needed = [each.id for each in schema.inputs if not each.optional and not hasattr(each, "default")]
-        assert needed in ([], ["image"], ["clip", "clip_vision"], ["image", "clip"], RENDERED, *EMBEDDINGS), name
+        assert needed in ([], ["image"], ["clip", "clip_vision"], ["image", "clip"], TUNED, RENDERED, *EMBEDDINGS), name
         for each in schema.inputs:
             if hasattr(each, "options") and each.default is not None:
                 assert each.default in each.options

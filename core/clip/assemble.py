@@ -15,6 +15,7 @@ from ..errors import ModelError
 from ..foreign import first_line, library_reads
 from ..shortage import is_out_of_memory
 from . import weights as tower_weights
+from .deep_prompts import open_clip_blocks, transformers_blocks
 from .model import Clip, VisionTower
 from .patches import open_clip_patches, transformers_patches
 from .text_encoder import LibraryEncoder, TextEncoder, TowerEncoder, agrees_with_library
@@ -143,7 +144,8 @@ def _library_text(model: Any) -> Callable[[Tensor], Tensor]:
 
 def _open_clip_vision(model: Any) -> VisionTower:
     if type(model).__name__ in ("CLIP", "CustomTextCLIP"):
-        return VisionTower(_asked(model.visual), model.visual, open_clip_patches(model.visual))
+        visual = model.visual
+        return VisionTower(_asked(visual), visual, open_clip_patches(visual), open_clip_blocks(visual))
     return VisionTower(_asked(model.encode_image), model)
 
 
@@ -154,13 +156,17 @@ def _transformers_vision(model: Any) -> VisionTower:
     tower = model.vision_model
     if not hasattr(model, "visual_projection"):
         return VisionTower(
-            _asked(lambda pixels: tower(pixel_values=pixels).pooler_output), tower, transformers_patches(tower, None)
+            _asked(lambda pixels: tower(pixel_values=pixels).pooler_output),
+            tower,
+            transformers_patches(tower, None),
+            transformers_blocks(tower),
         )
     projection = model.visual_projection
     return VisionTower(
         _asked(lambda pixels: projection(tower(pixel_values=pixels).pooler_output)),
         nn.ModuleList([tower, projection]),
         transformers_patches(tower, projection),
+        transformers_blocks(tower),
     )
 
 

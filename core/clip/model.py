@@ -21,6 +21,7 @@ from ..progress import SILENT, Progress
 from ..published import VIT_L
 from ..shortage import in_portions
 from ..undisturbed import undisturbed
+from .deep_prompts import Blocks
 from .patches import PatchEncoder
 from .preprocess import Preprocess, Region, centre_square
 from .text_encoder import TextEncoder, TowerEncoder
@@ -38,11 +39,13 @@ _HALVES = (torch.float16, torch.bfloat16)
 class VisionTower:
     """encode: pixels [n, 3, height, width] -> features [n, width], not normalised.
     module: what moves between devices.
-    encode_patches: pixels -> [n, rows, columns, width] in the same space; None where there are no patches."""
+    encode_patches: pixels -> [n, rows, columns, width] in the same space; None where there are no patches.
+    blocks: its layers, None where it is no plain vision transformer."""
 
     encode: Callable[[Tensor], Tensor]
     module: nn.Module
     encode_patches: PatchEncoder | None = None
+    blocks: Blocks | None = None
 
 
 class Clip:
@@ -166,6 +169,23 @@ class Clip:
             named(self.device),
         )
         return self._seen(encode, pixels)
+
+    @property
+    def blocks(self) -> Blocks:
+        """The layers of its picture encoder, which can be given tokens beside the picture's. Raises ModelError where
+        it is no plain vision transformer."""
+        if self._vision.blocks is None:
+            raise ModelError(
+                f"{self.name} has a picture encoder that takes no further tokens, because it is no plain vision "
+                "transformer",
+                Give("clip", f"another such as {VIT_L}"),
+            )
+        return self._vision.blocks
+
+    def traced(self, views: Tensor) -> Tensor:
+        """What `view` made of pictures [n, 3, height, width] -> [n, width], float32 and not normalised, with a gradient
+        to what its layers are given beside them (`blocks`); to its weights where they ask for one."""
+        return self._vision.encode(views.to(self.device, self.dtype)).float()
 
     @torch.no_grad()
     @undisturbed()

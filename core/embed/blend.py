@@ -13,7 +13,18 @@ from ..phrases import Vocabulary
 from ..prompt.together import check_weights
 from .composing import check_mix, check_strength
 from .families import Family
-from .kinds import PROJECTIONS, QUALITIES, USUAL_QUALITY, Mix, Projection, Quality, Way, way_by, way_of
+from .kinds import (
+    PROJECTIONS,
+    QUALITIES,
+    USUAL_QUALITY,
+    Mix,
+    Projection,
+    Quality,
+    Way,
+    is_tuned,
+    way_by,
+    way_of,
+)
 from .projection import PUBLISHED_ALPHA, check_alpha
 from .soft.descent import check_tokens
 
@@ -68,6 +79,8 @@ def checked_way(family: Family, projection: str | None = None, wanted: str | Non
     """Of a projection, else of a quality or a projection that is wanted, else of the best quality. Raises SettingsError
     where it does not serve the family."""
     check_quality(wanted if projection is None and wanted not in PROJECTIONS else None)
+    if projection is not None and is_tuned(projection):
+        return Way(_tuned_choice(family), tuned=projection)
     for quality in QUALITIES:
         if projection is None and quality == (wanted or USUAL_QUALITY):
             way = way_of(quality, family.closed_form)
@@ -90,6 +103,16 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
     if not family.is_served_by(chosen):
         raise SettingsError(f"{chosen} cannot reach what {family.title} listens to", Choose("projection", ("soft",)))
     return chosen
+
+
+def _tuned_choice(family: Family) -> Projection:
+    """What comes after a tuned look. Raises SettingsError where that does not serve the family."""
+    if not family.closed_form or not family.encoders:
+        raise SettingsError(
+            f"What is tuned on pictures is a closed form, which cannot reach what {family.title} listens to",
+            Choose("projection", ("soft",)),
+        )
+    return "pinv"
 
 
 def check_blend(blend: Blend, pictures: int, projection: str | None = None) -> None:

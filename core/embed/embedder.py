@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ from .correcting import load_or_correct
 from .embedding import PromptEmbedding
 from .families import Encoder, Family
 from .gap import GapCorrection
-from .kinds import Projection, Quality, Way
+from .kinds import TUNED, Projection, Quality, Way, tuned_name
 from .learning import Chunk, Encode, chunks
 from .map_files import bank_key, load_or_fit, map_key
 from .projection import ClosedForm, ClosedForms, edited, is_published_model
@@ -35,6 +36,8 @@ from .ridge import RidgeFit, SequenceMap, fit_maps
 from .soft.knowledge import Knowledge
 from .soft.projection import SoftProjection, Words
 from .text_side import TextSide, fingerprint_of
+from .tuned import looking
+from .tuned_places import tuned_folder
 
 _PROMPTS_FOR_NORMS = 256
 
@@ -98,7 +101,8 @@ class Embedder:
         singles = []
         for joint, anchor, picture in zip(features, described, pictures, strict=True):
             made = self._made(joint, anchor, way, blend, gap)
-            singles.append(replace(made, picture=picture, fingerprint=self.fingerprint, projection=chosen))
+            told = f"{TUNED}{Path(tuned_name(way.tuned)).stem}" if way.tuned else chosen
+            singles.append(replace(made, picture=picture, fingerprint=self.fingerprint, projection=told))
         whole = mixed(singles, blend.weights, blend.mix)
         # at full strength a text encoder's run, which takes longer than all else here, would change nothing
         return whole if blend.strength == 1 else blended(self.text(blend.text), whole, blend.strength)
@@ -118,6 +122,13 @@ class Embedder:
         """Of the projection or the quality asked for, else of what was found to suit these text encoders, else of the
         best quality. Raises SettingsError where it does not serve the family."""
         return checked_way(self.family, projection, quality or recommended(self._folder, self.fingerprint))
+
+    def looking(self, way: Way, encoders: Mapping[str, TextSide] | None) -> AbstractContextManager[None]:
+        """In which the CLIP sees pictures as the way has it. encoders: of the checkpoint that is to render, as far as
+        that is known. Raises SettingsError, EmbeddingError, ModelError."""
+        if not way.tuned:
+            return nullcontext()
+        return looking(self._clip, way.tuned, tuned_folder(self._folder.parent), self._sides if encoders else None)
 
     def learn(self, features: Tensor, prompts: Sequence[str]) -> None:
         """What "ridge" makes of pictures from now on: see `core.embed.refit`. Raises SettingsError, ModelError."""
@@ -147,13 +158,13 @@ class Embedder:
     def _pinv(self, joint: Tensor, blend: Blend) -> PromptEmbedding:
         (encoder,) = self.family.heard
         if not self.family.encoders:
-            end = self._closed_form.end_state(joint)
+            end = self.closed_form.end_state(joint)
             said = blend.alpha * self._end(encoder, blend.text).to(end) if blend.text else 0
             return assembled(self.family, {}, end + said)
         if not blend.text:
-            return assembled(self.family, {encoder.name: self._closed_form.variation(joint)})
+            return assembled(self.family, {encoder.name: self.closed_form.variation(joint)})
         states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer)
-        found = edited(self._closed_form.end_state(joint), states, ends, blend.alpha)
+        found = edited(self.closed_form.end_state(joint), states, ends, blend.alpha)
         return assembled(self.family, {encoder.name: found})
 
     def _learned(
@@ -255,9 +266,9 @@ class Embedder:
         )
 
     @cached_property
-    def _closed_form(self) -> ClosedForm:
-        """The end's state is the last layer's. Where a family takes the one before it through the same norm, that is
-        near enough: measured in `benchmarks/clip_skip.py`."""
+    def closed_form(self) -> ClosedForm:
+        """What pinv computes with. The end's state is the last layer's. Where a family takes the one before it through
+        the same norm, that is near enough: measured in `benchmarks/clip_skip.py`."""
         (encoder,), (side,) = self.family.heard, self._sides.values()
         prompts = () if is_published_model(side.weights) else self._prompts(_PROMPTS_FOR_NORMS)
         form = self._closed_forms.of(side, prompts, self._text_projection, self._progress)

@@ -44,7 +44,7 @@ class PromptEmbedding:
         """What a person should know of it, one sentence; empty where there is nothing to say."""
         if self.states is None:
             return "A pooled vector alone sets the tone: the prompt's T5 states still decide what is shown."
-        learned = any(name in self.projection for name in ("ridge", "bank", "anchored"))
+        learned = any(name in self.projection.split(" and ") for name in ("ridge", "bank", "anchored"))
         if learned and not self.gap_corrected:
             return (
                 "Pictures were taken as if they were texts; about 40 varied pictures to measure the gap with cure that."

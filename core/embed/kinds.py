@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
@@ -30,13 +31,36 @@ QUALITY_SUMMARIES: Mapping[Quality, str] = {
 }
 
 
+TUNED = "tuned:"
+"""A projection that was tuned on pictures is named by this and its file's name: the closed form, of what a CLIP sees
+with that file's deep prompts."""
+
+
+def is_tuned(projection: str | None) -> bool:
+    return projection is not None and projection.startswith(TUNED)
+
+
+def tuned_name(projection: str) -> str:
+    return projection.removeprefix(TUNED)
+
+
+PLAIN_NAME = r"[\w-][\w -]*"
+"""Of a tuned projection that is found by name, and not by its file's."""
+
+
+def is_plain_name(name: str) -> bool:
+    return re.fullmatch(PLAIN_NAME, name) is not None
+
+
 class Way(NamedTuple):
     """How a picture is embedded. searched: whether a search finds the prompt that describes it. asks: whether a soft
-    prompt is to answer as the picture does in the families of concepts."""
+    prompt is to answer as the picture does in the families of concepts. tuned: the projection's whole name where it was
+    tuned on pictures."""
 
     projection: Projection
     searched: bool = False
     asks: bool = True
+    tuned: str = ""
 
 
 def way_of(quality: Quality, closed_form: bool) -> Way:

@@ -53,6 +53,14 @@ class ClosedForm:
             )
         return state * (self.norm / length)
 
+    def traced(self, joints: Tensor, positions: int = 77) -> Tensor:
+        """What `variation` gives of joint embeddings [pictures, joint width], [pictures, positions, text width], with a
+        gradient to them."""
+        ends = joints @ self.inverse.to(joints).T
+        ends = ends * (self.norm / ends.norm(dim=-1, keepdim=True))
+        start = self.start.to(joints).expand(len(joints), 1, -1)
+        return torch.cat([start, ends[:, None].expand(-1, positions - 1, -1)], dim=1)
+
     def variation(self, joint: Tensor, positions: int = 77) -> Tensor:
         """[positions, text width]: the start token's state, then f everywhere."""
         return torch.cat([self.start[None], self.end_state(joint).expand(positions - 1, -1)])

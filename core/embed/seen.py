@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EmbeddingError
+from ..cures import Give
+from ..errors import EmbeddingError, SettingsError
+from .kinds import is_tuned
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,6 +42,14 @@ class Seen:
         features = embeddings.float() / lengths
         rows = features.cpu().contiguous()
         return cls(features, tuple(sha256(row.numpy().tobytes()).hexdigest() for row in rows.unbind()))
+
+
+def check_unseen(images: Any, projection: str | None) -> None:
+    """SettingsError where a projection has to look at pictures itself, of which only what was seen is at hand."""
+    if is_tuned(projection) and isinstance(images, Seen):
+        raise SettingsError(
+            "A tuned projection looks at pictures in its own way", Give("images", "the pictures themselves")
+        )
 
 
 def each_look(images: Any, encode: Encode) -> tuple[Callable[[Clip], Tensor], int | None]:

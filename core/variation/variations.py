@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,10 +13,13 @@ from PIL import Image
 from ..embed import PromptEmbedding
 from ..embed.blend import Blend, check_blend, check_quality
 from ..embed.gap import GapCorrection
-from ..embed.kinds import Quality
+from ..embed.kinds import Quality, is_tuned
+from ..embed.tuned import check_renders
 from ..errors import SettingsError
+from ..hub import Hub
 from .checkpoint import Checkpoint
 from .infotext import infotext
+from .lora import Added
 from .render import Sampling, render
 
 if TYPE_CHECKING:
@@ -38,7 +42,7 @@ class Request:
 
     images: pictures that are mixed into one embedding. projection, quality: as `Engine.embed` has them. negative: a
     prompt that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin
-    with.
+    with. lora: changes the UNet meanwhile.
     Raises SettingsError where that does not go together.
     """
 
@@ -51,6 +55,7 @@ class Request:
     count: int = 1
     init: Image.Image | None = None
     quality: Quality | None = None
+    lora: Added | None = None
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -67,6 +72,9 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
     Raises what `Engine.embed` and `render` do.
     """
     family, encoders = checkpoint.family.name, checkpoint.encoders
+    if is_tuned(request.projection):
+        engine.check_embedding(len(request.images), family, request.projection, request.blend)
+        check_renders(request.projection or "", Hub(engine.settings.cache).folder, checkpoint.pipeline.unet)
     how = (request.projection, request.blend, request.gap)
     embedding = engine.embed(request.images, family, *how, quality=request.quality, encoders=encoders)
     negative = negative_embedding(engine, checkpoint, request.negative)
@@ -74,9 +82,18 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
         engine.unload()  # which leaves the room to what renders
     for number in range(request.count):
         sampling = replace(request.sampling, seed=request.sampling.seed + number)
-        image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
+        with _changed(checkpoint, request):
+            image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
         text = infotext(checkpoint, embedding, request.blend, sampling, request.init is not None)
         yield Variation(image, sampling.seed, text, embedding.remark)
+
+
+def _changed(checkpoint: Checkpoint, request: Request) -> AbstractContextManager[None]:
+    """In which the LoRA takes part; undone while the caller has a picture."""
+    if request.lora is None:
+        return nullcontext()
+    added = request.lora
+    return added.lora.applied(checkpoint.pipeline.unet, added.name, added.strength)
 
 
 def negative_embedding(engine: Engine, checkpoint: Checkpoint, text: str = "") -> PromptEmbedding:

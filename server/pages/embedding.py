@@ -7,10 +7,22 @@ from typing import Any
 import gradio as gr
 
 from ...core.embed.families import OFFERED
-from ...core.embed.kinds import PROJECTIONS, QUALITIES, USUAL
+from ...core.embed.kinds import QUALITIES, USUAL
 from ..bars import analysis_bars
 from ..choices import ABOUT_QUALITIES, BY_QUALITY
-from ..embeddings import EmbeddingRequest, Kept, Preview, Weighted, embedded, is_taken, load, previewed, save, saved
+from ..embeddings import (
+    EmbeddingRequest,
+    Kept,
+    Preview,
+    Weighted,
+    embedded,
+    is_taken,
+    load,
+    previewed,
+    projections,
+    save,
+    saved,
+)
 from ..gradio_versions import event, html_output, image_input, image_output
 from ..jobs import Job
 from ..service import DONE, FAULT, WAIT, Report, Service
@@ -27,7 +39,7 @@ def embedding_page(service: Service, tab: Any) -> None:
     kept = gr.State(None)
     with gr.Row(elem_id="unrender_embedding_page"):
         with gr.Column(variant="panel"):
-            controls = [*_pictures(), *_controls()]
+            controls = [*_pictures(), *_controls(service)]
         with gr.Column(variant="panel"):
             runner = Runner(service, "unrender_embedding", "Make the embedding")
             summary = html_output(elem_id="unrender_embedding_summary")
@@ -60,7 +72,7 @@ def _pictures() -> list[Any]:
     return parts
 
 
-def _controls() -> list[Any]:
+def _controls(service: Service) -> list[Any]:
     """In the order of `_request`, behind the pictures."""
     with gr.Row():
         family = gr.Dropdown(
@@ -89,7 +101,7 @@ def _controls() -> list[Any]:
     )
     with gr.Accordion("Advanced", open=False, elem_id="unrender_embedding_advanced"):
         projection = gr.Dropdown(
-            [BY_QUALITY, *PROJECTIONS],
+            projections(service.host),
             value=BY_QUALITY,
             label="Projection: one by name, in the place of the quality's",
             elem_id="unrender_embedding_projection",

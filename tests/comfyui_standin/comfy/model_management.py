@@ -26,7 +26,7 @@ def intermediate_device() -> torch.device:
     return torch.device("cpu")
 
 
-def load_models_gpu(models: list[Any], memory_required: int = 0) -> None:
+def load_models_gpu(models: list[Any], memory_required: float = 0, force_full_load: bool = False) -> None:
     loaded.extend(model for model in models if model not in loaded)
 
 

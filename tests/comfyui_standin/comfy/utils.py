@@ -12,3 +12,7 @@ class ProgressBar:
 
     def update_absolute(self, value: int, total: int | None = None) -> None:
         self.moves.append((self.node_id, value, self.total))
+
+
+def unet_to_diffusers(unet_config: dict[str, Any]) -> dict[str, str]:
+    raise NotImplementedError

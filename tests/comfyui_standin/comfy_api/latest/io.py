@@ -80,6 +80,8 @@ Image = Custom("IMAGE")
 Mask = Custom("MASK")
 Clip = Custom("CLIP")
 ClipVision = Custom("CLIP_VISION")
+Model = Custom("MODEL")
+Vae = Custom("VAE")
 ClipVisionOutput = Custom("CLIP_VISION_OUTPUT")
 Conditioning = Custom("CONDITIONING")
 
