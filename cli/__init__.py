@@ -11,6 +11,7 @@ from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
 from . import (
     analyze,
+    animate,
     batch,
     curate,
     demo,
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    describing = (interrogate, batch, analyze, match, locate, embed, vary, metadata)
+    describing = (interrogate, batch, analyze, match, locate, embed, vary, animate, metadata)
     for command in (*describing, index, search, curate, models, verify, serve, ui, demo, doctor):
         command.add_parser(commands)
     return parser
