@@ -25,6 +25,7 @@ from . import (
     match,
     metadata,
     models,
+    optimise,
     search,
     serve,
     streams,
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    describing = (interrogate, batch, analyze, match, locate, embed, vary, animate, metadata)
+    describing = (interrogate, batch, analyze, match, locate, embed, vary, animate, optimise, metadata)
     for command in (*describing, index, search, curate, models, verify, serve, ui, demo, doctor):
         command.add_parser(commands)
     return parser

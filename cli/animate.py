@@ -76,7 +76,8 @@ def run(options: argparse.Namespace) -> int:
 
     asked = (options.frames, options.ease, options.negative, sampling, options.lettered, options.quality)
     animation, film = Animation(lines, *asked), Film(options.output, options.fps)
-    film.check(animation.asked(options.checkpoint))
+    film.check()
+    film.frames.check(animation.asked(options.checkpoint))
     seen = any(line.picture for line in lines)
     _check(options, seen)
 

@@ -74,9 +74,10 @@ def animate(engine: Engine, checkpoint: Checkpoint, animation: Animation, film: 
     Raises what embedding and rendering raise, UnrenderError where a frame or the film cannot be written, and Cancelled,
     after which the same call goes on.
     """
-    film.begin(animation.asked(checkpoint.name))
-    count = len(animation.walk)
-    missing = film.missing(count)
+    film.check()
+    frames, count = film.frames, len(animation.walk)
+    frames.begin(animation.asked(checkpoint.name))
+    missing = frames.missing(count)
     if missing:
         embeddings = _embedded(engine, checkpoint, animation.lines, animation.quality)
         negative = negative_embedding(engine, checkpoint, animation.negative)
@@ -88,9 +89,11 @@ def animate(engine: Engine, checkpoint: Checkpoint, animation: Animation, film: 
             for frame in missing:
                 place = animation.walk.place(frame)
                 made = render(checkpoint, between(embeddings, place), negative, animation.sampling)
-                film.put(frame, lettered(made, place))
+                frames.put(frame, lettered(made, place))
                 task.advance()
-    film.finish(count)
+    film.make([frames.place(frame) for frame in range(count)])
+    if film.is_file:
+        frames.remove()
     return len(missing)
 
 
