@@ -103,7 +103,8 @@ class Cppn:
         for weight, bias in zip(self.values[:-2:2], self.values[1:-2:2], strict=True):
             bent = conv2d(x, weight, bias).atan()
             x = torch.cat([bent / 0.67, (bent * bent - 0.45) / 0.6], dim=1)  # both of deviation 1 for what is normal
-        return conv2d(x, *self.values[-2:]).sigmoid()
+        weight, bias = self.values[-2:]
+        return conv2d(x, weight, bias).sigmoid()
 
     def steered(self, gradients: Sequence[Tensor], generator: torch.Generator) -> Sequence[Tensor]:
         return gradients
