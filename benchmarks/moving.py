@@ -7,8 +7,8 @@
 pictures) reads them in the picture that `unrender optimise` ends with, in each way, beside what the checkpoint renders
 of the prompt and nothing else. `animate`: a text of 20 such lines, walked; what is read in each line's own frame.
 `directions`: pictures, one factor of each moved from its word to another's; how often the new one is read, and the
-share of the others that stay. `pieces`: contact sheets of 64 pictures; each picture's caption, and what `interrogate`
-finds for it in mode fast, are looked for in the whole sheet, and count as found where the first box lies on the picture.
+share of the others that stay. `pieces`: contact sheets of 64 pictures; each one's caption, and what `interrogate`
+finds for it in mode fast, are looked for in the whole sheet; found is where the middle of the first box is on it.
 What was read is kept in `benchmarks/logs/moving.json`, a part for each of these. Not a test: nothing is asserted.
 """
 

@@ -14,6 +14,8 @@ _ALIKE = 12
 """Of 255: by how much the values of a gutter may differ, which a JPEG does not keep at one."""
 _LEAST, _LONGEST = 12, 6.0
 """Pixels of a cell's side, and how many times as long as wide it may be: letters are no pictures."""
+_FEWEST, _COVERED = 4, 0.4
+"""Cells of a sheet, and the share of it that they cover."""
 _AT_ONCE = 2**22
 
 Span = tuple[int, int]
@@ -29,7 +31,8 @@ def cells_of(picture: Image) -> list[tuple[int, int, int, int]]:
             width, height = right - left, bottom - top
             if min(width, height) >= _LEAST and max(width, height) <= _LONGEST * min(width, height):
                 found.append((left, top, right, bottom))
-    return found if len(found) > 1 else []
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in found)
+    return found if len(found) >= _FEWEST and covered >= _COVERED * picture.width * picture.height else []
 
 
 def _flat_rows(picture: Image) -> np.ndarray:

@@ -96,7 +96,8 @@ def find(
     check_pieces(pieces)
     phrases = [phrase.strip() for phrase in phrases]
     own = [Crop(*cell) for cell in cells_of(picture)]
-    crops = list(dict.fromkeys([*own, *(crop for each in pieces for crop in crops_of(picture.size, each))]))
+    grid = (crop for each in pieces for crop in crops_of(picture.size, each))
+    crops = list(dict.fromkeys([*own, *(crop for crop in grid if not own or _is_within(crop, own))]))
     directions = _directions(clip, phrases)
     scores = _looked(clip, picture, crops, progress, "Looking at the pieces") @ directions.T
     known, found = {_box(crop, 0) for crop in own}, []
@@ -109,6 +110,12 @@ def find(
         boxes.sort(key=lambda box: (-box.score, box.top, box.left))
         found.append(Found(phrase, tuple(boxes), picture.size, len(crops), clip.name))
     return tuple(found)
+
+
+def _is_within(crop: Crop, cells: Sequence[Crop]) -> bool:
+    """Of a sheet nothing is looked at that shows parts of two of its pictures."""
+    left, top, right, bottom = crop
+    return any(each[0] <= left and each[1] <= top and right <= each[2] and bottom <= each[3] for each in cells)
 
 
 def _directions(clip: Clip, phrases: Sequence[str]) -> np.ndarray:
