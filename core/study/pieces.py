@@ -70,17 +70,17 @@ def crops_of(size: tuple[int, int], pieces: int) -> list[Crop]:
     """Squares as wide as the shorter side of a picture of this (width, height) holds so many of, a half of each covered
     by the next one, from edge to edge. Raises SettingsError where that are too many."""
     side = max(1, round(min(size) / pieces))
-    across, down = (_starts(length, side) for length in size)
-    if len(across) * len(down) > _MOST_CROPS:
+    columns, rows = (1 + math.ceil(2 * max(0, length - side) / side) for length in size)
+    if columns * rows > _MOST_CROPS:
         raise SettingsError(
             f"{pieces} pieces along the shorter side of {size[0]} x {size[1]} are too many crops", "give fewer pieces"
         )
-    return [Crop(left, top, min(left + side, size[0]), min(top + side, size[1])) for top in down for left in across]
+    tops, lefts = _starts(size[1], side, rows), _starts(size[0], side, columns)
+    return [Crop(left, top, min(left + side, size[0]), min(top + side, size[1])) for top in tops for left in lefts]
 
 
-def _starts(length: int, side: int) -> list[int]:
-    count = max(1, math.ceil((length - side) / (side / 2)) + 1) if length > side else 1
-    return [round(each * (length - side) / max(1, count - 1)) for each in range(count)]
+def _starts(length: int, side: int, count: int) -> list[int]:
+    return [round(each * max(0, length - side) / max(1, count - 1)) for each in range(count)]
 
 
 def find(
