@@ -2,6 +2,7 @@
 
     python benchmarks/moving.py optimise|animate|directions [--count 50] [--split test] [--ways latent pixels cppn]
     python benchmarks/moving.py pieces [--count 2]
+    python benchmarks/moving.py sheet
 
 `optimise`: prompts on all six factors, in wordings that training used; the judge of the split (testing on test
 pictures) reads them in the picture that `unrender optimise` ends with, in each way, beside what the checkpoint renders
@@ -9,7 +10,8 @@ of the prompt and nothing else. `animate`: a text of 20 such lines, walked; what
 `directions`: pictures, one factor of each moved from its word to another's; how often the new one is read, and the
 share of the others that stay. `pieces`: contact sheets of 64 pictures; each one's caption, and what `interrogate`
 finds for it in mode fast, are looked for in the whole sheet; found is where the middle of the first box is on it.
-What was read is kept in `benchmarks/logs/moving.json`, a part for each of these. Not a test: nothing is asserted.
+`sheet`: moving.png, which docs/moving.md shows. What was read is kept in `benchmarks/logs/moving.json`, a part for each
+of these, and for other counts. Not a test: nothing is asserted.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ import numpy as np
 import torch
 from PIL import Image
 from unrender.core.clip import Clip
+from unrender.core.drawing.panels import Panel, draw_panels
 from unrender.core.embed.direction import Direction
 from unrender.core.engine import Engine, Settings
 from unrender.core.micro.captions import ALL_FACTORS, bare_phrases, caption
+from unrender.core.micro.drawing import draw
 from unrender.core.micro.pictures import Pictures, render
-from unrender.core.micro.world import FACTORS
+from unrender.core.micro.world import FACTORS, Scene
 from unrender.core.moving.animation import Animation, animate
 from unrender.core.moving.film import Film
 from unrender.core.moving.frames import Frames
@@ -177,6 +181,47 @@ def gapped(images: Sequence[Image.Image], gap: int) -> tuple[Image.Image, list[t
     return whole, places
 
 
+def drawn() -> Image.Image:
+    """Some frames of a walk, a direction by its amounts, and steps of what is optimised, as docs/moving.md shows it."""
+    world = World("validation", 1)
+    lines = ("a large red star in a meadow, an oil painting", "a large blue heart at sunset, an oil painting")
+    panels = []
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Animation([Line(text) for text in lines], 8, sampling=Sampling(STEPS, GUIDANCE), lettered=False)
+        film = Film(Path(folder) / "film")
+        animate(world.engine, world.checkpoint, asked, film)
+        labels = [lines[0], "a quarter of the way", "half way", "three quarters", lines[1]]
+        for frame, label in zip(range(0, 9, 2), labels, strict=True):
+            panels.append(Panel(opened(film.frames.place(frame)), label))
+        star = panels[0].picture
+        asked_of = Request(
+            [star],
+            sampling=Sampling(STEPS, GUIDANCE),
+            quality="good",
+            direction=Direction("in a meadow", "at night"),
+            amounts=(0, 0.25, 0.5, 1, 1.5),
+        )
+        for each in variations(world.engine, world.checkpoint, asked_of):
+            panels.append(Panel(each.image, f"from day to night, {each.amount:g}"))
+        optimisation = Optimisation(lines[0], "latent", Plan(40), Sampling(STEPS, GUIDANCE), image_of_a_cross())
+        frames = Frames(Path(folder) / "steps")
+        steps = optimised(world.engine, world.checkpoint, optimisation, frames)
+        for number in np.linspace(0, len(steps) - 1, 5).round().astype(int):
+            step, similarity = steps[number]
+            panels.append(Panel(opened(frames.place(int(number))), f"step {step}, similarity {similarity:.2f}"))
+    return draw_panels(panels, columns=5)
+
+
+def image_of_a_cross() -> Image.Image:
+    """To begin with, where something else is asked for."""
+    return draw(Scene("cross", "purple", "large", "sea", "oil", "none"), 1)[0]
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
 def rates(hits: np.ndarray) -> dict[str, Any]:
     by_factor = dict(zip(FACTORS, hits.mean(axis=0).round(4).tolist(), strict=True))
     return {"pictures": len(hits), "read": rounded(hits.mean(axis=1)), "factors": by_factor}
@@ -197,12 +242,15 @@ def sheet(images: Sequence[Image.Image], columns: int = 8) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("what", choices=("optimise", "animate", "directions", "pieces"))
+    parser.add_argument("what", choices=("optimise", "animate", "directions", "pieces", "sheet"))
     parser.add_argument("--count", type=int, help="of prompts, lines, pictures or sheets")
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of optimise")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.what == "sheet":
+        drawn().save("moving.png", optimize=True)
+        return
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "optimise": lambda: measure_optimise(options.split, options.count or 50, options.ways),
         "animate": lambda: measure_animate(options.split, options.count or 20),
@@ -211,7 +259,8 @@ def main() -> None:
     }
     found = measures[options.what]()
     kept = json.loads(LOG.read_text("utf-8")) if LOG.exists() else {}
-    kept.setdefault(options.what, {}).update({"split": options.split, **found})
+    part = options.what if options.count is None else f"{options.what}, {options.count}"
+    kept.setdefault(part, {}).update({"split": options.split, **found})
     LOG.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
     print(json.dumps(found, indent=1))
 

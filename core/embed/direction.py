@@ -51,4 +51,4 @@ class Direction:
 def check_amount(amount: float) -> None:
     if not (math.isfinite(amount) and abs(amount) <= MOST_AMOUNT):
         problem = f"The amount of a direction is {amount:g}"
-        raise SettingsError(problem, f"give a number from -{MOST_AMOUNT:g} to {MOST_AMOUNT:g}")
+        raise SettingsError(problem, f"give a number of {MOST_AMOUNT:g} at most, or as much below 0")

@@ -48,7 +48,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= _MOST_STEPS:
-            raise SettingsError(f"is {self.steps}", f"give a number from 1 to {_MOST_STEPS}", control="steps")
+            raise SettingsError(f"The moves of the picture are {self.steps}", f"give a number from 1 to {_MOST_STEPS}")
         if not 1 <= self.views <= _MOST_VIEWS:
             raise SettingsError(f"The views of a step are {self.views}", f"give a number from 1 to {_MOST_VIEWS}")
         if not 0 <= self.seed < 2**63:
