@@ -33,6 +33,8 @@ EXTRAS = {
     "test": {"test"},
     "demo": {"render"},
     "vary": {"render"},
+    "animate": {"render"},
+    "optimise": {"render"},
     "verify": {"render"},
     "serve": {"serve"},
     "ui": {"ui"},

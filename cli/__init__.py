@@ -12,6 +12,7 @@ from .. import __version__
 from ..core.errors import Cancelled, SettingsError, UnrenderError
 from . import (
     analyze,
+    animate,
     batch,
     curate,
     demo,
@@ -25,6 +26,7 @@ from . import (
     match,
     metadata,
     models,
+    optimise,
     search,
     serve,
     streams,
@@ -96,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unrender {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    describing = (interrogate, batch, analyze, match, locate, embed, vary, metadata)
+    describing = (interrogate, batch, analyze, match, locate, embed, vary, animate, optimise, metadata)
     for command in (*describing, tune, index, search, curate, models, verify, serve, ui, demo, doctor):
         command.add_parser(commands)
     return parser

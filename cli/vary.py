@@ -13,8 +13,8 @@ from ..core.embed.kinds import MIXES
 from ..core.errors import SettingsError, UnrenderError
 from ..core.files import save_picture
 from ..core.places import check_file, check_folder
-from ..core.variation import DEFAULT_CHECKPOINT, MICRO
-from . import embedding_options, engine_options
+from ..core.variation import MICRO
+from . import directions, embedding_options, engine_options, sampling_options
 from .pictures import PICTURE_SUFFIXES, expand, read_picture
 from .streams import complain, quiet_libraries, tell_written
 from .toys import tell_if_toy
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 what is written
   PNG, JPEG or WebP, as the file's name tells, or PNG files in a folder, named by numbers; each holds the settings as
-  A1111's webui writes and reads them
+  A1111's webui writes and reads them; of several amounts a contact sheet, in a folder sheet.png beside the pictures
 
 examples
   %(prog)s photo.jpg -o variation.png
@@ -36,6 +36,7 @@ examples
   %(prog)s photo.jpg -o oil.png --swap mediums="oil painting"
   %(prog)s a.jpg b.jpg -o both.png --weights 2,1 --mix spherical
   %(prog)s photo.jpg -o closer.png --init photo.jpg --denoise 0.6
+  %(prog)s face.jpg -o smile.png --away "a neutral face" --toward "a smiling face" --amount 0,0.5,1,1.5
 """
 
 
@@ -62,17 +63,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     engine_options.add_clip_to(parser, targets=False)
     _add_sampling(parser.add_argument_group("sampling"))
     _add_conditioning(parser.add_argument_group("conditioning"))
+    directions.add_to(parser.add_argument_group("a direction, from one text to another"))
     embedding_options.add_search_to(parser)
 
 
 def _add_sampling(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--checkpoint",
-        default=DEFAULT_CHECKPOINT,
-        metavar="NAME",
-        help="hub id, folder in diffusers' format, or safetensors file of Stable Diffusion 1, 2 or XL, or the toy "
-        "micro (default: %(default)s)",
-    )
+    sampling_options.add_checkpoint_to(group)
     group.add_argument(
         "--lora", type=Path, metavar="FILE", help="a LoRA of the checkpoint's UNet, such as `tune --online` writes"
     )
@@ -84,7 +80,9 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
         "--guidance", type=float, default=7.5, metavar="N", help="guidance scale; micro wants about 3 (default: 7.5)"
     )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of the first picture (default: 0)")
-    group.add_argument("--size", type=_size, metavar="WxH", help="in pixels (default: the checkpoint's)")
+    group.add_argument(
+        "--size", type=sampling_options.size, metavar="WxH", help="in pixels (default: the checkpoint's)"
+    )
     group.add_argument("--init", metavar="IMAGE", help="a picture to begin with, as in img2img")
     group.add_argument(
         "--denoise", type=float, default=0.6, metavar="N", help="how far --init may change, 0 to 1 (default: 0.6)"
@@ -138,7 +136,9 @@ def run(options: argparse.Namespace) -> int:
     check_checkpoint(options.checkpoint)
     sampling = Sampling(options.steps, options.guidance, options.seed, options.size, options.denoise)
     read = [*names, *expand(options.gap_pictures), *([] if options.init is None else [options.init])]
-    places = _places(options.output, options.count, read)
+    direction, amounts = directions.direction_from(options)
+    sheet = _sheet_place(options.output, amounts, read)
+    places = [] if sheet == options.output else _places(options.output, options.count * len(amounts), read)
 
     from ..core.embed.blend import Blend, check_swaps  # and with it torch
     from ..core.embed.gap import check_variety
@@ -157,7 +157,8 @@ def run(options: argparse.Namespace) -> int:
     )
     how = (options.projection, blend, None)
     lora = None if options.lora is None else Added.load(options.lora, options.lora_strength)
-    asked = Request(pictures, *how, options.negative, sampling, options.count, init, options.quality, lora)
+    more = (options.negative, sampling, options.count, init, options.quality, lora)
+    asked = Request(pictures, *how, *more, direction, amounts)
     varied = [read_picture(name) for name in expand(options.gap_pictures)]
     check_swaps(blend.swaps, load_vocabulary(options.phrases))  # the built-in one has all categories of micro's
     if varied:
@@ -175,26 +176,47 @@ def run(options: argparse.Namespace) -> int:
     with Engine(settings, progress=progress) as engine:
         gap = engine.measure_gap(varied) if varied else None
         request = replace(asked, gap=gap)
-        remark = _written(places, variations(engine, checkpoint, request))
-    tell_written(places[0] if len(places) == 1 else options.output, f"{len(places)} picture{'s' * (len(places) > 1)}")
-    if remark:
-        complain(remark)
+        made = _written(places, variations(engine, checkpoint, request), kept=sheet is not None)
+    if sheet is not None and direction is not None:
+        directions.write_sheet(made, direction, sheet)
+    count = len(places) or len(made)
+    tell_written(places[0] if len(places) == 1 else options.output, f"{count} picture{'s' * (count > 1)}")
+    if made[-1].remark:
+        complain(made[-1].remark)
     return 0
 
 
-def _written(places: Sequence[Path], made: Iterable[Variation]) -> str:
-    """Each picture in its place when it is done. Returns what there is to say of their embedding."""
+def _sheet_place(output: Path, amounts: Sequence[float], sources: Sequence[str]) -> Path | None:
+    """Where the contact sheet of several amounts goes: it is the file that is named, or lies in the folder. Raises
+    SettingsError."""
+    from ..core.variation.pictures import FORMATS
+
+    if len(amounts) == 1:
+        return None
+    if output.suffix.casefold() in FORMATS and not output.is_dir():
+        check_file(output, sources)
+        return output
+    check_folder(output, [directions.SHEET], sources)
+    return output / directions.SHEET
+
+
+def _written(places: Sequence[Path], made: Iterable[Variation], kept: bool) -> list[Variation]:
+    """Each picture in its place when it is done, where there are places. Returns the last one, or all that are to be
+    kept."""
     from ..core.variation.pictures import with_text
 
-    remark = ""
-    for place, each in zip(places, made, strict=True):
+    found: list[Variation] = []
+    for number, each in enumerate(made):
+        found = [*found, each] if kept else [each]
+        if not places:
+            continue
+        place = places[number]
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             save_picture(each.image, place, **with_text(each.infotext, place))
         except OSError as error:
             raise UnrenderError(f"{place} cannot be written ({error.strerror})", "choose another place") from error
-        remark = each.remark
-    return remark
+    return found
 
 
 def _check(options: argparse.Namespace, blend: Blend) -> None:
@@ -232,10 +254,3 @@ def _places(output: Path, count: int, sources: Sequence[str]) -> list[Path]:
     taken = [int(found[1]) for each in there if (found := re.fullmatch(r"(\d{4,})\.png", each.name))]
     first = max(taken, default=0) + 1
     return [output / f"{number:04}.png" for number in range(first, first + count)]
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)x(\d+)", text.casefold())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size, such as 512x768")
-    return int(found[1]), int(found[2])

@@ -24,7 +24,7 @@ from ..core.verify.asked import (
     check_dino,
     check_ways,
 )
-from . import engine_options
+from . import engine_options, verify_scores
 from .rendering_options import USUAL_GUIDANCE, sampling_from
 from .streams import complain, quiet_libraries, tell_written, write_line
 
@@ -62,10 +62,15 @@ what is done
                       beside photo.jpg, tags with commas between them), at its own threshold and at the best, and
                       whether it is shown red and blue in the right order
 
+  with --scores       nothing of the above: the CLIP score of the pictures in a folder with the texts beside them or in
+                      their files, and with --pictures their Fréchet distance (FID) and likeness to those, in features
+                      of --clip and --dino; not of Inception, so that no published FID compares
+
 examples
   %(prog)s --clip ViT-L-14/openai
   %(prog)s --checkpoint sd15.safetensors --pictures photographs -o report
   %(prog)s --tagger wd-vit --pictures tagged
+  %(prog)s --scores renderings --pictures photographs --dino facebook/dinov2-base
 """
 
 
@@ -90,6 +95,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--phrases", metavar="DIR", help="the vocabulary, as for interrogate")
     parser.add_argument("--checkpoint", metavar="NAME", help="hub id, folder, or safetensors file")
     parser.add_argument("--tagger", metavar="NAME", help="compare a tagger with tags that lie beside the pictures")
+    parser.add_argument("--scores", type=Path, metavar="DIR", help="score the pictures of a folder")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="a folder of varied photographs, about 100")
     parser.add_argument(
         "--ways",
@@ -140,6 +146,8 @@ def run(options: argparse.Namespace) -> int:
     if options.count < 1 or options.seeds < 1:
         raise SettingsError("--count and --seeds are numbers of 1 or more")
     sampling = sampling_from(options, SAMPLING_STEPS)
+    if options.scores is not None:
+        return verify_scores.run(options)
     if options.tagger is not None:
         return _run_tagger(options)
     _refuse_alone(options)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .study.analyze import Analysis
     from .study.explain import HeatMap, Location
     from .study.match import Match
+    from .study.pieces import Found
 
 
 class Studies:
@@ -141,6 +142,21 @@ class Studies:
         with self._lock:
             heat = self.explain(image, [phrase])[0]
             return Location(heat.phrase, heat.boxes(), heat, self._models.clip().name)
+
+    def find(self, image: Picture, phrases: Sequence[str], pieces: Sequence[int]) -> tuple[Found, ...]:
+        """Where each phrase is in a crowded or large picture, by overlapping crops (see `core.study.pieces.find`).
+
+        pieces: how many crops the picture's shorter side holds, one number or several.
+        Raises ImageError, ModelError, SettingsError, or Cancelled."""
+        from .images import open_image
+        from .study.explain import check_phrases
+        from .study.pieces import check_pieces, find
+
+        check_phrases(phrases)
+        check_pieces(pieces)
+        picture = open_image(image)
+        with self._lock:
+            return find(self._models.clip(), picture, phrases, pieces, self.progress)
 
     def _analyze(
         self,

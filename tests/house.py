@@ -16,7 +16,7 @@ LAYERS = (
     ("doors", "cli nodes extension"),
     ("pages", "server.pages"),
     ("server", "server"),
-    ("many pictures", "core.batch core.curate core.index core.tuning core.variation core.verify"),
+    ("many pictures", "core.batch core.curate core.index core.moving core.tuning core.variation core.verify"),
     ("engine", "core.engine core.studies"),
     ("loading", "core.catalogue core.describers core.loading core.machine core.suiting"),
     ("wings", "core.drawing core.embed core.metadata core.prompt core.study"),

@@ -18,7 +18,9 @@ from comfyui_server import FOLDER_NAME
 pytestmark = needs_git
 
 TESTS = Path(__file__).parent
-LEFT_OUT = {".ci", ".github", "benchmarks", "docs", "install.py", "run.py", "scripts", "tests", "training"}
+LEFT_OUT = {
+    *(".ci", ".github", "benchmarks", "docs", "install.py", "notebooks", "run.py", "scripts", "tests", "training"),
+}
 SERVED = {"LICENSE", "README.md", "locales", "pyproject.toml", "requirements.txt", "subgraphs", "web", "workflows"}
 PACKAGE = {"__init__.py", "__main__.py", "cli", "core", "extension", "nodes", "py.typed", "server", "style.css"}
 

@@ -233,7 +233,19 @@ class TestOptions:
         shared = section(CLI, "Options of many commands")
         every = {option for code in inline(shared) for option in _OPTION.findall(code) if option.startswith("--")}
         assert every <= spelled(commands()["interrogate"])
-        for command in ("analyze", "match", "locate", "index", "search", "curate", "embed", "vary", "verify"):
+        for command in (
+            "analyze",
+            "match",
+            "locate",
+            "index",
+            "search",
+            "curate",
+            "embed",
+            "vary",
+            "animate",
+            "optimise",
+            "verify",
+        ):
             assert spelled(commands()[command]) >= OF_THE_CLIP
 
 

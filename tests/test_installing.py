@@ -74,7 +74,7 @@ def test_in_an_environment_that_uv_made_without_pip(tmp_path, monkeypatch):
 
 COMMANDS = [
     *("interrogate", "batch", "analyze", "match", "locate", "embed", "vary", "metadata", "index", "search", "curate"),
-    *("models", "verify", "serve", "ui", "demo", "doctor"),
+    *("animate", "optimise", "models", "verify", "serve", "ui", "demo", "doctor"),
 ]
 
 

@@ -13,7 +13,7 @@ import pytest
 import unrender
 
 ROOT = Path(__file__).parents[1]
-NOT_THE_PACKAGE = {"benchmarks", "docs", "tests", "training"}
+NOT_THE_PACKAGE = {"benchmarks", "docs", "notebooks", "tests", "training"}
 FOLDERS = sorted({init.parent.name for init in ROOT.glob("*/__init__.py")} - NOT_THE_PACKAGE)
 DATA_AT_THE_ROOT = ("py.typed", "style.css")
 

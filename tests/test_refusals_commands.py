@@ -195,7 +195,69 @@ VARY = [
     ("red.png -o out --checkpoint micro --device abacus", 2, "'abacus'"),
 ]
 
+DIRECTION = "--away 'a star' --toward 'a moon'"
+VARY += [
+    ("red.png -o out.png --away 'a star'", 2, "give --toward too"),
+    ("red.png -o out.png --amount 1", 2, "give --away too"),
+    ("red.png -o out.png --away 'a star' --toward 'a star'", 2, "both are the same"),
+    ("red.png -o out.png --away ' ' --toward 'a star'", 2, "no text to move away from"),
+    (f"red.png -o out.png {DIRECTION} --amount 99", 2, "amount of a direction is 99"),
+    (f"red.png -o out.png {DIRECTION} --amount 1,nan", 2, "amount of a direction is nan"),
+    (f"red.png -o out.png {DIRECTION} --text 'a moon'", 2, "leave out --text"),
+    (f"red.png -o note {DIRECTION} --amount 0,1", 2, "note is no folder"),
+    (f"red.png -o red.png {DIRECTION} --amount 0,1", 2, "red.png is read itself"),
+]
+
+ANIMATE = [
+    ("absent.txt -o out.png", 1, "absent.txt"),
+    ("empty.txt -o out.png", 1, "empty.txt says nothing"),
+    ("long.txt -o out.png", 1, "Line 1 of long.txt has 2,000 letters"),
+    ("gone.txt -o out.png", 1, "names the picture gone.png, which is not there"),
+    ("red.png -o out.png", 1, "red.png"),
+    ("lines.txt -o out.gif", 2, "no name of a film"),
+    ("lines.txt -o nowhere/out.png", 2, "no folder nowhere"),
+    ("lines.txt -o sealed/out.png", 2, "not permitted"),
+    ("lines.txt -o sealed/out", 2, "sealed may not be"),
+    ("lines.txt -o pictures", 2, "pictures holds other files"),
+    ("lines.txt -o out.png --frames 0", 2, "frames from line to line are 0"),
+    ("lines.txt -o out.png --fps 0", 2, "frames a second are 0"),
+    ("lines.txt -o out.png --steps 0", 2, "steps is 0"),
+    ("lines.txt -o out.png --size 30x64", 2, "30 pixels"),
+    ("lines.txt -o out.png --clip ViT-L-14/opnai", 1, "ViT-L-14/openai"),
+    ("lines.txt -o out.png --checkpoint absent.safetensors", 1, "absent.safetensors"),
+    ("lines.txt -o out.png --bank nowhere", 2, "no nowhere"),
+]
+
+OPTIMISE = [
+    ("' ' -o out.png", 2, "no text to optimise"),
+    ("'a star' -o out.txt", 2, "out.txt has no name of a picture"),
+    ("'a star' -o nowhere/out.png", 2, "no folder nowhere"),
+    ("'a star' -o sealed/out.png", 2, "not permitted"),
+    ("'a star' -o red.png --init red.png", 2, "red.png is read itself"),
+    ("'a star' -o out.png --init absent.png", 1, "absent.png"),
+    ("'a star' -o out.png --by cppn --init red.png", 2, "cannot be made of a picture"),
+    ("'a star' -o out.png --moves 0", 2, "moves of the picture are 0"),
+    ("'a star' -o out.png --views 0", 2, "views of a step are 0"),
+    ("'a star' -o out.png --seed -1", 2, "seed is -1"),
+    ("'a star' -o out.png --strip out.png", 2, "are one file"),
+    ("'a star' -o out.png --film out.gif", 2, "no name of a film"),
+    ("'a star' -o out.png --film film", 2, "no name of a film"),
+    ("'a star' -o out.png --clip ViT-L-14/opnai", 1, "ViT-L-14/openai"),
+    ("'a star' -o out.png --checkpoint absent.safetensors", 1, "absent.safetensors"),
+]
+
+LOCATE += [
+    (f"red.png 'a cat' --pieces 0 {MICRO}", 2, "pieces along a side are 0"),
+    (f"red.png 'a cat' --pieces 8,99 {MICRO}", 2, "pieces along a side are 8, 99"),
+]
+
 VERIFY = [
+    (f"--scores nowhere {MICRO}", 2, "nowhere is no folder"),
+    (f"--scores nothing {MICRO}", 2, "holds no pictures"),
+    (f"--scores pictures --pictures nothing {MICRO}", 2, "holds no pictures"),
+    (f"--scores pictures --dino someone/dino {MICRO}", 2, "--dino compares with references"),
+    (f"--scores pictures -o note {MICRO}", 2, "note is no folder"),
+    ("--scores pictures --clip ViT-L-14/opnai", 1, "ViT-L-14/openai"),
     ("--count 0", 2, "--count"),
     ("--seeds 0", 2, "--seeds"),
     ("--steps 0", 2, "steps is 0"),
@@ -256,7 +318,14 @@ SERVING = [
 
 COMMANDS = {
     **{"interrogate": INTERROGATE, "batch": BATCH, "analyze": ANALYZE, "match": MATCH, "locate": LOCATE},
-    **{"embed": EMBED, "vary": VARY, "verify": VERIFY, "": [*FOLDERS, *SERVING]},
+    **{
+        "embed": EMBED,
+        "vary": VARY,
+        "animate": ANIMATE,
+        "optimise": OPTIMISE,
+        "verify": VERIFY,
+        "": [*FOLDERS, *SERVING],
+    },
 }
 CASES = [(f"{command} {rest}".strip(), *expected) for command, cases in COMMANDS.items() for rest, *expected in cases]
 
@@ -267,6 +336,9 @@ def here(tmp_path, monkeypatch):
     monkeypatch.delenv("UNRENDER_TOKEN", raising=False)
     monkeypatch.setenv("UNRENDER_CACHE", str(tmp_path.parent / f"{tmp_path.name}-cache"))
     write_files(tmp_path)
+    texts = {"empty": "\n \n", "long": "x" * 2000, "gone": "a star\ngone.png", "lines": "a star\na moon\n"}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text)
     monkeypatch.chdir(tmp_path)
     seal(monkeypatch, tmp_path / "sealed")
     return tmp_path

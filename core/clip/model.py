@@ -153,6 +153,11 @@ class Clip:
         joined = torch.cat(features)
         return self._checked(joined / joined.norm(dim=-1, keepdim=True), "pictures")
 
+    def encode_with_gradients(self, pixels: Tensor) -> Tensor:
+        """Pixels as `view` gives them [n, 3, height, width] -> [n, width], float32 and not normalised, in whatever
+        gradient mode there is: see `core.clip.sight`."""
+        return self._features(pixels)
+
     def _features(self, pixels: Tensor) -> Tensor:
         return self._seen(self._vision.encode, pixels)
 

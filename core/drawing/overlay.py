@@ -91,6 +91,30 @@ def draw_strip(image: Image.Image, maps: Sequence[HeatMap], dark: bool = False) 
     return strip
 
 
+def draw_boxed(
+    image: Image.Image, found: Sequence[tuple[str, Sequence[Box]]], dark: bool = False, longest: int = 768
+) -> Image.Image:
+    """The picture for each phrase, one below the other, at most so long, with the boxes around what it names."""
+    palette = DARK if dark else LIGHT
+    scale = min(1.0, longest / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    shown = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0).convert("RGB")
+    width = max(shown.width, PANEL)
+    labels = [wrap(phrase, width, TEXT_SIZE, MOST_LINES) for phrase, _ in found]
+    height = sum(len(label) * LINE_HEIGHT + 8 + shown.height + GAP for label in labels)
+    sheet = Image.new("RGB", (width + 2 * MARGIN, height - GAP + 2 * MARGIN), palette.paper)
+    pen, top = ImageDraw.Draw(sheet), MARGIN
+    for label, (_, boxes) in zip(labels, found, strict=True):
+        for line in label:
+            pen.text((MARGIN, top), drawable(line), palette.ink, font(TEXT_SIZE))
+            top += LINE_HEIGHT
+        panel = shown.copy()
+        _draw_boxes(panel, boxes, size[0] / image.width, size[1] / image.height)
+        sheet.paste(panel, (MARGIN, top + 8))
+        top += 8 + shown.height + GAP
+    return sheet
+
+
 def _fitted(image: Image.Image) -> Image.Image:
     scale = PANEL / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

@@ -15,6 +15,8 @@ from ..errors import SettingsError
 from ..images import fit_image
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..clip import Clip
     from ..settings import Fit
 
@@ -151,14 +153,19 @@ def heat_maps(clip: Clip, picture: Image.Image, phrases: Sequence[str], fit: Fit
     phrases = [phrase.strip() for phrase in phrases]
     fitted = fit_image(picture, fit)
     patches = clip.encode_patches(fitted)
-    texts = clip.encode_texts([*phrases, *_CONTRAST]).to(patches.device)
-    directions = texts[: len(phrases)] - texts[len(phrases) :].mean(0)
+    directions = contrast_of(clip, phrases).to(patches.device)
     region = _in_picture(clip.seen_region(fitted.size), fitted.size, _fitted_region(picture.size, fit))
     supports = (patches @ directions.T).cpu().numpy()
     return tuple(
         HeatMap(phrase, picture.size, np.ascontiguousarray(supports[..., number]), region)
         for number, phrase in enumerate(phrases)
     )
+
+
+def contrast_of(clip: Clip, phrases: Sequence[str]) -> Tensor:
+    """[phrases, width]: each phrase's embedding less the mean one of general words."""
+    texts = clip.encode_texts([*phrases, *_CONTRAST])
+    return texts[: len(phrases)] - texts[len(phrases) :].mean(0)
 
 
 def check_phrases(phrases: Sequence[str]) -> None:

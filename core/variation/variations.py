@@ -12,11 +12,14 @@ from PIL import Image
 
 from ..embed import PromptEmbedding
 from ..embed.blend import Blend, check_blend, check_quality
+from ..embed.direction import USUAL_AMOUNT, Direction, check_amount
 from ..embed.gap import GapCorrection
 from ..embed.kinds import Quality, is_tuned
+from ..embed.seen import Seen
 from ..embed.tuned import check_renders
 from ..errors import SettingsError
 from ..hub import Hub
+from ..images import image_key, open_images
 from .checkpoint import Checkpoint
 from .infotext import infotext
 from .lora import Added
@@ -28,12 +31,13 @@ if TYPE_CHECKING:
 
 class Variation(NamedTuple):
     """A rendered picture, its seed, its settings as A1111 writes them, and what a person should know of the embedding
-    (see `PromptEmbedding.remark`)."""
+    (see `PromptEmbedding.remark`). amount: how far it was moved, where a direction is given."""
 
     image: Image.Image
     seed: int
     infotext: str
     remark: str
+    amount: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Request:
 
     images: pictures that are mixed into one embedding. projection, quality: as `Engine.embed` has them. negative: a
     prompt that guidance leads away from. count: how many pictures, with seeds that count up. init: a picture to begin
-    with. lora: changes the UNet meanwhile.
+    with. lora: changes the UNet meanwhile. direction: along which what the CLIP sees of the pictures is moved, by each
+    of the amounts in turn; no captioner is asked then, who would say what they show unmoved.
     Raises SettingsError where that does not go together.
     """
 
@@ -56,8 +61,12 @@ class Request:
     init: Image.Image | None = None
     quality: Quality | None = None
     lora: Added | None = None
+    direction: Direction | None = None
+    amounts: Sequence[float] = (USUAL_AMOUNT,)
 
     def __post_init__(self) -> None:
+        for amount in self.amounts:
+            check_amount(amount)
         if self.count < 1:
             raise SettingsError(f"The number of pictures is {self.count}", "give 1 or more")
         check_quality(self.quality)
@@ -71,21 +80,40 @@ def variations(engine: Engine, checkpoint: Checkpoint, request: Request) -> Iter
     engine: of the CLIP whose text encoder the checkpoint's family listens to (`checkpoint.family.clip`).
     Raises what `Engine.embed` and `render` do.
     """
-    family, encoders = checkpoint.family.name, checkpoint.encoders
     if is_tuned(request.projection):
-        engine.check_embedding(len(request.images), family, request.projection, request.blend)
+        engine.check_embedding(len(request.images), checkpoint.family.name, request.projection, request.blend)
         check_renders(request.projection or "", Hub(engine.settings.cache).folder, checkpoint.pipeline.unet)
-    how = (request.projection, request.blend, request.gap)
-    embedding = engine.embed(request.images, family, *how, quality=request.quality, encoders=encoders)
+    moved = list(_moved(engine, request))
+    embeddings = [(amount, _embedded(engine, checkpoint, request, seen)) for amount, seen in moved]
     negative = negative_embedding(engine, checkpoint, request.negative)
     if not checkpoint.whole:
         engine.unload()  # which leaves the room to what renders
-    for number in range(request.count):
-        sampling = replace(request.sampling, seed=request.sampling.seed + number)
-        with _changed(checkpoint, request):
-            image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
-        text = infotext(checkpoint, embedding, request.blend, sampling, request.init is not None)
-        yield Variation(image, sampling.seed, text, embedding.remark)
+    for amount, embedding in embeddings:
+        for number in range(request.count):
+            sampling = replace(request.sampling, seed=request.sampling.seed + number)
+            with _changed(checkpoint, request):
+                image = render(checkpoint, embedding, negative, sampling, request.init, engine.progress)
+            way = None if request.direction is None or amount is None else (request.direction, amount)
+            text = infotext(checkpoint, embedding, request.blend, sampling, request.init is not None, way)
+            yield Variation(image, sampling.seed, text, embedding.remark, amount)
+
+
+def _moved(engine: Engine, request: Request) -> Iterator[tuple[float | None, Sequence[Any] | Seen]]:
+    """The pictures, or what is seen of them after each amount of the direction, and that amount."""
+    if request.direction is None:
+        yield None, request.images
+        return
+    pictures = open_images(request.images)
+    seen = Seen(engine.picture_features(pictures), tuple(map(image_key, pictures)))
+    for amount in request.amounts:
+        yield amount, request.direction.moved(seen, amount, engine.text_features)
+
+
+def _embedded(
+    engine: Engine, checkpoint: Checkpoint, request: Request, images: Sequence[Any] | Seen
+) -> PromptEmbedding:
+    how = (request.projection, request.blend, request.gap)
+    return engine.embed(images, checkpoint.family.name, *how, quality=request.quality, encoders=checkpoint.encoders)
 
 
 def _changed(checkpoint: Checkpoint, request: Request) -> AbstractContextManager[None]:
