@@ -27,6 +27,7 @@ from ..core.errors import ModelError
 from ..core.progress import Progress
 from ..core.prompt.memory import WORKING_MEMORY
 from . import host
+from .links import check_clip, check_clip_vision
 from .models import ClipSource, Setup
 from .text_encoders import tokenizer_of, tower_weights
 from .text_projection import find_projection
@@ -128,8 +129,8 @@ class GraphClip:
 
         Raises ModelError when the two do not belong together, or lack what joins them, SettingsError for what is
         neither."""
-        host.check_clip(clip)
-        host.check_clip_vision(clip_vision)
+        check_clip(clip)
+        check_clip_vision(clip_vision)
         return cls(clip, clip_vision, *_joined(clip, _vision_width(clip_vision), part, progress))
 
     @classmethod

@@ -33,7 +33,6 @@ from ..core.printable import visible
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
 from ..core.shortage import is_told_of_memory
-from .links import not_linked
 from .search_words import SEARCH_WORDS
 from .wording import WORDS
 
@@ -192,20 +191,6 @@ def with_lora(model: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
     from comfy.sd import load_lora_for_models
 
     return load_lora_for_models(model, None, dict(tensors), 1.0, 0.0)[0]
-
-
-def check_clip(clip: Any) -> None:
-    """SettingsError for what is no CLIP: a loader gives None where a checkpoint comes without, and through the API
-    anything may stand there."""
-    if clip is None:
-        raise SettingsError("There is no CLIP in what is connected to clip", "load one with Load CLIP")
-    if not hasattr(clip, "cond_stage_model") or not hasattr(clip, "patcher"):
-        raise not_linked(clip, "clip")
-
-
-def check_clip_vision(clip_vision: Any) -> None:
-    if not hasattr(clip_vision, "model") or not hasattr(clip_vision, "load_device"):
-        raise not_linked(clip_vision, "clip_vision")
 
 
 def clip_text_encoders(clip: Any, patched: bool = True) -> dict[str, WeightsInUse]:

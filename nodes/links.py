@@ -22,3 +22,17 @@ def not_linked(value: Any, name: str) -> SettingsError:
     plain = isinstance(value, str | int | float | list | dict | None)
     what = shown(repr(value), _LONGEST) if plain else "something else"
     return SettingsError(f"{name} takes what a node gives, and {what} stands there", "connect one that gives it")
+
+
+def check_clip(clip: Any) -> None:
+    """SettingsError for what is no CLIP: a loader gives None where a checkpoint comes without, and through the API
+    anything may stand there."""
+    if clip is None:
+        raise SettingsError("There is no CLIP in what is connected to clip", "load one with Load CLIP")
+    if not hasattr(clip, "cond_stage_model") or not hasattr(clip, "patcher"):
+        raise not_linked(clip, "clip")
+
+
+def check_clip_vision(clip_vision: Any) -> None:
+    if not hasattr(clip_vision, "model") or not hasattr(clip_vision, "load_device"):
+        raise not_linked(clip_vision, "clip_vision")

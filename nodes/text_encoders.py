@@ -14,6 +14,7 @@ from ..core.embed.families import FAMILIES, Encoder, Family
 from ..core.embed.text_side import TextSide, sampled_fingerprint
 from ..core.errors import ModelError
 from . import host
+from .links import check_clip
 
 
 def _by_encoders() -> Mapping[tuple[str, ...], Mapping[int | None, Family]]:
@@ -32,7 +33,7 @@ _FAMILIES = _by_encoders()
 def family_of(clip: Any) -> Family:
     """Raises ModelError for a CLIP of another family than Stable Diffusion 1, 2 and XL, or stopped at another layer,
     SettingsError for no CLIP."""
-    host.check_clip(clip)
+    check_clip(clip)
     layers = _FAMILIES.get(tuple(host.stable_diffusion_encoders(clip)))
     if layers is None:
         raise ModelError(

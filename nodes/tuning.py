@@ -30,7 +30,7 @@ from .embedding import setup_for
 from .host import io
 from .inputs import InterrogatorType
 from .looks import pictures_alone
-from .models import ModelNode
+from .models import ModelNode, given_setup
 from .taken import opened
 from .text_encoders import family_of, text_sides
 
@@ -86,7 +86,7 @@ class TuneOnPictures(ModelNode):
             pictures = [opened(each) for each in pictures_alone(image)]
             keys = tuple(map(image_key, pictures))
             check_pictures(len(pictures), ONLINE_PICTURES, len(set(keys)))
-            setup = setup_for(clip, family, pictures, clip_vision, interrogator, progress)
+            setup = setup_for(clip, family, pictures, clip_vision, given_setup(interrogator), progress)
             settings = replace(setup.settings, captioner=None)
             asked: Quality = quality
             blend = Blend(anchor=anchor.strip() or None)
