@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,11 +167,8 @@ class EngineModels:
         if self._evidence is None:
             clip, vocabulary = self.clip(), self._prompt_vocabulary()
             folder = Path(self._hub().folder) / "tables"
-
-            def compose(count: int) -> Sequence[str]:
-                return composed_prompts(vocabulary, count)
-
             with self._progress.task("Reading the families"):
+                compose = partial(composed_prompts, vocabulary)
                 bank = load_bank(clip, self._settings.bank, folder, compose, self._progress)
             self._evidence = load_evidence(clip, self.families(), self._table_of(0), bank)
         return self._evidence
@@ -226,12 +223,10 @@ class EngineModels:
             return Clip.load(name, self._settings.device, self._settings.precision, self._hub(), self._progress)
 
         if self._embedders is None:
-            folder = Path(self._hub().folder) / "embed"
-            vocabulary, forms = self.vocabulary, self._closed_forms
-            knowledge = Knowledge(
-                self.clip(), self.evidence, self._prompt_vocabulary, Path(self._hub().folder), self._progress
-            )
-            self._embedders = Embedders(self.clip(), vocabulary, folder, load, self._progress, forms, knowledge)
+            place = Path(self._hub().folder)
+            knowledge = Knowledge(self.clip(), self.evidence, self._prompt_vocabulary, place, self._progress)
+            made = (load, self._progress, self._closed_forms, knowledge)
+            self._embedders = Embedders(self.clip(), self.vocabulary, place / "embed", *made)
         return self._embedders.embedder(family_named(family), fit, encoders, text_projection)
 
     def gap(self) -> GapCorrection | None:
