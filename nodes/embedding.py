@@ -87,11 +87,11 @@ class ImageToPromptEmbedding(ModelNode):
             settings = replace(setup.settings, fit=fit, captioner=captioner)
             with setup.engine(settings, progress, clip.patcher) as engine:
                 engine.check_embedding(len(pictures), family.name, chosen, blend, asked)
+                gap = None if varied is None else engine.measure_gap(varied)
                 if interrogator is not None:
                     check_belongs(setup, family.seeing.name, progress)
                 sides = text_sides(clip, family)
                 joining = setup.source.projection
-                gap = None if varied is None else engine.measure_gap(varied)
                 embedding = engine.embed(
                     *(pictures, family.name, chosen, blend, gap),
                     quality=asked,
