@@ -47,10 +47,10 @@ def whole(cache):
 
 def test_a_short_run_learns_something_and_keeps_its_best(whole, cache):
     made, told, data = whole
-    assert [each.step for each in told] == [4, 8, 12]
+    assert [each.step for each in told] == [4, 8, 9]
     assert made.untuned == told[0].untuned and made.value == min(each.value for each in told)
     assert told[-1].value < told[0].value
-    assert ("no better" in made.remark) == (made.value >= made.untuned), "twelve steps may not do; it says so then"
+    assert ("no better" in made.remark) == (made.value >= made.untuned), "nine steps may not do; it says so then"
     assert len(data) < 15e6
     tuned = Tuned.load(made.files[0])
     assert (tuned.family, tuned.checkpoint, len(tuned.pictures)) == ("micro", "micro", 12)
@@ -59,7 +59,7 @@ def test_a_short_run_learns_something_and_keeps_its_best(whole, cache):
     assert tuned_names(tuned_folder(cache)) == ["oil"]
 
 
-@pytest.mark.parametrize("stops", [(1,), (4, 2, 3), (11, 1)])
+@pytest.mark.parametrize("stops", [(1,), (5, 2)])
 def test_a_run_that_was_ended_gives_the_same_file_to_the_byte(stops, whole, cache, tmp_path):
     place = tmp_path / "oil.safetensors"
     with engine(cache) as one:
