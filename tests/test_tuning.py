@@ -125,6 +125,12 @@ def test_one_picture_is_no_domain(cache, tmp_path):
         tune_domain(one, checkpoint(), drawings()[:1], tmp_path / "a.safetensors")
 
 
+def test_a_checkpoint_that_comes_to_its_device_in_parts_is_refused(cache, tmp_path):
+    parts = replace(checkpoint(), whole=False)
+    with engine(cache) as one, pytest.raises(ModelError, match="does not fit on its device as a whole"):
+        tune_domain(one, parts, drawings(), tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
 def test_families_that_no_closed_form_reaches_are_refused(family):
     from unrender.core.embed.families import family_named
