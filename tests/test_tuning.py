@@ -15,7 +15,7 @@ from unrender.core.embed.blend import Blend
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide
 from unrender.core.embed.tuned import Tuned, check_renders
-from unrender.core.embed.tuned_places import tuned_folder, tuned_names
+from unrender.core.embed.tuned_places import refuse_places, tuned_folder, tuned_names
 from unrender.core.errors import BatchError, Cancelled, EmbeddingError, ModelError, SettingsError
 from unrender.core.tuning import domain, journal, loop
 from unrender.core.tuning.domain import tune_domain
@@ -236,3 +236,17 @@ def test_variations_are_rendered_from_it(cache):
         request = Request([drawings()[0]], "tuned:oil", sampling=replace(Request([""]).sampling, steps=2))
         (made,) = variations(one, checkpoint(), request)
     assert "Unrender projection: tuned:oil" in made.infotext
+
+
+@pytest.mark.parametrize("name", ["tuned:/etc/oil.safetensors", "tuned:../oil", "tuned:oil.safetensors", "tuned:"])
+def test_doors_to_others_take_names_and_no_places(name):
+    pydantic = pytest.importorskip("pydantic")
+    from unrender.server.api_models import EmbedRequest
+
+    refuse_places("tuned:oil")
+    refuse_places("ridge")
+    assert EmbedRequest(images=["a"], projection="tuned:oil 2").projection == "tuned:oil 2"
+    with pytest.raises(SettingsError, match="is no name of a tuned projection"):
+        refuse_places(name)
+    with pytest.raises(pydantic.ValidationError):
+        EmbedRequest(images=["a"], projection=name)
