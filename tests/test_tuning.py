@@ -15,7 +15,7 @@ from unrender.core.embed.blend import Blend
 from unrender.core.embed.seen import Seen
 from unrender.core.embed.text_side import TextSide
 from unrender.core.embed.tuned import Tuned, check_renders
-from unrender.core.embed.tuned_places import tuned_folder, tuned_names
+from unrender.core.embed.tuned_places import refuse_places, tuned_folder, tuned_names
 from unrender.core.errors import BatchError, Cancelled, EmbeddingError, ModelError, SettingsError
 from unrender.core.tuning import domain, journal, loop
 from unrender.core.tuning.domain import tune_domain
@@ -47,10 +47,10 @@ def whole(cache):
 
 def test_a_short_run_learns_something_and_keeps_its_best(whole, cache):
     made, told, data = whole
-    assert [each.step for each in told] == [4, 8, 12]
+    assert [each.step for each in told] == [4, 8, 9]
     assert made.untuned == told[0].untuned and made.value == min(each.value for each in told)
     assert told[-1].value < told[0].value
-    assert ("no better" in made.remark) == (made.value >= made.untuned), "twelve steps may not do; it says so then"
+    assert ("no better" in made.remark) == (made.value >= made.untuned), "nine steps may not do; it says so then"
     assert len(data) < 15e6
     tuned = Tuned.load(made.files[0])
     assert (tuned.family, tuned.checkpoint, len(tuned.pictures)) == ("micro", "micro", 12)
@@ -59,7 +59,7 @@ def test_a_short_run_learns_something_and_keeps_its_best(whole, cache):
     assert tuned_names(tuned_folder(cache)) == ["oil"]
 
 
-@pytest.mark.parametrize("stops", [(1,), (4, 2, 3), (11, 1)])
+@pytest.mark.parametrize("stops", [(1,), (5, 2)])
 def test_a_run_that_was_ended_gives_the_same_file_to_the_byte(stops, whole, cache, tmp_path):
     place = tmp_path / "oil.safetensors"
     with engine(cache) as one:
@@ -123,6 +123,12 @@ def test_a_loss_that_is_no_number_is_a_sentence_and_keeps_what_was_learned(cache
 def test_one_picture_is_no_domain(cache, tmp_path):
     with engine(cache) as one, pytest.raises(SettingsError, match="There is 1 picture to learn a domain from"):
         tune_domain(one, checkpoint(), drawings()[:1], tmp_path / "a.safetensors")
+
+
+def test_a_checkpoint_that_comes_to_its_device_in_parts_is_refused(cache, tmp_path):
+    parts = replace(checkpoint(), whole=False)
+    with engine(cache) as one, pytest.raises(ModelError, match="does not fit on its device as a whole"):
+        tune_domain(one, parts, drawings(), tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
@@ -230,3 +236,17 @@ def test_variations_are_rendered_from_it(cache):
         request = Request([drawings()[0]], "tuned:oil", sampling=replace(Request([""]).sampling, steps=2))
         (made,) = variations(one, checkpoint(), request)
     assert "Unrender projection: tuned:oil" in made.infotext
+
+
+@pytest.mark.parametrize("name", ["tuned:/etc/oil.safetensors", "tuned:../oil", "tuned:oil.safetensors", "tuned:"])
+def test_doors_to_others_take_names_and_no_places(name):
+    pydantic = pytest.importorskip("pydantic")
+    from unrender.server.api_models import EmbedRequest
+
+    refuse_places("tuned:oil")
+    refuse_places("ridge")
+    assert EmbedRequest(images=["a"], projection="tuned:oil 2").projection == "tuned:oil 2"
+    with pytest.raises(SettingsError, match="is no name of a tuned projection"):
+        refuse_places(name)
+    with pytest.raises(pydantic.ValidationError):
+        EmbedRequest(images=["a"], projection=name)

@@ -1,8 +1,12 @@
 """A LoRA that tuning wrote, in the programs that load it: patched weights, not pixels. Opt-in: a real ComfyUI (see
-`comfyui_fixtures`), and diffusers where peft is installed."""
+`comfyui_fixtures`), A1111's webui (WEBUI_DIR; which layers it takes the names for), and diffusers where peft is
+installed."""
 
 from __future__ import annotations
 
+import ast
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -90,3 +94,59 @@ def test_micros_is_loaded_by_diffusers_too(tmp_path):
     pipeline.fuse_lora()
     pipeline.unload_lora_weights()
     assert all(torch.allclose(each, ours[name], atol=1e-5) for name, each in pipeline.unet.named_parameters())
+
+
+BLOCKS = {
+    "sd15": ({1, 2, 4, 5, 7, 8}, {3, 4, 5, 6, 7, 8, 9, 10, 11}),
+    "sdxl": ({4, 5, 7, 8}, {0, 1, 2, 3, 4, 5}),
+}
+"""Of a checkpoint's `input_blocks` and `output_blocks` those with attention."""
+
+
+@pytest.mark.skipif(not os.environ.get("WEBUI_DIR"), reason="WEBUI_DIR names a real webui")
+@pytest.mark.parametrize("family", sorted(BLOCKS))
+def test_the_webui_finds_a_layer_of_the_checkpoint_for_every_name(family):
+    with torch.device("meta"):
+        unet = real_unet(family)
+    named = webuis_names()
+    found = [named(f"lora_unet_{name.replace('.', '_')}", False) for name in LowRankMaps(unet, 1).names]
+    layer = r"diffusion_model_(input_blocks_\d+|output_blocks_\d+|middle_block)_1_transformer_blocks_\d_attn2_to_[kv]"
+    places = [re.fullmatch(layer, name) for name in found]
+    assert all(places) and len(set(found)) == len(found)
+    blocks: dict[str, set[str]] = {}
+    for place in filter(None, places):
+        kind, _, number = place[1].rpartition("_")
+        blocks.setdefault(kind, set()).add(number)
+    inputs, outputs = ({int(number) for number in blocks[f"{side}_blocks"]} for side in ("input", "output"))
+    assert (inputs, outputs) == BLOCKS[family]
+
+
+def real_unet(family):
+    """Of the published sizes."""
+    if family == "sd15":
+        return diffusers.UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+    return diffusers.UNet2DConditionModel(
+        sample_size=128,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(320, 640, 1280),
+        transformer_layers_per_block=(1, 2, 10),
+        attention_head_dim=(5, 10, 20),
+        cross_attention_dim=2048,
+        use_linear_projection=True,
+    )
+
+
+def webuis_names():
+    """The webui's own function, without the rest of its module, which loads a model."""
+    source = Path(os.environ["WEBUI_DIR"], "extensions-builtin/Lora/networks.py").read_text(encoding="utf-8")
+    wanted = {"re_digits", "re_x_proj", "re_compiled", "suffix_conversion", "convert_diffusers_name_to_compvis"}
+    body = [
+        part
+        for part in ast.parse(source).body
+        if getattr(part, "name", None) in wanted
+        or (isinstance(part, ast.Assign) and getattr(part.targets[0], "id", None) in wanted)
+    ]
+    known: dict = {"re": re}
+    exec(compile(ast.Module(body, []), "networks.py", "exec"), known)
+    return known["convert_diffusers_name_to_compvis"]

@@ -53,17 +53,18 @@ def test_tokens_stand_beside_all_patches_of_open_clips_tower(open_clip_transform
     model = random_open_clip(width=64, heads=2, layers=2, joint=32)
     clip = Clip.from_open_clip(model, open_clip_transform, open_clip_tokenizer)
     views = torch.randn(2, 3, *model.visual.image_size)
-    tokens = prompts_for(clip)().detach()
-    seen = []
-    handles = [each.register_forward_hook(lambda _, __, made: seen.append(made.shape)) for each in clip.blocks.modules]
+    seen: list[int] = []
     before = clip.traced(views)
-    with clip.blocks.with_tokens(tokens):
+    with clip.blocks.with_tokens(prompts_for(clip)().detach()):
+        given = [
+            each.register_forward_pre_hook(lambda _, args: seen.append(max(args[0].shape[:2])))
+            for each in clip.blocks.modules
+        ]
         found = clip.traced(views)
-    for handle in handles:
+    for handle in given:
         handle.remove()
-    plain, with_tokens = seen[: len(handles)], seen[len(handles) :]
-    longer = {max(one) - max(other) for one, other in zip(with_tokens, plain, strict=True)} if plain else set()
-    assert longer == {3} or longer == {0}, "hooks see what came before or after the tokens are dropped"
+    patches = 1 + model.visual.grid_size[0] * model.visual.grid_size[1]
+    assert seen == [patches + 3] * len(clip.blocks.modules), "each layer is given all patches, and three tokens"
     assert found.shape == before.shape and not torch.allclose(found, before)
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from PIL import Image
+from unrender.core.embed.projection import ClosedForms
 from unrender.core.engine import Engine, Settings
 from unrender.core.micro.pictures import drawn
 from unrender.core.micro.world import random_scene
@@ -14,7 +15,8 @@ from unrender.core.progress import Progress
 from unrender.core.tuning.course import Course
 from unrender.core.variation.checkpoint import Checkpoint
 
-SHORT = Course(steps=12, rate=1e-3, batch=2, check_every=4)
+FORMS = ClosedForms()
+SHORT = Course(steps=9, rate=1e-3, batch=1, check_every=4)
 SHORT_ONLINE = Course(steps=4, rate=1e-3, batch=2, flips=False, prompts=False, maps=True, check_every=0, empty=0)
 
 
@@ -24,7 +26,8 @@ def checkpoint() -> Checkpoint:
 
 
 def engine(folder: Any) -> Engine:
-    return Engine(Settings(clip="micro", captioner=None, device="cpu", cache=folder))
+    settings = Settings(clip="micro", captioner=None, device="cpu", cache=folder)
+    return Engine(settings, closed_forms=FORMS)  # whose length of a text's end takes a while to measure
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from PIL import Image
 from ..cures import Give, Take
 from ..embed.families import Family
 from ..embed.tuned import Tuned, what_is_said, what_is_seen, what_renders
-from ..errors import SettingsError
+from ..errors import ModelError, SettingsError
 from ..images import image_key
 from ..progress import SILENT, Progress
 from ..shortage import within_memory
@@ -76,6 +77,14 @@ def check_domain(family: Family) -> None:
         )
 
 
+def check_whole(checkpoint: Checkpoint) -> None:
+    """Raises ModelError for one whose parts come to the device in turns: a gradient needs several at once."""
+    if not checkpoint.whole:
+        raise ModelError(
+            f"{checkpoint.name} does not fit on its device as a whole, which tuning needs", Take("use the CPU")
+        )
+
+
 def tune_domain(
     engine: Engine,
     checkpoint: Checkpoint,
@@ -94,16 +103,12 @@ def tune_domain(
     Raises SettingsError, ModelError, BatchError, or Cancelled.
     """
     check_domain(checkpoint.family)
+    check_whole(checkpoint)
     keys = [image_key(picture) for picture in pictures]
     check_pictures(len(pictures), DOMAIN_PICTURES, len(set(keys)))
     own, held = divided(keys)
     side = course.size or usual_size(checkpoint)[0]
-    with within_memory(
-        f"{checkpoint.name} runs out of memory while it is tuned",
-        "give fewer pictures at once",
-        Give("size", "a smaller one"),
-        Take("use the CPU"),
-    ):
+    with room_for(checkpoint):
         clip, form = engine.closed_form(checkpoint.family.name, encoders=checkpoint.encoders)
         pipeline, unet = checkpoint.pipeline, checkpoint.pipeline.unet
         empty = engine.embed_text("", checkpoint.family.name, encoders=checkpoint.encoders)
@@ -136,6 +141,16 @@ def tune_domain(
     files = _written(checkpoint, learned, course, state, models, keys, output)
     journal.end()
     return Outcome(files, state.value, state.untuned, state.at)
+
+
+def room_for(checkpoint: Checkpoint) -> AbstractContextManager[None]:
+    """A sentence where memory does not suffice; what a run has kept stays."""
+    return within_memory(
+        f"{checkpoint.name} runs out of memory while it is tuned",
+        "give fewer pictures at once",
+        Give("size", "a smaller one"),
+        Take("use the CPU"),
+    )
 
 
 def compute_for(unet: torch.nn.Module) -> torch.dtype | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
-from ..cures import Give, Take
 from ..embed import PromptEmbedding
 from ..embed.blend import Blend
 from ..embed.composing import mixed
@@ -19,13 +18,12 @@ from ..embed.kinds import Quality
 from ..errors import SettingsError
 from ..images import image_key
 from ..progress import SILENT, Progress
-from ..shortage import within_memory
 from ..variation.checkpoint import Checkpoint
 from ..variation.lora import Lora
 from ..variation.render import usual_size
 from .checking import as_embedding
 from .course import ONLINE, ONLINE_PICTURES, Course, check_pictures
-from .domain import check_domain, compute_for, lora_of
+from .domain import check_domain, check_whole, compute_for, lora_of, room_for
 from .journal import Journal, writing
 from .learned import Given, Learned, Sight
 from .loop import Loop, Source, Task, digest
@@ -62,16 +60,12 @@ def tune_online(
         raise SettingsError("One subject is learned by key and value projections", "learn them")
     keys = [image_key(picture) for picture in pictures]
     check_pictures(len(pictures), ONLINE_PICTURES, len(set(keys)))
+    check_whole(checkpoint)
     if course.prompts:
         check_domain(checkpoint.family)
     side = course.size or usual_size(checkpoint)[0]
     name, encoders = checkpoint.family.name, checkpoint.encoders
-    with within_memory(
-        f"{checkpoint.name} runs out of memory while it is tuned",
-        "give fewer pictures at once",
-        Give("size", "a smaller one"),
-        Take("use the CPU"),
-    ):
+    with room_for(checkpoint):
         empty = engine.embed_text("", name, encoders=encoders)
         pipeline, unet = checkpoint.pipeline, checkpoint.pipeline.unet
         made: list[PromptEmbedding] = []
