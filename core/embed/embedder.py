@@ -250,9 +250,11 @@ class Embedder:
 
     @cached_property
     def _pooled_norm(self) -> float:
-        return self._closed_forms.projected_length(
-            self._sides[self.family.pooled_by], self._prompts(_PROMPTS_FOR_NORMS), self._progress
-        )
+        side = self._sides[self.family.pooled_by]
+        side = (
+            side if side.plain is None else side.plain()
+        )  # LoRAs turn what texts become far more than they stretch it
+        return self._closed_forms.projected_length(side, self._prompts(_PROMPTS_FOR_NORMS), self._progress)
 
     @cached_property
     def _closed_form(self) -> ClosedForm:
