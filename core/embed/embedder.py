@@ -117,7 +117,15 @@ class Embedder:
     def way(self, projection: str | None = None, quality: Quality | None = None) -> Way:
         """Of the projection or the quality asked for, else of what was found to suit these text encoders, else of the
         best quality. Raises SettingsError where it does not serve the family."""
-        return checked_way(self.family, projection, quality or recommended(self._folder, self.fingerprint))
+        return checked_way(self.family, projection, quality or self._found_to_suit())
+
+    def _found_to_suit(self) -> Quality | Projection | None:
+        """These text encoders, else those that they are without patches: a LoRA does not undo what suits a model."""
+        found = recommended(self._folder, self.fingerprint)
+        if found is None and any(side.plain is not None for side in self._sides.values()):
+            plain = (side if side.plain is None else side.plain() for side in self._sides.values())
+            found = recommended(self._folder, fingerprint_of(plain))
+        return found
 
     def learn(self, features: Tensor, prompts: Sequence[str]) -> None:
         """What "ridge" makes of pictures from now on: see `core.embed.refit`. Raises SettingsError, ModelError."""
