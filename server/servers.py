@@ -18,7 +18,7 @@ def check_servers(asked: Settings, usual: Settings) -> None:
         if not is_named(name, usual):
             raise SettingsError(
                 "The server was not named by who started this program",
-                f"start it with that address as --captioner, or in {NAMED}",
+                f"start it with that address as its captioner, or in {NAMED}",
             )
 
 

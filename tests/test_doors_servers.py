@@ -60,7 +60,7 @@ def test_no_other_server_is_asked(chat_server: ChatServer, tmp_path: Path, usual
         for name in (chat_server.name, f" {chat_server.base.upper()}", "http://169.254.169.254/latest#m", "http://a@b"):
             with pytest.raises(UnrenderError):
                 interrogation(visited, asked(name), Job())
-        with pytest.raises(SettingsError, match=f"--captioner, or in {NAMED}"):
+        with pytest.raises(SettingsError, match=f"as its captioner, or in {NAMED}"):
             interrogation(visited, asked(chat_server.name), Job())
         assert not chat_server.asked and not other.asked
 

@@ -77,18 +77,19 @@ def test_a_change_of_strength_learns_from_a_few_texts_and_keeps_little(clip, fol
     assert len(whole) == 1 and learned >= TEXTS
     size = sum(path.stat().st_size for path in folder.glob("ridge-*"))
     found = []
-    for number, strength in enumerate((0.2, 0.4, 0.9), 1):
+    for number, strength in enumerate((0.4, 0.9), 1):
         read.clear()
         found.append(embedded(at_strength(clip, strength)))
         assert sum(read) <= 2 * 128, "with the LoRA and without"
         assert names(folder, "ridge") == whole and len(names(folder, "correction")) == number
     assert max(path.stat().st_size for path in folder.glob("correction-*")) < size / 4
     read.clear()
-    assert torch.equal(embedded(at_strength(clip, 0.4)), found[1]) and not read, "it is known"
+    assert torch.equal(embedded(at_strength(clip, 0.4)), found[0]) and not read, "it is known"
     distances = [float((each - plain).norm()) for each in found]
-    assert 0 < distances[0] < distances[1] < distances[2]
+    assert 0 < distances[0] < distances[1]
 
 
+@pytest.mark.full
 def test_the_corrected_map_is_near_the_one_that_all_texts_give(clip, folder, monkeypatch):
     from unrender.nodes import text_encoders
 
@@ -172,3 +173,21 @@ def test_what_was_used_longest_ago_goes_first_and_lessons_stay(tmp_path):
     }
     prune(tmp_path, most_bytes=1)
     assert (tmp_path / "ridge-5.safetensors").is_file(), "the one in use"
+
+
+def test_what_was_found_to_suit_a_checkpoint_suits_it_with_loras_too(clip, folder):
+    from unrender.core.embed.families import SD1
+    from unrender.core.embed.recommended import recommend
+    from unrender.nodes.text_encoders import text_sides
+
+    expected = embedded(at_strength(clip, 0.3), "pinv")
+    recommend(folder, text_sides(clip, SD1)["clip_l"].fingerprint, "pinv")
+    found = usual(at_strength(clip, 0.3))
+    assert torch.equal(found, expected)
+
+
+def usual(clip) -> torch.Tensor:
+    from unrender.nodes.embedding import ImageToPromptEmbedding
+
+    inputs = {**EMBED, "image": PICTURE, "clip": clip, "clip_vision": small_vision(), "quality": "usual"}
+    return ImageToPromptEmbedding.execute(**inputs).args[1].states

@@ -99,7 +99,7 @@ def raised(folder: Path) -> Iterator[tuple[str, UnrenderError]]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS
         ]
-        if not calls or folder.name == "nodes":
+        if not calls or folder.name != "core":
             module = None
         else:
             module = importlib.import_module(".".join(("unrender", *path.relative_to(ROOT).with_suffix("").parts)))
@@ -142,6 +142,18 @@ def test_no_other_door_speaks_of_options(door):
         for command in commands:
             said = said.replace(command, "")
         assert not re.search(r"(?<![\w-])--[a-z]|UNRENDER_\w+=|`unrender", said), (where, said)
+
+
+@pytest.mark.parametrize("folder", ["nodes", "server", "extension"])
+def test_no_error_that_a_door_makes_speaks_of_the_command_lines_options(folder):
+    """Only of what starts the program that it is a part of."""
+    starting = {"--allow", "--login", "--token", "--cpu"}
+    found = list(raised(ROOT / folder))
+    assert found
+    for where, error in found:
+        for door in {"nodes": ["nodes"], "server": ["page", "api", "section"], "extension": ["section"]}[folder]:
+            told = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", error.said(DOORS[door])))
+            assert told <= starting, (where, error.said(DOORS[door]))
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -121,7 +121,15 @@ class Embedder:
     def way(self, projection: str | None = None, quality: Quality | None = None) -> Way:
         """Of the projection or the quality asked for, else of what was found to suit these text encoders, else of the
         best quality. Raises SettingsError where it does not serve the family."""
-        return checked_way(self.family, projection, quality or recommended(self._folder, self.fingerprint))
+        return checked_way(self.family, projection, quality or self._found_to_suit())
+
+    def _found_to_suit(self) -> Quality | Projection | None:
+        """These text encoders, else those that they are without patches: a LoRA does not undo what suits a model."""
+        found = recommended(self._folder, self.fingerprint)
+        if found is None and any(side.plain is not None for side in self._sides.values()):
+            plain = (side if side.plain is None else side.plain() for side in self._sides.values())
+            found = recommended(self._folder, fingerprint_of(plain))
+        return found
 
     def looking(self, way: Way, encoders: Mapping[str, TextSide] | None) -> AbstractContextManager[None]:
         """In which the CLIP sees pictures as the way has it. encoders: of the checkpoint that is to render, as far as
@@ -261,9 +269,11 @@ class Embedder:
 
     @cached_property
     def _pooled_norm(self) -> float:
-        return self._closed_forms.projected_length(
-            self._sides[self.family.pooled_by], self._prompts(_PROMPTS_FOR_NORMS), self._progress
-        )
+        side = self._sides[self.family.pooled_by]
+        side = (
+            side if side.plain is None else side.plain()
+        )  # LoRAs turn what texts become far more than they stretch it
+        return self._closed_forms.projected_length(side, self._prompts(_PROMPTS_FOR_NORMS), self._progress)
 
     @cached_property
     def closed_form(self) -> ClosedForm:

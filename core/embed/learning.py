@@ -73,7 +73,7 @@ def chunks(
         raise SettingsError(f"{there_are(len(prompts), 'prompts')} to learn from", f"give {FEWEST_TEXTS} or more")
     portions = [prompts[start : start + TEXTS_AT_ONCE] for start in range(0, len(prompts), TEXTS_AT_ONCE)]
     plan = f"Learning from {len(prompts):,} texts, {nbytes / 1e6:,.0f} MB"
-    with progress.task(f"{plan}, timing the first {len(portions[0])}", len(portions[0]), "texts") as task:
+    with progress.task(f"{plan}, timing the first {len(portions[0])}") as task:
         started = time.perf_counter()
         first = _encoded(encode, side, layers, portions[0], task, progress)
         rest = (time.perf_counter() - started) * (len(prompts) / len(portions[0]) - 1)
