@@ -203,7 +203,7 @@ def drawn() -> Image.Image:
         )
         for each in variations(world.engine, world.checkpoint, asked_of):
             panels.append(Panel(each.image, f"from day to night, {each.amount:g}"))
-        optimisation = Optimisation(lines[0], "latent", Plan(40), Sampling(STEPS, GUIDANCE), image_of_a_cross())
+        optimisation = Optimisation(lines[0], "latent", Plan(60), Sampling(STEPS, GUIDANCE), image_of_a_cross())
         frames = Frames(Path(folder) / "steps")
         steps = optimised(world.engine, world.checkpoint, optimisation, frames)
         for number in np.linspace(0, len(steps) - 1, 5).round().astype(int):
