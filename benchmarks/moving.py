@@ -1,6 +1,7 @@
 """What moving pictures show, on micro: whether what was asked for is read in them.
 
-    python benchmarks/moving.py optimise|animate|directions [--count 50] [--split test] [--ways latent pixels cppn]
+    python benchmarks/moving.py optimise [--count 50] [--ways latent pixels cppn] [--begun]
+    python benchmarks/moving.py animate|directions [--count 50] [--split test]
     python benchmarks/moving.py pieces [--count 2]
     python benchmarks/moving.py sheet
 
@@ -79,7 +80,8 @@ class World:
         return (self.read(images) == self.pictures.labels.numpy()[: len(images)]).astype(float)
 
 
-def measure_optimise(split: str, count: int, ways: Sequence[By]) -> dict[str, Any]:
+def measure_optimise(split: str, count: int, ways: Sequence[By], begun: bool = False) -> dict[str, Any]:
+    """begun: with the picture of another prompt, where a way can begin with one."""
     world = World(split, count)
     embeddings = [world.engine.embed_text(text, "micro") for text in world.texts]
     negative = negative_embedding(world.engine, world.checkpoint)
@@ -93,7 +95,8 @@ def measure_optimise(split: str, count: int, ways: Sequence[By]) -> dict[str, An
     for by in ways:
         started, last, ends = time.perf_counter(), [], []
         for number, text in enumerate(world.texts):
-            asked = Optimisation(text, by, Plan(seed=number), Sampling(STEPS, GUIDANCE, number))
+            init = world.images()[(number + 1) % count] if begun else None
+            asked = Optimisation(text, by, Plan(seed=number), Sampling(STEPS, GUIDANCE, number), init)
             with tempfile.TemporaryDirectory() as folder:
                 frames = Frames(Path(folder))
                 steps = optimised(world.engine, world.checkpoint, asked, frames)
@@ -101,8 +104,9 @@ def measure_optimise(split: str, count: int, ways: Sequence[By]) -> dict[str, An
                     last.append(picture.convert("RGB"))
             ends.append(steps[-1][1])
         seconds = (time.perf_counter() - started) / count
-        found[by] = rates(world.hits(last)) | {"similarity": rounded(np.array(ends)), "seconds": round(seconds, 1)}
-        print(by, found[by], flush=True)
+        name = f"{by}, from another picture" if begun else by
+        found[name] = rates(world.hits(last)) | {"similarity": rounded(np.array(ends)), "seconds": round(seconds, 1)}
+        print(name, found[name], flush=True)
         sheet(last[:32]).save(Path(tempfile.gettempdir()) / f"optimise-{by}.png")
     return found
 
@@ -203,7 +207,7 @@ def drawn() -> Image.Image:
         )
         for each in variations(world.engine, world.checkpoint, asked_of):
             panels.append(Panel(each.image, f"from day to night, {each.amount:g}"))
-        optimisation = Optimisation(lines[0], "latent", Plan(40), Sampling(STEPS, GUIDANCE), image_of_a_cross())
+        optimisation = Optimisation(lines[0], "latent", Plan(60), Sampling(STEPS, GUIDANCE), image_of_a_cross())
         frames = Frames(Path(folder) / "steps")
         steps = optimised(world.engine, world.checkpoint, optimisation, frames)
         for number in np.linspace(0, len(steps) - 1, 5).round().astype(int):
@@ -246,13 +250,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="of prompts, lines, pictures or sheets")
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of optimise")
+    parser.add_argument("--begun", action="store_true", help="optimise begins with another picture")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "sheet":
         drawn().save("moving.png", optimize=True)
         return
     measures: dict[str, Callable[[], dict[str, Any]]] = {
-        "optimise": lambda: measure_optimise(options.split, options.count or 50, options.ways),
+        "optimise": lambda: measure_optimise(options.split, options.count or 50, options.ways, options.begun),
         "animate": lambda: measure_animate(options.split, options.count or 20),
         "directions": lambda: measure_directions(options.split, options.count or 50),
         "pieces": lambda: measure_pieces(options.split, options.count or 2),

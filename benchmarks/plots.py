@@ -24,8 +24,13 @@ COLOURS = {
     "search": "#0b6e4f",
     "gradient": "#d9822b",
     "ceiling": "#212529",
+    "moving": "#7a5195",
 }
 _TIMED = re.compile(r"^(peer|honest|honest, families|honest, lists|written) +([\d.]+) +[\d.]+ +[\d.]+ +[\d.]+ +(\d+)")
+
+
+_AMOUNTS = (" 0.5", " 1")
+"""Of directions, that are shown."""
 
 
 class Bar(NamedTuple):
@@ -65,16 +70,16 @@ def moving(log: Mapping[str, Any]) -> list[Bar]:
     for part, values in log.items():
         title = part.split(",")[0]
         if title == "animate":
-            found.append(Bar("animate: a line's own frame", "search", *values["read"]))
+            found.append(Bar("animate: a line's own frame", "moving", *values["read"]))
         for name, each in values.items():
             if title == "optimise" and isinstance(each, dict):
-                kind = "ceiling" if name == "rendered" else "gradient"
+                kind = "ceiling" if name == "rendered" else "moving"
                 found.append(Bar(f"optimise: {name}, {each['pictures']} prompts", kind, *each["read"]))
-            elif title == "directions" and isinstance(each, dict):
-                found.append(Bar(f"vary, {name}: changed", "closed form", *each["changed"]))
-                found.append(Bar(f"vary, {name}: others kept", "learned map", *each["kept"]))
+            elif title == "directions" and isinstance(each, dict) and name.endswith(_AMOUNTS):
+                found.append(Bar(f"vary, {name}: changed", "moving", *each["changed"]))
+                found.append(Bar(f"vary, {name}: others kept", "moving", *each["kept"]))
             elif title == "pieces" and isinstance(each, list):
-                found.append(Bar(f"locate: {name}", "search", *each))
+                found.append(Bar(f"locate: {name}", "moving", *each))
     return found
 
 

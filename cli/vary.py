@@ -179,11 +179,14 @@ def run(options: argparse.Namespace) -> int:
         made = _written(places, variations(engine, checkpoint, request), kept=sheet is not None)
     if sheet is not None and direction is not None:
         directions.write_sheet(made, direction, sheet)
-    count = len(places) or len(made)
-    tell_written(places[0] if len(places) == 1 else options.output, f"{count} picture{'s' * (count > 1)}")
-    if made[-1].remark:
-        complain(made[-1].remark)
+    _tell(places[0] if len(places) == 1 else options.output, len(places) or len(made), made[-1].remark)
     return 0
+
+
+def _tell(place: Path, count: int, remark: str) -> None:
+    tell_written(place, f"{count} picture{'s' * (count > 1)}")
+    if remark:
+        complain(remark)
 
 
 def _sheet_place(output: Path, amounts: Sequence[float], sources: Sequence[str]) -> Path | None:

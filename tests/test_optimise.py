@@ -118,6 +118,19 @@ class TestOptimise:
         assert steps[-1][1] > steps[0][1] + 0.05
         assert len(list(tmp_path.glob("*.png"))) == 13
 
+    def test_moves_by_adam(self, sight, target, tmp_path):
+        painter, gradients, steps = Pixels((64, 64), None, 0, CPU), [], 5
+        begun = painter.values[0].detach().clone()
+        painter.steered = lambda found, _: gradients.append(found[0].clone()) or found
+        optimise(sight, painter, target, Plan(steps, 1), frames(tmp_path))
+        theirs = torch.nn.Parameter(begun)
+        adam = torch.optim.Adam([theirs], betas=(0.9, 0.99), eps=1e-8)
+        for number, gradient in enumerate(gradients, start=1):
+            adam.param_groups[0]["lr"] = painter.rate * (0.1 + 0.9 * (1 + np.cos(np.pi * number / steps)) / 2)
+            theirs.grad = gradient
+            adam.step()
+        torch.testing.assert_close(painter.values[0], theirs, atol=1e-5, rtol=1e-4)
+
     def test_what_was_stopped_goes_on_and_is_the_same(self, sight, target, tmp_path):
         def run(folder, progress=None):
             painter = Pixels((64, 64), None, 0, CPU)

@@ -86,5 +86,5 @@ def writing(place: Path) -> Iterator[None]:
     except OSError as error:
         raise UnrenderError(
             f"{place} cannot be written ({error.strerror or error})",
-            "see to it, make room for instance, and give the same command again: it goes on where it was",
+            "make room, or another way for it, and do the same again, which goes on where it was",
         ) from error

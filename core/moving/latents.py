@@ -20,8 +20,10 @@ from ..variation.render import check_family
 from .painters import fitted_values
 
 _TINY = 1e-8
-_SOONEST, _LATEST = 0.02, 0.5
-"""Of all times of noise: between them a picture's form is decided already and its details are not."""
+_SOONEST, _NEAR, _FAR = 0.02, 0.5, 0.98
+"""Of all times of noise, the first that is looked at, and the last: of a picture that shows the text already, whose form
+is decided there, and of another, which is to become one."""
+_RATES = {True: 0.02, False: 0.08}
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ class Hold:
 
 
 class Latents:
-    """begun: the picture it begins with, whose size is kept. Raises EmbeddingError for a hold of another family."""
+    """begun: the picture it begins with, whose size is kept. is_near: whether that was rendered of the text. Raises
+    EmbeddingError for a hold of another family."""
 
-    rate = 0.02
-
-    def __init__(self, checkpoint: Checkpoint, begun: Image.Image, hold: Hold) -> None:
+    def __init__(self, checkpoint: Checkpoint, begun: Image.Image, hold: Hold, is_near: bool = True) -> None:
+        self.rate, self._latest = _RATES[is_near], _NEAR if is_near else _FAR
         for each in (hold.embedding, hold.negative):
             check_family(checkpoint, each)
         self._checkpoint, self._hold, self._pipeline = checkpoint, hold, checkpoint.pipeline
@@ -74,7 +76,7 @@ class Latents:
         """What the diffusion model sees in the latents with noise of a time by chance."""
         known = self._pipeline.scheduler.alphas_cumprod
         drawn = float(torch.rand((), generator=generator))
-        time = int(len(known) * (_SOONEST + drawn * (_LATEST - _SOONEST)))
+        time = int(len(known) * (_SOONEST + drawn * (self._latest - _SOONEST)))
         kept = known[time].to(latents)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise

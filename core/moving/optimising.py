@@ -107,4 +107,5 @@ def _latents(engine: Engine, checkpoint: Checkpoint, asked: Optimisation) -> Lat
     else:
         size = asked.sampling.size or usual_size(checkpoint)
         begun = ImageOps.fit(asked.init.convert("RGB"), size, Image.Resampling.LANCZOS)
-    return Latents(checkpoint, begun, Hold(embedding, negative, asked.sampling.guidance, asked.hold))
+    hold = Hold(embedding, negative, asked.sampling.guidance, asked.hold)
+    return Latents(checkpoint, begun, hold, is_near=asked.init is None)
