@@ -21,8 +21,8 @@ from .painters import fitted_values
 
 _TINY = 1e-8
 _SOONEST, _NEAR, _FAR = 0.02, 0.5, 0.98
-"""Of all times of noise, the first that is looked at, and the last: of a picture that shows the text already, whose form
-is decided there, and of another, which is to become one."""
+"""Of all times of noise, the first that is looked at, and the last: of a picture that shows the text already, whose
+form is decided there, and of another, which is to become one."""
 _RATES = {True: 0.02, False: 0.08}
 
 
