@@ -77,7 +77,7 @@ def test_comfyui_samples_every_chain_of_conditionings(comfyui):
     assert not failed
 
 
-def test_comfyui_average_with_a_text_has_the_pooled_vector_of_both(comfyui):
+def test_comfyui_averages_ours_and_a_text_without_a_word_in_the_log(comfyui):
     log = len(comfyui.log.read_text(errors="replace"))
     assert sampled(comfyui, CHAINS[0]).succeeded and sampled(comfyui, CHAINS[1]).succeeded
     assert "Traceback" not in comfyui.log.read_text(errors="replace")[log:]
