@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.embed import PromptEmbedding
-from ..core.embed.embedding import CONTEXT
 from . import host
 from .host import io
 from .links import linked
@@ -38,8 +37,6 @@ def given_embedding(value: Any, name: str) -> PromptEmbedding:
 
 
 def as_conditioning(embedding: PromptEmbedding) -> list[list[Any]]:
-    """A family without a pooled vector gets one all the same, as CLIP Text Encode gives it, from where its text ends:
-    nodes that change or mix conditionings expect it. None of its models looks at it."""
     assert embedding.states is not None
-    pooled = embedding.states[CONTEXT - 1] if embedding.pooled is None else embedding.pooled
-    return [[host.as_result(embedding.states[None]), {"pooled_output": host.as_result(pooled[None])}]]
+    options = {} if embedding.pooled is None else {"pooled_output": host.as_result(embedding.pooled[None])}
+    return [[host.as_result(embedding.states[None]), options]]

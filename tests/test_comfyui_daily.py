@@ -77,7 +77,7 @@ def test_comfyui_samples_every_chain_of_conditionings(comfyui):
     assert not failed
 
 
-def test_comfyui_average_with_a_text_has_the_pooled_vector_of_both(comfyui):
+def test_comfyui_averages_ours_and_a_text_without_a_word_in_the_log(comfyui):
     log = len(comfyui.log.read_text(errors="replace"))
     assert sampled(comfyui, CHAINS[0]).succeeded and sampled(comfyui, CHAINS[1]).succeeded
     assert "Traceback" not in comfyui.log.read_text(errors="replace")[log:]
@@ -201,6 +201,11 @@ def test_comfyui_obeys_the_most_phrases(comfyui):
         assert added.count(",") == 0, (mode, run.text("3"))
 
 
+def learn_from(comfyui: Server, texts: int) -> None:
+    assert comfyui.run(embedded(CLIP)).succeeded, "after which the modules are loaded"
+    comfyui.post(f"/probe/learn_from/{texts}", {})
+
+
 def memory(comfyui: Server) -> float:
     """Of the server's process, in MB."""
     assert comfyui._process is not None
@@ -210,7 +215,7 @@ def memory(comfyui: Server) -> float:
 
 def test_comfyuis_memory_stays_as_it_is(comfyui):
     """While LoRAs change in strength, pictures and settings change, and nothing is repeated."""
-    comfyui.post("/probe/learn_from/16", {})
+    learn_from(comfyui, 16)
 
     def all_kinds(number: int) -> None:
         graph = embedded(["52", 1], projection="ridge", strength=0.9, correction=0.01 * number)
@@ -241,7 +246,7 @@ def test_comfyuis_memory_stays_as_it_is(comfyui):
 @pytest.mark.parametrize("what", ["ridge", "good", "best"])
 def test_comfyui_interrupts_what_learns_within_seconds(comfyui, what, after):
     """Of a whole CLIP-L with random weights, patched so that nothing is known of it."""
-    comfyui.post("/probe/learn_from/4000", {})
+    learn_from(comfyui, 4000)
     settings = {"projection": "ridge"} if what == "ridge" else {"projection": "usual", "quality": what}
     graph = embedded(["52", 1], **settings)
     graph["52"] = node(
