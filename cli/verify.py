@@ -70,7 +70,7 @@ examples
   %(prog)s --clip ViT-L-14/openai
   %(prog)s --checkpoint sd15.safetensors --pictures photographs -o report
   %(prog)s --tagger wd-vit --pictures tagged
-  %(prog)s --scores renderings --pictures photographs --dino facebook/dinov2-base
+  %(prog)s --scores renderings --pictures photographs
 """
 
 

@@ -34,5 +34,10 @@ def check_clip(clip: Any) -> None:
 
 
 def check_clip_vision(clip_vision: Any) -> None:
-    if not hasattr(clip_vision, "model") or not hasattr(clip_vision, "load_device"):
-        raise not_linked(clip_vision, "clip_vision")
+    check_has(clip_vision, "clip_vision", "model", "load_device")
+
+
+def check_has(value: Any, name: str, *parts: str) -> None:
+    """SettingsError for what has not the parts of what the input of that name takes."""
+    if not all(hasattr(value, part) for part in parts):
+        raise not_linked(value, name)

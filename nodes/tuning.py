@@ -17,6 +17,7 @@ from ..core.embed.composing import mixed
 from ..core.embed.families import Family
 from ..core.embed.kinds import QUALITIES, Quality, is_plain_name
 from ..core.errors import ModelError, SettingsError, UnrenderError
+from ..core.foreign import shown
 from ..core.images import image_key
 from ..core.tuning.course import ONLINE, ONLINE_PICTURES, Course, check_pictures
 from ..core.tuning.domain import lora_metadata
@@ -29,6 +30,7 @@ from .conditioning import as_conditioning
 from .embedding import setup_for
 from .host import io
 from .inputs import InterrogatorType
+from .links import check_has
 from .looks import pictures_alone
 from .models import ModelNode, given_setup
 from .taken import opened
@@ -81,9 +83,11 @@ class TuneOnPictures(ModelNode):
         course = replace(ONLINE, steps=steps, rate=rate, batch=batch, rank=rank, size=size, seed=seed)
         place = _place(name)
         with host.reporting(cls.hidden.unique_id) as progress:
-            family = family_of(clip)
-            loss = NoiseLoss(_schedule(model))
             pictures = [opened(each) for each in pictures_alone(image)]
+            family = family_of(clip)
+            check_has(model, "model", "model", "clone")
+            check_has(vae, "vae", "first_stage_model")
+            loss = NoiseLoss(_schedule(model))
             keys = tuple(map(image_key, pictures))
             check_pictures(len(pictures), ONLINE_PICTURES, len(set(keys)))
             setup = setup_for(clip, family, pictures, clip_vision, given_setup(interrogator), progress)
@@ -197,7 +201,7 @@ def _latents(model: Any, vae: Any, pictures: Sequence[Image.Image], side: int) -
 def _place(name: str) -> Path:
     """The LoRA's file, in the first of ComfyUI's folders. Raises SettingsError."""
     if not is_plain_name(name.strip()):
-        raise SettingsError(f"{name.strip()!r} is no name for a LoRA", "use letters, digits, blanks, _ and -")
+        raise SettingsError(f"{shown(name.strip())!r} is no name for a LoRA", "use letters, digits, blanks, _ and -")
     return host.model_folders("loras")[0] / f"{name.strip()}.safetensors"
 
 

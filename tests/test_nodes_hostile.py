@@ -4,6 +4,7 @@ the place of paths and names. Each is refused in a sentence, or taken."""
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,6 +75,10 @@ WIDGETS: dict[str, dict[str, Any]] = {
     "UnrenderBlendPromptEmbeddings": {"share": 0.5, "mix": "mean"},
     "UnrenderSavePromptEmbedding": {"name": "mine"},
     "UnrenderLoadPromptEmbedding": {"name": "mine.safetensors"},
+    "UnrenderTuneOnPictures": {
+        **{"name": "mine", "steps": 1, "rate": 1e-3, "batch": 1, "rank": 4, "size": 64, "seed": 0},
+        **{"quality": "good", "anchor": ""},
+    },
 }
 PLACES = {
     "UnrenderCaptionFolder": ("folder",),
@@ -84,8 +89,14 @@ PLACES = {
     "UnrenderReadImagePrompt": ("image",),
     "UnrenderSavePromptEmbedding": ("name",),
     "UnrenderLoadPromptEmbedding": ("name",),
+    "UnrenderTuneOnPictures": ("name",),
 }
 """Every widget that holds a path or a name."""
+
+UNET = SimpleNamespace(
+    model_type=SimpleNamespace(name="EPS"), model_sampling=SimpleNamespace(sigmas=torch.linspace(0.1, 10, 1000))
+)
+"""What a MODEL is asked before its weights are."""
 
 
 def nodes() -> dict[str, Any]:
@@ -101,6 +112,8 @@ def links(name: str) -> dict[str, Any]:
         "renderings": PHOTOGRAPH,
         "prompts": "a disc",
         "clip": any_clip(),
+        "model": SimpleNamespace(model=UNET, clone=lambda: None),
+        "vae": SimpleNamespace(first_stage_model=None),
         "clip_vision": small_vision(),
         "embedding": PromptEmbedding("sd15", torch.zeros(77, 768)),
         "first": PromptEmbedding("sd15", torch.zeros(77, 768)),
@@ -199,6 +212,7 @@ def test_no_path_or_name_breaks_a_node(setting, monkeypatch, name, widget):
     for module in (describing, tagging):  # what is a name of a model's is for other tests
         monkeypatch.setattr(module, "chosen_describer", refuse)
     monkeypatch.setattr("unrender.nodes.loading.named_setup", refuse)
+    monkeypatch.setattr("unrender.nodes.tuning.setup_for", refuse)
     for text in NAMES:
         tries(name, widget, text)
 
