@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from .errors import BatchError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -158,3 +160,15 @@ def _opened(path: Path, flags: int) -> int:
 def _check(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise NotAFileError(path, found.st_mode)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Inside it, what keeps work that goes on from being written is a BatchError."""
+    try:
+        yield
+    except OSError as error:
+        raise BatchError(
+            f"{path} cannot be written ({error.strerror or error})",
+            "make room there and do the same again, which goes on where it was",
+        ) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from moving_setting import Stop
 from PIL import Image
 from unrender import cli
 from unrender.core.drawing.subtitle import Band
@@ -17,15 +18,15 @@ from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.composing import mixed
 from unrender.core.engine import Engine, Settings
 from unrender.core.errors import Cancelled, MissingPackageError, SettingsError, TextFileError, UnrenderError
+from unrender.core.files import writing
 from unrender.core.images import image_key
 from unrender.core.micro.drawing import draw
 from unrender.core.micro.world import Scene
 from unrender.core.moving.animation import Animation, animate
 from unrender.core.moving.film import Film
-from unrender.core.moving.frames import Frames, writing
+from unrender.core.moving.frames import Frames
 from unrender.core.moving.script import LONGEST_LINE, Line, read_script
 from unrender.core.moving.walk import Place, Walk, between
-from unrender.core.progress import Progress
 from unrender.core.variation.sampling import Sampling
 
 LINES = ("a large red star in a meadow", "a small blue circle at night", "three yellow hearts by the sea")
@@ -203,18 +204,6 @@ def engine():
 
 
 FEW = Sampling(steps=2, guidance=3.0)
-
-
-class Stop(Progress):
-    """After so many asked."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def check(self):
-        self.left -= 1
-        if self.left < 0:
-            raise Cancelled()
 
 
 class TestAnimation:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from moving_setting import Stop
 from PIL import Image
 from unrender import cli
 from unrender.core.clip import Clip
@@ -92,16 +93,6 @@ class TestPainters:
             small, large = (painter.picture() for painter in painters)
         shrunk = torch.nn.functional.interpolate(large, (32, 32), mode="bilinear", antialias=True)
         assert np.corrcoef(shrunk.flatten(), small.flatten())[0, 1] > 0.9
-
-
-class Stop(Progress):
-    def __init__(self, after):
-        self.left = after
-
-    def check(self):
-        self.left -= 1
-        if self.left < 0:
-            raise Cancelled()
 
 
 def frames(folder: Path) -> Frames:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import MissingPackageError, SettingsError, UnrenderError
-from ..files import replacing
+from ..files import replacing, writing
 from ..foreign import shown
 from ..places import check_file
 from .apng import write_apng
-from .frames import Frames, writing
+from .frames import Frames
 
 ANIMATED, MOVIES = (".png", ".apng"), (".mp4",)
 _UNFINISHED = ".frames"

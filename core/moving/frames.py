@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from ..errors import SettingsError, UnrenderError
-from ..files import replace_whole, save_picture
+from ..errors import SettingsError
+from ..files import replace_whole, save_picture, writing
 from ..places import check_folder
 
 NOTE = "frames.json"
@@ -76,15 +75,3 @@ class Frames:
 
 def _key(asked: Mapping[str, Any]) -> str:
     return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def writing(place: Path) -> Iterator[None]:
-    """UnrenderError for what keeps a file from being written."""
-    try:
-        yield
-    except OSError as error:
-        raise UnrenderError(
-            f"{place} cannot be written ({error.strerror or error})",
-            "make room, or another way for it, and do the same again, which goes on where it was",
-        ) from error

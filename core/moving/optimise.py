@@ -16,11 +16,11 @@ from torch.nn.functional import pad
 
 from ..clip.sight import Sight
 from ..errors import ModelError, SettingsError, UnrenderError
-from ..files import replace_whole
+from ..files import replace_whole, writing
 from ..foreign import Unreadable, read_header, read_tensors
 from ..progress import SILENT, Progress
 from ..undisturbed import undisturbed
-from .frames import Frames, writing
+from .frames import Frames
 from .painters import Painter
 
 By = Literal["latent", "pixels", "cppn"]

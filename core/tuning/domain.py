@@ -15,6 +15,7 @@ from ..cures import Give, Take
 from ..embed.families import Family
 from ..embed.tuned import Tuned, what_is_said, what_is_seen, what_renders
 from ..errors import ModelError, SettingsError
+from ..files import writing
 from ..images import image_key
 from ..progress import SILENT, Progress
 from ..shortage import within_memory
@@ -24,7 +25,7 @@ from ..variation.render import usual_size
 from ..variation.sampling import Sampling
 from .checking import ByJudge, ByNoise, divided
 from .course import DOMAIN, DOMAIN_PICTURES, Course, check_pictures
-from .journal import Journal, writing
+from .journal import Journal
 from .learned import Learned, Sight
 from .loop import Loop, State, Task, Told, digest, summary
 from .material import Material, views_of

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BatchError
-from ..files import replace_whole
+from ..files import replace_whole, writing
 from ..foreign import Unreadable, parsed_json, read_header, read_tensors, shown
 
 _FORMAT, _VERSION = "unrender-tuning", "1"
@@ -83,18 +82,6 @@ class Journal:
     def end(self) -> None:
         with contextlib.suppress(OSError):
             self.path.unlink()
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """A sentence for a file that cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise BatchError(
-            f"{shown(str(path))} cannot be written ({error.strerror or error})",
-            "make room there and run the same command again, which goes on from what was kept",
-        ) from error
 
 
 def of_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

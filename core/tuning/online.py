@@ -16,6 +16,7 @@ from ..embed.composing import mixed
 from ..embed.gap import GapCorrection
 from ..embed.kinds import Quality
 from ..errors import SettingsError
+from ..files import writing
 from ..images import image_key
 from ..progress import SILENT, Progress
 from ..variation.checkpoint import Checkpoint
@@ -24,7 +25,7 @@ from ..variation.render import usual_size
 from .checking import as_embedding
 from .course import ONLINE, ONLINE_PICTURES, Course, check_pictures
 from .domain import check_domain, check_whole, compute_for, lora_of, room_for
-from .journal import Journal, writing
+from .journal import Journal
 from .learned import Given, Learned, Sight
 from .loop import Loop, Source, Task, digest
 from .material import Material, views_of
