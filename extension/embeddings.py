@@ -74,7 +74,7 @@ class Embeddings:
         if made.gap_corrected:
             p.extra_generation_params[f"{TITLE} gap"] = "measured"
         return Steering(
-            Conditioning(made.states, made.pooled),
+            Conditioning(made.states, made.pooled if family.takes_pooled else None),
             Conditioning.of(empty, family.pooled_width),
             asked.way,
             asked.strength,

@@ -10,7 +10,7 @@ import torch
 from ..core.clip.tokenizers import TransformersTokenizer
 from ..core.clip.weights import TowerWeights, from_comfy, from_open_clip, from_transformers
 from ..core.embed.families import FAMILIES, Encoder, Family
-from ..core.embed.text_side import TextSide, whole_tower
+from ..core.embed.text_side import TextSide
 from ..core.errors import ModelError
 
 _START, _END = 49406, 49407
@@ -61,7 +61,7 @@ def text_sides(checkpoint: Any, family: Family, device: torch.device | None = No
             raise ModelError(f"The checkpoint's {encoder.name} is of a kind that is not known", "take the picture out")
         if device is not None:
             weights = weights.to(device, _dtype(weights, device))
-        sides[encoder.name] = TextSide(whole_tower(weights, encoder), tokenizer, encoder.padding)
+        sides[encoder.name] = TextSide(weights, tokenizer, encoder.padding)
     return sides
 
 

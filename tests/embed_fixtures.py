@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from unrender.core.embed import embedder as embedder_module
+from unrender.core.embed import pooled as pooled_module
 from unrender.core.engine import Engine, Settings
 
 
@@ -20,3 +21,4 @@ def engine(tmp_path_factory):
 def quick_norms(monkeypatch):
     """Few prompts to measure how long embeddings are."""
     monkeypatch.setattr(embedder_module, "_PROMPTS_FOR_NORMS", 8)
+    monkeypatch.setattr(pooled_module, "_PROMPTS_FOR_LENGTHS", 8)

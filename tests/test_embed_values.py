@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -151,6 +152,17 @@ class TestMixing:
         several = [embedding(seed) for seed in range(3)]
         turned = mixed(several[::-1], [1, 2, 3], how).states
         assert torch.allclose(mixed(several, [3, 2, 1], how).states, turned, atol=1e-5)
+
+    def test_a_pooled_vector_that_nobody_listens_to_may_be_missing(self):
+        """Files of an earlier version have none for Stable Diffusion 1 and 2."""
+        earlier = PromptEmbedding("sd15", sequence(768, 1))
+        later = replace(earlier, states=sequence(768, 2), pooled=torch.ones(768))
+        for made in (mixed([earlier, later]), mixed([later, earlier]), blended(earlier, later, 0.5)):
+            assert made.pooled is None and made.states.shape == (77, 768)
+        assert torch.equal(mixed([later, later]).pooled, later.pooled)
+        assert torch.equal(blended(later, replace(later, pooled=torch.zeros(768)), 0.5).pooled, torch.full((768,), 0.5))
+        with pytest.raises(EmbeddingError, match="of the shape 5, but Stable Diffusion 1 takes one of 768"):
+            replace(later, pooled=torch.ones(5)).checked()
 
     def test_pooled_vectors_are_mixed_too(self):
         a, b = sdxl(0), sdxl(1)

@@ -283,7 +283,7 @@ class TestTextEncoders:
         names = ("text_processing_engine_l", "text_processing_engine_g")
         checkpoint = SimpleNamespace(cond_stage_model=None, **dict(zip(names, engines, strict=True)))
         encoders_of = (Encoder(name, 64, LAST, "end", "", name == "clip_g") for name in ("clip_l", "clip_g"))
-        family = Family("x", "X", tuple(encoders_of), "")
+        family = Family("x", "X", tuple(encoders_of), "", 64)
         sides = text_sides(checkpoint, family, torch.device("cpu"))
         for side, (_, expected) in zip(sides.values(), encoders, strict=True):
             assert torch.allclose(hidden_states(side.weights, self.IDS)[0], expected[-1], atol=1e-5)
@@ -296,7 +296,8 @@ class TestTextEncoders:
         checkpoint = SimpleNamespace(text_processing_engine=engine)
         side = text_sides(checkpoint, SD2, torch.device("cpu"))["clip_h"]
         assert text_sides(checkpoint, SD2)["clip_h"].fingerprint == side.fingerprint, "another where it is"
-        found = hidden_states(side.weights, self.IDS, (SD2.encoders[0].layer,))[0]
+        whole = side.completed(SimpleNamespace(text=None))
+        found = hidden_states(whole.weights, self.IDS, (SD2.encoders[0].layer,))[0]
         assert torch.allclose(found, expected[-1], atol=1e-4)
 
     def test_reforge(self):
@@ -334,7 +335,7 @@ class TestTextEncoders:
         assert found.tokenizer.encode("a cat") == (320, 2368)
 
     def side(self, embedder, width):
-        family = Family("x", "X", (Encoder("clip", width, LAST, "end"),), "")
+        family = Family("x", "X", (Encoder("clip", width, LAST, "end"),), "", width)
         checkpoint = SimpleNamespace(cond_stage_model=SimpleNamespace(wrapped=embedder))
         return text_sides(checkpoint, family, torch.device("cpu"))["clip"]
 

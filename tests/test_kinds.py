@@ -201,10 +201,13 @@ def test_the_api_names_the_families_that_it_embeds_for(schemas):
 def test_families_are_what_their_encoders_allow():
     for name in OFFERED:
         family = family_named(name)
-        assert family.seeing in family.encoders and not family.pooled_of
+        assert family.seeing in family.encoders
         assert all(family.is_served_by(projection) for projection in PROJECTIONS if projection != "pinv")
         assert len({encoder.layer for encoder in family.encoders}) == 1, "one setting stops them all"
-        assert bool(family.pooled_width) == (family.pooled_by in [encoder.name for encoder in family.encoders])
+        (pooled,) = family.pooled_of
+        assert pooled.name == family.seeing.name and family.pooled_width == pooled.width
+        # ridge and bank take an end from there
+        assert family.pooled_by in ("", pooled.name) and (family.pooled_by or pooled.padding == "end")
     with pytest.raises(SettingsError, match="choose sd15, sd15-skip2, sd2, sdxl or micro"):
         family_named("sd9")
 
@@ -258,7 +261,7 @@ def test_docs_list_the_families():
     assert [row[0] for row in rows] == [f"`{name}`" for name in OFFERED]
     for name, (_, states, _, pooled) in zip(OFFERED, rows, strict=True):
         assert states == f"77 x {FAMILIES[name].width}"
-        assert pooled.partition(":")[0] == (str(FAMILIES[name].pooled_width or ""))
+        assert pooled.partition(":")[0] == str(FAMILIES[name].pooled_width)
 
 
 # --- phrase categories, modes

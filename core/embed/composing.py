@@ -14,6 +14,7 @@ from ..cures import Choose
 from ..errors import EmbeddingError, SettingsError
 from ..prompt.together import shares
 from .embedding import PromptEmbedding
+from .families import FAMILIES
 from .kinds import MIXES, Mix
 
 T = TypeVar("T", Tensor, "Tensor | None")
@@ -124,7 +125,10 @@ def _check_alike(first: PromptEmbedding, other: PromptEmbedding) -> None:
         )
     if first.fingerprint and other.fingerprint and first.fingerprint != other.fingerprint:
         raise EmbeddingError("The embeddings were made for different text encoders", "make them for the same one")
-    for mine, theirs in ((first.states, other.states), (first.pooled, other.pooled)):
+    parts = [(first.states, other.states)]
+    if FAMILIES[first.family].takes_pooled:
+        parts.append((first.pooled, other.pooled))
+    for mine, theirs in parts:
         if (None if mine is None else mine.shape[-1]) != (None if theirs is None else theirs.shape[-1]):
             raise EmbeddingError("The embeddings have different widths or parts", "make them in the same way")
 
@@ -132,9 +136,9 @@ def _check_alike(first: PromptEmbedding, other: PromptEmbedding) -> None:
 def _combined(
     parts: Sequence[Tensor | None], shares: Tensor, combine: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor | None:
-    """combine gets the parts stacked [n, ..., width] in float64, and the shares."""
+    """combine gets the parts stacked [n, ..., width] in float64, and the shares. None where one of them is."""
     present = [part for part in parts if part is not None]
-    if not present:
+    if len(present) < len(parts):
         return None
     return combine(torch.stack([part.cpu() for part in present]).double(), shares).to(present[0])
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ..clip import Clip
@@ -21,7 +20,7 @@ from ..progress import SILENT, Progress
 from .bank import Bank, Read, bank_bytes, load_or_make
 from .blend import UNDESCRIBED, Blend, check_blend, check_swaps, checked_choice, checked_way
 from .composing import blended, mixed
-from .conditioning import assembled, projected_pooled
+from .conditioning import assembled
 from .correcting import load_or_correct
 from .embedding import PromptEmbedding
 from .families import Encoder, Family
@@ -29,6 +28,7 @@ from .gap import GapCorrection
 from .kinds import TUNED, Projection, Quality, Way, tuned_name
 from .learning import Chunk, Encode, chunks
 from .map_files import bank_key, load_or_fit, map_key
+from .pooled import Pooling
 from .projection import ClosedForm, ClosedForms, edited, is_published_model
 from .recommended import recommended
 from .refit import keep_learned, kept_learned, refitted
@@ -67,7 +67,7 @@ class Embedder:
     ) -> None:
         self.family = family
         self._clip = clip
-        self._sides = {encoder.name: _fitting(sides, encoder, family) for encoder in family.heard}
+        self._sides = {encoder.name: _fitting(sides, encoder, family, clip) for encoder in family.heard}
         self._vocabulary = vocabulary
         self._folder = folder
         self._fit = fit or RidgeFit()
@@ -76,6 +76,7 @@ class Embedder:
         self._progress = progress
         self._closed_forms = closed_forms or ClosedForms()
         self._knowledge = knowledge
+        self._pooling = Pooling(family, self._sides, text_projection, self._closed_forms, vocabulary, progress)
 
     def embed(
         self,
@@ -156,7 +157,7 @@ class Embedder:
         for encoder in self.family.encoders:
             stretches, _ = self._sides[encoder.name].long_states(text, encoder.layer)
             states[encoder.name] = stretches.flatten(0, 1)
-        pooled = self._pooled_text(lambda encoder: self._end(encoder, text))
+        pooled = self._pooling.of_text(lambda encoder: self._end(encoder, text))
         return replace(assembled(self.family, states, pooled), fingerprint=self.fingerprint, projection="text")
 
     @cached_property
@@ -165,15 +166,16 @@ class Embedder:
 
     def _pinv(self, joint: Tensor, blend: Blend) -> PromptEmbedding:
         (encoder,) = self.family.heard
+        seen = self.closed_form.end_state(joint)
+        end = seen + blend.alpha * self._end(encoder, blend.text).to(seen) if blend.text else seen
         if not self.family.encoders:
-            end = self.closed_form.end_state(joint)
-            said = blend.alpha * self._end(encoder, blend.text).to(end) if blend.text else 0
-            return assembled(self.family, {}, end + said)
-        if not blend.text:
-            return assembled(self.family, {encoder.name: self.closed_form.variation(joint)})
-        states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer)
-        found = edited(self.closed_form.end_state(joint), states, ends, blend.alpha)
-        return assembled(self.family, {encoder.name: found})
+            return assembled(self.family, {}, end)
+        if blend.text:
+            states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer)
+            found = edited(seen, states, ends, blend.alpha)
+        else:
+            found = self.closed_form.variation(joint)
+        return assembled(self.family, {encoder.name: found}, self._pooling.of_text(lambda _: end))
 
     def _learned(
         self, joint: Tensor, projection: Projection, blend: Blend, gap: GapCorrection | None
@@ -188,14 +190,15 @@ class Embedder:
         else:
             sources = self._maps
             parts = {name: each.states(joint, gap) for name, each in self._maps.items()}
-        by = self.family.pooled_by
-        pooled = self._pooled(joint, sources[by], gap) if by else None
+        seeing = self.family.seeing.name
+        pooled = self._pooling.of_picture(joint, sources[seeing], gap, parts[seeing])
         return replace(assembled(self.family, parts, pooled), gap_corrected=gap is not None)
 
     def _refitted(self, joint: Tensor) -> PromptEmbedding:
-        maps, by = self._from_pictures, self.family.pooled_by
+        maps, seeing = self._from_pictures, self.family.seeing.name
         parts = {name: each.states(joint) for name, each in maps.items()}
-        pooled = self._pooled(joint, self._maps[by], GapCorrection(maps[by].centre, maps[by].spread, 0)) if by else None
+        gap = GapCorrection(maps[seeing].centre, maps[seeing].spread, 0)
+        pooled = self._pooling.of_picture(joint, self._maps[seeing], gap, parts[seeing])
         return replace(assembled(self.family, parts, pooled), gap_corrected=True)
 
     def _anchored(self, joint: Tensor, anchor: str, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
@@ -221,7 +224,7 @@ class Embedder:
         searched = way.searched and blend.anchor is None
         words = Words(anchor, searched) if anchor else None
         states, ends = self._soft_projection.embedded(joint, words, text, gap, way.asks, blend.tokens)
-        pooled = self._pooled_text(lambda encoder: ends[encoder.name])
+        pooled = self._pooling.of_text(lambda encoder: ends[encoder.name])
         return replace(assembled(self.family, states, pooled), gap_corrected=gap is not None)
 
     @cached_property
@@ -238,42 +241,9 @@ class Embedder:
             prompt = swapped(prompt, vocabulary.phrases(category), phrase)
         return prompt
 
-    def _pooled(self, joint: Tensor, texts: SequenceMap | Bank, gap: GapCorrection | None) -> Tensor:
-        """The picture's embedding where texts are, at the texts' mean length."""
-        corrected = joint
-        if gap is not None:
-            corrected = gap.centred(joint, texts.spread) + texts.centre.to(joint)
-        return projected_pooled(corrected, self._pooled_norm)
-
-    def _pooled_text(self, end: Callable[[Encoder], Tensor]) -> Tensor | None:
-        """Of a text, of which `end` gives each encoder's state of the end; None for a family that takes none."""
-        by = self.family.pooled_by
-        parts = [end(encoder) for encoder in self.family.pooled_of if encoder.name != by]
-        if by:
-            parts.append(self._projected(self.family.encoder(by), end(self.family.encoder(by))))
-        return torch.cat([part.to(parts[0]) for part in parts]) if parts else None
-
     def _end(self, encoder: Encoder, text: str) -> Tensor:
         (states,), ends = self._sides[encoder.name].states([text])
         return states[0, int(ends[0])]
-
-    def _projected(self, encoder: Encoder, end: Tensor) -> Tensor:
-        """The pooled vector that a text's end becomes."""
-        projection = self._sides[encoder.name].weights.projection
-        if projection is None:
-            raise ModelError(
-                f"{self.family.title}'s text encoder {encoder.name} has no projection",
-                f"give the whole CLIP {encoder.clip}",
-            )
-        return end @ projection.to(end).T
-
-    @cached_property
-    def _pooled_norm(self) -> float:
-        side = self._sides[self.family.pooled_by]
-        side = (
-            side if side.plain is None else side.plain()
-        )  # LoRAs turn what texts become far more than they stretch it
-        return self._closed_forms.projected_length(side, self._prompts(_PROMPTS_FOR_NORMS), self._progress)
 
     @cached_property
     def closed_form(self) -> ClosedForm:
@@ -369,7 +339,7 @@ def own_side(clip: Clip, family: Family, encoder: Encoder, load: Callable[[str],
     return TextSide.of(clip if encoder == family.seeing else load(encoder.clip), encoder.padding)
 
 
-def _fitting(sides: Mapping[str, TextSide], encoder: Encoder, family: Family) -> TextSide:
+def _fitting(sides: Mapping[str, TextSide], encoder: Encoder, family: Family, clip: Clip) -> TextSide:
     side = sides.get(encoder.name)
     if side is None:
         raise ModelError(f"{family.title} listens to {encoder.name}, which is not there", "give that text encoder")
@@ -378,4 +348,6 @@ def _fitting(sides: Mapping[str, TextSide], encoder: Encoder, family: Family) ->
             f"{family.title} listens to a text encoder {encoder.width} wide, but this one is {side.width} wide",
             Give("clip", "the one that belongs to the family"),
         )
+    if len(side.weights.blocks) == encoder.blocks - 1:
+        side = side.completed(clip)
     return side if side.padding == encoder.padding else side.padded(encoder.padding)

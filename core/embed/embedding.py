@@ -26,7 +26,7 @@ class PromptEmbedding:
 
     family: its name (see `families.FAMILIES`).
     states: float32 [77 n, width] in place of the text encoder's hidden states; None where only `pooled` is changed.
-    pooled: float32 [width]; None for families without one.
+    pooled: float32 [width]; may be None for families whose models do not listen to it.
     fingerprint: of the text encoders it was made for. picture: the pictures' hashes (`image_key`), joined by "+".
     projection: how it was made. gap_corrected: whether the difference between pictures and texts was taken out.
     """
@@ -178,12 +178,13 @@ def _is_sequence(states: Tensor | None, width: int) -> bool:
     return states.shape[1] == width and len(states) > 0 and len(states) % CONTEXT == 0
 
 
-def _check_pooled(pooled: Tensor | None, family: Family) -> None:
-    if (0 if pooled is None else pooled.numel()) != family.pooled_width or (pooled is not None and pooled.ndim != 1):
+def _check_pooled(pooled: Any, family: Family) -> None:
+    fits = not family.takes_pooled if pooled is None else tuple(pooled.shape) == (family.pooled_width,)
+    if not fits:
         shape = "absent" if pooled is None else "of the shape " + " x ".join(map(str, pooled.shape))
-        wanted = f"one of {family.pooled_width}" if family.pooled_width else "none"
         raise EmbeddingError(
-            f"The embedding's pooled vector is {shape}, but {family.title} takes {wanted}", "make it for this family"
+            f"The embedding's pooled vector is {shape}, but {family.title} takes one of {family.pooled_width}",
+            "make it for this family",
         )
 
 

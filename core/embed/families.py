@@ -41,12 +41,14 @@ class Family:
     """A family of diffusion models.
 
     encoders: whose states are joined along the width, in this order; empty where only a pooled vector is changed.
-    pooled_of: then the encoders of whose texts' ends that is made, joined in this order.
-    clip: the CLIP in whose joint space pictures are seen. pooled_width: 0 for a family without a pooled vector.
+    pooled_of: the encoders of whose texts' ends the pooled vector is made, joined in this order.
+    clip: the CLIP in whose joint space pictures are seen. pooled_width: of the pooled vector.
     closed_form: whether pinv reaches what the family takes: the last layer's states of one encoder, and near it the
     layer before.
     model: what its checkpoints are; families of one model differ in the layer they take, the usual one first.
-    pooled_by: the encoder whose end is projected for the pooled vector, where it is not all of it, the last.
+    pooled_by: the one of these whose end is projected; "" where all are taken as they are.
+    takes_pooled: whether its models listen to that vector. Where not, ComfyUI has it beside the states all the same,
+    and an embedding may come without.
     pipeline: diffusers' class that renders it, "" where none does here.
     settings: hub id of a pipeline with the settings that a single file lacks; diffusers takes the same ones.
     prefix: with which the names of a text encoder's tensors begin in a single file, in no other model's.
@@ -56,7 +58,8 @@ class Family:
     title: str
     encoders: tuple[Encoder, ...]
     clip: str
-    pooled_width: int = 0
+    pooled_width: int
+    takes_pooled: bool = True
     closed_form: bool = False
     model: str = ""
     pooled_by: str = ""
@@ -101,13 +104,20 @@ def _clip_l(layer: Layer) -> Encoder:
     return Encoder(CLIP_L, 768, layer, "end", VIT_L, keeps_projection=False)
 
 
+def _clip_g(layer: Layer) -> Encoder:
+    return Encoder(CLIP_G, 1280, layer, "zero", VIT_BIGG)
+
+
 SD1 = Family(
     "sd15",
     "Stable Diffusion 1",
     (_clip_l(LAST),),
     VIT_L,
+    pooled_width=768,
+    takes_pooled=False,
     closed_form=True,
     model="sd1",
+    pooled_of=(_clip_l(LAST),),
     pipeline="StableDiffusionPipeline",
     settings=SD1_PIPELINE.repo,
     prefix="cond_stage_model.transformer.",
@@ -118,12 +128,17 @@ SD1_CLIP_SKIP = replace(
     title="Stable Diffusion 1 with clip skip 2",
     encoders=(_clip_l(SECOND_TO_LAST_NORMED),),
 )
+_CLIP_H = Encoder(CLIP_H, 1024, SECOND_TO_LAST_NORMED, "zero", VIT_H, blocks=24)
 SD2 = Family(
     "sd2",
     "Stable Diffusion 2",
-    (Encoder(CLIP_H, 1024, SECOND_TO_LAST_NORMED, "zero", VIT_H, blocks=24),),
+    (_CLIP_H,),
     VIT_H,
+    pooled_width=1024,
+    takes_pooled=False,
     model="sd2",
+    pooled_of=(_CLIP_H,),
+    pooled_by=CLIP_H,
     pipeline="StableDiffusionPipeline",
     settings=SD2_PIPELINE.repo,
     prefix="cond_stage_model.model.",
@@ -131,10 +146,11 @@ SD2 = Family(
 SDXL = Family(
     "sdxl",
     "SDXL",
-    (_clip_l(SECOND_TO_LAST), Encoder(CLIP_G, 1280, SECOND_TO_LAST, "zero", VIT_BIGG)),
+    (_clip_l(SECOND_TO_LAST), _clip_g(SECOND_TO_LAST)),
     VIT_BIGG,
     pooled_width=1280,
     model="sdxl",
+    pooled_of=(_clip_g(SECOND_TO_LAST),),
     pooled_by=CLIP_G,
     pipeline="StableDiffusionXLPipeline",
     settings=SDXL_PIPELINE.repo,
@@ -148,16 +164,20 @@ SD3 = Family(
     pooled_width=768 + 1280,
     model="sd3",
     pooled_by=CLIP_G,
-    pooled_of=(_clip_l(LAST), Encoder(CLIP_G, 1280, LAST, "zero", VIT_BIGG)),
+    pooled_of=(_clip_l(LAST), _clip_g(LAST)),
 )
 FLUX = Family("flux", "FLUX", (), VIT_L, pooled_width=768, closed_form=True, model="flux", pooled_of=(_clip_l(LAST),))
+_MICRO = Encoder(MICRO, 128, LAST, "end", MICRO)
 MICRO_FAMILY = Family(
     "micro",
     "the micro model",
-    (Encoder(MICRO, 128, LAST, "end", MICRO),),
+    (_MICRO,),
     MICRO,
+    pooled_width=128,
+    takes_pooled=False,
     closed_form=True,
     model="micro",
+    pooled_of=(_MICRO,),
     pipeline="StableDiffusionPipeline",
 )
 

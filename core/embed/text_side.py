@@ -19,7 +19,6 @@ from ..cures import Give
 from ..errors import ModelError, SettingsError
 from ..progress import SILENT, Check
 from ..published import VIT_L
-from .families import Encoder
 
 _TEXTS_AT_ONCE = 64
 
@@ -53,6 +52,20 @@ class TextSide:
         given = self.plain
         plain = None if given is None else lambda: given().padded(padding)
         return replace(self, padding=padding, known_fingerprint=self.fingerprint, plain=plain)
+
+    def completed(self, clip: Clip) -> TextSide:
+        """With the last block, which diffusers leaves out of SD2's encoder because no state that SD2 takes has passed
+        it: counted from the end a layer then is where the family says. The end's way into the joint space does lead
+        through it, and it is the block of the CLIP that the encoder was taken from. Beside a CLIP of another build the
+        block before holds the place."""
+        last = self.weights.blocks[-1]
+        if isinstance(clip.text, TowerEncoder):
+            own, width = clip.text.weights.blocks, last.out.shape
+            if len(own) == len(self.weights.blocks) + 1 and own[-1].out.shape == width:
+                like = last.out
+                last = map_tensors(own[-1], lambda tensor: tensor.to(like))
+        weights = replace(self.weights, blocks=(*self.weights.blocks, last))
+        return replace(self, weights=weights, known_fingerprint=self.fingerprint)
 
     @property
     def fingerprint(self) -> str:
@@ -136,14 +149,6 @@ def fingerprint_of(sides: Iterable[TextSide]) -> str:
     """Of a family's text encoders as they are, one alone or several together."""
     each = [side.fingerprint for side in sides]
     return each[0] if len(each) == 1 else sha256("\n".join(each).encode()).hexdigest()
-
-
-def whole_tower(weights: TowerWeights, encoder: Encoder) -> TowerWeights:
-    """With a block in the place of the last one of SD2's encoder, which diffusers leaves out, since nothing uses its
-    states: counted from the end a layer then is where the family says. The block put there is never run."""
-    if not encoder.blocks or len(weights.blocks) != encoder.blocks - 1:
-        return weights
-    return replace(weights, blocks=(*weights.blocks, weights.blocks[-1]))
 
 
 def sampled_fingerprint(weights: TowerWeights) -> str:

@@ -92,7 +92,7 @@ class Latents:
         both = [self._hold.negative, self._hold.embedding]
         states = equally_long([each.states for each in both if each.states is not None])
         added = None
-        if self._checkpoint.family.pooled_width:
+        if self._checkpoint.family.takes_pooled:
             width, height = self._size
             pooled = torch.stack([each.pooled for each in both if each.pooled is not None])
             times = torch.tensor([[height, width, 0, 0, height, width]] * 2)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..clip import Clip
 from ..clip.deep_prompts import DeepPrompts
 from ..embed import PromptEmbedding
+from ..embed.families import FAMILIES
 from ..embed.projection import ClosedForm
 from .course import Course
 from .low_rank import LowRankMaps
@@ -105,8 +106,8 @@ class Given:
 
     def _of(self, embeddings: Sequence[PromptEmbedding]) -> Condition:
         states = torch.stack([each.states for each in embeddings if each.states is not None])
-        pooled = [each.pooled for each in embeddings if each.pooled is not None]
-        if not pooled:
+        if not FAMILIES[self.empty.family].takes_pooled:
             return Condition(states)
+        pooled = torch.stack([each.pooled for each in embeddings if each.pooled is not None])
         sizes = torch.tensor([[self.side, self.side, 0, 0, self.side, self.side]] * len(embeddings))
-        return Condition(states, torch.stack(pooled), sizes)
+        return Condition(states, pooled, sizes)

@@ -17,7 +17,7 @@ from ..clip.weights import from_transformers
 from ..cures import Give, Install
 from ..devices import pick_device
 from ..embed.families import Encoder, Family
-from ..embed.text_side import TextSide, whole_tower
+from ..embed.text_side import TextSide
 from ..errors import MissingPackageError, ModelError
 from ..foreign import Unreadable, existing, few, first_line, library_reads, read_header
 from ..hub import Hub
@@ -214,4 +214,4 @@ def _side(model: Any, tokenizer: Any, encoder: Encoder, device: torch.device | N
         raise ModelError(f"The text encoder {encoder.name} is no CLIP text tower", "give another checkpoint")
     if device is not None:
         weights = weights.to(device, weights.blocks[0].qkv.dtype)
-    return TextSide(whole_tower(weights, encoder), tokens, encoder.padding)
+    return TextSide(weights, tokens, encoder.padding)

@@ -121,7 +121,7 @@ def _conditioning(
         return torch.stack(given).to(pipeline._execution_device, pipeline.unet.dtype) if given else None
 
     found = {"prompt_embeds": placed(states), "negative_prompt_embeds": placed([against] * count)}
-    if checkpoint.family.pooled_width:
+    if checkpoint.family.takes_pooled:
         found["pooled_prompt_embeds"] = placed([each.pooled for each in embeddings])
         found["negative_pooled_prompt_embeds"] = placed([negative.pooled] * count)
     return found
