@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,18 +63,28 @@ def _round_nothing() -> list[Restore]:
     """Switches it off. Returns what switches it on again where it was on, the last first.
 
     Newer PyTorch takes two ways of saying it, and reading one raises where the other was used: so both are kept."""
-    backends: Any = torch.backends
-    places = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
-    newer = [_noted(place, "fp32_precision") for place in places if hasattr(place, "fp32_precision")]
+    places = _newer_places()
+    newer = [_noted(place, "fp32_precision") for place in places]
     try:
-        older = [_noted(backends.cudnn, "allow_tf32"), _noted_products()]
+        older = [_noted(torch.backends.cudnn, "allow_tf32"), _noted_products()]
     except RuntimeError:  # a host has used the newer way alone
         for place in places:
             place.fp32_precision = "ieee"
         return newer
     torch.set_float32_matmul_precision("highest")
-    backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
     return [*newer, *older]
+
+
+def _newer_places() -> list[Any]:
+    """Before PyTorch 2.9 they are missing, all or in part, or know nothing of it."""
+    found = []
+    for kind, name in (("cuda", "matmul"), ("cudnn", "conv"), ("mkldnn", "matmul"), ("mkldnn", "conv")):
+        with suppress(AttributeError, AssertionError):
+            place = getattr(getattr(torch.backends, kind), name)
+            _ = place.fp32_precision
+            found.append(place)
+    return found
 
 
 def _noted(place: Any, name: str) -> Restore:

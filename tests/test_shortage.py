@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from unrender.core.engine import Engine, Settings
 from unrender.core.errors import ModelError
 from unrender.core.foreign import library_reads
 from unrender.core.shortage import is_out_of_memory, within_memory
-from unrender.core.undisturbed import undisturbed
+from unrender.core.undisturbed import _newer_places, undisturbed
 
 pytest_plugins = ["captioner_fixtures"]
 
@@ -206,8 +207,33 @@ def precisions() -> list[Any]:
         torch.get_float32_matmul_precision(),
         backends.cudnn.allow_tf32,
         backends.cuda.matmul.allow_tf32,
-        *(getattr(place, "fp32_precision", "") for place in (backends.cuda.matmul, backends.mkldnn.matmul)),
+        *(place.fp32_precision for place in _newer_places()),
     ]
+
+
+class _Older:
+    """A place in `torch.backends` that knows nothing of the newer way, as before PyTorch 2.9."""
+
+    allow_tf32 = False
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"Unknown attribute {name}")
+
+
+def test_an_older_pytorch_is_told_in_the_one_way_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Webuis pin 2.1, which has none of the newer places but that of matrix products."""
+    older = SimpleNamespace(
+        cuda=SimpleNamespace(matmul=_Older()), cudnn=SimpleNamespace(allow_tf32=True), mkldnn=SimpleNamespace()
+    )
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        monkeypatch.setattr(torch, "backends", older)
+        with undisturbed():
+            assert (torch.get_float32_matmul_precision(), older.cudnn.allow_tf32) == ("highest", False)
+        assert (torch.get_float32_matmul_precision(), older.cudnn.allow_tf32) == ("high", True)
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @pytest.mark.parametrize("host", ["highest", "high", "medium"])
