@@ -87,6 +87,32 @@ def test_comfyui_finds_a_soft_prompt_through_loras_and_partly_unloaded(comfyui):
     assert _encoded(comfyui) == before
 
 
+def test_comfyui_learns_once_where_sdxls_second_encoder_has_texts(comfyui):
+    """Whatever strength a LoRA has on it; of each is kept how it differs, which is little."""
+    folder = comfyui.shared / "embed"
+    before = set(folder.glob("*"))
+
+    def at_strength(strength: float) -> float:
+        comfyui.post("/free", {"unload_models": True, "free_memory": True})
+        plain = of_family("sdxl", quality="good")
+        graph = family_graph("sdxl") | {
+            "29": node("ProbeSmallLora", clip=["2", 0], strength=strength),
+            "30": plain,
+            "31": {**plain, "inputs": {**plain["inputs"], "clip": ["29", 0]}},
+        }
+        return shares(comfyui, graph, {"a LoRA": ("31", "30")})["a LoRA"]
+
+    found = [at_strength(strength) for strength in (0.25, 0.5)]
+    assert min(found) > 1e-3 and abs(found[0] - found[1]) > 1e-3, found
+    new = set(folder.glob("*")) - before
+    crossings = set(folder.glob("crossing-*"))
+    corrections = [path for path in new if path.name.startswith("correction-")]
+    assert len(corrections) == 2 and len(crossings - before) <= 1, new
+    assert max(path.stat().st_size for path in corrections) < min(path.stat().st_size for path in crossings) / 10
+    assert abs(at_strength(0.5) - found[1]) < SAME
+    assert set(folder.glob("*")) - before == new
+
+
 def _encoded(comfyui) -> float:
     """Of ComfyUI's own text encoder, without our nodes."""
     comfyui.post("/free", {"unload_models": True, "free_memory": True})

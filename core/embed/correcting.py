@@ -1,14 +1,14 @@
-"""What LoRAs change of a text encoder's map, learned from a few texts that the encoder reads with and without them.
+"""What LoRAs change of a text encoder, learned from a few texts that the encoder reads with and without them.
 
-The map of the encoder without them takes thousands of texts and is learned once. How the states differ takes far fewer:
-what the two encoders have in common, and no map explains, is not in the difference. On micro, 128 texts bring a map
-that LoRAs have moved by 6, 12 and 20 % to within .000, .001 and .002 of what 4,000 texts give, of the variance that a
-map explains at all (.66).
+What is learned of the encoder without them takes thousands of texts, and is learned once. How the states differ takes
+far fewer: what the two encoders have in common, and no map explains, is not in the difference. On micro, 128 texts
+bring a map that LoRAs have moved by 6, 12 and 20 % to within .000, .001 and .002 of what 4,000 texts give, of the
+variance that a map explains at all (.66).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -19,32 +19,39 @@ from ..progress import SILENT, Check, Progress
 from .learning import Encode
 from .map_files import correction_key, load_or_fit
 from .ridge import RidgeFit, SequenceMap, fit_maps
-from .text_side import TextSide
+from .text_side import TextSide, at
 
 CORRECTION = RidgeFit(prompts=128, strength=3e-2, rank=32)
 
 
 class Difference:
-    """How a text encoder's states differ from its own without patches, as a fit reads them."""
+    """How a text encoder's states differ from its own without patches, as a fit reads them.
 
-    def __init__(self, side: TextSide, plain: TextSide) -> None:
-        self._side, self._plain = side, plain
-        self.width, self.output_width = side.width, plain.weights.output_width
+    ends_alone: whether of each text its end's state alone is read, in the place of those at all positions."""
+
+    def __init__(self, side: TextSide, plain: TextSide, ends_alone: bool = False) -> None:
+        self.side, self.plain, self.ends_alone = side, plain, ends_alone
+        self.positions = 1 if ends_alone else side.positions
+        self.width, self.output_width = side.width, plain.output_width
 
     def states(
         self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,), check: Check = SILENT.check
     ) -> tuple[tuple[Tensor, ...], Tensor]:
-        states, ends = self._side.states(texts, layers, check)
-        plain, _ = self._plain.states(texts, layers, check)
-        return tuple(each - other for each, other in zip(states, plain, strict=True)), ends
+        states, ends = self.side.states(texts, layers, check)
+        plain, _ = self.plain.states(texts, layers, check)
+        return self._apart(states, plain, ends), ends
 
     def states_and_embeddings(
         self, texts: Sequence[str], layers: Sequence[Layer] = (LAST,), check: Check = SILENT.check
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """The embeddings are the plain encoder's, in whose joint space pictures are seen."""
-        states, _ = self._side.states(texts, layers, check)
-        plain, joint = self._plain.states_and_embeddings(texts, layers, check)
-        return tuple(each - other for each, other in zip(states, plain, strict=True)), joint
+        states, ends = self.side.states(texts, layers, check)
+        plain, joint = self.plain.states_and_embeddings(texts, layers, check)
+        return self._apart(states, plain, ends), joint
+
+    def _apart(self, states: Sequence[Tensor], plain: Sequence[Tensor], ends: Tensor) -> tuple[Tensor, ...]:
+        apart = (each - other for each, other in zip(states, plain, strict=True))
+        return tuple(at(each, ends)[:, None] if self.ends_alone else each for each in apart)
 
 
 def corrected(base: SequenceMap, difference: SequenceMap) -> SequenceMap:
@@ -55,24 +62,22 @@ def corrected(base: SequenceMap, difference: SequenceMap) -> SequenceMap:
     return SequenceMap(left, right, base.mean + difference.mean + offset, base.centre, base.spread)
 
 
-def load_or_correct(
+def difference_map(
     folder: Path,
-    base: Callable[[TextSide], SequenceMap],
     joint_fingerprint: str,
     encode: Encode | None,
-    side: TextSide,
+    difference: Difference,
     layer: Layer,
-    prompts: Sequence[str],
+    texts: Sequence[str],
     progress: Progress = SILENT,
 ) -> SequenceMap:
-    """The map of an encoder that is patched. base: gives that of the encoder without. encode: see `Encode`, of the
-    encoder without. Raises what `fit_maps` does."""
-    assert side.plain is not None
-    plain, some = side.plain(), prompts[: CORRECTION.prompts]
-    whole = base(plain)
-    key = correction_key(joint_fingerprint, side, plain, (layer,), some, CORRECTION)
+    """From the folder, or learned from the first of the texts and put there. encode: see `Encode`, of the encoder
+    without patches. Raises what `fit_maps` does."""
+    some = texts[: CORRECTION.prompts]
+    what = ("ends",) if difference.ends_alone else ()
+    key = correction_key(joint_fingerprint, difference.side, difference.plain, (layer,), some, CORRECTION, *what)
 
     def fit() -> Mapping[Layer, SequenceMap]:
-        return fit_maps(encode, Difference(side, plain), (layer,), some, CORRECTION, progress)
+        return fit_maps(encode, difference, (layer,), some, CORRECTION, progress)
 
-    return corrected(whole, load_or_fit(folder, key, (layer,), fit, "correction")[layer])
+    return load_or_fit(folder, key, (layer,), fit, "correction")[layer]

@@ -21,18 +21,17 @@ from .bank import Bank, Read, bank_bytes, load_or_make
 from .blend import UNDESCRIBED, Blend, check_blend, check_swaps, checked_choice, checked_way
 from .composing import blended, mixed
 from .conditioning import assembled
-from .correcting import load_or_correct
 from .embedding import PromptEmbedding
 from .families import Encoder, Family
+from .family_maps import FamilyMaps
 from .gap import GapCorrection
 from .kinds import TUNED, Projection, Quality, Way, tuned_name
-from .learning import Chunk, Encode, chunks
-from .map_files import bank_key, load_or_fit, map_key
+from .learning import Chunk, chunks, encode_beside
+from .map_files import bank_key
 from .pooled import Pooling
 from .projection import ClosedForm, ClosedForms, edited, is_published_model
 from .recommended import recommended
-from .refit import keep_learned, kept_learned, refitted
-from .ridge import RidgeFit, SequenceMap, fit_maps
+from .ridge import RidgeFit, SequenceMap
 from .soft.knowledge import Knowledge
 from .soft.projection import SoftProjection, Words
 from .text_side import TextSide, fingerprint_of
@@ -71,7 +70,7 @@ class Embedder:
         self._vocabulary = vocabulary
         self._folder = folder
         self._fit = fit or RidgeFit()
-        self._takes_lessons = fit is None  # who says how texts are to be learned from wants that
+        self._ridge = FamilyMaps(clip, family, self._sides, vocabulary, folder, fit, progress)
         self._text_projection = text_projection
         self._progress = progress
         self._closed_forms = closed_forms or ClosedForms()
@@ -113,7 +112,7 @@ class Embedder:
             return self._soft(joint, anchor, way, blend, gap)
         if way.projection == "anchored":
             return self._anchored(joint, anchor, blend, gap)
-        if way.projection == "ridge" and self._from_pictures:
+        if way.projection == "ridge" and self._ridge.from_pictures:
             return self._refitted(joint)
         return (
             self._pinv(joint, blend) if way.projection == "pinv" else self._learned(joint, way.projection, blend, gap)
@@ -141,15 +140,7 @@ class Embedder:
 
     def learn(self, features: Tensor, prompts: Sequence[str]) -> None:
         """What "ridge" makes of pictures from now on: see `core.embed.refit`. Raises SettingsError, ModelError."""
-        found = {
-            encoder: refitted(
-                self._maps[encoder.name], self._sides[encoder.name], encoder.layer, features, prompts, self._progress
-            )
-            for encoder in self.family.encoders
-        }
-        for encoder, each in found.items():
-            keep_learned(self._folder, self._clip.fingerprint, self._sides[encoder.name], encoder.layer, each)
-        self.__dict__.pop("_from_pictures", None)
+        self._ridge.learn(features, prompts)
 
     def text(self, text: str) -> PromptEmbedding:
         """What the family's own encoders make of a text, of any length."""
@@ -191,14 +182,14 @@ class Embedder:
             sources = self._maps
             parts = {name: each.states(joint, gap) for name, each in self._maps.items()}
         seeing = self.family.seeing.name
-        pooled = self._pooling.of_picture(joint, sources[seeing], gap, parts[seeing])
+        pooled = self._pooling.of_picture(joint, lambda: sources[seeing], gap, parts[seeing])
         return replace(assembled(self.family, parts, pooled), gap_corrected=gap is not None)
 
     def _refitted(self, joint: Tensor) -> PromptEmbedding:
-        maps, seeing = self._from_pictures, self.family.seeing.name
+        maps, seeing = self._ridge.from_pictures, self.family.seeing.name
         parts = {name: each.states(joint) for name, each in maps.items()}
         gap = GapCorrection(maps[seeing].centre, maps[seeing].spread, 0)
-        pooled = self._pooling.of_picture(joint, self._maps[seeing], gap, parts[seeing])
+        pooled = self._pooling.of_picture(joint, lambda: self._maps[seeing], gap, parts[seeing])
         return replace(assembled(self.family, parts, pooled), gap_corrected=True)
 
     def _anchored(self, joint: Tensor, anchor: str, blend: Blend, gap: GapCorrection | None) -> PromptEmbedding:
@@ -268,7 +259,7 @@ class Embedder:
 
         def learn() -> Iterator[Chunk]:
             nbytes = bank_bytes(shape, joint)
-            return chunks(self._encode_beside(side), side, layers, prompts, nbytes, self._progress)
+            return chunks(encode_beside(self._clip, side), side, layers, prompts, nbytes, self._progress)
 
         return load_or_make(self._folder / f"bank-{key[:32]}.safetensors", key, shape, joint, learn)
 
@@ -287,45 +278,9 @@ class Embedder:
 
         return read
 
-    @cached_property
+    @property
     def _maps(self) -> Mapping[str, SequenceMap]:
-        prompts = self._prompts(self._fit.prompts)
-        return {encoder.name: self._map(encoder, prompts) for encoder in self.family.encoders}
-
-    def _map(self, encoder: Encoder, prompts: Sequence[str]) -> SequenceMap:
-        side = self._sides[encoder.name]
-        if side.plain is None:
-            return self._whole_map(encoder, side, prompts)
-
-        def base(plain: TextSide) -> SequenceMap:
-            return self._whole_map(encoder, plain, prompts)
-
-        learned_by = self._clip.fingerprint, self._encode_beside(side)
-        return load_or_correct(self._folder, base, *learned_by, side, encoder.layer, prompts, self._progress)
-
-    def _whole_map(self, encoder: Encoder, side: TextSide, prompts: Sequence[str]) -> SequenceMap:
-        layers = (encoder.layer,)
-        key = map_key(self._clip.fingerprint, side, layers, prompts, self._fit)
-
-        def fit() -> Mapping:
-            return fit_maps(self._encode_beside(side), side, layers, prompts, self._fit, self._progress)
-
-        return load_or_fit(self._folder, key, layers, fit)[encoder.layer]
-
-    @cached_property
-    def _from_pictures(self) -> Mapping[str, SequenceMap]:
-        """Empty where they have not been learned for all of the family's encoders."""
-        if not self._takes_lessons:
-            return {}
-        known = {
-            encoder.name: kept_learned(self._folder, self._clip.fingerprint, self._sides[encoder.name], encoder.layer)
-            for encoder in self.family.encoders
-        }
-        found = {name: each for name, each in known.items() if each is not None}
-        return found if len(found) == len(known) else {}
-
-    def _encode_beside(self, side: TextSide) -> Encode | None:
-        return None if side.is_of(self._clip) else self._clip.encode_texts
+        return self._ridge.from_texts
 
     def _prompts(self, count: int) -> tuple[str, ...]:
         return composed_prompts(self._vocabulary(), count)

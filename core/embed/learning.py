@@ -9,10 +9,12 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ..clip import Clip
 from ..clip.layers import Layer
 from ..errors import SettingsError
 from ..printable import there_are
 from ..progress import SILENT, Check, Progress, Task
+from .text_side import TextSide
 
 FEWEST_TEXTS = 16
 FEWEST_PICTURES = 40
@@ -25,9 +27,16 @@ Encode = Callable[[Sequence[str]], Tensor]
 that CLIP's text tower is the encoder that is learned: then one run gives both."""
 
 
+def encode_beside(clip: Clip, side: TextSide) -> Encode | None:
+    return None if side.is_of(clip) else clip.encode_texts
+
+
 class Reader(Protocol):
-    """What texts are read by: a `TextSide`, or what tells two of them apart. width: of its states; output_width: of the
-    joint space."""
+    """What texts are read by: a `TextSide`, or what tells two of them apart. positions: of each text. width: of the
+    states there. output_width: of the joint space."""
+
+    @property
+    def positions(self) -> int: ...
 
     @property
     def width(self) -> int: ...
@@ -45,7 +54,7 @@ class Reader(Protocol):
 
 
 class Chunk(NamedTuple):
-    """Joint embeddings [n, joint width], and for each layer states [n, 77, width], float32 on one device."""
+    """Joint embeddings [n, joint width], and for each layer states [n, positions, width], float32 on one device."""
 
     joint: Tensor
     states: list[Tensor]
@@ -72,7 +81,7 @@ def chunks(
     if len(prompts) < FEWEST_TEXTS:
         raise SettingsError(f"{there_are(len(prompts), 'prompts')} to learn from", f"give {FEWEST_TEXTS} or more")
     portions = [prompts[start : start + TEXTS_AT_ONCE] for start in range(0, len(prompts), TEXTS_AT_ONCE)]
-    plan = f"Learning from {len(prompts):,} texts, {nbytes / 1e6:,.0f} MB"
+    plan = f"Learning from {len(prompts):,} texts, {max(1, round(nbytes / 1e6)):,} MB"
     with progress.task(f"{plan}, timing the first {len(portions[0])}") as task:
         started = time.perf_counter()
         first = _encoded(encode, side, layers, portions[0], task, progress)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..clip.layers import Layer
+from ..files import replace_whole
 from ..foreign import Header, Unreadable, read_header, read_tensors
 from .pruning import prune, used
 from .ridge import RidgeFit, SequenceMap
@@ -39,10 +38,11 @@ def correction_key(
     layers: Sequence[Layer],
     prompts: Sequence[str],
     fit: RidgeFit,
+    *more: str,
 ) -> str:
-    """Of what LoRAs change. plain: the encoder without them."""
+    """Of what LoRAs change. plain: the encoder without them. more: what else it goes by."""
     both, names = (side.fingerprint, plain.fingerprint), ",".join(map(_name, layers))
-    return _key(_CORRECTION_VERSION, joint_fingerprint, *both, side.padding, names, _told(fit), *prompts)
+    return _key(_CORRECTION_VERSION, joint_fingerprint, *both, side.padding, names, _told(fit), *prompts, *more)
 
 
 def bank_key(joint_fingerprint: str, side: TextSide, layer: Layer, prompts: Sequence[str]) -> str:
@@ -93,29 +93,26 @@ def load_or_fit(
 def write_maps(path: Path, maps: Mapping[Layer, SequenceMap], key: str) -> None:
     """As a whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        unfinished.write_bytes(maps_as_bytes(maps, key))
-        unfinished.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise
+    replace_whole(path, maps_as_bytes(maps, key))
 
 
-def maps_as_bytes(maps: Mapping[Layer, SequenceMap], key: str) -> bytes:
+def maps_as_bytes(
+    maps: Mapping[Layer, SequenceMap], key: str, beside: Mapping[str, Tensor] | None = None, **told: str
+) -> bytes:
     """The right factors in half precision: they are nearly all of the file. A row's scale is kept apart, since half
-    precision ends at 65,504."""
+    precision ends at 65,504. beside, told: tensors and texts that the file holds as well."""
     from safetensors.torch import save
 
-    tensors: dict[str, Tensor] = {}
+    tensors = dict(beside or {})
     for layer, each in maps.items():
         rows, scales = _halved(each.right)
         parts = {"left": each.left, "right": rows, "scales": scales, "mean": each.mean, "centre": each.centre}
         parts["spread"] = torch.tensor([each.spread], dtype=torch.float64)
-        for name, tensor in parts.items():
-            tensors[f"{_name(layer)}.{name}"] = tensor.cpu().contiguous()
-    return save(tensors, metadata={"format": "unrender-ridge", "key": key})
+        tensors |= {f"{_name(layer)}.{name}": tensor for name, tensor in parts.items()}
+    return save(
+        {name: each.cpu().contiguous() for name, each in tensors.items()},
+        metadata={**told, "format": "unrender-ridge", "key": key},
+    )
 
 
 def read_maps(path: Path, key: str, layers: Sequence[Layer]) -> dict[Layer, SequenceMap] | None:
@@ -152,10 +149,10 @@ def _halved(right: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rounded(fitted: SequenceMap) -> SequenceMap:
-    """As it will be read from the file, so that the first run gives what all others give."""
-    rows, scales = _halved(fitted.right)
+    """As it will be read from the file, into main memory, so that the first run gives what all others give."""
+    rows, scales = _halved(fitted.right.cpu())
     right = rows.float() * scales[:, None, None]
-    return SequenceMap(fitted.left, right, fitted.mean, fitted.centre, fitted.spread)
+    return SequenceMap(fitted.left.cpu(), right, fitted.mean.cpu(), fitted.centre.cpu(), fitted.spread)
 
 
 def _name(layer: Layer) -> str:

@@ -52,17 +52,18 @@ class Pooling:
         return torch.cat([part.to(present[0]) for part in present]) if len(present) == len(parts) else None
 
     def of_picture(
-        self, joint: Tensor, texts: SequenceMap | Bank, gap: GapCorrection | None, states: Tensor
+        self, joint: Tensor, texts: Callable[[], SequenceMap | Bank], gap: GapCorrection | None, states: Tensor
     ) -> Tensor | None:
-        """The picture's embedding where texts are, at the texts' mean length; where ends are not projected, that of the
-        states [positions, width], which are padded with ends. None, and raises, as `of_text` does."""
+        """The picture's embedding where texts are, at the texts' mean length. Where ends are not projected it is the
+        last of the states [positions, width], which are padded with ends, and nothing needs to be known of texts. None,
+        and raises, as `of_text` does."""
         if not self._family.pooled_by:
             return states[-1]
         if self._projection is None:
             return None
         corrected = joint
         if gap is not None:
-            corrected = gap.centred(joint, texts.spread) + texts.centre.to(joint)
+            corrected = gap.centred(joint, texts().spread) + texts().centre.to(joint)
         return projected_pooled(corrected, self._length)
 
     def _projected(self, encoder: Encoder, end: Tensor) -> Tensor | None:

@@ -9,19 +9,14 @@ lie, so it takes a picture as the CLIP sees it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from torch import Tensor
 
 from ..clip.layers import Layer
-from ..cures import Give
-from ..errors import SettingsError
 from ..progress import SILENT, Progress
 from .gap import GapCorrection
-from .learning import TEXTS_AT_ONCE, check_pictures
-from .map_files import learned_key, read_maps, write_maps
+from .learning import TEXTS_AT_ONCE, Reader, check_pictures
 from .ridge import RidgeFit, SequenceMap, Sums
-from .text_side import TextSide
 
 STRENGTH = 3e-2
 """Fixed before the trial that showed it better than ridge (docs/embed.md), not chosen."""
@@ -29,14 +24,16 @@ STRENGTH = 3e-2
 
 def refitted(
     base: SequenceMap,
-    side: TextSide,
+    side: Reader,
     layer: Layer,
     features: Tensor,
     prompts: Sequence[str],
     progress: Progress = SILENT,
+    rank: int | None = None,
 ) -> SequenceMap:
-    """base: the map from texts. features: normalised joint embeddings of pictures [pictures, joint width]. prompts:
-    found for them. Raises SettingsError for too few pictures, or all the same, ModelError for an encoder's NaN."""
+    """base: the map from texts, of what `side` reads. features: normalised joint embeddings of pictures [pictures,
+    joint width]. prompts: found for them. rank: see `RidgeFit`. Raises SettingsError for too few pictures, or all the
+    same, ModelError for an encoder's NaN."""
     check_pictures(len(prompts))
     gap = GapCorrection.measured(features)
     moved = gap.centred(features.float(), base.spread).to(base.left.device)
@@ -50,32 +47,8 @@ def refitted(
             sums.add(inputs, [states])
             task.advance(len(inputs))
     assert sums is not None
-    (found,) = sums.solve(RidgeFit(strength=STRENGTH), [base])
+    (found,) = sums.solve(RidgeFit(strength=STRENGTH, rank=rank), [base])
     at_rest = ((found.centre @ found.left) @ found.right.flatten(1)).view_as(found.mean)
     # what takes a picture to where texts are becomes part of the map
     left = found.left * (base.spread / gap.spread)
     return SequenceMap(left, found.right, found.mean - at_rest, gap.centre.to(left), gap.spread)
-
-
-def keep_learned(folder: Path, clip: str, side: TextSide, layer: Layer, found: SequenceMap) -> None:
-    """In the place of what was learned before. clip: its fingerprint. Raises SettingsError for a full disk."""
-    key = learned_key(clip, side, layer)
-    try:
-        write_maps(_file(folder, key), {layer: found}, key)
-    except OSError as error:
-        raise SettingsError(
-            f"What was learned cannot be kept in {folder} ({error.strerror})",
-            "make room there",
-            Give("cache", "another"),
-        ) from error
-
-
-def kept_learned(folder: Path, clip: str, side: TextSide, layer: Layer) -> SequenceMap | None:
-    """None where nothing was learned, or the file is damaged."""
-    key = learned_key(clip, side, layer)
-    known = read_maps(_file(folder, key), key, (layer,))
-    return None if known is None else known[layer]
-
-
-def _file(folder: Path, key: str) -> Path:
-    return folder / f"learned-{key[:32]}.safetensors"

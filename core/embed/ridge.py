@@ -18,7 +18,6 @@ from torch import Tensor
 from ..clip.layers import Layer
 from ..errors import EmbeddingError, ModelError, SettingsError
 from ..progress import SILENT, Progress
-from .embedding import CONTEXT
 from .gap import GapCorrection
 from .learning import FEWEST_TEXTS, Encode, Reader, chunks
 
@@ -91,7 +90,7 @@ def fit_maps(
     """
     fit = fit or RidgeFit(max(len(prompts), FEWEST_TEXTS))
     width = side.output_width if encode is None else encode(prompts[:1]).shape[-1] if prompts else 0
-    nbytes = fit.bytes_for(width, CONTEXT * side.width, len(layers))
+    nbytes = fit.bytes_for(width, side.positions * side.width, len(layers))
     sums: Sums | None = None
     for chunk in chunks(encode, side, layers, prompts, nbytes, progress):
         sums = sums or Sums.begin(chunk.joint, chunk.states)

@@ -78,6 +78,10 @@ class TextSide:
         return self.weights.embedding.shape[1]
 
     @property
+    def positions(self) -> int:
+        return len(self.weights.positions)
+
+    @property
     def output_width(self) -> int:
         """Of the joint space."""
         return self.weights.output_width
@@ -98,7 +102,7 @@ class TextSide:
         states, ends = self.states(texts, [*layers, LAST], check)
         weights = self.weights
         assert weights.projection is not None
-        last = _at(states[-1], ends)
+        last = at(states[-1], ends)
         bias = None if weights.projection_bias is None else weights.projection_bias.float()
         joint = torch.nn.functional.linear(last, weights.projection.float(), bias)
         return states[:-1], torch.nn.functional.normalize(joint, dim=-1)
@@ -116,7 +120,7 @@ class TextSide:
     def long_states(self, text: str, layer: Layer = LAST) -> tuple[Tensor, Tensor]:
         """A text of any length in stretches of 75 tokens each with a start and an end, as the hosts split it: states
         [stretches, 77, width] and [stretches] the position of each end."""
-        room = self.weights.positions.shape[0] - 2
+        room = self.positions - 2
         tokens = self.tokenizer.encode(text)
         parts = [tokens[start : start + room] for start in range(0, len(tokens), room)] or [()]
         ids, ends = padded_ids(self.weights, parts, self.padding)
@@ -137,10 +141,10 @@ class TextSide:
     def _end_states(self, texts: Sequence[str], check: Check) -> Tensor:
         ids, ends = padded_ids(self.weights, [self.tokenizer.encode(text) for text in texts], self.padding)
         (states,) = hidden_states(self.weights, ids[:, : int(ends.max()) + 1], check=check)
-        return _at(states, ends)
+        return at(states, ends)
 
 
-def _at(states: Tensor, positions: Tensor) -> Tensor:
+def at(states: Tensor, positions: Tensor) -> Tensor:
     """Of states [texts, positions, width] one position of each text: [texts, width]."""
     return states[torch.arange(len(states), device=states.device), positions.to(states.device)]
 

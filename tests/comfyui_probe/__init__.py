@@ -191,6 +191,28 @@ class PartlyUnloaded:
         return (clip,)
 
 
+class SmallLora:
+    """A CLIP of three layers with a LoRA on the first one of each of its text encoders."""
+
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "patch"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"clip": ("CLIP",), "strength": ("FLOAT", {"default": 1.0})}}
+
+    def patch(self, clip, strength):
+        patched, generator = clip.clone(), torch.Generator().manual_seed(2)
+        differences = {
+            name: ("diff", (torch.randn(tensor.shape, generator=generator) * 0.02,))
+            for name, tensor in clip.cond_stage_model.state_dict().items()
+            if name.endswith("layers.0.mlp.fc1.weight")
+        }
+        assert len(patched.add_patches(differences, strength)) == len(differences) > 0
+        return (patched,)
+
+
 class PatchedInUse:
     """The CLIP as newer ComfyUIs hold one on an NVIDIA GPU: small weights patched in place, the others only while in
     use. The patcher is the real one; on the CPU, where it has no buffers, nothing but reading weights works."""
@@ -342,6 +364,7 @@ NODE_CLASS_MAPPINGS = {
     "ProbePartlyUnloaded": PartlyUnloaded,
     "ProbePatchedInUse": PatchedInUse,
     "ProbeSmallFlux": SmallFlux,
+    "ProbeSmallLora": SmallLora,
     "ProbeSmallSd2": SmallSd2,
     "ProbeSmallVision": SmallVision,
     "ProbeSimilarity": Similarity,

@@ -2,6 +2,11 @@
 
 SDXL listens to two text encoders, and pictures are seen in the joint space of one. What the other's texts become is the
 state of their end, before any projection; a picture's place there is what ridge regression makes of its embedding.
+
+LoRAs on the other encoder are no reason to learn anew: of 128 texts is learned how the ends differ (see
+`..correcting`). On micro, whose tower without its last block stood for another encoder, a corrected crossing explains
+.966, .963 and .955 of the variance of other texts' ends that LoRAs have moved by 6, 12 and 20 %; one that is learned of
+all texts .967, .964 and .959, the one without LoRAs .964, .954 and .930.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ...clip import Clip
+from ...clip.layers import LAST
 from ...clip.text_tower import TextTower
 from ...cures import Give
 from ...errors import ModelError
@@ -25,7 +31,9 @@ from ...evidence.likelihoods import Evidence, wordings
 from ...files import replace_whole
 from ...foreign import Unreadable, read_header, read_tensors
 from ...progress import SILENT, Progress
+from ..correcting import Difference, difference_map
 from ..pruning import prune, used
+from ..ridge import SequenceMap
 from ..text_side import TextSide
 from .aim import Measure, Questions
 from .space import Placing, Space, excluding
@@ -60,6 +68,18 @@ class Crossing:
         covariance = torch.cov(unit.T).float().contiguous()
         # in the order that a file has them: products of another order round otherwise
         return cls(matrix.float().contiguous(), origin, centre, covariance, vectors - centre)
+
+    def corrected(self, difference: SequenceMap, concepts: Tensor) -> Crossing:
+        """Of the same encoder with LoRAs. difference: of its ends' states. concepts [concepts, joint width]: their
+        embeddings, by which their states are moved. The covariance stays: the right one moved no distance by more than
+        .006 in the trial above."""
+        moved = difference.left @ difference.right[:, 0]
+        return replace(
+            self,
+            matrix=self.matrix + moved,
+            centre=self.centre + difference.states(self.origin)[0],
+            vectors=self.vectors + (concepts - self.origin) @ moved,
+        )
 
     def space(self, placing: Placing, evidence: Evidence | None) -> Space:
         questions = None
@@ -114,7 +134,14 @@ def load_or_learn(
     texts: Sequence[str],
     progress: Progress = SILENT,
 ) -> Crossing:
-    """From the folder, or learned and put there; a folder that cannot be written costs the next start the time."""
+    """From the folder, or learned and put there; a folder that cannot be written costs the next start the time. That of
+    an encoder which is patched is that of the one without, corrected by a few texts."""
+    if side.plain is not None:
+        plain = side.plain()
+        whole = load_or_learn(folder, clip, plain, evidence, texts, progress)
+        apart = Difference(side, plain, ends_alone=True)
+        difference = difference_map(folder, clip.fingerprint, clip.encode_texts, apart, LAST, texts, progress)
+        return whole.corrected(difference, evidence.vectors)
     spoken = wordings(evidence.families)
     key = sha256("\n".join((clip.fingerprint, side.fingerprint, *spoken, *texts)).encode()).hexdigest()
     path = folder / f"crossing-{key[:32]}.safetensors"
