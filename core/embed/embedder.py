@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -154,7 +154,7 @@ class Embedder:
         """What the family's own encoders make of a text, of any length."""
         states = {}
         for encoder in self.family.encoders:
-            stretches, _ = self._sides[encoder.name].long_states(text, encoder.layer)
+            stretches, _ = self._sides[encoder.name].long_states(text, encoder.layer, self._progress.check)
             states[encoder.name] = stretches.flatten(0, 1)
         pooled = self._pooled_text(lambda encoder: self._end(encoder, text))
         return replace(assembled(self.family, states, pooled), fingerprint=self.fingerprint, projection="text")
@@ -171,7 +171,7 @@ class Embedder:
             return assembled(self.family, {}, end + said)
         if not blend.text:
             return assembled(self.family, {encoder.name: self.closed_form.variation(joint)})
-        states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer)
+        states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer, self._progress.check)
         found = edited(self.closed_form.end_state(joint), states, ends, blend.alpha)
         return assembled(self.family, {encoder.name: found})
 
@@ -254,7 +254,7 @@ class Embedder:
         return torch.cat([part.to(parts[0]) for part in parts]) if parts else None
 
     def _end(self, encoder: Encoder, text: str) -> Tensor:
-        (states,), ends = self._sides[encoder.name].states([text])
+        (states,), ends = self._sides[encoder.name].states([text], check=self._progress.check)
         return states[0, int(ends[0])]
 
     def _projected(self, encoder: Encoder, end: Tensor) -> Tensor:
@@ -355,7 +355,7 @@ class Embedder:
         return found if len(found) == len(known) else {}
 
     def _encode_beside(self, side: TextSide) -> Encode | None:
-        return None if side.is_of(self._clip) else self._clip.encode_texts
+        return None if side.is_of(self._clip) else partial(self._clip.encode_texts, progress=self._progress)
 
     def _prompts(self, count: int) -> tuple[str, ...]:
         return composed_prompts(self._vocabulary(), count)
