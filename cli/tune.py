@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.embed.kinds import TUNED, is_plain_name
 from ..core.errors import SettingsError
+from ..core.foreign import shown
 from ..core.micro.toy import MICRO
 from ..core.places import check_file
 from ..core.settings import Settings
@@ -270,7 +271,7 @@ def _output(options: argparse.Namespace, sources: Sequence[str]) -> Path:
     elif options.online:
         raise SettingsError(f"{name} is no name of a LoRA's file", f"end it in {_ENDING}")
     elif not is_plain_name(name):
-        raise SettingsError(f"{name} is neither a plain name nor a file's", f"end it in {_ENDING}")
+        raise SettingsError(f"{shown(name)} is neither a plain name nor a file's", f"end it in {_ENDING}")
     else:
         from ..core.embed.tuned_places import tuned_folder
         from ..core.hub import Hub

@@ -14,7 +14,7 @@ from typing import Any
 
 from .cures import Cure
 from .errors import ModelError, UnrenderError
-from .printable import printable
+from .printable import printable, shortened
 from .shortage import is_out_of_memory
 
 WHOLE_AGAIN = "get the whole model again"
@@ -267,9 +267,7 @@ def first_line(error: BaseException) -> str:
 
 def shown(name: str, most: int = 80) -> str:
     """A name of a file's own, with its middle left out where it is long, without what cannot be shown."""
-    text = " ".join(printable(name).split())
-    half = (most - 3) // 2
-    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+    return shortened(" ".join(printable(name).split()), most)
 
 
 def few(names: Sequence[str], most: int = 3) -> str:

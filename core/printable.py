@@ -35,6 +35,17 @@ def visible(text: str, kept: str = "") -> str:
     return "".join(letter if letter in kept or not _is_hidden(letter) else _escaped(letter) for letter in text)
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """With its middle left out where it is longer."""
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def quoted(value: object) -> str:
+    """A value that somebody gave, as Python writes it, shortened: it may be of any kind and length."""
+    return shortened(repr(value))
+
+
 def whole(text: str) -> str:
     """The text with U+FFFD in the place of each half of a character, which no tokenizer takes."""
     return text if text.isascii() else _HALVES.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from .choices import NONE
 from .cures import Choose, Control, Give
 from .errors import SettingsError
+from .printable import quoted
 from .published import TOYS, VIT_L
 
 Mode = Literal["best", "fast", "classic", "negative", "caption", "tags"]
@@ -83,7 +84,7 @@ class TagSettings:
                 raise SettingsError(f"is {value}", "give a number from 0 to 1", control=name)
         if self.most is not None:
             _at_least("most_tags", self.most, 1)
-        _one_of("tag_order", self.order, TAG_ORDERS)
+        one_of("tag_order", self.order, TAG_ORDERS)
 
 
 TAG_NAMES: Mapping[str, str] = MappingProxyType(
@@ -154,7 +155,7 @@ class CaptionSettings:
             _at_least("max_length", self.max_length, 1)
         _at_least("beams", self.beams, 1)
         if self.style is not None:
-            _one_of("style", self.style, WRITING_STYLES)
+            one_of("style", self.style, WRITING_STYLES)
         if not 0 <= self.temperature <= 5:
             raise SettingsError(f"is {self.temperature}", "give a number from 0 to 5", control="writing_temperature")
         if not 0 < self.top_p <= 1:
@@ -236,20 +237,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         if isinstance(self.rivals, str):
-            raise SettingsError(f"is the text {self.rivals!r}", "give a list of names", control="rivals")
+            raise SettingsError(f"is the text {quoted(self.rivals)}", "give a list of names", control="rivals")
         object.__setattr__(self, "captioner", _named("captioner", self.captioner))
         object.__setattr__(self, "tagger", _named("tagger", self.tagger))
         rivals = (_named("rivals", rival) for rival in self.rivals)
         object.__setattr__(self, "rivals", tuple(rival for rival in rivals if rival is not None))
-        _one_of("quantization", self.quantization, QUANTIZATIONS)
+        one_of("quantization", self.quantization, QUANTIZATIONS)
         if self.search is not None:
-            _one_of("search", self.search, SEARCHES)
+            one_of("search", self.search, SEARCHES)
         if self.peer_defects and self.search in BY_EVIDENCE:
             raise SettingsError(
                 f"is {self.search!r}, and the peer's defects are of its own", Choose("search", ("peer",))
             )
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("fit", self.fit, FITS)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("fit", self.fit, FITS)
         for name, value in _counts(self):
             _at_least(name, value, 1)
         if self.candidates > MOST_CANDIDATES:
@@ -289,9 +290,10 @@ def _counts(settings: Settings) -> tuple[tuple[Control, int], ...]:
     )
 
 
-def _one_of(name: Control, value: str, valid: tuple[str, ...]) -> None:
+def one_of(name: Control, value: str, valid: tuple[str, ...]) -> None:
+    """Raises SettingsError, whatever stands in the value's place."""
     if value not in valid:
-        raise SettingsError(f"is {value!r}", Choose(name, valid), control=name)
+        raise SettingsError(f"is {quoted(value)}", Choose(name, valid), control=name)
 
 
 def _at_least(name: Control, value: int, least: int) -> None:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, get_args
 from .cures import Choose
 from .errors import SettingsError
 from .phrases.category import POSITIVE
+from .printable import quoted
 from .published import VIT_H, VIT_L
 from .settings import Mode, Settings, Style
 from .tags import Tag
@@ -211,8 +212,8 @@ TARGET_NAMES: tuple[str, ...] = tuple(TARGETS)
 
 def target_named(name: str) -> Target:
     """Raises SettingsError."""
-    if name not in TARGETS:
-        raise SettingsError(f"There is no family {name!r}", Choose("family", TARGET_NAMES))
+    if name not in TARGET_NAMES:  # what cannot be looked up, too
+        raise SettingsError(f"There is no family {quoted(name)}", Choose("family", TARGET_NAMES))
     return TARGETS[name]
 
 

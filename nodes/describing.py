@@ -12,7 +12,7 @@ from ..core.errors import ModelError, SettingsError
 from ..core.micro.toy import MICRO, MICRO_CHAT
 from ..core.progress import Progress
 from ..core.prompt_syntax import escape
-from ..core.settings import QUANTIZATIONS, WRITING_STYLES, CaptionSettings, EndpointSettings
+from ..core.settings import QUANTIZATIONS, WRITING_STYLES, CaptionSettings, EndpointSettings, one_of
 from . import host
 from .describers import DescriberType, GraphWriter, Server, server_name
 from .files import captioner_folders, path_of
@@ -200,6 +200,7 @@ def _describer(values: dict[str, Any], hidden: Any, progress: Progress) -> Descr
     if server is not None:
         return named_describer(server.name).placed(progress)
     name, bits = path_of(values["model"], captioner_folders(), "captioner"), values["quantization"]
+    one_of("quantization", bits, QUANTIZATIONS)
     check_describer(name)
     return chosen_describer(hidden, name, bits).placed(progress)
 

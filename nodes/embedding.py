@@ -13,10 +13,12 @@ from ..core.embed.seen import Seen
 from ..core.embed.soft.descent import MOST_TOKENS
 from ..core.embed.tuned_places import tuned_folder, tuned_names
 from ..core.errors import SettingsError
+from ..core.printable import quoted
 from ..core.progress import Progress
 from ..core.settings import Settings
 from . import host
 from .conditioning import embedding_outputs, given
+from .files import check_name
 from .host import io
 from .inputs import InterrogatorType, fit_input
 from .looks import PICTURES, opened_looks
@@ -79,6 +81,7 @@ class ImageToPromptEmbedding(ModelNode):
             described, added = anchor.strip() or None, None if tokens == _AS_SUITS else tokens
             each = numbers_in(weights)
             blend = Blend(each, mix, text.strip(), alpha, strength, described, correction, temperature, tokens=added)
+            check_name(projection, "projection")
             chosen = None if projection == USUAL else projection
             asked: Quality | None = None if quality == USUAL else quality
             setup = setup_for(clip, family, pictures, clip_vision, given_setup(interrogator), progress)
@@ -274,4 +277,6 @@ def numbers_in(text: str) -> list[float] | None:
     try:
         return [float(number) for number in text.replace(",", " ").split()] or None
     except ValueError:
-        raise SettingsError(f"The weights are {text!r}", "give a number for each picture, such as: 2, 1") from None
+        raise SettingsError(
+            f"The weights are {quoted(text)}", "give a number for each picture, such as: 2, 1"
+        ) from None

@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ..core.choices import VOCABULARIES
 from ..core.cures import Control, Give
 from ..core.embed.folder import FOLDER, saved_embeddings
-from ..core.errors import ModelError, PhraseError
+from ..core.errors import ModelError, PhraseError, SettingsError
 from ..core.foreign import Unreadable, read_header, read_json, shown
 from ..core.hub.names import is_local_name
+from ..core.printable import quoted
 from ..core.published import CONFIG, TAG_LIST
 from . import host
 
@@ -84,7 +86,8 @@ def embedding_files() -> dict[str, Path]:
 
 def path_of(choice: str, files: Mapping[str, Path], control: Control = "clip") -> str:
     """What the engine takes for a choice: the path where it is a file's name, otherwise the choice. Raises ModelError
-    for the name of a file that is gone, which no hub is to be asked for."""
+    for the name of a file that is gone, which no hub is to be asked for, and for what is no name."""
+    check_name(choice, control)
     path = files.get(choice)
     if path is None and (is_local_name(choice) or choice.partition("/")[0] in _CLIP_FOLDERS):
         place = shown(str(_place_of(choice)), _LONGEST_PLACE)
@@ -92,8 +95,16 @@ def path_of(choice: str, files: Mapping[str, Path], control: Control = "clip") -
     return str(path) if path else choice
 
 
+def check_name(choice: Any, control: Control) -> None:
+    """SettingsError for what through the API may stand in a choice's place; ComfyUI looks at no choice of these nodes
+    until its later versions."""
+    if not isinstance(choice, str):
+        raise SettingsError(f"{quoted(choice)} is no name", Give(control))
+
+
 def vocabulary_of(choice: str) -> Path | str | None:
     """What Settings take for a choice of phrases. Raises PhraseError for a folder that is gone."""
+    check_name(choice, "phrases")
     folder = vocabulary_folders().get(choice)
     if folder is None and choice not in VOCABULARIES:
         place = shown(str(_place_of(f"{FOLDER_OF_MODELS}/{choice}")), _LONGEST_PLACE)
@@ -111,8 +122,9 @@ def _place_of(choice: str) -> Path:
     return host.model_folders(kind)[0] / name if kind in _CLIP_FOLDERS and name else Path(choice)
 
 
-def phrase_files(folder: Path | None) -> str:
-    """Changes whenever a phrase file of the folder does; empty without a folder."""
+def phrase_files(vocabulary: Any) -> str:
+    """Changes whenever a phrase file of the chosen folder does; empty without a folder."""
+    folder = vocabulary_folders().get(str(vocabulary))
     if folder is None:
         return ""
     digest = hashlib.sha256()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..core.errors import SettingsError
-from ..core.foreign import shown
+from ..core.printable import quoted
 
 Linked = TypeVar("Linked")
-_LONGEST = 60
 
 
 def linked(value: Any, kind: type[Linked], name: str) -> Linked:
@@ -20,7 +19,7 @@ def linked(value: Any, kind: type[Linked], name: str) -> Linked:
 
 def not_linked(value: Any, name: str) -> SettingsError:
     plain = isinstance(value, str | int | float | list | dict | None)
-    what = shown(repr(value), _LONGEST) if plain else "something else"
+    what = quoted(value) if plain else "something else"
     return SettingsError(f"{name} takes what a node gives, and {what} stands there", "connect one that gives it")
 
 

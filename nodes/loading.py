@@ -140,7 +140,7 @@ class LoadInterrogator(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, vocabulary: str = BUILT_IN, **_: Any) -> Any:
-        return phrase_files(vocabulary_folders().get(vocabulary))
+        return phrase_files(vocabulary)
 
     @classmethod
     def execute(cls, clip: str, precision: str, other_clip: str = "", **inputs: Any) -> io.NodeOutput:
@@ -184,7 +184,7 @@ class InterrogatorFromGraph(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, vocabulary: str = BUILT_IN, **_: Any) -> Any:
-        return phrase_files(vocabulary_folders().get(vocabulary))
+        return phrase_files(vocabulary)
 
     @classmethod
     def execute(cls, clip: Any, clip_vision: Any, **inputs: Any) -> io.NodeOutput:

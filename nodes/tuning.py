@@ -19,6 +19,7 @@ from ..core.embed.kinds import QUALITIES, Quality, is_plain_name
 from ..core.errors import ModelError, SettingsError, UnrenderError
 from ..core.foreign import shown
 from ..core.images import image_key
+from ..core.settings import one_of
 from ..core.tuning.course import ONLINE, ONLINE_PICTURES, Course, check_pictures
 from ..core.tuning.domain import lora_metadata
 from ..core.tuning.learned import Given, Learned
@@ -80,9 +81,10 @@ class TuneOnPictures(ModelNode):
         clip_vision: Any = None,
         interrogator: Any = None,
     ) -> io.NodeOutput:
-        course = replace(ONLINE, steps=steps, rate=rate, batch=batch, rank=rank, size=size, seed=seed)
-        place = _place(name)
         with host.reporting(cls.hidden.unique_id) as progress:
+            course = replace(ONLINE, steps=steps, rate=rate, batch=batch, rank=rank, size=size, seed=seed)
+            place = _place(name)
+            one_of("quality", quality, QUALITIES)
             pictures = [opened(each) for each in pictures_alone(image)]
             family = family_of(clip)
             check_has(model, "model", "model", "clone")

@@ -5,6 +5,7 @@ Opt-in: COMFYUI_DIR is its checkout, COMFYUI_PYTHON the Python that runs it, COM
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,28 @@ def hub():
 
 
 @pytest.fixture(scope="session")
-def comfyui(tmp_path_factory, photographs, hub):
-    assert COMFYUI and PYTHON
-    server = Server(Path(COMFYUI), Path(PYTHON), tmp_path_factory.mktemp("comfyui"), hub.url)
-    for name, photograph in zip(NAMES, photographs, strict=False):
-        photograph.save(server.base / "input" / name)
-    write_phrases(server.shared / "phrases" / "few", FEW_PHRASES)
-    server.write_models()
+def comfyui(furnished, tmp_path_factory):
+    server = furnished(tmp_path_factory.mktemp("comfyui"))
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def furnished(photographs, hub) -> Callable[[Path], Server]:
+    """Makes one that is not started, with pictures, phrases and models in its folders."""
+    assert COMFYUI and PYTHON
+    places = Path(COMFYUI), Path(PYTHON)
+
+    def made(base: Path) -> Server:
+        server = Server(*places, base, hub.url)
+        for name, photograph in zip(NAMES, photographs, strict=False):
+            photograph.save(server.base / "input" / name)
+        write_phrases(server.shared / "phrases" / "few", FEW_PHRASES)
+        server.write_models()
+        return server
+
+    return made
 
 
 @pytest.fixture(scope="session")

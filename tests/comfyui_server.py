@@ -29,9 +29,9 @@ FOLDER_NAME = "un-render v1.0 of mine"
 BROKEN_PACKAGES = ("open_clip", "diffusers", "clip_interrogator", "clip_gaze")
 """Optional ones, which fail when ComfyUI's Python imports them: the nodes have to do without."""
 
-LENT = ("timm", "openai", "distro", "jiter", "sniffio", "httpx", "httpcore")
-"""What describers need that is optional: ComfyUI's Python takes it from the tests' own where it lacks it, as if it had
-been installed."""
+LENT = ("platformdirs", "timm", "openai", "distro", "jiter", "sniffio", "httpx", "httpcore")
+"""What of requirements.txt ComfyUI does not bring, and what describers need that is optional: ComfyUI's Python takes it
+from the tests' own where it lacks it, as if it had been installed."""
 
 _START_SECONDS = 600
 _RUN_SECONDS = 900
@@ -75,14 +75,15 @@ class Server:
         script = Path(__file__).parent / "comfyui_models.py"
         subprocess.run([self.python, script, self.comfyui, self.base / "models"], check=True, capture_output=True)
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
+        """options: further ones of its command line, which win over those that all tests have."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         command = [
             *(str(self.python), "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(self._port)),
             *("--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base}/comfy.db"),
-            *("--extra-model-paths-config", str(self._paths), "--disable-auto-launch", "--disable-api-nodes"),
+            *("--extra-model-paths-config", str(self._paths), "--disable-auto-launch", "--disable-api-nodes", *options),
         ]
         command += ["--front-end-root", FRONT_END] if FRONT_END else []
         own = {
@@ -189,6 +190,16 @@ class Run:
     @property
     def error(self) -> str:
         return self._messages.get("execution_error", {}).get("exception_message", "").strip()
+
+    @property
+    def error_kind(self) -> str:
+        """The error's class, with its module."""
+        return self._messages.get("execution_error", {}).get("exception_type", "")
+
+    @property
+    def began(self) -> int:
+        """Milliseconds since 1970."""
+        return self._messages["execution_start"]["timestamp"]
 
     @property
     def interrupted(self) -> bool:

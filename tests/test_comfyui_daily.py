@@ -268,3 +268,13 @@ def test_comfyui_interrupts_what_learns_within_seconds(comfyui, what, after):
     run = comfyui.finished(prompt)
     assert run.interrupted, run.error
     assert time.monotonic() - asked < 4, "two seconds, and as many for a machine that is shared"
+
+
+def test_comfyui_interrupts_the_reading_of_a_long_text_within_seconds(comfyui):
+    assert comfyui.run(embedded(CLIP)).succeeded, "after which the models are loaded"
+    prompt = comfyui.submit(embedded(CLIP, text="a cup of coffee, " * 5000))
+    time.sleep(3)
+    asked = time.monotonic()
+    comfyui.post("/interrupt", {})
+    assert comfyui.finished(prompt).interrupted
+    assert time.monotonic() - asked < 4, "two seconds, and as many for a machine that is shared"

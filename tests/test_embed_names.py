@@ -6,7 +6,9 @@ import pytest
 import torch
 from unrender.core.embed import PromptEmbedding
 from unrender.core.embed.folder import path_for, save_as, saved_embeddings
-from unrender.core.errors import EmbeddingError
+from unrender.core.embed.kinds import is_plain_name
+from unrender.core.embed.tuned_places import place_of
+from unrender.core.errors import EmbeddingError, SettingsError
 from unrender.core.file_names import NAME_BYTES
 from unrender.core.settings import Settings
 from unrender.server.embeddings import Kept, is_taken, save
@@ -86,3 +88,12 @@ def test_a_used_name_is_asked_about(tmp_path, embedding):
     assert torch.equal(PromptEmbedding.load(path).states, torch.zeros(77, 128))
     with pytest.raises(EmbeddingError, match="no name"):
         is_taken(host, "../cat")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 2500, "~nobody/x", "x\0y", "\ud800", ".", "/", "con"])
+def test_a_tuned_projection_of_no_such_name_is_not_there(tmp_path, name):
+    assert not is_plain_name(name)
+    with pytest.raises(SettingsError, match="There is no tuned projection") as caught:
+        place_of(f"tuned:{name}", tmp_path)
+    str(caught.value).encode()
+    assert len(str(caught.value)) < 300

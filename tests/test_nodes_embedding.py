@@ -17,11 +17,13 @@ import folder_paths  # noqa: E402
 from comfyui_small_models import PATCHED, WIDTH, small_clip, small_vision, with_lora  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
+from unrender.core.clip import Clip  # noqa: E402
 from unrender.core.clip import hidden_states as hidden_states_module  # noqa: E402
 from unrender.core.embed.families import SD1  # noqa: E402
 from unrender.core.embed.ridge import RidgeFit  # noqa: E402
 from unrender.core.embed.text_side import TextSide  # noqa: E402
 from unrender.core.errors import ModelError, SettingsError  # noqa: E402
+from unrender.core.progress import SILENT  # noqa: E402
 from unrender.nodes import host, models, text_projection  # noqa: E402
 from unrender.nodes.embedding import ImageToPromptEmbedding  # noqa: E402
 from unrender.nodes.text_encoders import text_sides  # noqa: E402
@@ -143,6 +145,26 @@ def test_interrupt_ends_the_node_and_leaves_no_half_file(clip, projection_file, 
 @pytest.fixture
 def patched(clip):
     return with_lora(clip)
+
+
+def test_interrupt_is_heard_while_a_patched_encoders_texts_are_seen_by_the_clip(
+    clip, patched, projection_file, monkeypatch
+):
+    """As the texts' own states are, where both are not one text encoder's."""
+    true, texts_seen = Clip.encode_texts, []
+
+    def pressed(self, texts, progress=SILENT):
+        if len(texts) > 1:
+            texts_seen.append(len(texts))
+            standin_memory.interrupt_current_processing(True)
+        seen = true(self, texts, progress)
+        assert len(texts) == 1, "it ended in there"
+        return seen
+
+    monkeypatch.setattr(Clip, "encode_texts", pressed)
+    with pytest.raises(standin_memory.InterruptProcessingException):
+        states(patched, small_vision(), projection="ridge")
+    assert texts_seen
 
 
 def test_loras_take_part_wherever_comfyui_has_patched_the_weights(clip, patched):

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from comfyui_graphs import DESCRIBE, EMBED, INTERROGATE, MICRO, SERVER, TAG
+from comfyui_graphs import MICRO
 from comfyui_nodes import use_standin
+from hostile_calls import LITERALS, NAMES, PLACES, WIDGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,75 +25,6 @@ from unrender.core.embed import PromptEmbedding  # noqa: E402
 from unrender.core.errors import UnrenderError  # noqa: E402
 from unrender.core.hub import Hub  # noqa: E402
 
-LITERALS = ("micro", "p00.png", "", 7, 0.5, True, {}, [], ["1", 0, 2], {"a": "b"})
-NAMES = (
-    *("~nobody/x", "~", "~/x", "a" * 5000, "/" + "b/" * 2500, "c" * 400, "x\0y", "\0", "\ud800", "a\nb", "a\r\nb"),
-    *(
-        ".",
-        "..",
-        "../..",
-        "/",
-        "a:b",
-        "C:\\x",
-        "\\\\server\\x",
-        "a/../../b",
-        "con",
-        "nul.txt",
-        "\u202egnp.exe",
-        "*?<>|",
-    ),
-    *(
-        '"',
-        '""',
-        "''",
-        '"/tmp/x"',
-        "file:///etc/passwd",
-        "http://[::1",
-        "http://x:99999",
-        "$HOME",
-        "%APPDATA%",
-        "~root/.ssh",
-    ),
-)
-WIDGETS: dict[str, dict[str, Any]] = {
-    "UnrenderInterrogate": {**INTERROGATE, "mode": "fast", "max_phrases": 2},
-    "UnrenderLoadInterrogator": {**MICRO, "other_clip": ""},
-    "UnrenderInterrogatorFromClip": {name: MICRO[name] for name in MICRO if name not in ("clip", "precision")},
-    "UnrenderTagPicture": TAG,
-    "UnrenderDescribePicture": {**DESCRIBE, "max_length": 2},
-    "UnrenderDescriberServer": {**SERVER, "address": "http://127.0.0.1:9/v1", "model": "m"},
-    "UnrenderAnalyze": {"categories": "mediums", "top": 2, "dark": False},
-    "UnrenderMatchPhrases": {"phrases": "a disc\na square", "templates": ""},
-    "UnrenderLocate": {"phrase": "a disc", "threshold": 0.0},
-    "UnrenderSeveralPrompts": {"count": 2},
-    "UnrenderNearestRendering": {},
-    "UnrenderReadImagePrompt": {"image": "p.png"},
-    "UnrenderCaptionFolder": {
-        **{"folder": "pictures", "mode": "fast", "existing": "skip"},
-        **{"recursive": False, "prefix": "", "suffix": ""},
-    },
-    "UnrenderImageToPromptEmbedding": EMBED,
-    "UnrenderBlendPromptEmbeddings": {"share": 0.5, "mix": "mean"},
-    "UnrenderSavePromptEmbedding": {"name": "mine"},
-    "UnrenderLoadPromptEmbedding": {"name": "mine.safetensors"},
-    "UnrenderTuneOnPictures": {
-        **{"name": "mine", "steps": 1, "rate": 1e-3, "batch": 1, "rank": 4, "size": 64, "seed": 0},
-        **{"quality": "good", "anchor": ""},
-    },
-}
-PLACES = {
-    "UnrenderCaptionFolder": ("folder",),
-    "UnrenderLoadInterrogator": ("other_clip", "clip", "captioner", "vocabulary", "tagger"),
-    "UnrenderTagPicture": ("tagger",),
-    "UnrenderDescribePicture": ("model",),
-    "UnrenderDescriberServer": ("address", "model"),
-    "UnrenderReadImagePrompt": ("image",),
-    "UnrenderSavePromptEmbedding": ("name",),
-    "UnrenderLoadPromptEmbedding": ("name",),
-    "UnrenderTuneOnPictures": ("name",),
-}
-"""Every widget that holds a path or a name."""
-
 UNET = SimpleNamespace(
     model_type=SimpleNamespace(name="EPS"), model_sampling=SimpleNamespace(sigmas=torch.linspace(0.1, 10, 1000))
 )
@@ -105,8 +37,8 @@ def nodes() -> dict[str, Any]:
     return {node.define_schema().node_id: node for node in NODES}
 
 
-def links(name: str) -> dict[str, Any]:
-    """A good value for each required link of a node, and the names of the others."""
+def links(name: str, optional: bool = True) -> dict[str, Any]:
+    """A good value for each link of a node that has one here, None for the others."""
     good = {
         "image": PHOTOGRAPH,
         "renderings": PHOTOGRAPH,
@@ -120,7 +52,8 @@ def links(name: str) -> dict[str, Any]:
         "second": PromptEmbedding("sd15", torch.zeros(77, 768)),
     }
     inputs = nodes()[name].define_schema().inputs
-    return {each.id: good.get(each.id) for each in inputs if each.id not in WIDGETS[name]}
+    asked = [each.id for each in inputs if each.id not in WIDGETS[name] and (optional or not each.optional)]
+    return {each: good.get(each) for each in asked}
 
 
 def executed(name: str, inputs: dict[str, Any]) -> Any:
@@ -131,6 +64,7 @@ def executed(name: str, inputs: dict[str, Any]) -> Any:
 
 
 def sentence(error: UnrenderError) -> str:
+    assert type(error).__module__ == "unrender", "ComfyUI shows the class with its module, which would be a path"
     told = str(error)
     told.encode()
     assert told.endswith(".") and "\n" not in told and "\0" not in told, told
@@ -185,7 +119,7 @@ def test_no_pictures_are_said_in_the_same_words_by_every_node(setting, name):
         executed(name, {**WIDGETS[name], **given, "image": torch.zeros(0, 64, 64, 3)})
 
 
-def tries(name: str, widget: str, text: str) -> None:
+def tries(name: str, widget: str, text: Any) -> None:
     """One call, as ComfyUI makes it: what validates, what tells whether it is to run again, and the run."""
     node, inputs = nodes()[name], {**WIDGETS[name], widget: text}
     if "validate_inputs" in vars(node) and widget in ("image", "name"):
@@ -198,9 +132,8 @@ def tries(name: str, widget: str, text: str) -> None:
             node.fingerprint_inputs(**inputs)
         except OSError:
             assert name == "UnrenderReadImagePrompt", "which ComfyUI does not ask of what it has refused"
-    given = {key: value for key, value in links(name).items() if value is not None}
     try:
-        executed(name, {**inputs, **given})
+        executed(name, {**inputs, **links(name, optional=False)})
     except UnrenderError as error:
         sentence(error)
 
@@ -241,6 +174,15 @@ def test_an_embedding_takes_no_such_name(setting, bad):
     assert not list(setting.rglob("*.safetensors"))
 
 
+@pytest.mark.parametrize("bad", ["", "~/x", "a/b", "con", "x" * 5000, "x\0y", "\ud800", "a:b"])
+def test_a_lora_takes_no_such_name(setting, monkeypatch, bad):
+    monkeypatch.setattr("unrender.nodes.tuning.setup_for", refuse)
+    good = {**WIDGETS["UnrenderTuneOnPictures"], **links("UnrenderTuneOnPictures", optional=False)}
+    with pytest.raises(UnrenderError, match="is no name for a LoRA; use letters, digits") as caught:
+        executed("UnrenderTuneOnPictures", {**good, "name": bad})
+    sentence(caught.value)
+
+
 @pytest.mark.parametrize("quotes", ['"{}"', "'{}'", ' "{}" ', "\u201c{}\u201d"])
 def test_a_path_that_is_pasted_in_quotation_marks_is_understood(setting, quotes, photographs):
     folder = setting / "my pictures"
@@ -276,6 +218,22 @@ def test_the_page_and_the_command_line_take_such_paths_too(setting, capsys):
         assert "Traceback" not in told and len(told) < 700, told[:200]
 
 
+LOADERS = (
+    *("loading.named_setup", "tuning.setup_for", "embedding.setup_for", "graph_clip.GraphClip.of"),
+    "models.NamedDescriber.placed",
+)
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_what_is_no_choice_is_refused_in_a_sentence_or_taken(setting, monkeypatch, name):
+    """ComfyUI itself looks at no choice of such nodes until its later versions."""
+    for loader in LOADERS:
+        monkeypatch.setattr(f"unrender.nodes.{loader}", refuse)
+    for each in nodes()[name].define_schema().inputs:
+        for value in ("no such", "", "a" * 99_999, 7, None, True, {"a": "b"}) if hasattr(each, "options") else ():
+            tries(name, each.id, value)
+
+
 WORDS = {
     "UnrenderInterrogate": ("exclude", "prefix", "suffix", "pin"),
     "UnrenderTagPicture": ("exclude", "trigger"),
@@ -283,11 +241,13 @@ WORDS = {
     "UnrenderAnalyze": ("categories",),
     "UnrenderMatchPhrases": ("phrases", "templates"),
     "UnrenderLocate": ("phrase",),
+    "UnrenderImageToPromptEmbedding": ("weights",),
 }
 
 
 @pytest.mark.parametrize(("name", "widget"), [(name, widget) for name in WORDS for widget in WORDS[name]])
-def test_no_words_break_a_node(setting, name, widget):
+def test_no_words_break_a_node(setting, monkeypatch, name, widget):
+    monkeypatch.setattr("unrender.nodes.embedding.setup_for", refuse)
     micro = {"interrogator": micro_setup()} if "interrogator" in links(name) else {}
     for text in (
         "\ud800",
@@ -303,6 +263,6 @@ def test_no_words_break_a_node(setting, name, widget):
         "()[]((:1.5)",
     ):
         try:
-            executed(name, {**WIDGETS[name], "image": PHOTOGRAPH, **micro, widget: text})
+            executed(name, {**WIDGETS[name], **links(name, optional=False), **micro, widget: text})
         except UnrenderError as error:
             sentence(error)

@@ -48,6 +48,19 @@ def test_nodes_are_named_and_explained():
         assert schema.search_aliases, "other words people look for it by"
 
 
+def test_all_that_other_packs_might_have_too_is_named_by_the_project():
+    """ComfyUI keeps extensions, events, routes and folders of models in one list each, whoever brought them."""
+    script = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "web").glob("*.js"))
+    nodes = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "nodes").glob("*.py"))
+    extensions = re.findall(r"""^const extension = \{\s*name: "(.*?)\"""", script, re.MULTILINE)
+    assert len(extensions) == script.count("registerExtension(") > 0
+    events = re.findall(r"""addEventListener\("(.*?)\"""", script) + re.findall(r"""_EVENT = "(.*?)\"""", nodes)
+    assert len(set(events)) == nodes.count("send_sync(") > 0
+    assert all(name.startswith("unrender.") for name in (*extensions, *events))
+    assert re.findall(r"""_FOLDER = "(.*?)\"""", nodes) == ["unrender"]
+    assert ".routes" not in nodes and "api.fetchApi" not in script
+
+
 def test_a_node_needs_nothing_but_its_picture():
     for name, schema in node_schemas().items():
         needed = [each.id for each in schema.inputs if not each.optional and not hasattr(each, "default")]

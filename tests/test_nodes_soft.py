@@ -18,6 +18,7 @@ import folder_paths  # noqa: E402
 from comfyui_small_models import PATCHED, small_clip, small_vision, with_lora  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPTokenizer  # noqa: E402
+from unrender.core.clip import hidden_states as hidden_states_module  # noqa: E402
 from unrender.core.clip.soft_tower import SoftTower  # noqa: E402
 from unrender.core.embed.families import SD1  # noqa: E402
 from unrender.core.embed.recommended import recommend  # noqa: E402
@@ -147,6 +148,30 @@ def test_interrupt_is_heard_within_a_descent_and_how_far_it_is_is_said(clip, mon
     assert len(steps) == 3
     said = [data["text"] for event, data in PromptServer.instance.sent if event == "unrender.status"]
     assert any(text.startswith("Moving the soft prompt") for text in said) and said[-1] == ""
+
+
+TEXT_TAKING = (
+    {"projection": "pinv"},
+    {"projection": "pinv", "strength": 0.5},
+    {"projection": "anchored", "anchor": "a cup of coffee"},
+    {"quality": "good"},
+)
+
+
+@pytest.mark.parametrize("settings", TEXT_TAKING)
+def test_interrupt_is_heard_while_a_long_text_is_read(clip, monkeypatch, settings):
+    true, lengths = hidden_states_module._states, []
+
+    def pressed(weights, stretches, layers, check):
+        if len(stretches) == 64:  # as many as go at once, and more than are learned from here
+            lengths.append(len(stretches))
+            standin_memory.interrupt_current_processing(True)
+        return true(weights, stretches, layers, check)
+
+    monkeypatch.setattr(hidden_states_module, "_states", pressed)
+    with pytest.raises(standin_memory.InterruptProcessingException):
+        made(clip, text="a cup of coffee, " * 2000, **settings)
+    assert lengths == [64]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import string
 from pathlib import PurePath
 
 from ..errors import SettingsError
+from ..printable import quoted
 from .columns import TAG_COLUMNS, told_by_tags
 from .items import Outcome
 
@@ -25,13 +26,15 @@ class Template:
             ]
         except ValueError as error:
             raise SettingsError(
-                f"The template {text!r} has a brace without its other half", "write {{ or }}"
+                f"The template {quoted(text)} has a brace without its other half", "write {{ or }}"
             ) from error
         if any(field not in FIELDS or form or kind for field, form, kind in fields):
             there_are = ", ".join(f"{{{field}}}" for field in FIELDS)
-            raise SettingsError(f"The template {text!r} has an unknown field", f"there are {there_are}")
+            raise SettingsError(f"The template {quoted(text)} has an unknown field", f"there are {there_are}")
         if not fields:
-            raise SettingsError(f"The template {text!r} would be the same for all pictures", "put {prompt} into it")
+            raise SettingsError(
+                f"The template {quoted(text)} would be the same for all pictures", "put {prompt} into it"
+            )
         self.text = text
         self.needs_tags = any(field in TAG_COLUMNS for field, _, _ in fields)
 

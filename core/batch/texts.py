@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cures import Choose
 from ..errors import SettingsError, TextFileError
+from ..printable import quoted
 from ..texts import UTF_8, Coding, appended, prepended, read_coded
 from .items import Item, Outcome
 from .sinks import EXISTING, Chosen, Existing, FilesSink
@@ -28,7 +29,7 @@ class TextSink(FilesSink):
 
     def __init__(self, root: Path, existing: Existing = "skip", template: Template | None = None) -> None:
         if existing not in EXISTING:
-            raise SettingsError(f"is {existing!r}", Choose("existing", EXISTING), control="existing")
+            raise SettingsError(f"is {quoted(existing)}", Choose("existing", EXISTING), control="existing")
         super().__init__(root, self.output)
         self._existing = existing
         self._template = template or Template()

@@ -46,16 +46,18 @@ def hidden_states(
     """For each layer asked for the states [texts, positions, width], of token ids [texts, positions]. All is computed
     in float32, whatever the weights are stored in.
 
-    They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer). check: called between blocks.
+    They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer). check: called twice a block.
     """
     return _in_portions(lambda rows: _states(weights, weights.embedding[rows], layers, check), ids.to(weights.device))
 
 
 @torch.no_grad()
 @undisturbed()
-def hidden_states_of(weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer] = (LAST,)) -> tuple[Tensor, ...]:
+def hidden_states_of(
+    weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer] = (LAST,), check: Check = SILENT.check
+) -> tuple[Tensor, ...]:
     """The same of what stands in the tokens' embeddings' place [texts, positions, width]."""
-    return _in_portions(lambda rows: _states(weights, rows, layers), inputs.to(weights.device))
+    return _in_portions(lambda rows: _states(weights, rows, layers, check), inputs.to(weights.device))
 
 
 def _in_portions(work: Callable[[Tensor], list[Tensor]], rows: Tensor) -> tuple[Tensor, ...]:
@@ -65,9 +67,7 @@ def _in_portions(work: Callable[[Tensor], list[Tensor]], rows: Tensor) -> tuple[
     return tuple(torch.cat(states) for states in zip(*parts, strict=True))
 
 
-def _states(
-    weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer], check: Check = SILENT.check
-) -> list[Tensor]:
+def _states(weights: TowerWeights, inputs: Tensor, layers: Sequence[Layer], check: Check) -> list[Tensor]:
     x = inputs.float() + weights.positions[: inputs.shape[1]].float()
     final_norm = _float32(weights.final_norm)
     wanted = {layer.skipped for layer in layers}
@@ -78,16 +78,17 @@ def _states(
         if skipped == min(wanted):
             break
         check()
-        x = _through(_float32(weights.blocks[len(weights.blocks) - skipped]), x, weights)
+        x = _through(_float32(weights.blocks[len(weights.blocks) - skipped]), x, weights, check)
     return [normalise(found[layer.skipped], final_norm) if layer.normed else found[layer.skipped] for layer in layers]
 
 
-def _through(block: Block, x: Tensor, weights: TowerWeights) -> Tensor:
+def _through(block: Block, x: Tensor, weights: TowerWeights, check: Check) -> Tensor:
     texts, positions, width = x.shape
     stacked = F.linear(normalise(x, block.norm_1), block.qkv, block.qkv_bias)
     q, k, v = stacked.view(texts, positions, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
     attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     x = x + F.linear(attended.transpose(1, 2).reshape(texts, positions, width), block.out, block.out_bias)
+    check()  # here a block of many texts is half done, which takes a second on a slow machine
     hidden = F.linear(normalise(x, block.norm_2), block.up, block.up_bias)
     return x + F.linear(activated(hidden, weights.quick_gelu), block.down, block.down_bias)
 

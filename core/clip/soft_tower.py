@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..progress import SILENT, Check
 from .hidden_states import hidden_states_of, padded_ids
 from .layers import LAST, Layer, Padding
 from .text_tower import activated
@@ -93,12 +94,14 @@ def soft_states(
     added: Tensor,
     layers: Sequence[Layer] = (LAST,),
     padding: Padding = "end",
+    check: Check = SILENT.check,
 ) -> tuple[tuple[Tensor, ...], Tensor]:
     """A text of any length with free token embeddings `added` [added, width] after the words of its first stretch: for
     each layer the states [stretches, context, width] at all positions, float32, and [stretches] the position of each
     end. Without free tokens they are those of the words alone, in the stretches that hosts split them into.
 
-    words: token ids without start and end. moved: what is added to the embedding of each [words, width]."""
+    words: token ids without start and end. moved: what is added to the embedding of each [words, width]. check: called
+    all along, to end it."""
     room = weights.positions.shape[0] - 2
     first = room - len(added)
     bounds = [0, first, *range(first + room, len(words), room), len(words)] if len(words) > first else [0, len(words)]
@@ -110,7 +113,7 @@ def soft_states(
     end = int(ends[0])
     inputs[0] = torch.cat([inputs[0, :end], added.to(inputs), inputs[0, end : len(inputs[0]) - len(added)]])
     ends[0] += len(added)
-    return hidden_states_of(weights, inputs, layers), ends
+    return hidden_states_of(weights, inputs, layers, check), ends
 
 
 class _Constant:

@@ -117,7 +117,7 @@ class TextTower:
         float32, not normalised.
 
         A text longer than the context length is cut before its end-of-text token, as the libraries do, and a text that
-        holds an end-of-text id ends there (the libraries pool at the first one). check: called between blocks.
+        holds an end-of-text id ends there (the libraries pool at the first one). check: called twice a block.
         """
         eot = self.weights.end_of_text
         if eot in prefix.ids:
@@ -156,7 +156,9 @@ class TextTower:
             check()
             q, k, v = (part[:, : len(trie)] for part in self._project(block, x, 0, 3))
             attended = attend(q, k, v, prefix.keys[index], prefix.values[index], trie, ends=False)
+            check()
             x = self._finish(block, x, self._padded(attended))
+        check()
         block = weights.blocks[-1]
         k, v = (part[:, : len(trie)] for part in self._project(block, x, 1, 3))
         x = self._padded(x[trie.ends])

@@ -10,6 +10,7 @@ from ..cures import Choose, Give, LeaveOut
 from ..errors import SettingsError
 from ..foreign import shown
 from ..phrases import Vocabulary
+from ..printable import quoted
 from ..prompt.together import check_weights
 from .composing import check_mix, check_strength
 from .families import Family
@@ -91,7 +92,7 @@ def checked_way(family: Family, projection: str | None = None, wanted: str | Non
 
 def check_quality(quality: str | None) -> None:
     if quality is not None and quality not in QUALITIES:
-        raise SettingsError(f"There is no quality {quality!r}", Choose("quality", QUALITIES))
+        raise SettingsError(f"There is no quality {quoted(quality)}", Choose("quality", QUALITIES))
 
 
 def checked_choice(family: Family, projection: str | None = None) -> Projection:
@@ -99,7 +100,7 @@ def checked_choice(family: Family, projection: str | None = None) -> Projection:
     known: dict[str, Projection] = {name: name for name in PROJECTIONS}
     chosen = known.get(projection or "soft")
     if chosen is None:
-        raise SettingsError(f"There is no projection {projection!r}", Choose("projection", PROJECTIONS))
+        raise SettingsError(f"There is no projection {quoted(projection)}", Choose("projection", PROJECTIONS))
     if not family.is_served_by(chosen):
         raise SettingsError(f"{chosen} cannot reach what {family.title} listens to", Choose("projection", ("soft",)))
     return chosen

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..cures import Choose
 from ..errors import EmbeddingError, SettingsError
+from ..printable import quoted
 from ..prompt.together import shares
 from .embedding import PromptEmbedding
 from .families import FAMILIES
@@ -110,7 +111,7 @@ def _lengthened(states: T, length: int) -> T:
 
 def check_mix(how: str) -> None:
     if how not in MIXES:
-        raise SettingsError(f"Pictures cannot be mixed by {how!r}", Choose("mix", MIXES))
+        raise SettingsError(f"Pictures cannot be mixed by {quoted(how)}", Choose("mix", MIXES))
 
 
 def check_strength(strength: float) -> None:

@@ -146,7 +146,7 @@ class Embedder:
         """What the family's own encoders make of a text, of any length."""
         states = {}
         for encoder in self.family.encoders:
-            stretches, _ = self._sides[encoder.name].long_states(text, encoder.layer)
+            stretches, _ = self._sides[encoder.name].long_states(text, encoder.layer, self._progress.check)
             states[encoder.name] = stretches.flatten(0, 1)
         pooled = self._pooling.of_text(lambda encoder: self._end(encoder, text))
         return replace(assembled(self.family, states, pooled), fingerprint=self.fingerprint, projection="text")
@@ -162,7 +162,7 @@ class Embedder:
         if not self.family.encoders:
             return assembled(self.family, {}, end)
         if blend.text:
-            states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer)
+            states, ends = self._sides[encoder.name].long_states(blend.text, encoder.layer, self._progress.check)
             found = edited(seen, states, ends, blend.alpha)
         else:
             found = self.closed_form.variation(joint)
@@ -233,7 +233,7 @@ class Embedder:
         return prompt
 
     def _end(self, encoder: Encoder, text: str) -> Tensor:
-        (states,), ends = self._sides[encoder.name].states([text])
+        (states,), ends = self._sides[encoder.name].states([text], check=self._progress.check)
         return states[0, int(ends[0])]
 
     @cached_property
@@ -259,7 +259,9 @@ class Embedder:
 
         def learn() -> Iterator[Chunk]:
             nbytes = bank_bytes(shape, joint)
-            return chunks(encode_beside(self._clip, side), side, layers, prompts, nbytes, self._progress)
+            return chunks(
+                encode_beside(self._clip, side, self._progress), side, layers, prompts, nbytes, self._progress
+            )
 
         return load_or_make(self._folder / f"bank-{key[:32]}.safetensors", key, shape, joint, learn)
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from ..clip.layers import LAST, SECOND_TO_LAST, SECOND_TO_LAST_NORMED, Layer, Padding
 from ..cures import Choose
 from ..errors import SettingsError
+from ..printable import quoted
 from ..published import SD1_PIPELINE, SD2_PIPELINE, SDXL_PIPELINE, VIT_BIGG, VIT_H, VIT_L
 from .kinds import Projection
 
@@ -194,7 +195,7 @@ def family_named(name: str) -> Family:
     """Raises SettingsError, which lists the names to choose from."""
     family = FAMILIES.get(name)
     if family is None:
-        raise SettingsError(f"There is no model family {name!r}", Choose("family", tuple(OFFERED)))
+        raise SettingsError(f"There is no model family {quoted(name)}", Choose("family", tuple(OFFERED)))
     return family
 
 

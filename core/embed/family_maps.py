@@ -97,13 +97,13 @@ class FamilyMaps:
         key = map_key(self._clip.fingerprint, side, layers, self._texts, self._fit)
 
         def fit() -> Mapping:
-            encode = encode_beside(self._clip, side)
+            encode = encode_beside(self._clip, side, self._progress)
             return fit_maps(encode, side, layers, self._texts, self._fit, self._progress)
 
         return load_or_fit(self._folder, key, layers, fit)[encoder.layer]
 
     def _difference(self, encoder: Encoder, difference: Difference) -> SequenceMap:
-        encode = encode_beside(self._clip, difference.plain)
+        encode = encode_beside(self._clip, difference.plain, self._progress)
         learned_by = self._clip.fingerprint, encode, difference
         return difference_map(self._folder, *learned_by, encoder.layer, self._texts, self._progress)
 

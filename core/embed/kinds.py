@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
+from ..file_names import NAME_BYTES, is_safe_stem
+
 Projection = Literal["soft", "pinv", "ridge", "bank", "anchored"]
 PROJECTIONS: tuple[Projection, ...] = get_args(Projection)
 
@@ -47,9 +49,12 @@ def tuned_name(projection: str) -> str:
 PLAIN_NAME = r"[\w-][\w -]*"
 """Of a tuned projection that is found by name, and not by its file's."""
 
+_ROOM = NAME_BYTES - len(".embedding.safetensors")
+"""Bytes of such a name at most, whichever ending its files have."""
+
 
 def is_plain_name(name: str) -> bool:
-    return re.fullmatch(PLAIN_NAME, name) is not None
+    return re.fullmatch(PLAIN_NAME, name) is not None and is_safe_stem(name, _ROOM)
 
 
 class Way(NamedTuple):

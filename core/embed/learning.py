@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -27,8 +28,8 @@ Encode = Callable[[Sequence[str]], Tensor]
 that CLIP's text tower is the encoder that is learned: then one run gives both."""
 
 
-def encode_beside(clip: Clip, side: TextSide) -> Encode | None:
-    return None if side.is_of(clip) else clip.encode_texts
+def encode_beside(clip: Clip, side: TextSide, progress: Progress) -> Encode | None:
+    return None if side.is_of(clip) else partial(clip.encode_texts, progress=progress)
 
 
 class Reader(Protocol):

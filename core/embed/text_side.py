@@ -117,14 +117,14 @@ class TextSide:
         (states,) = hidden_states(self.weights, torch.tensor([[self.weights.start_of_text]]), (layer,))
         return states[0, 0]
 
-    def long_states(self, text: str, layer: Layer = LAST) -> tuple[Tensor, Tensor]:
+    def long_states(self, text: str, layer: Layer = LAST, check: Check = SILENT.check) -> tuple[Tensor, Tensor]:
         """A text of any length in stretches of 75 tokens each with a start and an end, as the hosts split it: states
-        [stretches, 77, width] and [stretches] the position of each end."""
+        [stretches, 77, width] and [stretches] the position of each end. check: called all along, to end it."""
         room = self.positions - 2
         tokens = self.tokenizer.encode(text)
         parts = [tokens[start : start + room] for start in range(0, len(tokens), room)] or [()]
         ids, ends = padded_ids(self.weights, parts, self.padding)
-        return hidden_states(self.weights, ids, (layer,))[0], ends
+        return hidden_states(self.weights, ids, (layer,), check)[0], ends
 
     def mean_norms(self, texts: Sequence[str], check: Check = SILENT.check) -> tuple[float, float]:
         """Mean length over the texts of the end-of-text state, and of the embedding it is projected to (0 where the

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..cures import Choose
 from ..errors import SettingsError
-from ..foreign import shown
+from ..foreign import existing, shown
 from .kinds import TUNED, is_plain_name, is_tuned, tuned_name
 
 ENDING = ".safetensors"
@@ -22,8 +22,8 @@ def place_of(projection: str, folder: Path) -> Path:
     """The file of a projection "tuned:NAME" or "tuned:PATH". folder: see `tuned_folder`. Raises SettingsError where
     there is none."""
     name = tuned_name(projection)
-    path = Path(name).expanduser() if _is_path(name) else folder / f"{name}{ENDING}"
-    if not path.is_file():
+    path = existing(name if _is_path(name) else str(folder / f"{name}{ENDING}"))
+    if path is None or not path.is_file():
         known = tuned_names(folder)
         cure = Choose("projection", tuple(f"{TUNED}{each}" for each in known)) if known else "tune one first"
         raise SettingsError(f"There is no tuned projection {shown(name)}", cure)

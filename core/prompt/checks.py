@@ -9,6 +9,7 @@ from ..describe.kinds import kind_of
 from ..errors import PhraseError, SettingsError
 from ..foreign import shown
 from ..phrases.vocabulary import CATEGORIES, Vocabulary, category_name
+from ..printable import quoted
 from ..settings import MODES, NO_CLIP, SEARCHES, UNSEARCHED, Mode, Settings
 
 _OTHER_SEARCHES = Choose("search", tuple(each for each in SEARCHES if each != "written"))
@@ -16,7 +17,7 @@ _OTHER_SEARCHES = Choose("search", tuple(each for each in SEARCHES if each != "w
 
 def check_mode(mode: str) -> None:
     if mode not in MODES:
-        raise SettingsError(f"There is no mode {mode!r}", Choose("mode", MODES))
+        raise SettingsError(f"There is no mode {quoted(mode)}", Choose("mode", MODES))
 
 
 def check_unseen(settings: Settings, mode: Mode, judges: bool) -> None:

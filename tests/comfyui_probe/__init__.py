@@ -25,6 +25,7 @@ from comfy.text_encoders import flux, sd2_clip
 from comfy_execution.progress import ProgressRegistry
 from safetensors.torch import load_file
 
+import nodes
 from server import PromptServer
 
 
@@ -261,6 +262,25 @@ class Noise:
         return ((colours + torch.rand(pictures, size, size, 3, generator=generator)) / 2,)
 
 
+class Picture:
+    """A picture and a mask of any shape, of noise or full of one number: "1,64,64,3" or "1,64,64,3 nan"."""
+
+    RETURN_TYPES = ("IMAGE", "MASK")
+    FUNCTION = "make"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"shape": ("STRING", {"default": "1,64,64,3"})}}
+
+    def make(self, shape):
+        sides, *filling = shape.split()
+        size = [int(side) for side in sides.split(",")]
+        generator = torch.Generator().manual_seed(3)
+        made = torch.full(size, float(filling[0])) if filling else torch.rand(size, generator=generator)
+        return made, made
+
+
 class Similarity:
     """What ComfyUI itself makes of a text and a picture: the cosine of their embeddings."""
 
@@ -312,14 +332,20 @@ class Distance:
 
 
 class Stopwatch(ProgressRegistry):
-    """What ComfyUI itself is told of each node's begin and end."""
+    """What ComfyUI itself is told of each node's begin, progress and end."""
 
     started: ClassVar[dict[str, float]] = {}
     seconds: ClassVar[dict[str, float]] = {}
+    progress: ClassVar[dict[str, list[tuple[float, float]]]] = {}
 
     def start_progress(self, node_id):
         self.started[node_id] = time.perf_counter()
+        self.progress[node_id] = []
         super().start_progress(node_id)
+
+    def update_progress(self, node_id, value, max_value, *image):
+        self.progress.setdefault(node_id, []).append((value, max_value))
+        super().update_progress(node_id, value, max_value, *image)
 
     def finish_progress(self, node_id):
         if node_id in self.started:
@@ -333,6 +359,12 @@ comfy_execution.progress.ProgressRegistry = Stopwatch
 @PromptServer.instance.routes.get("/probe/seconds")
 async def seconds(_request):
     return web.json_response(Stopwatch.seconds)
+
+
+@PromptServer.instance.routes.get("/probe/progress")
+async def progress(_request):
+    """Of each node's last run, what was done and of how much."""
+    return web.json_response(Stopwatch.progress)
 
 
 @PromptServer.instance.routes.post("/probe/learn_from/{texts}")
@@ -357,12 +389,20 @@ async def few_words(_request):
     return web.json_response({})
 
 
+@PromptServer.instance.routes.post("/probe/use")
+async def use(request):
+    """Has ComfyUI load a folder of custom_nodes anew, over whatever has nodes of the same names."""
+    folder = Path(folder_paths.get_folder_paths("custom_nodes")[0]) / (await request.json())
+    return web.json_response(await nodes.load_custom_node(str(folder)))
+
+
 NODE_CLASS_MAPPINGS = {
     "ProbeDistance": Distance,
     "ProbeLargeVision": LargeVision,
     "ProbeNoise": Noise,
     "ProbePartlyUnloaded": PartlyUnloaded,
     "ProbePatchedInUse": PatchedInUse,
+    "ProbePicture": Picture,
     "ProbeSmallFlux": SmallFlux,
     "ProbeSmallLora": SmallLora,
     "ProbeSmallSd2": SmallSd2,

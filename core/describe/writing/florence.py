@@ -8,6 +8,7 @@ from PIL import Image
 
 from ...cures import Choose
 from ...errors import SettingsError
+from ...printable import quoted
 from ...settings import CaptionSettings
 from ..styles import STYLES
 from .models import CaptionModel
@@ -27,7 +28,9 @@ class Florence(CaptionModel):
     def _write(self, images: list[Image.Image], settings: CaptionSettings) -> list[str]:
         task = settings.instruction or self._usual(settings)
         if task.startswith("<") and task not in TASKS:
-            raise SettingsError(f"{self._name} has no task {task!r} that gives a text", Choose("instruction", TASKS))
+            raise SettingsError(
+                f"{self._name} has no task {quoted(task)} that gives a text", Choose("instruction", TASKS)
+            )
         inputs = self._to_device(self._processor(images=images, text=[task] * len(images), return_tensors="pt"))
         length = settings.max_length or (self._tokens(settings) if settings.style else _TOKENS.get(task, 32))
         room = self._model.config.text_config.max_position_embeddings - 2  # where writing starts, and where it ends

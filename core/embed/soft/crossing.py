@@ -32,6 +32,7 @@ from ...files import replace_whole
 from ...foreign import Unreadable, read_header, read_tensors
 from ...progress import SILENT, Progress
 from ..correcting import Difference, difference_map
+from ..learning import encode_beside
 from ..pruning import prune, used
 from ..ridge import SequenceMap
 from ..text_side import TextSide
@@ -140,7 +141,8 @@ def load_or_learn(
         plain = side.plain()
         whole = load_or_learn(folder, clip, plain, evidence, texts, progress)
         apart = Difference(side, plain, ends_alone=True)
-        difference = difference_map(folder, clip.fingerprint, clip.encode_texts, apart, LAST, texts, progress)
+        learned_by = clip.fingerprint, encode_beside(clip, plain, progress), apart
+        difference = difference_map(folder, *learned_by, LAST, texts, progress)
         return whole.corrected(difference, evidence.vectors)
     spoken = wordings(evidence.families)
     key = sha256("\n".join((clip.fingerprint, side.fingerprint, *spoken, *texts)).encode()).hexdigest()

@@ -111,7 +111,7 @@ class Softener:
             own = soft[encoder.name] if soft else _nothing(side.weights)
             layers = (encoder.layer, LAST)
             (taken, last), places = soft_states(
-                side.weights, tokens, own.under(tokens), own.added, layers, encoder.padding
+                side.weights, tokens, own.under(tokens), own.added, layers, encoder.padding, self._progress.check
             )
             states[encoder.name], ends[encoder.name] = taken.flatten(0, 1), last[0, int(places[0])]
         return States(states, ends)
