@@ -30,8 +30,10 @@ from .space import Placing, Space, joint_space
 ALONE = Descent(tokens=4, steps=40, words=0.4, added=0.13, answers=1.0, moved=0.5)
 """On the families' own words. By validation (benchmarks/soft_prompts.py), as what follows."""
 AFTER_WORDS = Descent(tokens=4, steps=40)
-"""On words that describe the picture, which stay as they are. What the families answer is in them: asked of the soft
-prompt as well, it kept it from saying what they lack."""
+"""On words that describe the picture, which stay as they are; what the families answer is in them: asked of the soft
+prompt as well, it kept it from saying what they lack. And where nothing is asked: held near fillers, with nothing but
+the distance to draw them, tokens stay there: of 48 validation pictures .16 of the factors were read, as by chance, in
+place of .71."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class SoftProjection:
         answers, described = self._known.evidence.answers(joint) if asks else {}, words.text if words else ""
         begun = self._said(answers, described, described)
         said = self._said(answers, text, described) if text else begun
-        descent = AFTER_WORDS if words else ALONE
+        descent = ALONE if answers and not words else AFTER_WORDS
         if tokens is not None:
             descent = replace(descent, tokens=tokens)
         placing = Placing(self._known.where_texts_lie, gap, descent.moved)
