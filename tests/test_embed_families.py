@@ -126,7 +126,7 @@ class Clip:
     def __init__(self, whole, side):
         self._projection, self._side = whole.text_projection.weight.detach(), side
 
-    def encode_texts(self, texts):
+    def encode_texts(self, texts, progress=None):
         (states,), ends = self._side.states(texts)
         return torch.nn.functional.normalize(states[torch.arange(len(texts)), ends] @ self._projection.T, dim=-1)
 

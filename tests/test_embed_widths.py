@@ -36,7 +36,7 @@ class StandIn:
     def __init__(self, weights):
         self.weights, self.fingerprint = weights, weights.fingerprint()
 
-    def encode_texts(self, texts):
+    def encode_texts(self, texts, progress=None):
         ids = [(Words.start_of_text, *Words().encode(text)[:75], Words.end_of_text) for text in texts]
         ends = torch.stack([hidden_states(self.weights, torch.tensor([row]))[0][0, -1] for row in ids])
         return torch.nn.functional.normalize(ends @ self.weights.projection.T, dim=-1)

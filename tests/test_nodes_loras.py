@@ -139,10 +139,10 @@ def test_reading_texts_asks_often_enough_whether_to_go_on(clip, folder, monkeypa
 
     through, since, longest = hidden_states._through, [0], [0]
 
-    def counted(block, x, weights):
+    def counted(block, x, weights, *rest):
         since[0] += len(x)
         longest[0] = max(longest[0], since[0])
-        return through(block, x, weights)
+        return through(block, x, weights, *rest)
 
     def check(_: Progress) -> None:
         since[0] = 0
