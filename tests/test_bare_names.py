@@ -179,12 +179,17 @@ def test_micro_is_called_a_toy_on_what_it_does_not_know(place, capsys):
         )
         assert "toy" not in out
         assert ("blip-large" in err) == (command[0] == "interrogate"), "match needs no captioner"
+    assert main(["interrogate", "photos/a.png", *MICRO]) == 0
+    assert "toy" not in capsys.readouterr().err, "that is one of its own drawings"
+
+
+def test_a_variation_by_micro_is_called_a_toy_s_too(place, capsys):
+    pytest.importorskip("diffusers")
+    Image.new("RGB", (640, 480), "navy").save("photo.jpg")
     vary = ["vary", "photo.jpg", "-o", "v.png", "--checkpoint", "micro", "--steps", "1", "--device", "cpu"]
     assert main(vary) == 0
     err = capsys.readouterr().err
     assert "no --checkpoint micro: stable-diffusion-v1-5/stable-diffusion-v1-5, a download of 4.3 GB" in err
-    assert main(["interrogate", "photos/a.png", *MICRO]) == 0
-    assert "toy" not in capsys.readouterr().err, "that is one of its own drawings"
 
 
 def test_for_tags_a_real_tagger_is_named_in_the_toy_s_place(place, capsys):

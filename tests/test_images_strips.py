@@ -95,3 +95,12 @@ def test_ordinary_pictures_are_as_large_as_they_are():
     image = open_image(flags((600, 20)))
     assert image.size == original_size(image) == (600, 20)
     assert image.info == {}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_a_turned_file_is_as_large_as_the_picture_upright(format, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = open_image(encoded(flags((64, 32)), format, exif=exif))
+    assert image.size == original_size(image) == ((64, 32) if orientation < 5 else (32, 64))

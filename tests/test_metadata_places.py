@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 from metadata_files import chunk, exif_block, png, png_with, with_exif
-from PIL import Image, features
+from PIL import Image, TiffImagePlugin, TiffTags, features
 from unrender.core.batch.xmp import with_description
 from unrender.core.metadata import read_metadata
 from unrender.core.metadata.exif import user_comment
@@ -144,6 +144,16 @@ def test_texts_of_xmp(body, name, kind):
         pytest.skip("this Pillow writes no XMP into JPEGs")
     assert texts == {name: TEXT}
     assert understood(data) == RIGHT
+
+
+@pytest.mark.parametrize("kind", [TiffTags.BYTE, TiffTags.UNDEFINED])
+def test_xmp_of_a_tiff_in_either_type_of_tag(kind):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[700] = kind
+    tags[700] = xmp_packet("a castle")
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "TIFF", tiffinfo=tags)
+    assert read_metadata(stream.getvalue()).prompt == "a castle"
 
 
 @pytest.mark.parametrize("text", ['a castle, <b>oil</b> & "ink"', JAPANESE, "a\nb"])

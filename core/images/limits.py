@@ -91,14 +91,17 @@ def check_cost(image: Image.Image, size: int, label: str) -> None:
         raise ImageError(f"{named} in {size:,} bytes, which takes too much memory to read", "save it as JPEG or PNG")
 
 
-def reduce_early(image: Image.Image) -> None:
-    """Lets the decoder of a giant leave out what would be thrown away, where it can."""
+def reduce_early(image: Image.Image) -> bool:
+    """Lets the decoder of a giant leave out what would be thrown away, where it can; whether it does."""
     width, height = image.size
     factor = reduction(image.size)
     if image.format in ("JPEG", "MPO") and factor > 1:
         image.draft(image.mode, (max(1, width // factor), max(1, height // factor)))
+        return True
     if image.format == "JPEG2000" and width * height > _JPEG2000_WHOLE:
         image.reduce = math.ceil(math.log2(width * height / _JPEG2000_REDUCED) / 2)  # type: ignore[method-assign]
+        return True
+    return False
 
 
 def check_scans(image: Image.Image, stream: BinaryIO, label: str) -> None:

@@ -217,10 +217,10 @@ def _decode(stream: BinaryIO, label: str) -> Image.Image:
             check_size(image.size, label)
             check_cost(image, size, label)
             check_scans(image, stream, label)
-            original = image.size
-            reduce_early(image)
+            original, reduced = image.size, reduce_early(image)
             ask_for(image.width * image.height)
-            return _finish(image, label, original)
+            image.load()  # in older versions of Pillow only this turns the size of a TIFF
+            return _finish(image, label, original if reduced else image.size)
     except UnidentifiedImageError as error:
         raise ImageError(f"{label} {formats.describe(head)}") from error
 

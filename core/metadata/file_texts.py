@@ -32,6 +32,7 @@ _HEADER = struct.Struct(">I4s")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 _XMP = "XML:com.adobe.xmp"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_TIFF_XMP = 700
 _GENERATED = {"parameters", "prompt", "workflow", "invokeai_metadata", "sd-metadata", "Dream", "Comment"}
 """Where a PNG has one of these, no text is looked for in its pixels."""
 
@@ -166,8 +167,11 @@ def _other_texts(stream: BinaryIO, head: bytes, label: str) -> Iterator[tuple[st
 
 
 def _packet(image: Image.Image, info: dict[Any, Any]) -> bytes:
-    """The XMP packet: most of Pillow's plugins give it a name, older ones leave JPEG's among its segments."""
-    named = info.get("xmp")
+    """The XMP packet: most of Pillow's plugins give it a name, older ones leave TIFF's among its tags and JPEG's among
+    its segments."""
+    named = info.get("xmp") or getattr(image, "tag_v2", {}).get(_TIFF_XMP)
+    if isinstance(named, tuple) and len(named) == 1:
+        named = named[0]
     if isinstance(named, str):
         return named.encode("utf-8", "replace")
     if isinstance(named, bytes):

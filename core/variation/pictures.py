@@ -21,5 +21,6 @@ def with_text(text: str, path: Path) -> dict[str, Any]:
         texts.add_text(_KEY, text) if text.isascii() else texts.add_itxt(_KEY, text)
         return {"pnginfo": texts}
     exif = Image.Exif()
-    exif.get_ifd(_EXIF_PART)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be")
+    # Pillow before 11.1 leaves out what is put into the part that `get_ifd` gives
+    exif[_EXIF_PART] = {_USER_COMMENT: b"UNICODE\0" + text.encode("utf-16-be")}
     return {"exif": exif, "quality": 95}
