@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from unrender.core.errors import Cancelled
 from unrender.core.progress import Progress
 
 
 class Stop(Progress):
-    """After so many asked."""
+    """As soon as there is a file."""
 
-    def __init__(self, after: int) -> None:
-        self.left = after
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def check(self) -> None:
-        self.left -= 1
-        if self.left < 0:
+        if self.path.exists():
             raise Cancelled()

@@ -211,7 +211,8 @@ class TestAnimation:
         asked = Animation([Line(each) for each in LINES], frames=2, sampling=FEW)
         whole, parts = Film(tmp_path / "whole.png"), Film(tmp_path / "parts.png")
         assert animate(engine, checkpoint, asked, whole) == 5
-        stopping = Engine(Settings(clip="micro", captioner=None, device="cpu"), progress=Stop(6))
+        stop = Stop(parts.frames.place(1))
+        stopping = Engine(Settings(clip="micro", captioner=None, device="cpu"), progress=stop)
         with pytest.raises(Cancelled):
             animate(stopping, checkpoint, asked, parts)
         kept = [number for number in range(5) if parts.frames.place(number).exists()]

@@ -129,7 +129,7 @@ class TestOptimise:
 
         whole = run(tmp_path / "whole")
         with pytest.raises(Cancelled):
-            run(tmp_path / "parts", Stop(4))
+            run(tmp_path / "parts", Stop(tmp_path / "parts" / STATE))
         assert (tmp_path / "parts" / STATE).exists() and not (tmp_path / "parts" / "000009.png").exists()
         assert run(tmp_path / "parts") == whole
         for name in ("000005.png", "000009.png"):
