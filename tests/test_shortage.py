@@ -26,7 +26,7 @@ pytest_plugins = ["captioner_fixtures"]
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 SHORT = [
-    torch.OutOfMemoryError("Allocation on device"),
+    torch.cuda.OutOfMemoryError("Allocation on device"),
     RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
