@@ -177,7 +177,7 @@ def _in_half_too(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     result = func(*_cast(args, torch.float16, torch.float32), **_cast(kwargs, torch.float16, torch.float32))
     if func.__name__.endswith("_") and not func.__name__.endswith("__"):
         return args[0].copy_(result)
-    return result if "dtype" in kwargs else _cast(result, torch.float32, torch.float16)
+    return result if kwargs.get("dtype") else _cast(result, torch.float32, torch.float16)
 
 
 def _cast(values: Any, before: torch.dtype, after: torch.dtype) -> Any:

@@ -168,5 +168,5 @@ def test_files_are_mixed_and_listed(capsys):
     capsys.readouterr()
     assert main(["embed", "--list", "e0.safetensors", "both.safetensors"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "e0.safetensors\tthe micro model (micro), states 77 x 128, 1 picture, pinv"
+    assert first == "e0.safetensors\tthe micro model (micro), states 77 x 128, pooled 128, 1 picture, pinv"
     assert "2 pictures" in second
