@@ -149,13 +149,6 @@ def trouble_in(dtype: torch.dtype, device: torch.device) -> str:
     return ""
 
 
-def check_computes(dtype: torch.dtype, device: torch.device) -> None:
-    """Raises SettingsError where the device cannot in this precision, which was asked for by name."""
-    if trouble := trouble_in(dtype, device):
-        name = str(dtype).removeprefix("torch.")
-        raise SettingsError(f"{device} cannot compute in {name} ({trouble})", Give("precision", "auto or exact"))
-
-
 def precisions(device: torch.device) -> list[torch.dtype]:
     """Those that it would be used in."""
     return list(dict.fromkeys((torch.float32, model_dtype(device))))
@@ -209,7 +202,10 @@ def pick_arithmetic(precision: str, device: torch.device) -> Arithmetic:
         return Arithmetic(torch.float32, torch.float32, None)
     if precision != "auto":
         dtype = _HALVES[precision]
-        check_computes(dtype, device)
+        if trouble := trouble_in(dtype, device):
+            raise SettingsError(
+                f"{device} cannot compute in {precision} ({trouble})", Give("precision", "auto or exact")
+            )
         return Arithmetic(dtype, dtype, None)
     return Arithmetic(model_dtype(device), torch.float32, fast_half(device))
 

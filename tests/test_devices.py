@@ -10,7 +10,7 @@ import pytest
 import torch
 from pretended_cuda import NAME, PretendedCuda, cuda_fixture  # noqa: F401
 from unrender.core import devices
-from unrender.core.describe import load_describer
+from unrender.core.clip import Clip
 from unrender.core.errors import SettingsError
 
 NO_KERNEL = "CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might be ..."
@@ -68,16 +68,9 @@ def test_a_half_that_a_device_has_not_is_refused_before_anything_is_loaded(monke
     """As CPUs have no float16 before PyTorch 2.2."""
     lacking = {torch.float16: "not implemented for 'Half'"}
     monkeypatch.setattr(devices, "trouble_in", lambda dtype, device: lacking.get(dtype, ""))
-    monkeypatch.setattr("unrender.core.describe.writing.captioner._load", None)
-    for asked in (
-        lambda: devices.pick_arithmetic("float16", devices.CPU),
-        lambda: load_describer("micro", "cpu", torch.float16),
-        lambda: load_describer("micro-tagger", "cpu", torch.float16),
-    ):
-        with pytest.raises(
-            SettingsError, match=r"cpu cannot compute in float16 \(.*\); give auto or exact as precision"
-        ):
-            asked()
+    with pytest.raises(SettingsError, match=r"cpu cannot compute in float16 \(.*\); give auto or exact as precision"):
+        Clip.load("nowhere/to-be-found", "cpu", "float16")
+    assert devices.describing("float16") is torch.float16, "describers see to it themselves"
     assert devices.pick_arithmetic("bfloat16", devices.CPU).vision == torch.bfloat16
 
 

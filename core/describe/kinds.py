@@ -61,8 +61,8 @@ def load_describer(
     dtype: of its arithmetic, into which weights are read; None for what suits the device. wait: leaves it in main
     memory, ready for the device, until `to` brings it there. quantization: see `Settings`; nothing to kinds that know
     none.
-    Raises ModelError (unknown, absent, no describer, not safetensors), MissingPackageError, SettingsError (device,
-    dtype), Cancelled.
+    Raises ModelError (unknown, absent, no describer, not safetensors), MissingPackageError, SettingsError (device),
+    Cancelled.
     """
     hub = hub or Hub()  # without one no kind asks what is on no disk
     kind = kind_of(name, hub)

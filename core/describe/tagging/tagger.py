@@ -76,11 +76,9 @@ class Tagger(Describer):
     ) -> Tagger:
         """See `load_describer`. name: "micro-tagger", a folder, a known name (KNOWN_TAGGERS), or a hub id.
         dtype: None for float16 on CUDA and XPU, float32 elsewhere."""
-        from ...devices import check_computes, model_dtype, pick_device
+        from ...devices import model_dtype, pick_device
 
         place = pick_device(str(device))
-        if dtype is not None:
-            check_computes(dtype, place)
         folder = find_tagger(name, hub, progress)
         progress.check()
         files = read_tagger(name, folder)

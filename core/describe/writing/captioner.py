@@ -71,15 +71,13 @@ class Captioner(Describer):
         those that were made in it, for BLIP bfloat16 on CPUs that multiply in it, float32 elsewhere. quantization: see
         `Settings`; such weights go to the device at once and stay there.
         Raises ModelError (unknown, absent, not a captioner, not safetensors), MissingPackageError (needs a newer
-        transformers, or a package), SettingsError (device, dtype), Cancelled.
+        transformers, or a package), SettingsError (device), Cancelled.
         """
-        from ...devices import check_computes, pick_device
+        from ...devices import pick_device
         from .memory import announced, suiting
         from .quantized import check_quantization
 
         place = pick_device(str(device))
-        if dtype is not None:
-            check_computes(dtype, place)
         if quantization != "none":
             check_captioner(name)
             check_quantization(name, quantization, place)
