@@ -128,18 +128,22 @@ def _built_for_gpus() -> bool:
     return bool(torch.version.cuda or getattr(torch.version, "hip", None))
 
 
-@cache
 def trouble_of(device: torch.device) -> str:
-    """What goes wrong when the device computes in the precisions it would be used in; "" where nothing does. It is
-    tried, because devices are offered whose kernels are not there. A lack of memory is no trouble of that kind."""
+    """What goes wrong when the device computes in the precisions it would be used in; "" where nothing does."""
+    return next(filter(None, (trouble_in(dtype, device) for dtype in precisions(device))), "")
+
+
+@cache
+def trouble_in(dtype: torch.dtype, device: torch.device) -> str:
+    """The same in one precision. It is tried, because devices are offered whose kernels are not there. A lack of memory
+    is no trouble of that kind."""
     try:
-        for dtype in precisions(device):
-            ones = torch.ones(2, 8, 8, 8, dtype=dtype, device=device)
-            seen = torch.nn.functional.conv2d(ones, ones)  # [2, 2, 1, 1] of 512
-            norm = torch.nn.functional.layer_norm(ones, (8,))
-            total = torch.softmax(norm, -1) @ ones  # of 1
-            if float(seen.sum().cpu()) != 2048 or abs(float(total.float().mean().cpu()) - 1) > 0.01:
-                return f"it computes wrongly in {str(dtype).removeprefix('torch.')}"
+        ones = torch.ones(2, 8, 8, 8, dtype=dtype, device=device)
+        seen = torch.nn.functional.conv2d(ones, ones)  # [2, 2, 1, 1] of 512
+        norm = torch.nn.functional.layer_norm(ones, (8,))
+        total = torch.softmax(norm, -1) @ ones  # of 1
+        if float(seen.sum().cpu()) != 2048 or abs(float(total.float().mean().cpu()) - 1) > 0.01:
+            return f"it computes wrongly in {str(dtype).removeprefix('torch.')}"
     except _FAILS as error:
         return "" if is_out_of_memory(error) else first_line(error)
     return ""
@@ -192,18 +196,23 @@ class Arithmetic:
 
 def pick_arithmetic(precision: str, device: torch.device) -> Arithmetic:
     """ "auto": half precision where it is faster and float32 where it decides. "exact": float32 throughout.
-    A half precision by name: that throughout, its rounding included."""
+    A half precision by name: that throughout, its rounding included. Raises SettingsError where the device has none,
+    as CPUs have no float16 before PyTorch 2.2."""
     if precision == "exact":
         return Arithmetic(torch.float32, torch.float32, None)
     if precision != "auto":
         dtype = _HALVES[precision]
+        if trouble := trouble_in(dtype, device):
+            raise SettingsError(
+                f"{device} cannot compute in {precision} ({trouble})", Give("precision", "auto or exact")
+            )
         return Arithmetic(dtype, dtype, None)
     return Arithmetic(model_dtype(device), torch.float32, fast_half(device))
 
 
 def describing(precision: str) -> torch.dtype | None:
     """In which a describer is loaded; None for what suits it and the device."""
-    return None if precision == "auto" else pick_arithmetic(precision, CPU).vision
+    return None if precision == "auto" else _HALVES.get(precision, torch.float32)
 
 
 def model_dtype(device: torch.device) -> torch.dtype:

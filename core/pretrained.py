@@ -94,7 +94,8 @@ def load_whole(model_class: Any, folder: Path, problem: str, *cures: Cure, **opt
     tensors = checked_folder(folder)
     check_config(folder, tensors)
     code = LOCAL_WITHOUT_CODE if hasattr(model_class, "_model_mapping") else {"local_files_only": True}
-    with without_own_code(), library_reads(problem, *cures):
+    # older transformers draw first values, which are replaced; not from a host's dice
+    with without_own_code(), library_reads(problem, *cures), torch.random.fork_rng(devices=[]):
         _check_size(model_class, folder, sum(each.numel for each in tensors.values()))
         model, report = model_class.from_pretrained(
             str(folder), use_safetensors=True, output_loading_info=True, **code, **options
@@ -106,22 +107,27 @@ def load_whole(model_class: Any, folder: Path, problem: str, *cures: Cure, **opt
 
 
 def _check_size(model_class: Any, folder: Path, stored: int) -> None:
-    """Builds the model without memory for its weights, where transformers does so itself, and counts them."""
-    if transformers_version() < (5, 0):
-        return
-    if hasattr(model_class, "_model_mapping"):
-        config = transformers_attribute("AutoConfig").from_pretrained(str(folder), **LOCAL_WITHOUT_CODE)
-        with torch.device("meta"):
-            model = model_class.from_config(config, trust_remote_code=False)
-    else:
-        config = model_class.config_class.from_pretrained(str(folder), local_files_only=True)
-        with torch.device("meta"):
-            model = model_class(config)
-    wanted = sum(each.numel() for each in {*model.parameters(), *model.buffers()})
+    """Builds the model without memory for its weights, and counts them."""
+    model = _built_of_nothing(model_class, folder)
+    wanted = 0 if model is None else sum(each.numel() for each in {*model.parameters(), *model.buffers()})
     if wanted > 2 * stored + _SLACK:
         raise ModelError(
             f"{folder / CONFIG} describes a model of {wanted:,} values, and the weights hold {stored:,}", WHOLE_AGAIN
         )
+
+
+def _built_of_nothing(model_class: Any, folder: Path) -> Any:
+    """None where it cannot be: before transformers 5, which builds all of them so, some ask for a weight's value."""
+    auto = hasattr(model_class, "_model_mapping")
+    configs = transformers_attribute("AutoConfig") if auto else model_class.config_class
+    config = configs.from_pretrained(str(folder), **(LOCAL_WITHOUT_CODE if auto else {"local_files_only": True}))
+    try:
+        with torch.device("meta"):
+            return model_class.from_config(config, trust_remote_code=False) if auto else model_class(config)
+    except (RuntimeError, NotImplementedError):
+        if transformers_version() >= (5, 0):
+            raise
+        return None
 
 
 def untied(model: Any, missing: set[str]) -> list[str]:

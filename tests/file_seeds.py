@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -48,6 +49,11 @@ def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
 # --- models ---
 
 
+def as_json(config: dict[str, Any]) -> str:
+    """Of a config, in which transformers 4.30 leaves dtypes as they are."""
+    return json.dumps(config, default=lambda dtype: str(dtype).removeprefix("torch."))
+
+
 def clip_folder(folder: Path) -> Path:
     """In transformers' format, with micro's tokenizer."""
     from transformers import CLIPConfig, CLIPModel
@@ -61,7 +67,7 @@ def clip_folder(folder: Path) -> Path:
     config["vision_config"].update(small, projection_dim=8)
     torch.manual_seed(1)
     model = CLIPModel(CLIPConfig(**{**config, "projection_dim": 8}))
-    (folder / "config.json").write_text(json.dumps(model.config.to_dict()))
+    (folder / "config.json").write_text(as_json(model.config.to_dict()))
     state = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("position_ids")}
     save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     return folder
@@ -120,7 +126,7 @@ def captioner_folder(folder: Path) -> Path:
     config["vision_config"].update(small)
     torch.manual_seed(1)
     model = BlipForConditionalGeneration(BlipConfig(**{**config, "projection_dim": 16, "image_text_hidden_size": 16}))
-    (folder / "config.json").write_text(json.dumps({**config, **model.config.to_dict()}))
+    (folder / "config.json").write_text(as_json({**config, **model.config.to_dict()}))
     save_file(
         {name: each.clone() for name, each in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
     )

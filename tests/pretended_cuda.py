@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 
 REAL = os.environ.get("UNRENDER_TEST_DEVICE")
 """A real device for the tests that take any, such as cuda:0."""
@@ -30,10 +30,8 @@ _MARK, _HELD = "_pretended_device", "_pretended_memory"
 _GETTERS = {torch.Tensor.device.__get__: None, torch.Tensor.is_cuda.__get__: None, torch.Tensor.is_cpu.__get__: None}
 _TO_NUMPY = (torch.Tensor.numpy, torch.Tensor.__array__)
 _SETS_DATA = torch.Tensor.data.__set__
-_MAY_MIX = (
-    *(torch.Tensor.copy_, torch.Tensor.__getitem__, torch.Tensor.__setitem__, _SETS_DATA),
-    torch._has_compatible_shallow_copy_type,
-)
+_GET_ITEM, _SET_ITEM = torch.Tensor.__getitem__, torch.Tensor.__setitem__
+_MAY_MIX = (torch.Tensor.copy_, _GET_ITEM, _SET_ITEM, _SETS_DATA, torch._has_compatible_shallow_copy_type)
 
 
 class PretendedCuda(TorchFunctionMode):
@@ -82,9 +80,9 @@ class PretendedCuda(TorchFunctionMode):
             self.kernel(func, args)
             if asked is not None:
                 kwargs = {**kwargs, "device": "cpu"}
-        result = func(*args, **kwargs)
         if place is None or place.type != "cuda":
-            return result
+            return func(*args, **kwargs)
+        result = _in_half_too(func, args, kwargs)
         known = {id(each) for each in given}
         for each in _tensors(result):
             if id(each) not in known:
@@ -127,7 +125,7 @@ class PretendedCuda(TorchFunctionMode):
         key, size = storage.data_ptr(), storage.nbytes()
         with self._lock:
             if key not in self._held and self.allocated + size > self.total:
-                raise torch.OutOfMemoryError(
+                raise torch.cuda.OutOfMemoryError(
                     f"CUDA out of memory. Tried to allocate {size / 2**20:.2f} MiB. GPU 0 has a total capacity of "
                     f"{self.total / 2**30:.2f} GiB"
                 )
@@ -169,8 +167,31 @@ def _tensors(values: Any) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
+def _in_half_too(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """What older PyTorch cannot compute in float16 on a CPU, though on every CUDA device, in float32 and rounded."""
+    try:
+        return func(*args, **kwargs)
+    except RuntimeError as error:
+        if "not implemented for 'Half'" not in str(error):
+            raise
+    result = func(*_cast(args, torch.float16, torch.float32), **_cast(kwargs, torch.float16, torch.float32))
+    if func.__name__.endswith("_") and not func.__name__.endswith("__"):
+        return args[0].copy_(result)
+    return result if kwargs.get("dtype") else _cast(result, torch.float32, torch.float16)
+
+
+def _cast(values: Any, before: torch.dtype, after: torch.dtype) -> Any:
+    if isinstance(values, Tensor):
+        return values.to(after) if values.dtype is before else values
+    if isinstance(values, dict):
+        return {name: _cast(value, before, after) for name, value in values.items()}
+    if type(values) in (list, tuple):
+        return type(values)(_cast(value, before, after) for value in values)
+    return values
+
+
 def _refuse_mixing(func: Any, args: Any, given: list[Tensor], asked: torch.device | None) -> None:
-    if func is torch.Tensor.__getitem__ or func is torch.Tensor.__setitem__:
+    if func is _GET_ITEM or func is _SET_ITEM:
         _refuse_indices(func, *args)
     generator = next((each for each in args if isinstance(each, torch.Generator)), None)
     places = {str(_place(each) or each.device.type) for each in given if each.dim() or _place(each)} - {"meta"}
@@ -220,6 +241,8 @@ def pretended(total: int = 8 * 10**9) -> Iterator[PretendedCuda]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "_bootstrap_inner", started)
         patch.setattr(torch.nn.Parameter, "__new__", made)
+        for function in (_GET_ITEM, _SET_ITEM):
+            patch.setattr(torch.Tensor, function.__name__, _looked_at(function))
         # asks the driver whether a graph is being captured, which no pretence answers
         patch.setattr(torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda _: None, raising=False)
         patch.setattr(torch.optim.Optimizer, "_cuda_graph_capture_health_check", lambda _: None, raising=False)
@@ -229,6 +252,17 @@ def pretended(total: int = 8 * 10**9) -> Iterator[PretendedCuda]:
         with cuda:
             yield cuda
     forget(devices)
+
+
+def _looked_at(function: Any) -> Any:
+    """As all of torch's functions are, but for those that older PyTorch leaves out."""
+
+    def called(*args: Any) -> Any:
+        if has_torch_function(args[:1]):
+            return handle_torch_function(function, args[:1], *args)
+        return function(*args)
+
+    return called
 
 
 def forget(devices: Any) -> None:

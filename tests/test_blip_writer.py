@@ -16,12 +16,11 @@ from unrender.core.describe import Captioner, kinds
 from unrender.core.describe.writing import blip, blip_view, memory
 from unrender.core.describe.writing.blip_writer import write
 from unrender.core.describe.writing.fused_attention import fuse_attention
+from unrender.core.devices import CPU, trouble_in
 from unrender.core.engine import Engine
 from unrender.core.settings import CaptionSettings, Precision, Settings
 
 pytest_plugins = ["captioner_fixtures"]
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +101,17 @@ def test_half_where_the_processor_multiplies_in_it(
         assert {each.dtype for each in other.module.parameters()} == {torch.float32}
 
 
+no_half = pytest.mark.skipif(bool(trouble_in(torch.float16, CPU)), reason="this PyTorch has no float16 on a CPU")
+
+
 @pytest.mark.parametrize(
     ("precision", "wanted"),
-    [("auto", None), ("exact", torch.float32), ("float16", torch.float16), ("bfloat16", torch.bfloat16)],
+    [
+        ("auto", None),
+        ("exact", torch.float32),
+        pytest.param("float16", torch.float16, marks=no_half),
+        ("bfloat16", torch.bfloat16),
+    ],
 )
 def test_exact_is_float32(precision: Precision, wanted: torch.dtype | None, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[torch.dtype | None] = []

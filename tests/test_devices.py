@@ -10,6 +10,7 @@ import pytest
 import torch
 from pretended_cuda import NAME, PretendedCuda, cuda_fixture  # noqa: F401
 from unrender.core import devices
+from unrender.core.clip import Clip
 from unrender.core.errors import SettingsError
 
 NO_KERNEL = "CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might be ..."
@@ -61,6 +62,16 @@ def test_a_device_that_computes_wrongly(cuda: PretendedCuda, caplog: pytest.LogC
     cuda.after = lambda function, result: result * 0 if function is torch.conv2d else result
     assert devices.pick_device().type == "cpu"
     assert "it computes wrongly in float32" in caplog.text
+
+
+def test_a_half_that_a_device_has_not_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CPUs have no float16 before PyTorch 2.2."""
+    lacking = {torch.float16: "not implemented for 'Half'"}
+    monkeypatch.setattr(devices, "trouble_in", lambda dtype, device: lacking.get(dtype, ""))
+    with pytest.raises(SettingsError, match=r"cpu cannot compute in float16 \(.*\); give auto or exact as precision"):
+        Clip.load("nowhere/to-be-found", "cpu", "float16")
+    assert devices.describing("float16") is torch.float16, "describers see to it themselves"
+    assert devices.pick_arithmetic("bfloat16", devices.CPU).vision == torch.bfloat16
 
 
 def test_a_device_without_memory_left_computes(cuda: PretendedCuda) -> None:

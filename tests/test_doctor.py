@@ -218,8 +218,8 @@ def test_what_is_lacking_comes_with_its_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = machine.installed
-    lacking = ("gradio", "matplotlib")
-    monkeypatch.setattr(machine, "installed", lambda name: None if name in lacking else known(name))
+    here = {"gradio": None, "matplotlib": None, "pyarrow": "20.0"}
+    monkeypatch.setattr(machine, "installed", lambda name: here[name] if name in here else known(name))
     text = told(capsys)
     assert row(text, "ui") == machine.discreet(f"absent: run `{install_command(('gradio', 'matplotlib'))}`")
     assert row(text, "parquet") == "installed"

@@ -244,6 +244,7 @@ def test_a_picture_that_a_script_draws_often_is_looked_at_once(webui, photograph
 
 @pytest.fixture(name="styles")
 def styles_fixture(webui, monkeypatch):
+    pytest.importorskip("gradio", reason="the webui's styles come with its page, which needs gradio")
     from modules.styles import PromptStyle
     from unrender.extension import styles
 

@@ -49,6 +49,8 @@ def commands(picture: Path, folder: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("command", commands(Path(), Path()))
 def test_commands(picture: Path, tmp_path: Path, device: str, command: str, capsys: Any) -> None:
+    if command == "vary":
+        pytest.importorskip("diffusers", reason="rendering needs diffusers")
     options = ["--device", device, "--cache", str(tmp_path / "cache")]
     clip = [] if command == "vary" else ["--clip", "micro"]
     assert main([*commands(picture, tmp_path)[command], *clip, *options]) == 0, capsys.readouterr().err

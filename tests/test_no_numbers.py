@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from unrender.core.clip import Clip
 from unrender.core.describe import Captioner
+from unrender.core.devices import CPU, trouble_in
 from unrender.core.errors import ModelError
 
 PICTURE = Image.new("RGB", (40, 30), "red")
@@ -55,6 +56,7 @@ def test_one_word_that_is_no_number_is_found_by_the_search(tmp_path: Path) -> No
         scorer.similarity("a b")
 
 
+@pytest.mark.skipif(bool(trouble_in(torch.float16, CPU)), reason="this PyTorch has no float16 on a CPU")
 def test_past_half_precision_full_precision_is_advised(tmp_path: Path) -> None:
     folder = file_seeds.clip_folder(tmp_path)
     state = load_file(folder / file_seeds.WEIGHTS)

@@ -26,11 +26,13 @@ from unrender.core.describe.endpoint.allowed import NAMED  # noqa: E402
 from unrender.core.describe.styles import STYLES  # noqa: E402
 from unrender.core.errors import MissingPackageError, ModelError, SettingsError  # noqa: E402
 from unrender.core.settings import CaptionSettings  # noqa: E402
+from unrender.core.transformers_access import transformers_version  # noqa: E402
 
 MAKERS = {**tiny_captioners.MAKERS, **tiny_chats.CHATS}
 PICTURES = [Image.effect_noise((40, 30), 90).convert("RGB"), Image.new("RGB", (50, 20), "red")]
 ASKED = "describe this picture in one sentence"
 SECRET = "sk-nobody-may-see-this"
+needs_micro_chat = pytest.mark.skipif(transformers_version() < (4, 46), reason="this transformers reads no micro-chat")
 
 
 def defaults(node: str) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def test_each_architecture_says_in_the_node_what_core_has_it_say(models, server,
     assert len(standin_memory.loaded) == 1, "its weights are in ComfyUI's care"
 
 
+@needs_micro_chat
 def test_styles_differ_and_brackets_are_escaped(models, server):
     texts = {style: run(PICTURES[:1], style=style).args[0][0] for style in STYLES}
     assert len(set(texts.values())) >= 5 and all(texts.values())
@@ -76,6 +79,7 @@ def test_styles_differ_and_brackets_are_escaped(models, server):
     assert run(PICTURES[:1], clip=clip, escape=False).args[0] == ["A cat (asleep)."]
 
 
+@needs_micro_chat
 def test_the_seed_draws_and_says_nothing_without_a_temperature(models, server):
     drawn = [run(PICTURES[:1], temperature=1.5, seed=seed, escape=False).args[0][0] for seed in (1, 2, 3, 1)]
     assert drawn[0] == drawn[3] and len(set(drawn)) > 1
@@ -83,11 +87,13 @@ def test_the_seed_draws_and_says_nothing_without_a_temperature(models, server):
     assert run(PICTURES, seed=5).args == run(PICTURES, seed=6).args
 
 
+@needs_micro_chat
 def test_micro_is_called_a_toy(models, server):
     for name in ("micro", "micro-chat"):
         assert run(PICTURES[:1], model=name).ui["unrender_notes"][0].endswith("means nothing. Choose another model.")
 
 
+@needs_micro_chat
 def test_fewer_bits_need_cuda_make_room_and_are_not_kept(models, server, monkeypatch):
     from unrender.nodes import models as nodes_models
     from unrender.nodes.describing import DescribePicture
@@ -109,6 +115,7 @@ def test_fewer_bits_need_cuda_make_room_and_are_not_kept(models, server, monkeyp
     del node
 
 
+@needs_micro_chat
 def test_the_graph_says_on_which_device_it_is_to_be(models, server, monkeypatch):
     from unrender.nodes import host
     from unrender.nodes import models as nodes_models

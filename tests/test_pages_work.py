@@ -32,6 +32,7 @@ def study(picture):
 
 
 def test_labels_are_shown_where_charts_cannot_be_drawn(host, photographs, monkeypatch):
+    pytest.importorskip("matplotlib", reason="charts need matplotlib")
     found = analysis(host, study(photographs[0]), [], False, Job())
     assert found.chart is not None and found.remark == ""
 
@@ -44,6 +45,7 @@ def test_labels_are_shown_where_charts_cannot_be_drawn(host, photographs, monkey
 
 
 def test_a_chart_is_as_dark_as_the_page(host, photographs):
+    pytest.importorskip("matplotlib", reason="charts need matplotlib")
     light, dark = (analysis(host, study(photographs[0]), ["mediums"], ground, Job()).chart for ground in (False, True))
     assert light is not None and dark is not None
     assert sum(light.getpixel((1, 1))) > 600 > 200 > sum(dark.getpixel((1, 1)))

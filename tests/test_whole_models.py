@@ -64,7 +64,8 @@ def test_a_text_encoder_of_its_own_kind_is_no_clip(tmp_path: Path) -> None:
     folder = file_seeds.clip_folder(tmp_path)
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     CLIPTextModel(CLIPTextConfig(vocab_size=965, bos_token_id=963, eos_token_id=964, **small)).save_pretrained(folder)
-    assert "CLIPTextModel" in refusal(file_seeds.load_clip, folder)
+    told = refusal(file_seeds.load_clip, folder)
+    assert "CLIPTextModel" in told or "'clip_text_model'" in told, "which older transformers load no model by"
 
 
 def test_open_clip_without_some_weights(tmp_path: Path) -> None:
@@ -86,6 +87,7 @@ def test_a_captioner_without_some_weights(tmp_path: Path) -> None:
 
 
 def test_a_judge_without_some_weights(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", minversion="4.31", reason="DINOv2 came by then")
     from transformers import Dinov2Config, Dinov2Model
     from unrender.core.verify.dino import Dino
 
@@ -97,6 +99,7 @@ def test_a_judge_without_some_weights(tmp_path: Path) -> None:
 
 
 def test_a_pipeline_without_some_weights(tmp_path: Path) -> None:
+    pytest.importorskip("diffusers", reason="rendering needs diffusers")
     import shutil
 
     from unrender.core.micro import DIFFUSION_FOLDER

@@ -131,7 +131,7 @@ def git(folder: Path) -> Path:
 
 
 def _blip2(folder: Path, text: dict[str, Any], seed: int, image_token: bool) -> Path:
-    marks = TRANSFORMERS >= (4, 46) and image_token
+    marks = TRANSFORMERS >= (4, 47) and image_token
     tokenizer = word_tokenizer(*(["<image>"] if marks else []))
     ids = tokenizer.convert_tokens_to_ids
     specials = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "decoder_start_token_id": 0}

@@ -48,7 +48,7 @@ def hidden_states(
 
     They equal transformers' `hidden_states` (and `last_hidden_state` for the last layer). check: called twice a block.
     """
-    return _in_portions(lambda rows: _states(weights, weights.embedding[rows], layers, check), ids.to(weights.device))
+    return _in_portions(lambda rows: _states(weights, weights.embedded(rows), layers, check), ids.to(weights.device))
 
 
 @torch.no_grad()

@@ -58,7 +58,7 @@ class SoftTower:
         self._norms = [(_norm(block.norm_1), _norm(block.norm_2)) for block in weights.blocks]
         self._final = _norm(weights.final_norm)
         self._known: list[_Known] = []
-        x = _constant(weights.embedding[ids]) + _constant(weights.positions[:before])
+        x = _constant(weights.embedded(ids)) + _constant(weights.positions[:before])
         mask = torch.ones(before, before, dtype=torch.bool, device=device).tril()
         for number in range(len(weights.blocks)):
             x, known_here = self._through(number, x, None, mask)
@@ -107,7 +107,7 @@ def soft_states(
     bounds = [0, first, *range(first + room, len(words), room), len(words)] if len(words) > first else [0, len(words)]
     parts = [slice(start, end) for start, end in pairwise(bounds)]
     ids, ends = padded_ids(weights, [words[part] for part in parts], padding)
-    inputs = weights.embedding[ids.to(weights.device)].detach().float()
+    inputs = weights.embedded(ids.to(weights.device)).detach().float()
     for row, part in enumerate(parts):
         inputs[row, 1 : 1 + part.stop - part.start] += moved[part].to(inputs)
     end = int(ends[0])

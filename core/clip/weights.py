@@ -63,6 +63,10 @@ class TowerWeights:
         map_tensors(self, count)
         return sum(storages.values())
 
+    def embedded(self, ids: Tensor) -> Tensor:
+        """[..., width] of tokens [...], as they are in the table."""
+        return _as_bytes(self.embedding)[ids].view(self.embedding.dtype)
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> TowerWeights:
         """The same weights elsewhere; tensors that are there already are shared, not copied."""
         return map_tensors(self, lambda tensor: tensor.to(device, dtype))
@@ -186,7 +190,7 @@ def transformers_block(layer: Any) -> Block:
     parts = (attention.q_proj, attention.k_proj, attention.v_proj)
     return Block(
         norm_of(layer.layer_norm1),
-        torch.cat([part.weight.detach() for part in parts]),
+        _stacked([part.weight.detach() for part in parts]),
         torch.cat([part.bias.detach() for part in parts]),
         attention.out_proj.weight.detach(),
         _detached(attention.out_proj.bias),
@@ -196,6 +200,15 @@ def transformers_block(layer: Any) -> Block:
         mlp.fc2.weight.detach(),
         _detached(mlp.fc2.bias),
     )
+
+
+def _stacked(weights: list[Tensor]) -> Tensor:
+    return torch.cat([_as_bytes(each) for each in weights]).view(weights[0].dtype)
+
+
+def _as_bytes(tensor: Tensor) -> Tensor:
+    """Where each value is one, since older PyTorch neither joins nor picks values of eight bits."""
+    return tensor.view(torch.uint8) if tensor.dtype.itemsize == 1 else tensor
 
 
 def _open_clip_projection(projection: Any) -> tuple[Tensor | None, Tensor | None]:

@@ -174,7 +174,10 @@ def _process_with_pillow(processor: Any, folder: Path) -> None:
 
 def _prepare_blip2(model: Any, processor: Any) -> None:
     """Newer transformers mark the picture's place in the text by a token that older folders do not have."""
-    if transformers_version() < (4, 46) or getattr(model.config, "image_token_index", None) is not None:
+    if transformers_version() < (4, 47):  # 4.46 knows the token, and fails by it where a picture comes without text
+        model.config.image_token_index = processor.num_query_tokens = None
+        return
+    if getattr(model.config, "image_token_index", None) is not None:
         return
     from tokenizers import AddedToken
 

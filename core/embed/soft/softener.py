@@ -139,7 +139,7 @@ def _descended(
     device, stay = weights.device, descent.words is None
     before, moving = (words, ()) if stay else ((), words)
     ids = torch.tensor([*moving, *([filler] * descent.tokens)], dtype=torch.long, device=device)
-    start = weights.embedding[ids].detach().float()
+    start = weights.embedded(ids).detach().float()
     held = torch.tensor([descent.words or 0.0] * len(moving) + [descent.added] * descent.tokens)
     asks = space.questions is not None and wanted.answers is not None
     aim = Aim(
