@@ -44,15 +44,21 @@ def ask(port: int, request: str, headers: Mapping[str, str] | None = None, body:
 
 
 def answered(connection: socket.socket) -> Answer:
-    """All that comes until the server closes."""
+    """All that comes until the server closes, or has sent as much as it said it would."""
     data = b""
-    while piece := connection.recv(2**16):
+    while not _is_whole(data) and (piece := connection.recv(2**16)):
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     found = re.match(r"HTTP/1\.1 (\d+)", first)
     return Answer(int(found[1]) if found else 0, headers, body)
+
+
+def _is_whole(data: bytes) -> bool:
+    head, _, body = data.partition(b"\r\n\r\n")
+    told = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return told is not None and len(body) >= int(told[1])
 
 
 def seconds_until_closed(connection: socket.socket, longest: float) -> float:
