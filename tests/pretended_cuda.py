@@ -33,8 +33,8 @@ _TO_NUMPY = (torch.Tensor.numpy, torch.Tensor.__array__)
 _SETS_DATA = torch.Tensor.data.__set__
 _GET_ITEM, _SET_ITEM = torch.Tensor.__getitem__, torch.Tensor.__setitem__
 _HIDDEN = (_GET_ITEM, _SET_ITEM) if TORCH < (2, 2) else ()
-"""Which torch 2.1 does not tell modes of. Set on the class once, they make a sequence of every tensor for good, and then
-torch makes no tensor of a list of single numbers' tensors: nobody does it where there is no need."""
+"""Which torch 2.1 does not tell modes of. Set on the class once, they make a sequence of every tensor for good, and
+then torch makes no tensor of a list of single numbers' tensors: nobody does it where there is no need."""
 _MAY_MIX = (torch.Tensor.copy_, _GET_ITEM, _SET_ITEM, _SETS_DATA, torch._has_compatible_shallow_copy_type)
 
 
