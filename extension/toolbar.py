@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ..server.choices import inserted, picture_of, picture_request
-from ..server.gradio_versions import event, uploaded
+from ..server.gradio_versions import event, said_once, uploaded
 from ..server.service import FAULT, WAIT, Report, Service, run
 from .prompt_field import put_into, undo_in
 
@@ -104,7 +104,7 @@ class Toolbar:
                 yield [
                     "" if report.found is None else self._service.written(report.found.prompt),
                     gr.update(value=report.line, visible=bool(report.line)),
-                    gr.update(interactive=report.kind != WAIT),
+                    gr.update(interactive=False),
                     gr.update(visible=report.kind == WAIT),
                     report.key,
                 ]
@@ -112,8 +112,9 @@ class Toolbar:
         def write(found: str, typed: str) -> str:
             return inserted(found, typed, self._service.preferences().insertion) if found else ""
 
+        asked, told = [number, picture, *pictures], [found, status, start, stop, key]
         ended = start.click(
-            find, inputs=[number, picture, *pictures], outputs=[found, status, start, stop, key], **event(_SELECTED_TAB)
+            said_once(find, ready=[told.index(start)]), inputs=asked, outputs=told, **event(_SELECTED_TAB)
         )
         # with the words that are in the field by now
         ended = ended.then(write, inputs=[found, self._prompt], outputs=[written], queue=False, **event())

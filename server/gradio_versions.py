@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,23 @@ def event(script: str | None = None) -> dict[str, Any]:
 def every_click() -> dict[str, Any]:
     """Arguments of a button's event that is heard of also while what it began before goes on."""
     return {"trigger_mode": "multiple"} if _MAJOR >= 4 else {}
+
+
+def said_once(handler: Callable[..., Iterator[list[Any]]], ready: Collection[int] = ()) -> Callable[..., Any]:
+    """The handler of an event, whose last values are sent once: gradio sends what a generator gave last again when it
+    has ended, which would undo what a person has typed since.
+
+    ready: the places among the outputs of the buttons that can be pressed again then, and not before, when gradio
+    would not hear of it."""
+
+    @wraps(handler)
+    def saying(*values: Any) -> Iterator[list[Any]]:
+        told: list[Any] = []
+        for told in handler(*values):
+            yield told
+        yield [gr.update(interactive=True) if place in ready else gr.update() for place in range(len(told))]
+
+    return saying
 
 
 def uploads_folder(app: Any) -> Path:

@@ -16,7 +16,7 @@ from ...core.settings import MODES, SEARCHES
 from ...core.targets import TARGET_NAMES, TARGETS
 from ..choices import ABOUT_MODES, ABOUT_SEARCHES, ANY, Request, known_mode
 from ..describing import AS_USUAL
-from ..gradio_versions import copyable_textbox, event, every_click, html_output
+from ..gradio_versions import copyable_textbox, event, every_click, html_output, said_once
 from ..jobs import Job
 from ..results_shown import Shown, tokens_shown
 from ..service import Service, told_of
@@ -145,7 +145,8 @@ class _Results:
 
         told = [self._changed, self._similarity, self._tokens, self.judge, self.changing]
         self._weigh.click(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())
-        self._weigh.click(tell, inputs=[self.judge, picture, prompt], outputs=told, **every_click(), **event(_TEXT))
+        asked = [self.judge, picture, prompt]
+        self._weigh.click(said_once(tell), inputs=asked, outputs=told, **every_click(), **event(_TEXT))
         picture.change(None, inputs=[], outputs=[], **event(_CHIPS))
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 
-from ..gradio_versions import event, html_output
+from ..gradio_versions import event, html_output, said_once
 from ..service import ASK, WAIT, Report, Service, follow
 
 T = TypeVar("T")
@@ -56,13 +56,15 @@ class Runner:
         buttons, each with other work upon the same."""
         starts, works = [self._start, *(button for button, _ in also)], [work, *(each for _, each in also)]
 
+        at_work = [gr.update(interactive=False) for _ in starts]
+        ready = range(len(outputs), len(outputs) + len(starts))
+
         def handle(asked: _Asked, *values: Any) -> Generator[list[Any], None, None]:
             asked = _Asked(*asked)
             chosen = works[asked.which]
             for report in follow(self._service, lambda job: chosen(job, *values), said, asked.agreed):
                 found = [gr.update() for _ in outputs] if report.found is None else shown(report.found)
-                ready = [gr.update(interactive=report.kind != WAIT) for _ in starts]
-                yield [*found, *ready, *self._told(report, asked)]
+                yield [*found, *at_work, *self._told(report, asked)]
 
         def beginning(which: int) -> Callable[..., Generator[list[Any], None, None]]:
             def begin(*values: Any) -> Generator[list[Any], None, None]:
@@ -72,9 +74,9 @@ class Runner:
 
         results = [*outputs, *starts, self.status, self._stop, self._question, self._asked, self._key]
         for which, button in enumerate(starts):
-            button.click(beginning(which), inputs=list(inputs), outputs=results, **event(script))
+            button.click(said_once(beginning(which), ready), inputs=list(inputs), outputs=results, **event(script))
         behind = f"(asked, ...values) => [asked, ...({script})(...values)]" if script else None
-        self._agree.click(handle, inputs=[self._asked, *inputs], outputs=results, **event(behind))
+        self._agree.click(said_once(handle, ready), inputs=[self._asked, *inputs], outputs=results, **event(behind))
         self._connect_ends()
         for field in enter:
             field.submit(None, inputs=[], outputs=[], **event(_PRESS.format(name=self._name)))
