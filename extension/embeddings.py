@@ -148,13 +148,11 @@ def _recipe(p: Any, asked: Asked, family: Family) -> _Recipe:
 
 def _recommended(p: Any, family: Family) -> str | None:
     """What `unrender verify` found for the checkpoint's text encoders as they are, None where it was not run."""
-    from ..core.embed.recommended import recommended
-    from ..core.embed.text_side import fingerprint_of
+    from ..core.embed.recommended import recommended_for
     from ..core.hub import Hub
     from .text_encoders import text_sides
 
-    fingerprint = fingerprint_of(text_sides(p.sd_model, family).values())
-    return recommended(Hub(webui_host.model_folder()).folder / "embed", fingerprint)
+    return recommended_for(Hub(webui_host.model_folder()).folder / "embed", text_sides(p.sd_model, family).values())
 
 
 def _settings(p: Any, family: Family, searched: bool) -> Settings:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,8 +12,9 @@ import torch
 from ..core.clip.tokenizers import TransformersTokenizer
 from ..core.clip.weights import TowerWeights, from_comfy, from_open_clip, from_transformers
 from ..core.embed.families import FAMILIES, Encoder, Family
-from ..core.embed.text_side import TextSide
+from ..core.embed.text_side import TextSide, sampled_fingerprint
 from ..core.errors import ModelError
+from .loras import Unpatched
 
 _START, _END = 49406, 49407
 _CONTEXT = 77
@@ -53,16 +56,26 @@ def text_sides(checkpoint: Any, family: Family, device: torch.device | None = No
     Raises ModelError where they are not those of the family, as a refiner's are not.
     """
     found = _checked_encoders(checkpoint, family)
-    tokenizer = _clip_tokenizer([own for _, own in found])
+    tokenizer, unpatched = _clip_tokenizer([own for _, own in found]), Unpatched(checkpoint)
     sides = {}
     for encoder, (module, _) in zip(family.encoders, found, strict=True):
         weights = _weights(module, encoder)
         if weights is None:
             raise ModelError(f"The checkpoint's {encoder.name} is of a kind that is not known", "take the picture out")
-        if device is not None:
-            weights = weights.to(device, _dtype(weights, device))
-        sides[encoder.name] = TextSide(weights, tokenizer, encoder.padding)
+        side = TextSide(_moved(weights, device), tokenizer, encoder.padding)
+        before = unpatched.read(module, partial(_weights, encoder=encoder))
+        if before is not None and sampled_fingerprint(before) != sampled_fingerprint(weights):
+            side = replace(side, plain=partial(_plain, side, before, device))
+        sides[encoder.name] = side
     return sides
+
+
+def _plain(side: TextSide, weights: TowerWeights, device: torch.device | None) -> TextSide:
+    return replace(side, weights=_moved(weights, device), plain=None)
+
+
+def _moved(weights: TowerWeights, device: torch.device | None) -> TowerWeights:
+    return weights if device is None else weights.to(device, _dtype(weights, device))
 
 
 def _checked_encoders(checkpoint: Any, family: Family) -> list[tuple[Any, Any]]:

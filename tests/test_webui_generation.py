@@ -144,6 +144,17 @@ def test_webui_embeds_with_the_text_encoder_as_loras_have_changed_it(webui, sd15
 
 
 @pytest.mark.full
+def test_webui_learns_from_a_few_texts_for_another_strength_of_a_lora(webui, sd15, pictures, lora):
+    ridge = (pictures[0], None, "replace", 1, 0, 1, "none", "ridge")
+    plain = drawn(webui, *ridge, timeout=2_400)
+    learned = set((webui.models / "embed").glob("ridge-*"))
+    prompts = [f"a cat {lora.replace(':1>', f':{strength}>')}" for strength in (0.5, 1)]
+    seen = {drawn(webui, *ridge, timeout=600, prompt=prompt) for prompt in prompts}
+    assert len({plain, *seen}) == 3 and set((webui.models / "embed").glob("ridge-*")) == learned
+    assert len(list((webui.models / "embed").glob("correction-*"))) == 2
+
+
+@pytest.mark.full
 def test_webui_clip_skip(webui, sd15, pictures):
     """The map that it needs is learned at the first use."""
     steered = drawn(webui, pictures[0])

@@ -30,7 +30,7 @@ from .learning import Chunk, chunks, encode_beside
 from .map_files import bank_key
 from .pooled import Pooling
 from .projection import ClosedForm, ClosedForms, edited, is_published_model
-from .recommended import recommended
+from .recommended import recommended_for
 from .ridge import RidgeFit, SequenceMap
 from .soft.knowledge import Knowledge
 from .soft.projection import SoftProjection, Words
@@ -121,15 +121,7 @@ class Embedder:
     def way(self, projection: str | None = None, quality: Quality | None = None) -> Way:
         """Of the projection or the quality asked for, else of what was found to suit these text encoders, else of the
         best quality. Raises SettingsError where it does not serve the family."""
-        return checked_way(self.family, projection, quality or self._found_to_suit())
-
-    def _found_to_suit(self) -> Quality | Projection | None:
-        """These text encoders, else those that they are without patches: a LoRA does not undo what suits a model."""
-        found = recommended(self._folder, self.fingerprint)
-        if found is None and any(side.plain is not None for side in self._sides.values()):
-            plain = (side if side.plain is None else side.plain() for side in self._sides.values())
-            found = recommended(self._folder, fingerprint_of(plain))
-        return found
+        return checked_way(self.family, projection, quality or recommended_for(self._folder, self._sides.values()))
 
     def looking(self, way: Way, encoders: Mapping[str, TextSide] | None) -> AbstractContextManager[None]:
         """In which the CLIP sees pictures as the way has it. encoders: of the checkpoint that is to render, as far as
