@@ -14,6 +14,7 @@ import pytest
 from metadata_files import chunk, exif_block, png, png_with, with_exif
 from PIL import Image, TiffImagePlugin, TiffTags, features
 from unrender.core.batch.xmp import with_description
+from unrender.core.images import open_image
 from unrender.core.metadata import read_metadata
 from unrender.core.metadata.exif import user_comment
 from unrender.core.metadata.file_texts import read_texts
@@ -146,14 +147,26 @@ def test_texts_of_xmp(body, name, kind):
     assert understood(data) == RIGHT
 
 
-@pytest.mark.parametrize("kind", [TiffTags.BYTE, TiffTags.UNDEFINED])
-def test_xmp_of_a_tiff_in_either_type_of_tag(kind):
+def tiff_with(packet: object, kind: int) -> bytes:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags.tagtype[700] = kind
-    tags[700] = xmp_packet("a castle")
+    tags[700] = packet
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "TIFF", tiffinfo=tags)
-    assert read_metadata(stream.getvalue()).prompt == "a castle"
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", [TiffTags.BYTE, TiffTags.UNDEFINED, TiffTags.ASCII])
+def test_xmp_of_a_tiff_in_any_type_of_tag(kind):
+    bytes_of_tag = tiff_with(xmp_packet("a cöstle"), TiffTags.UNDEFINED)
+    data = bytes_of_tag.replace(struct.pack("<HH", 700, TiffTags.UNDEFINED), struct.pack("<HH", 700, kind))
+    assert read_metadata(data).prompt == "a cöstle" and open_image(data).size == (8, 8)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(TiffTags.SHORT, 7), (TiffTags.DOUBLE, 1.5), (TiffTags.RATIONAL, 0.5)])
+def test_a_number_in_the_place_of_xmp_is_left(kind, value):
+    data = tiff_with(value, kind)
+    assert read_metadata(data).texts == () and open_image(data).size == (8, 8)
 
 
 @pytest.mark.parametrize("text", ['a castle, <b>oil</b> & "ink"', JAPANESE, "a\nb"])

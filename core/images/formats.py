@@ -95,6 +95,14 @@ def describe(head: bytes) -> str:
     return _describe_text(head)
 
 
+def settle_packet(image: Image.Image) -> None:
+    """A TIFF may hold letters or a number where its XMP packet belongs. Pillow gives those as they are and looks in
+    bytes for the way up, which fails."""
+    packet = image.info.get("xmp", b"")
+    if not isinstance(packet, bytes):
+        image.info["xmp"] = packet.encode("latin-1", "replace") if isinstance(packet, str) else b""
+
+
 def icon_sizes(stream: BinaryIO) -> Iterator[tuple[int, int]]:
     """The sizes (width, height) that the pictures in an ICO or CUR file give themselves.
 

@@ -219,6 +219,7 @@ def _decode(stream: BinaryIO, label: str) -> Image.Image:
             check_scans(image, stream, label)
             original, reduced = image.size, reduce_early(image)
             ask_for(image.width * image.height)
+            formats.settle_packet(image)
             image.load()  # in older versions of Pillow only this turns the size of a TIFF
             return _finish(image, label, original if reduced else image.size)
     except UnidentifiedImageError as error:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from ..errors import ImageError
-from ..images.formats import describe, load_plugin, readable_formats
+from ..images.formats import describe, load_plugin, readable_formats, settle_packet
 from ..images.reading import opened
 from .exif import decoded, exif_of, exif_texts
 from .json_text import object_in
@@ -152,6 +152,7 @@ def _other_texts(stream: BinaryIO, head: bytes, label: str) -> Iterator[tuple[st
     load_plugin(head)
     try:
         with Image.open(stream, formats=readable_formats()) as image:
+            settle_packet(image)
             info, exif = dict(image.info), image.getexif()
             xmp = _packet(image, info)
     except Image.DecompressionBombError as error:
