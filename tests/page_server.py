@@ -150,7 +150,6 @@ class Browser:
         self.page.set_input_files(f"#{elem_id} input[type=file]", str(file))
         if shown:
             self.page.wait_for_selector(f"#{elem_id} img")
-        self.page.wait_for_timeout(1_000)
 
     def fill(self, elem_id: str, text: str) -> None:
         self.page.fill(f"#{elem_id} textarea, #{elem_id} input", text)
