@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ..core.embed.folder import FOLDER, saved_embeddings
 from ..core.errors import ModelError, PhraseError, SettingsError
 from ..core.foreign import Unreadable, read_header, read_json, shown
 from ..core.hub.names import is_local_name
+from ..core.phrases.families.reading import FOLDER as FAMILIES
 from ..core.printable import quoted
 from ..core.published import CONFIG, TAG_LIST
 from . import host
@@ -70,7 +72,7 @@ def vocabulary_folders() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in host.model_folders():
         for path in sorted((folder / _PHRASES).glob("*/")):
-            if any(path.glob("*.txt")):
+            if any(_phrase_files(path)):
                 found.setdefault(f"{_PHRASES}/{path.name}", path)
     return found
 
@@ -128,9 +130,14 @@ def phrase_files(vocabulary: Any) -> str:
     if folder is None:
         return ""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.txt")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted([*_phrase_files(folder), *_phrase_files(folder / FAMILIES)]):
+        digest.update(os.fsencode(path.relative_to(folder)) + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _phrase_files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.is_file())
 
 
 def _holds_both_sides(path: Path) -> bool:
