@@ -17,6 +17,7 @@ from .inputs import InterrogatorType, interrogator_input
 from .looks import pictures_alone
 from .models import ModelNode, default_setup, given_setup
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +53,7 @@ class SeveralPrompts(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, count: int, interrogator: Any = None) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress:
             setup = given_setup(interrogator) or default_setup()
@@ -107,6 +109,7 @@ class NearestRendering(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls, image: list[Any], renderings: list[Any], prompts: list[str], judge: list[Any] | None = None
     ) -> io.NodeOutput:

@@ -22,6 +22,7 @@ from .links import linked
 from .looks import pictures_alone
 from .models import ModelNode, chosen_describer, named_describer
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 from .wording import BY_SERVER, DESCRIBING, SERVING
 
 _LARGEST_SEED = 2**64 - 1
@@ -56,6 +57,7 @@ class DescribePicture(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         by_server = bool(inputs.get("describer"))
         with host.reporting(cls.hidden.unique_id, BY_SERVER if by_server else DESCRIBING) as progress:
@@ -252,6 +254,7 @@ class DescriberServer(io.ComfyNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls, address: str, model: str, longest_side: int, keep_alive: str, thinking: bool, timeout: float, retries: int
     ) -> io.NodeOutput:

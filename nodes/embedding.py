@@ -26,6 +26,7 @@ from .inputs import InterrogatorType, fit_input
 from .looks import PICTURES, opened_looks
 from .models import ModelNode, Setup, default_setup, given_setup
 from .text_encoders import family_of, text_sides
+from .widgets import holds_to_widgets
 
 _ALIASES = [
     *("image variation", "image prompt", "image as prompt", "image to embedding", "textual inversion"),
@@ -36,7 +37,7 @@ _ALIASES = [
 def _ways(projection: str, quality: str) -> Any:
     """The file of a projection that was tuned; for what is usual, all that the command verify has found."""
     cache = host.model_folders()[0]
-    if is_tuned(projection):
+    if is_tuned(str(projection)):
         with suppress(SettingsError):
             return stamp(place_of(projection, tuned_folder(cache)))
     if projection == quality == USUAL:
@@ -71,6 +72,7 @@ class ImageToPromptEmbedding(ModelNode):
         return _WAYS.fingerprint(projection, quality)
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls,
         image: Any,

@@ -17,6 +17,7 @@ from .embedding import MIX_TOOLTIP
 from .files import embedding_files
 from .host import io
 from .left import LEFT
+from .widgets import holds_to_widgets
 
 _NOTHING_SAVED = "nothing saved yet"
 
@@ -61,6 +62,7 @@ class BlendPromptEmbeddings(io.ComfyNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, first: PromptEmbedding, second: PromptEmbedding, share: float, mix: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             both = [given_embedding(first, "first"), given_embedding(second, "second")]
@@ -97,6 +99,7 @@ class SavePromptEmbedding(io.ComfyNode):
         return _SAVED.fingerprint(name)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, embedding: PromptEmbedding, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             path = save_as(given_embedding(embedding, "embedding"), host.model_folders()[0] / FOLDER, name)
@@ -135,9 +138,10 @@ class LoadPromptEmbedding(io.ComfyNode):
         return True if name is None or str(name) in embedding_files() else _missing(name)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
-            path = embedding_files().get(str(name))
+            path = embedding_files().get(name)
             if path is None:
                 raise EmbeddingError(_missing(name))
             _LOADED.given(name)

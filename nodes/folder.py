@@ -17,6 +17,7 @@ from .host import io
 from .inputs import interrogator_input
 from .left import LEFT
 from .models import ModelNode, default_setup, given_setup
+from .widgets import holds_to_widgets
 
 
 class CaptionFolder(ModelNode):
@@ -73,6 +74,7 @@ class CaptionFolder(ModelNode):
         return _CAPTIONED.fingerprint(folder, recursive)
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls,
         folder: str,

@@ -20,6 +20,7 @@ from .looks import pictures_alone
 from .models import ModelNode, Setup, default_setup, given_setup
 from .phrases_found import MOST_SHOWN, phrase_table, shown_phrases, similarities_without
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,6 +61,7 @@ class Interrogate(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         captions = inputs.pop("caption", None)
         with host.reporting(cls.hidden.unique_id) as progress:

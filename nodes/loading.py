@@ -25,6 +25,7 @@ from .files import (
 from .host import io
 from .inputs import InterrogatorType, fit_input
 from .models import Setup, named_captioner, named_setup
+from .widgets import holds_to_widgets
 
 _PHRASES = Again(phrase_files)
 
@@ -146,6 +147,7 @@ class LoadInterrogator(io.ComfyNode):
         return _PHRASES.fingerprint(vocabulary)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, clip: str, precision: str, other_clip: str = "", **inputs: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress:
             name = path_of(pasted(other_clip) or clip, clip_files())
@@ -190,6 +192,7 @@ class InterrogatorFromGraph(io.ComfyNode):
         return _PHRASES.fingerprint(vocabulary)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, clip: Any, clip_vision: Any, **inputs: Any) -> io.NodeOutput:
         from .graph_clip import GraphClip
 

@@ -11,6 +11,7 @@ from ..core.metadata import FileMetadata, read_metadata
 from . import host
 from .again import Again, stamp
 from .host import io
+from .widgets import holds_to_widgets
 
 _LARGEST_SEED = 2**64 - 1
 _SILENT = "The file says nothing of how it was made."
@@ -61,6 +62,7 @@ class ReadImagePrompt(io.ComfyNode):
         return image is None or host.input_file_exists(image) or _missing(image)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             if not host.input_file_exists(image):

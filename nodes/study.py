@@ -16,6 +16,7 @@ from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size, setup_for
 from .models import ModelNode, default_setup, given_setup
 from .pictures import as_batch, as_image, as_mask
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 from .wording import WORDS
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Analyze(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, categories: str, top: int, dark: bool, interrogator: Any = None) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Analyzing"):
             looks = looked_at(image)
@@ -182,6 +184,7 @@ class MatchPhrases(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, phrases: str, templates: str, interrogator: Any = None) -> io.NodeOutput:
         lines = [line.strip() for line in phrases.splitlines() if line.strip()]
         sentences = [sentence.strip() for sentence in templates.split(";") if sentence.strip()]
@@ -241,6 +244,7 @@ class Locate(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, phrase: str, threshold: float, interrogator: Any = None) -> io.NodeOutput:
         from ..core.drawing.overlay import draw_overlay
 

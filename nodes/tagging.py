@@ -21,6 +21,7 @@ from .inputs import only
 from .looks import pictures_alone
 from .models import ModelNode, chosen_describer
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 from .wording import TAGGING
 
 _ALIASES = [
@@ -48,6 +49,7 @@ class TagPicture(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id, TAGGING) as progress:
             values = only(inputs)

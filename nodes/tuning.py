@@ -38,6 +38,7 @@ from .looks import pictures_alone
 from .models import ModelNode, given_setup
 from .taken import opened
 from .text_encoders import family_of, text_sides
+from .widgets import holds_to_widgets
 
 
 def _gone(name: str) -> int | None:
@@ -81,6 +82,7 @@ class TuneOnPictures(ModelNode):
         return _TUNED.fingerprint(name)
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls,
         image: Any,

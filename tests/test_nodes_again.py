@@ -1,4 +1,4 @@
-"""Which nodes run again: those whose files changed. Where the input that names a file is linked, ComfyUI tells nothing of
+"""Which nodes run again: those whose files changed. Where the input that names a file is linked, ComfyUI gives no value of
 it before the graph runs."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ use_standin()
 import folder_paths  # noqa: E402
 from nodes_setting import micro_setup, models_fixture, server_fixture  # noqa: E402, F401
 from unrender.core.embed import PromptEmbedding  # noqa: E402
+from unrender.core.errors import UnrenderError  # noqa: E402
 from unrender.nodes import tuning  # noqa: E402
 from unrender.nodes.again import Again, stamp  # noqa: E402
 from unrender.nodes.embedding import ImageToPromptEmbedding  # noqa: E402
@@ -95,8 +96,10 @@ def test_what_was_saved_by_a_linked_name_and_is_gone_is_saved_again(setting):
 def test_a_linked_name_is_none_before_the_graph_runs(setting):
     assert LoadPromptEmbedding.validate_inputs(None) is True and ReadImagePrompt.validate_inputs(None) is True
     for node in (LoadPromptEmbedding, ReadImagePrompt):
-        with pytest.raises(Exception, match=r"There is no .*; choose another"):
+        with pytest.raises(UnrenderError, match="takes a text, and None stands there"):
             node.execute(None)
+        with pytest.raises(UnrenderError, match=r"There is no .*gone.*; choose another"):
+            node.execute("gone")
 
 
 def test_a_lora_that_is_gone_is_learned_again(setting, monkeypatch):
