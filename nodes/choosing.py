@@ -14,6 +14,7 @@ from ..core.verify.eyes import USUAL_JUDGE
 from . import host
 from .host import io
 from .inputs import InterrogatorType, interrogator_input
+from .kept import keep
 from .looks import pictures_alone
 from .models import ModelNode, default_setup, given_setup
 from .taken import opened, toy_note
@@ -63,7 +64,7 @@ class SeveralPrompts(ModelNode):
                 engine.check()
                 found = find_candidates(engine, opened(picture), count)
         prompts = [escape(each.found.prompt, "comfyui") for each in found]
-        host.keep(cls.hidden, {0: prompts})
+        keep(cls.hidden, {0: prompts})
         told = [f"{each.way}: {prompt}" for each, prompt in zip(found, prompts, strict=True)]
         return io.NodeOutput(prompts, ui=host.shown(*told, notes=toy_note(found[0].found.model, [picture])))
 
@@ -127,7 +128,7 @@ class NearestRendering(ModelNode):
         order = sorted(range(len(prompts)), key=lambda number: -values[number])
         best = order[0]
         table = "\n".join(f"{values[number]:.3f}  {prompts[number]}" for number in order)
-        host.keep(cls.hidden, {0: [prompts[best]]})
+        keep(cls.hidden, {0: [prompts[best]]})
         note = toy_note(setup.settings.clip, [picture], "judge")
         return io.NodeOutput(prompts[best], renderings[best], table, ui=host.shown(table, notes=note))
 

@@ -18,6 +18,7 @@ from .describers import DescriberType, GraphWriter, Server, server_name
 from .files import captioner_folders, path_of
 from .host import io
 from .inputs import only
+from .kept import keep
 from .links import linked
 from .looks import pictures_alone
 from .models import ModelNode, chosen_describer, named_describer
@@ -67,7 +68,7 @@ class DescribePicture(ModelNode):
             with progress.task("Describing"):
                 found = describer.caption(map(opened, pictures), settings, progress)
         texts = [escape(text, "comfyui" if values["escape"] else "plain") for text in found]
-        host.keep(cls.hidden, {0: texts})
+        keep(cls.hidden, {0: texts})
         return io.NodeOutput(texts, ui=host.shown(*texts, notes=toy_note(describer.name, pictures, "model")))
 
 

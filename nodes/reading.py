@@ -11,6 +11,7 @@ from ..core.metadata import FileMetadata, read_metadata
 from . import host
 from .again import Again, stamp
 from .host import io
+from .kept import keep, recall
 from .widgets import holds_to_widgets
 
 _LARGEST_SEED = 2**64 - 1
@@ -54,6 +55,7 @@ class ReadImagePrompt(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, image: str | None = None) -> Any:
+        recall()
         return _READ.fingerprint(image)
 
     @classmethod
@@ -71,7 +73,7 @@ class ReadImagePrompt(io.ComfyNode):
             found = read_metadata(host.input_file(image))
         seed = seed_number(found.seed)
         kept = (found.prompt, found.negative_prompt, str(seed), found.model)
-        host.keep(cls.hidden, {number: [text] for number, text in enumerate(kept)})
+        keep(cls.hidden, {number: [text] for number, text in enumerate(kept)})
         text = json.dumps(found.to_dict(), ensure_ascii=False)
         return io.NodeOutput(
             found.prompt,

@@ -12,6 +12,7 @@ from ..core.phrases import FURTHER_CATEGORIES, phrases_in
 from . import host
 from .host import io
 from .inputs import interrogator_input
+from .kept import keep
 from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size, setup_for
 from .models import ModelNode, default_setup, given_setup
 from .pictures import as_batch, as_image, as_mask
@@ -77,7 +78,7 @@ class Analyze(ModelNode):
                 analyses = engine.analyze(in_turn(looks), phrases_in(categories) or None, top)
             charts = _charts(analyses, looks, dark)
         tables = [analysis_table(analysis) for analysis in analyses]
-        host.keep(cls.hidden, {0: tables})
+        keep(cls.hidden, {0: tables})
         note = [] if isinstance(looks, Seen) else toy_note(analyses[0].model, looks)
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
         return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables), notes=note))
@@ -197,7 +198,7 @@ class MatchPhrases(ModelNode):
         best = [match.ranked_phrases(picture)[0] for picture in range(len(looks))]
         phrases_found = [match.phrases[entry.index] for entry in best]
         note = [] if isinstance(looks, Seen) else toy_note(match.model, looks)
-        host.keep(cls.hidden, {0: rankings, 1: phrases_found})
+        keep(cls.hidden, {0: rankings, 1: phrases_found})
         return io.NodeOutput(
             rankings,
             phrases_found,

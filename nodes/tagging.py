@@ -18,6 +18,7 @@ from . import host
 from .files import path_of, tagger_folders
 from .host import io
 from .inputs import only
+from .kept import keep
 from .looks import pictures_alone
 from .models import ModelNode, chosen_describer
 from .taken import opened, toy_note
@@ -63,7 +64,7 @@ class TagPicture(ModelNode):
         texts = [escape(each.text, host_syntax) for each in found]
         characters = [escape(_characters(each, settings.tags), host_syntax) for each in found]
         ratings = [rating_of(each.tags) for each in found]
-        host.keep(cls.hidden, {0: texts, 1: characters})
+        keep(cls.hidden, {0: texts, 1: characters})
         shown = host.shown(*texts, notes=toy_note(name, pictures, "tagger"))
         return io.NodeOutput(texts, characters, ratings, [_json(each) for each in found], ui=shown)
 
