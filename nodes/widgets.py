@@ -1,5 +1,4 @@
-"""What stands in the places of a node's widgets. A link may bring there whatever a switch or another pack's node gives,
-and ComfyUI holds to the limits what is typed alone."""
+"""What stands in the places of a node's widgets. A link may bring there whatever a switch or another pack's node gives."""
 
 from __future__ import annotations
 
@@ -23,12 +22,19 @@ Execute = Callable[..., io.NodeOutput]
 def holds_to_widgets(execute: Execute) -> Execute:
     """A node's `execute`, which raises SettingsError where a widget could not have a value. What an optional input is
     given nothing for counts as left out."""
-    names = list(signature(execute).parameters)[1:]
+    parameters = list(signature(execute).parameters.values())[1:]
+    names = [each.name for each in parameters]
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
 
     @wraps(execute)
     def checked(cls: Any, *values: Any, **inputs: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             given = _as_declared(cls.define_schema(), {**dict(zip(names, values, strict=False)), **inputs})
+            for name in needed:  # which an empty list leaves without a value
+                if name not in given:
+                    raise SettingsError(
+                        f"There is nothing in what is connected to {name}", "connect a node that gives one"
+                    )
         return execute(cls, **given)
 
     return checked
@@ -56,16 +62,10 @@ def _value(widget: Any, value: Any) -> Any:
             return bool(value) if isinstance(value, Integral | np.bool_) else _refused(widget, value, "true or false")
         case io.Int.Input():
             whole = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
-            return _within(widget, int(value)) if whole else _refused(widget, value, "a whole number")
+            return int(value) if whole else _refused(widget, value, "a whole number")
         case io.Float.Input():
-            return _within(widget, float(value)) if isinstance(value, Real) else _refused(widget, value, "a number")
+            return float(value) if isinstance(value, Real) else _refused(widget, value, "a number")
     return value
-
-
-def _within(widget: Any, value: float) -> float:
-    if widget.min <= value <= widget.max:
-        return value
-    return _refused(widget, value, f"{widget.min} to {widget.max}")
 
 
 def _refused(widget: Any, value: Any, taken: str) -> Any:
