@@ -91,7 +91,7 @@ def path_of(choice: str, files: Mapping[str, Path], control: Control = "clip") -
     for the name of a file that is gone, which no hub is to be asked for, and for what is no name."""
     check_name(choice, control)
     path = files.get(choice)
-    if path is None and (is_local_name(choice) or choice.partition("/")[0] in _CLIP_FOLDERS):
+    if path is None and (is_local_name(choice) or _kind_in(choice) in (*_CLIP_FOLDERS, _PHRASES)):
         place = shown(str(_place_of(choice)), _LONGEST_PLACE)
         raise ModelError(f"{shown(choice)} is not here any more; it would be {place}", "put it there", Give(control))
     return str(path) if path else choice
@@ -120,8 +120,15 @@ def vocabulary_of(choice: str) -> Path | str | None:
 
 def _place_of(choice: str) -> Path:
     """Where a file that is gone would be, by the name that it was offered by."""
-    kind, _, name = choice.partition("/")
+    kind, name = _kind_in(choice), choice.partition("/")[2].strip()
+    if kind == _PHRASES:
+        return host.model_folders()[0] / _PHRASES / name
     return host.model_folders(kind)[0] / name if kind in _CLIP_FOLDERS and name else Path(choice)
+
+
+def _kind_in(choice: str) -> str:
+    """The folder that a name of this project's begins with, as whoever typed it may have it."""
+    return choice.partition("/")[0].strip().casefold()
 
 
 def phrase_files(vocabulary: Any) -> str:

@@ -1,4 +1,4 @@
-"""What stands in the places of a node's widgets. A link may bring there whatever a switch or another pack's node gives."""
+"""What stands in the places of a node's widgets. By a link it may be whatever a switch or another pack's node gives."""
 
 from __future__ import annotations
 

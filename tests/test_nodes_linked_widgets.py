@@ -87,5 +87,5 @@ def test_of_a_list_each_value_counts(server):
 def test_an_empty_list_gives_a_node_nothing(setting):
     """ComfyUI calls one that has no other input without any."""
     for name in ("UnrenderLoadPromptEmbedding", "UnrenderReadImagePrompt"):
-        with pytest.raises(SettingsError, match="There is nothing in what is connected to (name|image)"):
+        with pytest.raises(SettingsError, match=r"There is nothing in what is connected to (name|image)"):
             nodes()[name].execute()
