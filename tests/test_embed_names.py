@@ -83,7 +83,7 @@ def test_no_link_in_the_folder_leads_out_of_it_or_goes_in_a_circle(tmp_path, emb
     for name, target in {**links, "round.safetensors": folder / "round.safetensors"}.items():
         (folder / name).symlink_to(target)
     for name in ("out/x", "circle/x"):
-        with pytest.raises(EmbeddingError, match="links at .* lead out of .*, or in a circle; choose another name"):
+        with pytest.raises(EmbeddingError, match=r"links at .* lead out of .*, or in a circle; choose another name"):
             save_as(embedding, folder, name)
     with pytest.raises(EmbeddingError, match="cannot be written"):
         save_as(embedding, folder, "round")

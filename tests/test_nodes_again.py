@@ -1,5 +1,5 @@
-"""Which nodes run again: those whose files changed. Where the input that names a file is linked, ComfyUI gives no value of
-it before the graph runs."""
+"""Which nodes run again: those whose files changed. Of an input that is linked ComfyUI gives no value before the graph
+runs."""
 
 from __future__ import annotations
 
