@@ -301,7 +301,8 @@ def clip_logit_scale(clip: Any, part: str) -> float:
 
 def seen_embeddings(value: Any) -> torch.Tensor | None:
     """The joint embeddings [pictures, width] of a CLIP_VISION_OUTPUT; None for anything else."""
-    return value.get("image_embeds") if isinstance(value, Mapping) else getattr(value, "image_embeds", None)
+    found = value.get("image_embeds") if isinstance(value, Mapping) else getattr(value, "image_embeds", None)
+    return found if isinstance(found, torch.Tensor) and not found.is_meta else None
 
 
 def asked() -> tuple[Any, str | None]:
