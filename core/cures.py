@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from .installing import install_command
 from .printable import visible
+
+_PERIOD = re.compile(r"(?<![./\\])\.$")
+"""Of a sentence; the dots of a path stay."""
 
 Control = Literal[
     "clip",
@@ -200,7 +204,7 @@ class Words:
         """One sentence. control: what the problem is said of, put before it and not named again."""
         subject = "" if control is None else f"{self.controls[control]} "
         advice = ", or ".join(filter(None, (_of_subject(cure, control) or self.cure(cure) for cure in cures)))
-        return visible(f"{subject}{problem.rstrip('.')}{'; ' if advice else ''}{advice}.")
+        return visible(f"{subject}{_PERIOD.sub('', problem)}{'; ' if advice else ''}{advice}.")
 
 
 def _of_subject(cure: Cure, control: Control | None) -> str:

@@ -14,9 +14,11 @@ from ..core.verify.eyes import USUAL_JUDGE
 from . import host
 from .host import io
 from .inputs import InterrogatorType, interrogator_input
+from .kept import keep
 from .looks import pictures_alone
 from .models import ModelNode, default_setup, given_setup
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +54,7 @@ class SeveralPrompts(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, count: int, interrogator: Any = None) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress:
             setup = given_setup(interrogator) or default_setup()
@@ -61,7 +64,7 @@ class SeveralPrompts(ModelNode):
                 engine.check()
                 found = find_candidates(engine, opened(picture), count)
         prompts = [escape(each.found.prompt, "comfyui") for each in found]
-        host.keep(cls.hidden, {0: prompts})
+        keep(cls.hidden, {0: prompts})
         told = [f"{each.way}: {prompt}" for each, prompt in zip(found, prompts, strict=True)]
         return io.NodeOutput(prompts, ui=host.shown(*told, notes=toy_note(found[0].found.model, [picture])))
 
@@ -107,6 +110,7 @@ class NearestRendering(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls, image: list[Any], renderings: list[Any], prompts: list[str], judge: list[Any] | None = None
     ) -> io.NodeOutput:
@@ -124,7 +128,7 @@ class NearestRendering(ModelNode):
         order = sorted(range(len(prompts)), key=lambda number: -values[number])
         best = order[0]
         table = "\n".join(f"{values[number]:.3f}  {prompts[number]}" for number in order)
-        host.keep(cls.hidden, {0: [prompts[best]]})
+        keep(cls.hidden, {0: [prompts[best]]})
         note = toy_note(setup.settings.clip, [picture], "judge")
         return io.NodeOutput(prompts[best], renderings[best], table, ui=host.shown(table, notes=note))
 

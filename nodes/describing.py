@@ -18,10 +18,12 @@ from .describers import DescriberType, GraphWriter, Server, server_name
 from .files import captioner_folders, path_of
 from .host import io
 from .inputs import only
+from .kept import keep
 from .links import linked
 from .looks import pictures_alone
 from .models import ModelNode, chosen_describer, named_describer
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 from .wording import BY_SERVER, DESCRIBING, SERVING
 
 _LARGEST_SEED = 2**64 - 1
@@ -56,6 +58,7 @@ class DescribePicture(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         by_server = bool(inputs.get("describer"))
         with host.reporting(cls.hidden.unique_id, BY_SERVER if by_server else DESCRIBING) as progress:
@@ -65,7 +68,7 @@ class DescribePicture(ModelNode):
             with progress.task("Describing"):
                 found = describer.caption(map(opened, pictures), settings, progress)
         texts = [escape(text, "comfyui" if values["escape"] else "plain") for text in found]
-        host.keep(cls.hidden, {0: texts})
+        keep(cls.hidden, {0: texts})
         return io.NodeOutput(texts, ui=host.shown(*texts, notes=toy_note(describer.name, pictures, "model")))
 
 
@@ -252,6 +255,7 @@ class DescriberServer(io.ComfyNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls, address: str, model: str, longest_side: int, keep_alive: str, thinking: bool, timeout: float, retries: int
     ) -> io.NodeOutput:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from ..core.embed.blend import Blend
 from ..core.embed.families import Family
-from ..core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, TUNED, USUAL, Quality
+from ..core.embed.kinds import MIXES, PROJECTIONS, QUALITIES, TUNED, USUAL, Quality, is_tuned
 from ..core.embed.projection import PUBLISHED_ALPHA
 from ..core.embed.seen import Seen
 from ..core.embed.soft.descent import MOST_TOKENS
-from ..core.embed.tuned_places import tuned_folder, tuned_names
+from ..core.embed.tuned_places import place_of, tuned_folder, tuned_names
 from ..core.errors import SettingsError
 from ..core.printable import quoted
 from ..core.progress import Progress
 from ..core.settings import Settings
 from . import host
+from .again import Again, stamp
 from .conditioning import embedding_outputs, given
 from .files import check_name
 from .host import io
@@ -24,12 +26,26 @@ from .inputs import InterrogatorType, fit_input
 from .looks import PICTURES, opened_looks
 from .models import ModelNode, Setup, default_setup, given_setup
 from .text_encoders import family_of, text_sides
+from .widgets import holds_to_widgets
 
 _ALIASES = [
     *("image variation", "image prompt", "image as prompt", "image to embedding", "textual inversion"),
     *("image to conditioning", "ip adapter", "unclip", "revision", "soft prompt", "prompt inversion"),
 ]
 
+
+def _ways(projection: str, quality: str) -> Any:
+    """The file of a projection that was tuned; for what is usual, all that the command verify has found."""
+    cache = host.model_folders()[0]
+    if is_tuned(str(projection)):
+        with suppress(SettingsError):
+            return stamp(place_of(projection, tuned_folder(cache)))
+    if projection == quality == USUAL:
+        return [(path.name, stamp(path)) for path in sorted((cache / "embed").glob("recommended-*"))]
+    return None
+
+
+_WAYS = Again(_ways)
 _AS_SUITS = -1
 """Of the tokens that are added: as many as suit."""
 
@@ -51,6 +67,12 @@ class ImageToPromptEmbedding(ModelNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, projection: str | None = USUAL, quality: str | None = USUAL, **_: Any) -> Any:
+        """Other when what the projection or the quality stands for is."""
+        return _WAYS.fingerprint(projection, quality)
+
+    @classmethod
+    @holds_to_widgets
     def execute(
         cls,
         image: Any,
@@ -82,6 +104,7 @@ class ImageToPromptEmbedding(ModelNode):
             each = numbers_in(weights)
             blend = Blend(each, mix, text.strip(), alpha, strength, described, correction, temperature, tokens=added)
             check_name(projection, "projection")
+            _WAYS.given(projection, quality)
             chosen = None if projection == USUAL else projection
             asked: Quality | None = None if quality == USUAL else quality
             setup = setup_for(clip, family, pictures, clip_vision, given_setup(interrogator), progress)

@@ -11,13 +11,28 @@ from ..core.embed.kinds import MIXES
 from ..core.errors import EmbeddingError
 from ..core.foreign import shown
 from . import host
+from .again import Again, stamp
 from .conditioning import PromptEmbeddingType, embedding_outputs, given, given_embedding
 from .embedding import MIX_TOOLTIP
 from .files import embedding_files
 from .host import io
 from .left import LEFT
+from .widgets import holds_to_widgets
 
 _NOTHING_SAVED = "nothing saved yet"
+
+
+def _gone(name: str) -> int | None:
+    """How often what was saved by that name was found gone."""
+    try:
+        path = path_for(host.model_folders()[0] / FOLDER, name)
+    except EmbeddingError:
+        return None
+    return LEFT.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+
+
+_SAVED = Again(_gone)
+_LOADED = Again(lambda name: stamp(embedding_files().get(name)))
 
 
 class BlendPromptEmbeddings(io.ComfyNode):
@@ -47,6 +62,7 @@ class BlendPromptEmbeddings(io.ComfyNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, first: PromptEmbedding, second: PromptEmbedding, share: float, mix: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             both = [given_embedding(first, "first"), given_embedding(second, "second")]
@@ -78,19 +94,17 @@ class SavePromptEmbedding(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, name: str = "", **_: Any) -> Any:
+    def fingerprint_inputs(cls, name: str | None = "", **_: Any) -> Any:
         """Other when what was saved is gone."""
-        try:
-            path = path_for(host.model_folders()[0] / FOLDER, name)
-        except EmbeddingError:
-            return None
-        return LEFT.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+        return _SAVED.fingerprint(name)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, embedding: PromptEmbedding, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             path = save_as(given_embedding(embedding, "embedding"), host.model_folders()[0] / FOLDER, name)
             LEFT.wrote(path)
+            _SAVED.given(name)
         return io.NodeOutput(str(path), ui=host.shown(str(path)))
 
 
@@ -115,20 +129,22 @@ class LoadPromptEmbedding(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, name: str) -> Any:
-        path = embedding_files().get(name)
-        return None if path is None else (path.stat().st_mtime_ns, path.stat().st_size)
+    def fingerprint_inputs(cls, name: str | None = None) -> Any:
+        return _LOADED.fingerprint(name)
 
     @classmethod
-    def validate_inputs(cls, name: str) -> bool | str:
-        return True if str(name) in embedding_files() else _missing(name)
+    def validate_inputs(cls, name: str | None) -> bool | str:
+        """None: what a link gives, which is known once the graph runs."""
+        return True if name is None or str(name) in embedding_files() else _missing(name)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, name: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
             path = embedding_files().get(name)
             if path is None:
                 raise EmbeddingError(_missing(name))
+            _LOADED.given(name)
             return given(PromptEmbedding.load(path))
 
 

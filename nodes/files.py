@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ..core.embed.folder import FOLDER, saved_embeddings
 from ..core.errors import ModelError, PhraseError, SettingsError
 from ..core.foreign import Unreadable, read_header, read_json, shown
 from ..core.hub.names import is_local_name
+from ..core.phrases.families.reading import FOLDER as FAMILIES
 from ..core.printable import quoted
 from ..core.published import CONFIG, TAG_LIST
 from . import host
@@ -70,7 +72,7 @@ def vocabulary_folders() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in host.model_folders():
         for path in sorted((folder / _PHRASES).glob("*/")):
-            if any(path.glob("*.txt")):
+            if any(_phrase_files(path)):
                 found.setdefault(f"{_PHRASES}/{path.name}", path)
     return found
 
@@ -89,7 +91,7 @@ def path_of(choice: str, files: Mapping[str, Path], control: Control = "clip") -
     for the name of a file that is gone, which no hub is to be asked for, and for what is no name."""
     check_name(choice, control)
     path = files.get(choice)
-    if path is None and (is_local_name(choice) or choice.partition("/")[0] in _CLIP_FOLDERS):
+    if path is None and (is_local_name(choice) or _kind_in(choice) in (*_CLIP_FOLDERS, _PHRASES)):
         place = shown(str(_place_of(choice)), _LONGEST_PLACE)
         raise ModelError(f"{shown(choice)} is not here any more; it would be {place}", "put it there", Give(control))
     return str(path) if path else choice
@@ -118,8 +120,15 @@ def vocabulary_of(choice: str) -> Path | str | None:
 
 def _place_of(choice: str) -> Path:
     """Where a file that is gone would be, by the name that it was offered by."""
-    kind, _, name = choice.partition("/")
+    kind, name = _kind_in(choice), choice.partition("/")[2].strip()
+    if kind == _PHRASES:
+        return host.model_folders()[0] / _PHRASES / name
     return host.model_folders(kind)[0] / name if kind in _CLIP_FOLDERS and name else Path(choice)
+
+
+def _kind_in(choice: str) -> str:
+    """The folder that a name of this project's begins with, as whoever typed it may have it."""
+    return choice.partition("/")[0].strip().casefold()
 
 
 def phrase_files(vocabulary: Any) -> str:
@@ -128,9 +137,14 @@ def phrase_files(vocabulary: Any) -> str:
     if folder is None:
         return ""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.txt")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted([*_phrase_files(folder), *_phrase_files(folder / FAMILIES)]):
+        digest.update(os.fsencode(path.relative_to(folder)) + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _phrase_files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.is_file())
 
 
 def _holds_both_sides(path: Path) -> bool:

@@ -12,10 +12,12 @@ from ..core.batch.texts import text_path
 from ..core.errors import SettingsError
 from ..core.settings import MODES
 from . import host
+from .again import Again, stamp
 from .host import io
 from .inputs import interrogator_input
 from .left import LEFT
 from .models import ModelNode, default_setup, given_setup
+from .widgets import holds_to_widgets
 
 
 class CaptionFolder(ModelNode):
@@ -67,17 +69,12 @@ class CaptionFolder(ModelNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str = "", recursive: bool = False, **_: Any) -> Any:
+    def fingerprint_inputs(cls, folder: str | None = "", recursive: bool | None = False, **_: Any) -> Any:
         """Other when a picture was added, taken away or changed, and when what was written is gone."""
-        try:
-            place = _folder(folder)
-            stats = [(item.name, item.path.stat()) for item in FolderSource(place, recursive) if item.path]
-        except (SettingsError, OSError):
-            return None
-        gone = LEFT.times_gone(place, lambda: _written(place, recursive), "recursive" if recursive else "")
-        return gone, [(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats]
+        return _CAPTIONED.fingerprint(folder, recursive)
 
     @classmethod
+    @holds_to_widgets
     def execute(
         cls,
         folder: str,
@@ -94,8 +91,22 @@ class CaptionFolder(ModelNode):
             with setup.engine(settings, progress) as engine:
                 done = caption_folder(engine, place, mode, existing, recursive)
             LEFT.wrote(place)
+            _CAPTIONED.given(folder, bool(recursive))
         report = described(done)
         return io.NodeOutput(done.written, done.failed, report, ui=host.shown(report))
+
+
+def _state(folder: str, recursive: bool) -> Any:
+    """How often what was written was found gone, and the pictures as they are."""
+    try:
+        place = _folder(folder)
+        stamps = [(item.name, stamp(item.path)) for item in FolderSource(place, recursive)]
+    except (SettingsError, OSError):
+        return None
+    return LEFT.times_gone(place, lambda: _written(place, recursive), "recursive" if recursive else ""), stamps
+
+
+_CAPTIONED = Again(_state)
 
 
 def _written(folder: Path, recursive: bool) -> frozenset[str]:

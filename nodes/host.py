@@ -28,7 +28,6 @@ from ..core.embed.families import CLIP_G, CLIP_H, CLIP_L
 from ..core.errors import Cancelled, SettingsError, UnrenderError
 from ..core.file_names import pasted
 from ..core.foreign import shown as shortened
-from ..core.metadata import KEPT
 from ..core.printable import visible
 from ..core.progress import BYTES, Progress, how_far
 from ..core.prompt.memory import WORKING_MEMORY
@@ -43,7 +42,6 @@ _ALL = 1e20
 
 _STATUS_EVENT = "unrender.status"
 _SECONDS_BETWEEN_STATUS = 0.25
-_MOST_KEPT, _MOST_LETTERS_KEPT = 64, 20_000
 
 
 def schema(*, search_aliases: Sequence[str], **fields: Any) -> io.Schema:
@@ -303,23 +301,22 @@ def clip_logit_scale(clip: Any, part: str) -> float:
 
 def seen_embeddings(value: Any) -> torch.Tensor | None:
     """The joint embeddings [pictures, width] of a CLIP_VISION_OUTPUT; None for anything else."""
-    return value.get("image_embeds") if isinstance(value, Mapping) else getattr(value, "image_embeds", None)
+    found = value.get("image_embeds") if isinstance(value, Mapping) else getattr(value, "image_embeds", None)
+    return found if isinstance(found, torch.Tensor) and not found.is_meta else None
 
 
-def keep(hidden: Any, outputs: Mapping[int, Sequence[str]]) -> None:
-    """Leaves what a node found in the files of the pictures that are saved after it ran: beside its title in the graph
-    that ComfyUI writes into them. Nothing else takes notice of what stands there.
-
-    outputs: the texts of some of its outputs, by their numbers; one for each picture.
-    """
-    graph = getattr(hidden, "prompt", None)
-    node = graph.get(hidden.unique_id) if isinstance(graph, dict) else None
-    if not isinstance(node, dict) or not isinstance(node.setdefault("_meta", {}), dict):
-        return
-    kept = {
-        str(number): [text[:_MOST_LETTERS_KEPT] for text in texts[:_MOST_KEPT]] for number, texts in outputs.items()
-    }
-    node["_meta"][KEPT] = kept
+def asked() -> tuple[Any, str | None]:
+    """The graph that ComfyUI is about to run, and the node of it that it asks whether it is to run again; nothing from
+    versions that do not tell."""
+    try:
+        from comfy_execution.progress import get_progress_state
+        from comfy_execution.utils import get_executing_context
+    except ImportError:
+        return None, None
+    context, state = get_executing_context(), get_progress_state()
+    if context is None or context.prompt_id != state.prompt_id:
+        return None, None
+    return state.dynprompt.get_original_prompt(), context.node_id
 
 
 @contextmanager

@@ -16,10 +16,12 @@ from ..core.settings import MODES, UNCAPTIONED, UNSEARCHED, Mode, Settings
 from . import host
 from .host import io
 from .inputs import category_switches, interrogator_input, only, with_words
+from .kept import keep
 from .looks import pictures_alone
 from .models import ModelNode, Setup, default_setup, given_setup
 from .phrases_found import MOST_SHOWN, phrase_table, shown_phrases, similarities_without
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,6 +62,7 @@ class Interrogate(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         captions = inputs.pop("caption", None)
         with host.reporting(cls.hidden.unique_id) as progress:
@@ -71,7 +74,7 @@ class Interrogate(ModelNode):
         results = [result for result, _ in found]
         prompts = [escape(result.prompt, "comfyui" if values["escape"] else "plain") for result in results]
         written = [result.caption for result in results]
-        host.keep(cls.hidden, {0: prompts, 2: written})
+        keep(cls.hidden, {0: prompts, 2: written})
         similarities = [math.nan if result.similarity is None else result.similarity for result in results]
         toy = _toys(results[0].model, settings, pictures, values["mode"], captions is not None)
         shown = {**host.shown(*prompts, notes=toy), "unrender_phrases": shown_phrases(found)}

@@ -18,9 +18,13 @@ def linked(value: Any, kind: type[Linked], name: str) -> Linked:
 
 
 def not_linked(value: Any, name: str) -> SettingsError:
-    plain = isinstance(value, str | int | float | list | dict | None)
-    what = quoted(value) if plain else "something else"
+    what = quoted(value) if is_plain(value) else "something else"
     return SettingsError(f"{name} takes what a node gives, and {what} stands there", "connect one that gives it")
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it can be told as it is."""
+    return isinstance(value, str | int | float | list | dict | None)
 
 
 def check_clip(clip: Any) -> None:

@@ -12,6 +12,7 @@ from ..core.file_names import pasted
 from ..core.published import MICRO_TAGGER, TOYS
 from ..core.settings import PRECISIONS, SEARCHES, USUAL_SEARCH, CaptionSettings, Settings
 from . import host
+from .again import Again
 from .files import (
     captioner_folders,
     clip_files,
@@ -24,6 +25,9 @@ from .files import (
 from .host import io
 from .inputs import InterrogatorType, fit_input
 from .models import Setup, named_captioner, named_setup
+from .widgets import holds_to_widgets
+
+_PHRASES = Again(phrase_files)
 
 
 def _captioner_inputs(default: str) -> list[Any]:
@@ -139,10 +143,11 @@ class LoadInterrogator(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, vocabulary: str = BUILT_IN, **_: Any) -> Any:
-        return phrase_files(vocabulary)
+    def fingerprint_inputs(cls, vocabulary: str | None = BUILT_IN, **_: Any) -> Any:
+        return _PHRASES.fingerprint(vocabulary)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, clip: str, precision: str, other_clip: str = "", **inputs: Any) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress:
             name = path_of(pasted(other_clip) or clip, clip_files())
@@ -183,10 +188,11 @@ class InterrogatorFromGraph(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, vocabulary: str = BUILT_IN, **_: Any) -> Any:
-        return phrase_files(vocabulary)
+    def fingerprint_inputs(cls, vocabulary: str | None = BUILT_IN, **_: Any) -> Any:
+        return _PHRASES.fingerprint(vocabulary)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, clip: Any, clip_vision: Any, **inputs: Any) -> io.NodeOutput:
         from .graph_clip import GraphClip
 
@@ -200,7 +206,7 @@ class InterrogatorFromGraph(io.ComfyNode):
 
 def _settings(inputs: dict[str, Any], **values: Any) -> Settings:
     describers = {**captioner_folders(), **tagger_folders()}
-    return Settings(
+    settings = Settings(
         captioner=path_of(inputs["captioner"], describers, "captioner"),
         tagger=path_of(inputs.get("tagger", NONE), tagger_folders(), "tagger"),
         captioning=CaptionSettings(inputs["instruction"], inputs["caption_length"] or None, inputs["beams"]),
@@ -210,3 +216,5 @@ def _settings(inputs: dict[str, Any], **values: Any) -> Settings:
         cache=host.model_folders()[0],
         **values,
     )
+    _PHRASES.given(inputs["vocabulary"])
+    return settings

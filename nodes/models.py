@@ -20,6 +20,7 @@ from ..core.progress import SILENT, Progress
 from ..core.settings import CaptionSettings, Precision, Quantization, Settings
 from . import host
 from .host import io
+from .kept import recall
 from .links import linked
 
 
@@ -213,6 +214,11 @@ class ModelNode(io.ComfyNode):
     def __init__(self) -> None:
         super().__init__()
         self._models = _kept()
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> Any:
+        """Always the same: such a node runs again when its inputs change."""
+        recall()
 
 
 def given_setup(interrogator: Any, name: str = "interrogator") -> Setup | None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..core.errors import ImageError
 from ..core.foreign import shown
 from ..core.metadata import FileMetadata, read_metadata
 from . import host
+from .again import Again, stamp
 from .host import io
+from .kept import keep, recall
+from .widgets import holds_to_widgets
 
 _LARGEST_SEED = 2**64 - 1
 _SILENT = "The file says nothing of how it was made."
+_READ = Again(lambda image: stamp(host.input_file(image)))
 
 
 class ReadImagePrompt(io.ComfyNode):
@@ -49,22 +54,26 @@ class ReadImagePrompt(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, image: str) -> Any:
-        stat = host.input_file(image).stat()
-        return stat.st_mtime_ns, stat.st_size
+    def fingerprint_inputs(cls, image: str | None = None) -> Any:
+        recall()
+        return _READ.fingerprint(image)
 
     @classmethod
-    def validate_inputs(cls, image: str) -> bool | str:
-        problem = f"There is no picture {shown(str(image))} in the input folder; choose another."
-        return host.input_file_exists(image) or problem
+    def validate_inputs(cls, image: str | None) -> bool | str:
+        """None: what a link gives, which is known once the graph runs."""
+        return image is None or host.input_file_exists(image) or _missing(image)
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: str) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id):
+            if not host.input_file_exists(image):
+                raise ImageError(_missing(image))
+            _READ.given(image)
             found = read_metadata(host.input_file(image))
         seed = seed_number(found.seed)
         kept = (found.prompt, found.negative_prompt, str(seed), found.model)
-        host.keep(cls.hidden, {number: [text] for number, text in enumerate(kept)})
+        keep(cls.hidden, {number: [text] for number, text in enumerate(kept)})
         text = json.dumps(found.to_dict(), ensure_ascii=False)
         return io.NodeOutput(
             found.prompt,
@@ -74,6 +83,10 @@ class ReadImagePrompt(io.ComfyNode):
             text,
             ui=host.shown(description(found)),
         )
+
+
+def _missing(image: Any) -> str:
+    return f"There is no picture {shown(str(image))} in the input folder; choose another."
 
 
 def seed_number(seed: str) -> int:

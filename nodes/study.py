@@ -12,10 +12,12 @@ from ..core.phrases import FURTHER_CATEGORIES, phrases_in
 from . import host
 from .host import io
 from .inputs import interrogator_input
+from .kept import keep
 from .looks import PICTURES, in_turn, looked_at, pictures_of_one_size, setup_for
 from .models import ModelNode, default_setup, given_setup
 from .pictures import as_batch, as_image, as_mask
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 from .wording import WORDS
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Analyze(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, categories: str, top: int, dark: bool, interrogator: Any = None) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id) as progress, progress.task("Analyzing"):
             looks = looked_at(image)
@@ -75,7 +78,7 @@ class Analyze(ModelNode):
                 analyses = engine.analyze(in_turn(looks), phrases_in(categories) or None, top)
             charts = _charts(analyses, looks, dark)
         tables = [analysis_table(analysis) for analysis in analyses]
-        host.keep(cls.hidden, {0: tables})
+        keep(cls.hidden, {0: tables})
         note = [] if isinstance(looks, Seen) else toy_note(analyses[0].model, looks)
         texts = [json.dumps(analysis.to_dict(), ensure_ascii=False) for analysis in analyses]
         return io.NodeOutput(tables, texts, charts, ui=host.shown(*numbered(tables), notes=note))
@@ -182,6 +185,7 @@ class MatchPhrases(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, phrases: str, templates: str, interrogator: Any = None) -> io.NodeOutput:
         lines = [line.strip() for line in phrases.splitlines() if line.strip()]
         sentences = [sentence.strip() for sentence in templates.split(";") if sentence.strip()]
@@ -194,7 +198,7 @@ class MatchPhrases(ModelNode):
         best = [match.ranked_phrases(picture)[0] for picture in range(len(looks))]
         phrases_found = [match.phrases[entry.index] for entry in best]
         note = [] if isinstance(looks, Seen) else toy_note(match.model, looks)
-        host.keep(cls.hidden, {0: rankings, 1: phrases_found})
+        keep(cls.hidden, {0: rankings, 1: phrases_found})
         return io.NodeOutput(
             rankings,
             phrases_found,
@@ -241,6 +245,7 @@ class Locate(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: Any, phrase: str, threshold: float, interrogator: Any = None) -> io.NodeOutput:
         from ..core.drawing.overlay import draw_overlay
 

@@ -18,9 +18,11 @@ from . import host
 from .files import path_of, tagger_folders
 from .host import io
 from .inputs import only
+from .kept import keep
 from .looks import pictures_alone
 from .models import ModelNode, chosen_describer
 from .taken import opened, toy_note
+from .widgets import holds_to_widgets
 from .wording import TAGGING
 
 _ALIASES = [
@@ -48,6 +50,7 @@ class TagPicture(ModelNode):
         )
 
     @classmethod
+    @holds_to_widgets
     def execute(cls, image: list[Any], **inputs: list[Any]) -> io.NodeOutput:
         with host.reporting(cls.hidden.unique_id, TAGGING) as progress:
             values = only(inputs)
@@ -61,7 +64,7 @@ class TagPicture(ModelNode):
         texts = [escape(each.text, host_syntax) for each in found]
         characters = [escape(_characters(each, settings.tags), host_syntax) for each in found]
         ratings = [rating_of(each.tags) for each in found]
-        host.keep(cls.hidden, {0: texts, 1: characters})
+        keep(cls.hidden, {0: texts, 1: characters})
         shown = host.shown(*texts, notes=toy_note(name, pictures, "tagger"))
         return io.NodeOutput(texts, characters, ratings, [_json(each) for each in found], ui=shown)
 

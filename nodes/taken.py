@@ -4,7 +4,7 @@ opened when it is its turn."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def each_picture(value: Any, name: str = "image") -> list[Any]:
 
 def each_mask(value: Any, name: str = "mask") -> list[Any]:
     """The masks of a MASK [masks, height, width], for `opened`, each a grey picture."""
-    if not isinstance(value, Tensor):
+    if not _holds_values(value):
         raise _no_picture(name)
     if value.ndim == 4 and 1 in (value.shape[1], value.shape[3]):
         value = value.squeeze(3 if value.shape[3] == 1 else 1)
@@ -66,12 +66,16 @@ def _apart(value: Any, name: str) -> list[Any]:
         return [value]
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         value = torch.as_tensor(_plain(value))
-    if not isinstance(value, Tensor):
+    if not _holds_values(value):
         raise _no_picture(name)
     if value.ndim == 5:
         return list(value.flatten(0, 1))
     greys = value.ndim == 3 and value.shape[2] not in _CHANNELS and value.shape[0] not in _CHANNELS
     return list(value) if value.ndim == 4 or greys else [value]
+
+
+def _holds_values(value: Any) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta and not value.is_nested
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

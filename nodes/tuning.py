@@ -27,16 +27,30 @@ from ..core.tuning.loop import Loop, Task
 from ..core.tuning.material import Material
 from ..core.tuning.noise import NoiseLoss
 from . import host
+from .again import Again
 from .conditioning import as_conditioning
 from .embedding import setup_for
 from .host import io
 from .inputs import InterrogatorType
+from .left import LEFT
 from .links import check_has
 from .looks import pictures_alone
 from .models import ModelNode, given_setup
 from .taken import opened
 from .text_encoders import family_of, text_sides
+from .widgets import holds_to_widgets
 
+
+def _gone(name: str) -> int | None:
+    """How often the LoRA of that name was found gone."""
+    try:
+        path = _place(name)
+    except SettingsError:
+        return None
+    return LEFT.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+
+
+_TUNED = Again(_gone)
 _KINDS = {"EPS": "epsilon", "V_PREDICTION": "v_prediction"}
 
 
@@ -63,6 +77,12 @@ class TuneOnPictures(ModelNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, name: str | None = "", **_: Any) -> Any:
+        """Other when the LoRA is gone."""
+        return _TUNED.fingerprint(name)
+
+    @classmethod
+    @holds_to_widgets
     def execute(
         cls,
         image: Any,
@@ -114,6 +134,8 @@ class TuneOnPictures(ModelNode):
                     place,
                     progress,
                 )
+            LEFT.wrote(place)
+            _TUNED.given(name)
         return io.NodeOutput(host.with_lora(model, tensors), as_conditioning(mixed(made)), place.name)
 
 

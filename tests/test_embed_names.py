@@ -75,6 +75,22 @@ def test_an_illegal_name_is_refused_and_a_legal_one_told(tmp_path, embedding, na
     save_as(embedding, tmp_path / "in", told.removeprefix("call it "))
 
 
+def test_no_link_in_the_folder_leads_out_of_it_or_goes_in_a_circle(tmp_path, embedding):
+    folder, outside = tmp_path / "in", tmp_path / "out"
+    for place in (folder, outside):
+        place.mkdir()
+    links = {"out": outside, "circle": folder / "circle", "away.safetensors": outside / "away.safetensors"}
+    for name, target in {**links, "round.safetensors": folder / "round.safetensors"}.items():
+        (folder / name).symlink_to(target)
+    for name in ("out/x", "circle/x"):
+        with pytest.raises(EmbeddingError, match=r"links at .* lead out of .*, or in a circle; choose another name"):
+            save_as(embedding, folder, name)
+    with pytest.raises(EmbeddingError, match="cannot be written"):
+        save_as(embedding, folder, "round")
+    assert save_as(embedding, folder, "away") == folder / "away.safetensors"
+    assert not list(outside.iterdir()) and not (folder / "away.safetensors").is_symlink()
+
+
 def test_a_used_name_is_asked_about(tmp_path, embedding):
     host = alone(Settings(clip="micro", cache=tmp_path))
     kept, other = Kept(embedding), Kept(PromptEmbedding("micro", torch.zeros(77, 128)))

@@ -82,6 +82,9 @@ def test_one_odd_file_breaks_no_list(models):
         ({"other_clip": "unrender/gone"}, "unrender/gone"),
         ({"captioner": "unrender/my captioner"}, "unrender/my captioner"),
         ({"captioner": "unrender/gone"}, "unrender/gone"),
+        ({"captioner": "UNRENDER/Gone"}, "unrender/Gone"),
+        ({"clip": " Clip_Vision/gone "}, "clip_vision/gone"),
+        ({"tagger": "phrases/gone"}, "unrender/phrases/gone"),
         ({"vocabulary": "phrases/gone"}, "unrender/phrases/gone"),
     ],
 )

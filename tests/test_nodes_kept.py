@@ -77,6 +77,32 @@ def test_one_of_several_prompts_is_not_taken_for_the_pictures_own(models, server
     assert "one of those" in found.notes[0] and all(prompt in found.notes[0] for prompt in prompts)
 
 
+def queued_again(monkeypatch, graph, number="60"):
+    """ComfyUI asks whether the node of a new graph is to run, and knows that it is not."""
+    from comfy_execution import progress, utils
+    from unrender.nodes.interrogate import Interrogate
+
+    registry = progress.ProgressRegistry("second", progress.DynamicPrompt(graph))
+    monkeypatch.setattr(progress, "running", [registry])
+    monkeypatch.setattr(utils, "asked_of", [utils.ExecutionContext("second", number)])
+    assert Interrogate.fingerprint_inputs(image=None, mode="fast") is None
+
+
+def test_a_prompt_of_a_run_before_is_kept_where_the_node_need_not_run(models, server, photographs, run_in, monkeypatch):
+    """Another seed, and all but the sampler is known."""
+    first, second, other = (graph_with("UnrenderInterrogate") for _ in range(3))
+    prompt = interrogated(run_in, first, photographs[:1])[0]
+    second["3"]["inputs"]["seed"] = 2
+    queued_again(monkeypatch, second)
+    assert saved(second).prompt == prompt
+    other["60"]["inputs"]["max_phrases"] = 9
+    queued_again(monkeypatch, other)
+    assert saved(other).prompt == "", "what such a node finds is not known yet"
+    circle = graph_with("UnrenderInterrogate")
+    circle["60"]["inputs"]["image"] = ["3", 0]
+    queued_again(monkeypatch, circle)
+
+
 def test_what_was_read_from_a_file_is_kept_with_its_seed(models, server, run_in, tmp_path, monkeypatch):
     from unrender.nodes import reading
 

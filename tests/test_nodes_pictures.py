@@ -111,6 +111,10 @@ WITHOUT_COLOURS: dict[str, tuple[Any, str]] = {
     "whole numbers": (PICTURE[None].long(), "int64"),
     "complex": (PHOTOGRAPH.to(torch.complex64), "complex64"),
     "words": (np.array([["a"]]), "is no picture"),
+    "no values": (PHOTOGRAPH.to("meta"), "is no picture"),
+    "few values": (PHOTOGRAPH.to_sparse(), "is no picture"),
+    "what was seen in words": ({"image_embeds": "a"}, "is no picture"),
+    "what was seen without values": ({"image_embeds": torch.ones(1, 768, device="meta")}, "is no picture"),
 }
 MAY_BE_A_MASK = ("whole numbers", "complex")
 """Or fails as one for its shape; which of both is no matter."""

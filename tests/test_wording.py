@@ -271,3 +271,11 @@ def test_no_command_is_advised_an_option_of_another():
             said = error.said(words)
             assert re.fullmatch(r"\S.*[^.;,: ]\.", said, re.DOTALL), (name, where, said)
     assert given > 100, "advice with options that a command has is still given"
+
+
+@pytest.mark.parametrize("path", ["/pictures/..", "..", "/pictures/.", "C:\\pictures\\.."])
+def test_a_sentence_keeps_the_dots_of_a_path(path):
+    assert str(UnrenderError(f"There are no pictures in {path}", "name another")) == (
+        f"There are no pictures in {path}; name another."
+    )
+    assert str(UnrenderError("It ends.", "begin")) == "It ends; begin."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import EmbeddingError
 from ..file_names import NAME_BYTES, is_safe_stem, safe_stem
+from ..files import is_inside
 from ..printable import visible
 from .embedding import PromptEmbedding
 
@@ -23,15 +24,17 @@ def saved_embeddings(folder: Path) -> dict[str, Path]:
 
 def path_for(folder: Path, name: str) -> Path:
     """Where one of that name is kept; slashes are for folders below. Raises EmbeddingError for a name that leads out of
-    the folder, or that some system does not take."""
-    folder, stem = folder.resolve(), name.strip().removesuffix(ENDING)
+    the folder, by links too, or that some system does not take."""
+    stem = name.strip().removesuffix(ENDING)
     parts, room = stem.split("/"), NAME_BYTES - len(ENDING)
-    path = (folder / f"{stem}{ENDING}") if all(_is_name(part, room) for part in parts) else None
-    if path is None or folder not in path.resolve().parents:
+    if not all(_is_name(part, room) for part in parts):
         told = "/".join(safe_stem(part, room) for part in parts if part.strip(" .")) or safe_stem("", room)
         raise EmbeddingError(
             f"{_in_brief(visible(stem))!r} is no name for a file on every system", f"call it {_in_brief(told)}"
         )
+    path = folder / f"{stem}{ENDING}"
+    if not is_inside(folder, path):
+        raise EmbeddingError(f"The links at {path.parent} lead out of {folder}, or in a circle", "choose another name")
     return path
 
 

@@ -308,7 +308,30 @@ class Distance:
         return (float((states - others).abs().max()), max(shares))
 
 
+class Everything(str):
+    """A type that goes with every other, as switches of many packs have it."""
+
+    def __ne__(self, other):
+        return False
+
+
+class Anything:
+    """Gives what stands in its JSON."""
+
+    RETURN_TYPES = (Everything("*"),)
+    FUNCTION = "give"
+    CATEGORY = "probe"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": ("STRING", {"default": "null"})}}
+
+    def give(self, value):
+        return (json.loads(value),)
+
+
 NODE_CLASS_MAPPINGS = {
+    "ProbeAnything": Anything,
     "ProbeDistance": Distance,
     "ProbeLargeVision": LargeVision,
     "ProbeNoise": Noise,
