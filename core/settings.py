@@ -198,7 +198,7 @@ class Settings:
     trigger, prefix, suffix: words put around every prompt; they count towards token_limit.
     pool: how many of the phrases most like the picture a search chooses from.
     min_phrases: how many phrases the modes that search take at least. max_phrases: how many a prompt has at most beside
-    the caption, in all modes but "caption" and "tags", which add none.
+    caption, tags and pinned phrases, in all modes but "caption" and "tags", which add none.
     token_limit: length of a prompt in tokens, start and end included; None for all tags in mode "tags", for 512 in
     "caption", and for what the CLIP reads in the others, which never have more.
     peer_defects: repeat clip-interrogator 0.6.0's defects listed in `core.prompt.interrogate`, for comparisons with it.
