@@ -201,7 +201,7 @@ def _prompts(output, folder, made):
     read = pyarrow.parquet.read_table if output == "parquet" else pyarrow.csv.read_csv
     tables = [read(path).to_pylist() for path in made.glob(f"desc-*.{output}")]
     assert len(tables) == SHARDS
-    return {row["image"]: row["prompt"] for table in tables for row in table}
+    return {Path(row["image"]).name: row["prompt"] for table in tables for row in table}
 
 
 def describer(drawings, place):
