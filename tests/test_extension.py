@@ -187,7 +187,8 @@ def test_a_picture_is_found_in_what_any_webui_hands_over(photographs):
     assert picture_of({"image": picture, "mask": None}) is picture
     assert picture_of({"background": None, "layers": [], "composite": picture}) is picture
     assert Image.open(picture_of(url)).size == (8, 8)
-    for nothing in (None, {"image": None}, "", "/etc/passwd"):
+    assert Image.open(picture_of({"image": url})).size == (8, 8)
+    for nothing in (None, {"image": None}, "", "/etc/passwd", {"image": "/etc/passwd"}):
         assert picture_of(nothing) is None
     for broken in ("data:image/png;base64,!", "data:image/png;base64,", "data:text/html;base64,eA==", "data:"):
         with pytest.raises(ImageError):
