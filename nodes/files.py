@@ -14,6 +14,7 @@ from ..core.embed.folder import FOLDER, saved_embeddings
 from ..core.errors import ModelError, PhraseError, SettingsError
 from ..core.foreign import Unreadable, read_header, read_json, shown
 from ..core.hub.names import is_local_name
+from ..core.phrases.families import own_files
 from ..core.printable import quoted
 from ..core.published import CONFIG, TAG_LIST
 from . import host
@@ -128,8 +129,8 @@ def phrase_files(vocabulary: Any) -> str:
     if folder is None:
         return ""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.txt")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in own_files(folder):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -40,9 +40,20 @@ _EXAMPLE = 'write lines such as "night: at night, at midnight"'
 def load_families(phrases: str | PathLike[str] | None = None, base: Path = BUILT_IN_FAMILIES) -> tuple[Family, ...]:
     """Those in `base`, and those in the folder `families` of a folder of phrases, each of which replaces the one of
     the same name. phrases: as `Settings.phrases` names a vocabulary. Raises PhraseError."""
-    place = None if phrases is None or phrases in (*SOURCES, EXTENDED) else existing(str(phrases))
+    place = _own_folder(phrases)
     own = read_families(place / FOLDER) if place is not None and (place / FOLDER).is_dir() else ()
     return tuple({family.name: family for family in (*read_families(base), *own)}.values())
+
+
+def own_files(phrases: str | PathLike[str] | None) -> list[Path]:
+    """What is read of a folder of phrases, lists and families: files that a person may change at any time. None for
+    other vocabularies."""
+    place = _own_folder(phrases)
+    return [] if place is None else sorted([*place.glob("*.txt"), *place.glob(f"{FOLDER}/*.txt")])
+
+
+def _own_folder(phrases: str | PathLike[str] | None) -> Path | None:
+    return None if phrases is None or phrases in (*SOURCES, EXTENDED) else existing(str(phrases))
 
 
 def families_for(phrases: str | PathLike[str] | None, micro: bool) -> tuple[Family, ...]:
