@@ -15,10 +15,13 @@ from ..core.errors import ImageError
 from .choices import FILE, picture_of
 from .direct import without_proxies
 from .gate import App
+from .line import LONGEST
 
 _MAJOR = int(gr.__version__.partition(".")[0])
 _LONGEST_QUEUE = 16
 """Of those that wait for one kind of work."""
+
+_LINE = "unrender_line"
 
 
 def image_input(decoded: bool = True, **options: Any) -> Any:
@@ -98,6 +101,12 @@ def event(script: str | None = None) -> dict[str, Any]:
 def every_click() -> dict[str, Any]:
     """Arguments of a button's event that is heard of also while what it began before goes on."""
     return {"trigger_mode": "multiple"} if _MAJOR >= 4 else {}
+
+
+def side_by_side() -> dict[str, Any]:
+    """Arguments of an event that several people, or tabs, may have going on at a time: they wait in the host's line,
+    which tells them so. gradio lets each but the first wait without a word."""
+    return {"concurrency_id": _LINE, "concurrency_limit": LONGEST + 1} if _MAJOR >= 4 else {}
 
 
 def said_once(handler: Callable[..., Iterator[list[Any]]], ready: Collection[int] = ()) -> Callable[..., Any]:
