@@ -166,6 +166,16 @@ def test_a_folder_is_described(browser, photograph, broken, engine, tmp_path):
     assert "broken.png" in (tmp_path / "errors.csv").read_text(encoding="utf-8")
 
 
+def test_stop_goes_with_a_run_that_ends_at_once(browser):
+    """It is brought in when it is first shown, which takes longer than the run."""
+    runs = {"Analyze": "unrender_analyze", "Embedding": "unrender_embedding", "Batch": "unrender_batch"}
+    for tab, name in (runs | {"Models": "unrender_models_download"}).items():
+        browser.open(tab)
+        assert browser.press(name).endswith(".")
+        browser.page.wait_for_timeout(1_000)
+        assert not browser.page.is_visible(f"#{name}_stop") and browser.page.is_enabled(f"#{name}_start")
+
+
 def test_models_are_shown_and_unloaded(browser, photograph):
     browser.open("Analyze")
     browser.put("unrender_analyze_picture", photograph)

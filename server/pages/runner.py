@@ -59,7 +59,6 @@ class Runner:
         starts, works = [self._start, *(button for button, _ in also)], [work, *(each for _, each in also)]
 
         at_work = [gr.update(interactive=False) for _ in starts]
-        ready = range(len(outputs), len(outputs) + len(starts))
 
         def handle(asked: _Asked, *values: Any) -> Generator[list[Any], None, None]:
             asked = _Asked(*asked)
@@ -80,9 +79,11 @@ class Runner:
             return begin
 
         results = [*outputs, *starts, self.status, self._stop, self._question, self._asked, self.key]
+        ends = {results.index(button): gr.update(interactive=True) for button in starts}
+        ends[results.index(self._stop)] = gr.update(visible=False)
         for which, button in enumerate(starts):
             button.click(
-                said_once(beginning(which), ready),
+                said_once(beginning(which), ends),
                 inputs=list(inputs),
                 outputs=results,
                 **side_by_side(),
@@ -90,7 +91,7 @@ class Runner:
             )
         behind = f"(asked, ...values) => [asked, ...({script})(...values)]" if script else None
         asked = [self._asked, *inputs]
-        self._agree.click(said_once(handle, ready), inputs=asked, outputs=results, **side_by_side(), **event(behind))
+        self._agree.click(said_once(handle, ends), inputs=asked, outputs=results, **side_by_side(), **event(behind))
         self._connect_ends()
         for field in enter:
             field.submit(None, inputs=[], outputs=[], **event(_PRESS.format(name=self._name)))
