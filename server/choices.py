@@ -185,6 +185,7 @@ def vocabulary_folders(folder: Path) -> Mapping[str, Path]:
 
 def phrases_named(vocabulary: str, settings: Settings) -> str | Path | None:
     """A vocabulary as `Settings.phrases` names it: a folder of the cache's, one of the known names, or any other."""
+    vocabulary = pasted(vocabulary or "") or BUILT_IN
     own = vocabulary_folders(Path(settings.cache)) if settings.cache else {}
     return own.get(vocabulary) or VOCABULARIES.get(vocabulary, vocabulary)
 

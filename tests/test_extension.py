@@ -157,6 +157,9 @@ def test_a_request_becomes_settings(tmp_path):
     assert made.exclude == ("rain", "grainy", "Ada", "Bob")
     assert (made.clip, made.device, made.cache) == ("a", "cpu", tmp_path)
     assert request(captioner="none").settings(Settings()).captioner is None
+    assert request(vocabulary=' "phrases/mine" ').settings(Settings(cache=tmp_path)).phrases == made.phrases
+    for nothing in (None, "", " "):
+        assert request(vocabulary=nothing).settings(Settings(cache=tmp_path)).phrases is None
     assert vocabularies(tmp_path) == [*choices.VOCABULARIES, "phrases/mine"]
 
 
