@@ -45,8 +45,17 @@ _MOST = 32
 
 
 _CHIPS = (Path(__file__).parent / "chips.js").read_text(encoding="utf-8")
-_TEXT = "(...values) => [...values.slice(0, -1), document.querySelector('#unrender_prompt textarea').value]"
+_TEXT = """(...values) => {
+    window.unrenderChips.waits = false;
+    return [...values.slice(0, -1), document.querySelector('#unrender_prompt textarea').value];
+}"""
 """JavaScript: the prompt as it stands in its field, whatever its component has heard of by now."""
+
+_AGAIN = """() => {
+    if (window.unrenderChips.waits) document.querySelector('#unrender_weigh').click();
+    return [];
+}"""
+"""JavaScript: gradio 3 hears of no click while what one before it began goes on."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,8 @@ class _Results:
         told = [self._changed, self._similarity, self._tokens, self.judge, self.changing]
         self._weigh.click(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())
         asked = [self.judge, picture, finding, prompt]
-        self._weigh.click(said_once(tell), inputs=asked, outputs=told, **every_click(), **event(_TEXT))
+        ended = self._weigh.click(said_once(tell), inputs=asked, outputs=told, **every_click(), **event(_TEXT))
+        ended.then(None, inputs=[], outputs=[], **event(_AGAIN))
         picture.change(None, inputs=[], outputs=[], **event(_CHIPS))
         picture.change(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())
 
