@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -158,7 +159,8 @@ class Asked:
     def infotext(self, keys: Sequence[str]) -> Mapping[str, Any]:
         """What a generated picture's infotext says of it. keys: the hashes of pictures and embeddings."""
         named = "" if self.projection == BY_QUALITY else self.projection
-        words = {"projection": named, "words": self.text, "alpha": self.text and self.alpha, "anchor": self.anchor}
+        words = {"projection": named, "words": _kept_quoted(self.text), "alpha": self.text and self.alpha}
+        words["anchor"] = _kept_quoted(self.anchor)
         return {
             TITLE: self.way,
             f"{TITLE} strength": self.strength,
@@ -169,6 +171,13 @@ class Asked:
             f"{TITLE} quality": self.quality,
             **{f"{TITLE} {name}": value for name, value in words.items() if value != ""},
         }
+
+
+def _kept_quoted(text: str) -> str:
+    """So that pasting gives it back: webuis take quotation marks around the whole away, those excepted that they write
+    themselves, where there is one of these marks."""
+    is_quoted = text[:1] == text[-1:] == '"' and not set(text) & set(",:\n")
+    return json.dumps(text, ensure_ascii=False) if is_quoted else text
 
 
 def _by_name(name: str, family: Family) -> Chosen:

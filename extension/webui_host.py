@@ -53,7 +53,7 @@ def device() -> Any:
 
 def preferences() -> Preferences:
     def option(name: str) -> str:
-        return str(getattr(shared.opts, f"unrender_{name}", None) or getattr(_DEFAULT, name))
+        return pasted(str(getattr(shared.opts, f"unrender_{name}", None) or "")) or getattr(_DEFAULT, name)
 
     return Preferences(
         option("clip"),
@@ -62,8 +62,8 @@ def preferences() -> Preferences:
         known_mode(option("mode")),
         option("insertion"),
         option("keeping"),
-        pasted(option("seeing")),
-        pasted(option("tagger")),
+        option("seeing"),
+        option("tagger"),
         known_style(option("style")),
     )
 

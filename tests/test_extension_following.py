@@ -207,6 +207,8 @@ def test_how_a_picture_becomes_an_embedding_is_passed_on(webui, photographs):
     infotext = advanced(picture, "pinv", "in winter", 0.3).infotext([])
     assert infotext["Image as prompt words"] == "in winter" and infotext["Image as prompt alpha"] == 0.3
     assert infotext["Image as prompt projection"] == "pinv"
+    for words, written in (('"a" b', '"a" b'), ('"a", "b"', '"a", "b"'), ('"a b"', r'"\"a b\""')):
+        assert advanced(picture, text=words, anchor=words).infotext([])["Image as prompt words"] == written
 
 
 def begin_with(webui, p, picture, quality="usual", **values):
