@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import Cancelled, SettingsError
+from ..core.printable import quoted
 from ..core.prompt_syntax import escape
 from ..core.settings import MODES, Mode, Settings
 from ..server.choices import INSERTIONS, inserted
@@ -13,6 +14,7 @@ from ..server.models import Models
 from ..server.needs import needs_of
 from ..server.wording import sentence_for
 from . import webui_host
+from .gap_pictures import key_of
 from .sampling import failing
 
 if TYPE_CHECKING:
@@ -123,10 +125,11 @@ class Words:
     def found(self, picture: Image, mode: Mode) -> str:
         """As the prompt field takes them. Raises what `Engine.interrogate` does."""
         from ..core.images import image_key, open_image
+        from ..core.phrases.families import own_files
 
         settings = webui_host.preferences().settings(webui_host.model_folder(), str(webui_host.device()))
         opened = open_image(picture)
-        key = (image_key(opened), mode, settings)
+        key = (image_key(opened), mode, settings, key_of(own_files(settings.phrases)))
         if self._last is None or self._last[0] != key:
             self._last = key, escape(self._interrogated(opened, mode, settings), "webui")
         return self._last[1]
@@ -156,7 +159,7 @@ def _section() -> list[Any]:
 
 def _way(given: Any) -> str:
     if given not in INSERTIONS:
-        problem = f"Words cannot {given!r} the typed prompt"
+        problem = f"Words cannot {quoted(given)} the typed prompt"
         raise SettingsError(problem, f"choose one of {', '.join((OFF, *INSERTIONS))}")
     return str(given)
 
@@ -165,5 +168,5 @@ def _mode(given: Any) -> Mode:
     if given == AS_SET:
         return webui_host.preferences().mode
     if given not in MODES:
-        raise SettingsError(f"There is no mode {given!r}", f"choose one of {', '.join((AS_SET, *MODES))}")
+        raise SettingsError(f"There is no mode {quoted(given)}", f"choose one of {', '.join((AS_SET, *MODES))}")
     return cast("Mode", given)

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.embed.tuned_places import place_of, tuned_folder
 from ..core.errors import EmbeddingError, ModelError
+from ..core.phrases.families import own_files
 from ..core.settings import Settings
 from ..server.choices import AUTOMATIC
 from ..server.downloads import without_downloads
@@ -85,7 +87,7 @@ class Embeddings:
 
     def _embedding(self, p: Any, asked: Asked, family: Family) -> PromptEmbedding:
         recipe = _recipe(p, asked, family) if asked.pictures else None
-        key = (family.name, checkpoint_of(p), _loras(p), recipe and recipe.key, *keys_of(asked))
+        key = (family.name, recipe and recipe.key, *keys_of(asked))
         made = self._made.pop(key, None)
         if made is None:
 
@@ -124,17 +126,25 @@ class Embeddings:
 
 
 class _Recipe(NamedTuple):
-    """By which pictures become an embedding. varied: for the gap."""
+    """By which pictures become an embedding. varied: for the gap. encoders: the fingerprint of the checkpoint's as they
+    are, LoRAs included: a file of either may be another by now."""
 
     chosen: Chosen
     blend: Blend
     settings: Settings
     varied: Sequence[Any]
+    encoders: str
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Another where another embedding may come of it."""
-        return (self.chosen, repr(self.blend), repr(self.settings), key_of(self.varied))
+        read = [*own_files(self.settings.phrases), *self._tuned]
+        return (self.chosen, repr(self.blend), repr(self.settings), key_of([*self.varied, *read]), self.encoders)
+
+    @property
+    def _tuned(self) -> list[Path]:
+        name = self.chosen.way.tuned
+        return [place_of(name, tuned_folder(webui_host.model_folder()))] if name else []
 
 
 def _recipe(p: Any, asked: Asked, family: Family) -> _Recipe:
@@ -143,7 +153,15 @@ def _recipe(p: Any, asked: Asked, family: Family) -> _Recipe:
     chosen = asked.chosen(family, _recommended(p, family) if asked.is_open else None)
     blend = Blend(text=asked.text, alpha=asked.alpha, anchor=asked.anchor or None)
     settings = _settings(p, family, searched=chosen.way.searched and not asked.anchor)
-    return _Recipe(chosen, blend, settings, asked.gap_pictures or in_folder(webui_host.model_folder()))
+    varied = asked.gap_pictures or in_folder(webui_host.model_folder())
+    return _Recipe(chosen, blend, settings, varied, _fingerprint(p, family))
+
+
+def _fingerprint(p: Any, family: Family) -> str:
+    from ..core.embed.text_side import fingerprint_of
+    from .text_encoders import text_sides
+
+    return fingerprint_of(text_sides(p.sd_model, family).values())
 
 
 def _recommended(p: Any, family: Family) -> str | None:
@@ -168,9 +186,3 @@ def _settings(p: Any, family: Family, searched: bool) -> Settings:
         names = " and ".join(absent)
         p.comment(f"{TITLE}: The words were found without {names}; {_TO_DOWNLOAD}.")
     return settings
-
-
-def _loras(p: Any) -> str:
-    """Those that are at work by now; the hires pass can have others."""
-    chosen = getattr(p, "hr_extra_network_data" if getattr(p, "is_hr_pass", False) else "extra_network_data", None)
-    return repr([(kind, [each.items for each in parts]) for kind, parts in (chosen or {}).items()])

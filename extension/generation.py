@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,8 @@ from ..core.cures import Choose
 from ..core.embed.kinds import PROJECTIONS, QUALITIES, USUAL, USUAL_QUALITY, Quality, is_tuned
 from ..core.embed.tuned_places import refuse_places
 from ..core.errors import EmbeddingError, SettingsError
-from ..server.choices import BY_QUALITY, bytes_of, picture_of
+from ..core.printable import quoted, whole
+from ..server.choices import BY_QUALITY, bytes_of, no_base64, picture_of
 from .ways import REPLACE, WAYS
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ _DESCRIBED = ("soft", "anchored")
 """That stand on words which describe the picture."""
 _CHANGED = ("soft", "pinv", "anchored")
 """That words can change."""
+
+_OF_JSON = (dict, list, int, float)
+"""What a request can hold beside texts and nothing."""
 
 _EMBEDDING = b'{"'
 """What a safetensors file has behind the eight bytes of its header's length."""
@@ -100,17 +105,19 @@ class Asked:
             saved,
             way,
             **{name: _number(name, value) for name, value in values},
-            name=str(name or NONE),
-            projection=BY_QUALITY if projection in (None, "", USUAL) else str(projection),
-            text=str(text or "").strip(),
-            anchor=str(anchor or "").strip(),
+            name=_text("embedding", name) or NONE,
+            projection=BY_QUALITY if projection == USUAL else _text("projection", projection) or BY_QUALITY,
+            text=whole(_text("words", text).strip()),
+            anchor=whole(_text("anchor", anchor).strip()),
             gap_pictures=[content for content in map(_content, _listed(gap_pictures)) if content is not None],
-            quality=str(quality or USUAL),
+            quality=_text("quality", quality) or USUAL,
         )
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
-            raise SettingsError(f"A picture cannot {self.way!r} the typed prompt", f"choose one of {', '.join(WAYS)}")
+            raise SettingsError(
+                f"A picture cannot {quoted(self.way)} the typed prompt", f"choose one of {', '.join(WAYS)}"
+            )
         for name in NUMBERS:
             check_number(name, getattr(self, name))
         if self.start >= self.end:
@@ -152,7 +159,8 @@ class Asked:
     def infotext(self, keys: Sequence[str]) -> Mapping[str, Any]:
         """What a generated picture's infotext says of it. keys: the hashes of pictures and embeddings."""
         named = "" if self.projection == BY_QUALITY else self.projection
-        words = {"projection": named, "words": self.text, "alpha": self.text and self.alpha, "anchor": self.anchor}
+        words = {"projection": named, "words": _kept_quoted(self.text), "alpha": self.text and self.alpha}
+        words["anchor"] = _kept_quoted(self.anchor)
         return {
             TITLE: self.way,
             f"{TITLE} strength": self.strength,
@@ -163,6 +171,13 @@ class Asked:
             f"{TITLE} quality": self.quality,
             **{f"{TITLE} {name}": value for name, value in words.items() if value != ""},
         }
+
+
+def _kept_quoted(text: str) -> str:
+    """So that pasting gives it back: webuis take quotation marks around the whole away, those excepted that they write
+    themselves, where there is one of these marks."""
+    is_quoted = text[:1] == text[-1:] == '"' and not set(text) & set(",:\n")
+    return json.dumps(text, ensure_ascii=False) if is_quoted else text
 
 
 def _by_name(name: str, family: Family) -> Chosen:
@@ -209,10 +224,14 @@ def _listed(files: Any) -> list[Any]:
 
 
 def _content(given: Any) -> Any:
-    """A text is base64 or a data URL, and never taken for a file's name."""
-    if not isinstance(given, str):
-        return picture_of(given)
-    return bytes_of(given) if given else None
+    """A text is base64 or a data URL, and never taken for a file's name. Raises ImageError for what else a request
+    can hold."""
+    if isinstance(given, str):
+        return bytes_of(given) if given else None
+    found = picture_of(given)
+    if isinstance(given, _OF_JSON) and (found is None or isinstance(found, _OF_JSON)):
+        raise no_base64()
+    return found
 
 
 def check_number(name: str, value: float) -> None:
@@ -225,17 +244,25 @@ def check_projection(name: str) -> None:
     """Raises SettingsError."""
     refuse_places(name)
     if name not in OFFERED_PROJECTIONS and not is_tuned(name):
-        raise SettingsError(f"There is no projection {name!r}", Choose("projection", OFFERED_PROJECTIONS))
+        raise SettingsError(f"There is no projection {quoted(name)}", Choose("projection", OFFERED_PROJECTIONS))
 
 
 def check_quality(name: str) -> None:
     """Raises SettingsError."""
     if name not in OFFERED_QUALITIES:
-        raise SettingsError(f"There is no quality {name!r}", Choose("quality", OFFERED_QUALITIES))
+        raise SettingsError(f"There is no quality {quoted(name)}", Choose("quality", OFFERED_QUALITIES))
 
 
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise SettingsError(f"The picture's {name} is {value!r}", f"give a number up to {NUMBERS[name]:g}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise SettingsError(
+            f"The picture's {name} is {quoted(value)}", f"give a number up to {NUMBERS[name]:g}"
+        ) from None
+
+
+def _text(name: str, value: Any) -> str:
+    if value and not isinstance(value, str):
+        raise SettingsError(f"The picture's {name} is {quoted(value)}", "give a text")
+    return value or ""

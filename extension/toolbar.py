@@ -113,9 +113,8 @@ class Toolbar:
             return inserted(found, typed, self._service.preferences().insertion) if found else ""
 
         asked, told = [number, picture, *pictures], [found, status, start, stop, key]
-        ended = start.click(
-            said_once(find, ready=[told.index(start)]), inputs=asked, outputs=told, **event(_SELECTED_TAB)
-        )
+        ends = {told.index(start): gr.update(interactive=True), told.index(stop): gr.update(visible=False)}
+        ended = start.click(said_once(find, ends), inputs=asked, outputs=told, **event(_SELECTED_TAB))
         # with the words that are in the field by now
         ended = ended.then(write, inputs=[found, self._prompt], outputs=[written], queue=False, **event())
         ended = ended.then(inputs=[written], **put_into(_PROMPT))

@@ -15,6 +15,7 @@ from modules import devices, paths, script_callbacks, scripts, shared
 from modules.call_queue import queue_lock
 
 from ..core.errors import SettingsError
+from ..core.file_names import pasted
 from ..server.choices import Preferences, known_mode
 from ..server.describing import known_style
 from ..server.jobs import Job
@@ -52,7 +53,7 @@ def device() -> Any:
 
 def preferences() -> Preferences:
     def option(name: str) -> str:
-        return str(getattr(shared.opts, f"unrender_{name}", None) or getattr(_DEFAULT, name))
+        return pasted(str(getattr(shared.opts, f"unrender_{name}", None) or "")) or getattr(_DEFAULT, name)
 
     return Preferences(
         option("clip"),
@@ -61,8 +62,8 @@ def preferences() -> Preferences:
         known_mode(option("mode")),
         option("insertion"),
         option("keeping"),
-        option("seeing").strip(),
-        option("tagger").strip(),
+        option("seeing"),
+        option("tagger"),
         known_style(option("style")),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..core.embed.folder import FOLDER, saved_embeddings
 from ..core.errors import ModelError, PhraseError, SettingsError
 from ..core.foreign import Unreadable, read_header, read_json, shown
 from ..core.hub.names import is_local_name
-from ..core.phrases.families.reading import FOLDER as FAMILIES
+from ..core.phrases.families import own_files, texts_in
 from ..core.printable import quoted
 from ..core.published import CONFIG, TAG_LIST
 from . import host
@@ -72,7 +72,7 @@ def vocabulary_folders() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in host.model_folders():
         for path in sorted((folder / _PHRASES).glob("*/")):
-            if any(_phrase_files(path)):
+            if texts_in(path):
                 found.setdefault(f"{_PHRASES}/{path.name}", path)
     return found
 
@@ -137,14 +137,9 @@ def phrase_files(vocabulary: Any) -> str:
     if folder is None:
         return ""
     digest = hashlib.sha256()
-    for path in sorted([*_phrase_files(folder), *_phrase_files(folder / FAMILIES)]):
+    for path in own_files(folder):
         digest.update(os.fsencode(path.relative_to(folder)) + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _phrase_files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from (path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.is_file())
 
 
 def _holds_both_sides(path: Path) -> bool:

@@ -12,6 +12,7 @@ from ..core.choices import NONE, VOCABULARIES
 from ..core.cures import Choose, Control, Give, Take
 from ..core.describe.endpoint.address import claims
 from ..core.errors import ModelError, PhraseError, SettingsError
+from ..core.printable import quoted
 from ..core.settings import TAG_NAMES, CaptionSettings, Mode, Settings
 from ..core.targets import target_named
 from .choices import captioners, vocabulary_folders
@@ -79,7 +80,7 @@ def named(
     if vocabulary is not None:
         known = {**VOCABULARIES, **vocabulary_folders(cache_folder(usual))}
         if vocabulary not in known:
-            raise PhraseError(f"There is no vocabulary {vocabulary!r}", Choose("phrases", tuple(known)))
+            raise PhraseError(f"There is no vocabulary {quoted(vocabulary)}", Choose("phrases", tuple(known)))
         found["phrases"] = known[vocabulary]
     if captioner is not None:
         found["captioner"] = _describer(captioner, usual, "captioner")
@@ -132,7 +133,7 @@ def _describer(name: str | None, usual: Settings, control: Control) -> str | Non
     if claims(name) and is_named(name, usual):
         return name
     if name not in captioners():
-        raise ModelError(f"There is no {control} {name!r}", Choose(control, tuple(captioners())))
+        raise ModelError(f"There is no {control} {quoted(name)}", Choose(control, tuple(captioners())))
     return name
 
 
@@ -149,5 +150,5 @@ def _known_clip(name: str, usual: str) -> str:
         return name
     known = find_known(name)
     if known is None:
-        raise ModelError(f"There is no CLIP {name!r}", Take("list models"))
+        raise ModelError(f"There is no CLIP {quoted(name)}", Take("list models"))
     return known.name

@@ -185,6 +185,7 @@ def vocabulary_folders(folder: Path) -> Mapping[str, Path]:
 
 def phrases_named(vocabulary: str, settings: Settings) -> str | Path | None:
     """A vocabulary as `Settings.phrases` names it: a folder of the cache's, one of the known names, or any other."""
+    vocabulary = pasted(vocabulary or "") or BUILT_IN
     own = vocabulary_folders(Path(settings.cache)) if settings.cache else {}
     return own.get(vocabulary) or VOCABULARIES.get(vocabulary, vocabulary)
 
@@ -211,7 +212,8 @@ def picture_of(value: Any) -> Any:
     """The picture in what a picture component holds: it alone, with a mask (gradio 3), with layers (gradio 4), or as
     a data URL; None where there is none. A text that is no data URL is never taken for a file's name."""
     if isinstance(value, dict):
-        return next((value[name] for name in ("image", "background", "composite") if value.get(name) is not None), None)
+        parts = [value.get(name) for name in ("image", "background", "composite")]
+        value = next((part for part in parts if part is not None), None)
     if not isinstance(value, str):
         return value
     if not value.startswith("data:"):
@@ -237,4 +239,9 @@ def bytes_of(text: str) -> bytes:
             body = "".join(body.split())
         return base64.b64decode(body, validate=True)
     except ValueError:
-        raise ImageError("A picture or embedding is no base64", "send it as base64 or as a data URL") from None
+        raise no_base64() from None
+
+
+def no_base64() -> ImageError:
+    """For what is sent in the place of a file."""
+    return ImageError("A picture or embedding is no base64", "send it as base64 or as a data URL")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.embed.kinds import PROJECTIONS, TUNED, Quality
 from ..core.errors import EmbeddingError, ImageError
 from ..core.file_names import pasted
+from ..core.printable import quoted
 from .choices import BY_QUALITY, NO_PICTURE
 from .downloads import check_agreed, checkpoint_download
 from .host import Host
@@ -142,7 +143,7 @@ def saved_embedding(cache: Path, name: str) -> Path:
 
     path = saved_embeddings(cache / FOLDER).get(name)
     if path is None:
-        raise EmbeddingError(f"There is no saved embedding {name!r}", "choose one of the list")
+        raise EmbeddingError(f"There is no saved embedding {quoted(name)}", "choose one of the list")
     return path
 
 

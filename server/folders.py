@@ -60,9 +60,9 @@ class Folders:
     def check(self, asked: Settings, usual: Settings) -> None:
         """Whether a visitor may choose those models and phrases. What is usual was chosen by who started the program,
         and an own vocabulary comes as its path, from the list of them. Raises SettingsError."""
-        chosen = (asked.clip, asked.captioner, asked.phrases)
-        for name, known in zip(chosen, (usual.clip, usual.captioner, usual.phrases), strict=True):
-            if isinstance(name, str) and name != known:
+        known = _names(usual)
+        for name in _names(asked):
+            if isinstance(name, str) and name not in known:
                 self.check_model(name)
 
     def _hold(self, path: Path) -> bool:
@@ -70,6 +70,11 @@ class Folders:
 
 
 ANYWHERE = Folders(None)
+
+
+def _names(settings: Settings) -> tuple[object, ...]:
+    """That may be places."""
+    return settings.clip, settings.captioner, settings.tagger, *settings.rivals, settings.phrases
 
 
 def _is_below(path: Path, root: Path) -> bool:

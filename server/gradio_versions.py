@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
@@ -15,10 +15,14 @@ from ..core.errors import ImageError
 from .choices import FILE, picture_of
 from .direct import without_proxies
 from .gate import App
+from .line import LONGEST
 
 _MAJOR = int(gr.__version__.partition(".")[0])
 _LONGEST_QUEUE = 16
 """Of those that wait for one kind of work."""
+
+_LINE = "unrender_line"
+_NOTHING: Mapping[int, Any] = {}
 
 
 def image_input(decoded: bool = True, **options: Any) -> Any:
@@ -100,19 +104,27 @@ def every_click() -> dict[str, Any]:
     return {"trigger_mode": "multiple"} if _MAJOR >= 4 else {}
 
 
-def said_once(handler: Callable[..., Iterator[list[Any]]], ready: Collection[int] = ()) -> Callable[..., Any]:
+def side_by_side() -> dict[str, Any]:
+    """Arguments of an event that several people, or tabs, may have going on at a time: they wait in the host's line,
+    which tells them so. gradio lets each but the first wait without a word."""
+    return {"concurrency_id": _LINE, "concurrency_limit": LONGEST + 1} if _MAJOR >= 4 else {}
+
+
+def said_once(
+    handler: Callable[..., Iterator[list[Any]]], at_the_end: Mapping[int, Any] = _NOTHING
+) -> Callable[..., Any]:
     """The handler of an event, whose last values are sent once: gradio sends what a generator gave last again when it
     has ended, which would undo what a person has typed since.
 
-    ready: the places among the outputs of the buttons that can be pressed again then, and not before, when gradio
-    would not hear of it."""
+    at_the_end: what outputs, by their places, are given then: buttons can be pressed again, and not before, when gradio
+    would not hear of it; and what was shown for a moment goes, which gradio 6 forgets while it brings it in."""
 
     @wraps(handler)
     def saying(*values: Any) -> Iterator[list[Any]]:
         told: list[Any] = []
         for told in handler(*values):
             yield told
-        yield [gr.update(interactive=True) if place in ready else gr.update() for place in range(len(told))]
+        yield [at_the_end.get(place, gr.update()) for place in range(len(told))]
 
     return saying
 

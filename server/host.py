@@ -54,9 +54,7 @@ class Host:
         """An engine while it is the job's turn.
 
         Raises SettingsError, LineIsFull, ModelError, MissingPackageError, DownloadFirst, Cancelled."""
-        usual = self.settings()
-        self.folders.check(settings, usual)
-        check_servers(settings, usual)
+        self.check(settings)
         if job.agreed is not None:
             check_agreed(self._downloads(job, settings, needs), job.agreed)
         keeping = self.preferences().keeping
@@ -66,6 +64,13 @@ class Host:
             self.models.engine(settings, needs, keeping, self.make_room, job) as engine,
         ):
             yield engine
+
+    def check(self, settings: Settings) -> None:
+        """Whether a visitor may name such models and phrases, before anything of them is looked at. Raises
+        SettingsError, ModelError."""
+        usual = self.settings()
+        self.folders.check(settings, usual)
+        check_servers(settings, usual)
 
     def _downloads(self, job: Job, settings: Settings, needs: Needs) -> list[Download]:
         check_names(settings, needs)

@@ -134,6 +134,9 @@ class Jobs:
         """What the running ones report."""
         return [job.line for job in list(self._running.values()) if job.line]
 
+    def is_running(self, key: str) -> bool:
+        return key in self._running
+
     def stop(self, key: str) -> None:
         with contextlib.suppress(KeyError):
             self._running[key].stop()

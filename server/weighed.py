@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Judge:
     """Who judged a prompt that was found. clip: as it was asked for; "" where none was. similarity, room: as they were
-    found. seen: what it sees of the picture, once it has been asked again."""
+    found. seen: what it sees of the picture, once it has been asked again. picture: that it judged, where the page had
+    another by then."""
 
     clip: str = ""
     similarity: float = 0.0
     room: int | None = None
     seen: Seen | None = None
+    picture: Any = None
 
     @classmethod
-    def of(cls, found: Found, request: Request) -> Judge:
+    def of(cls, found: Found, request: Request, outdated: bool = False) -> Judge:
+        """outdated: whether the page has another picture by now."""
         similarity = found.interrogation.similarity
-        return cls() if similarity is None else cls(pasted(request.clip), similarity, found.room)
+        if similarity is None:
+            return cls()
+        return cls(pasted(request.clip), similarity, found.room, picture=request.picture if outdated else None)
 
 
 class Weighed(NamedTuple):
@@ -56,7 +61,8 @@ def weighed(service: Service, judge: Judge, picture: Any, prompt: str, job: Job)
     if judge.seen is not None:
         with host.lent(job, settings, SIGHT) as engine:
             return _weighed(engine, judge, judge.seen, text)
-    with opened(host, picture, job) as look, host.lent(job, settings, SIGHT) as engine:
+    shown = picture if judge.picture is None else judge.picture
+    with opened(host, shown, job) as look, host.lent(job, settings, SIGHT) as engine:
         from ..core.embed.seen import Seen
 
         return _weighed(engine, judge, Seen.of(engine.picture_features([look])), text)
@@ -65,12 +71,18 @@ def weighed(service: Service, judge: Judge, picture: Any, prompt: str, job: Job)
 def _weighed(engine: Engine, judge: Judge, seen: Seen, text: str) -> Weighed:
     (similarity,) = engine.similarity(seen, [text])
     assert engine.clip is not None
-    return Weighed(similarity, engine.clip.text.length(text), replace(judge, seen=seen))
+    return Weighed(similarity, engine.clip.text.length(text), replace(judge, seen=seen, picture=None))
 
 
-def weigh(service: Service, judge: Judge, picture: Any, prompt: str) -> Generator[Report[Weighed], None, None]:
-    """Nothing is said where nobody judged, or nothing is left; nor once a later question has ended this one."""
-    if not judge.clip or picture is None or not prompt.strip(" ,\n"):
+def weigh(
+    service: Service, judge: Judge, picture: Any, prompt: str, finding: str = ""
+) -> Generator[Report[Weighed], None, None]:
+    """Nothing is said where nobody judged, or nothing is left; nor once a later question has ended this one, nor while
+    a new prompt is being found. finding: the key of the job that does."""
+    unseen = judge.seen is None and judge.picture is None and picture is None
+    if not judge.clip or unseen or not prompt.strip(" ,\n") or service.jobs.is_running(finding):
         yield Report("", DONE)
         return
-    yield from follow(service, lambda job: weighed(service, judge, picture, prompt, job), lambda found: found.line)
+    for report in follow(service, lambda job: weighed(service, judge, picture, prompt, job), lambda found: found.line):
+        stopped = report.kind == DONE and report.found is None
+        yield Report("", DONE) if stopped else report

@@ -94,6 +94,7 @@ def analysis(host: Host, study: Study, categories: Sequence[str], dark: bool, jo
 
     with opened(host, study.picture, job) as picture:
         settings = study.settings(host.settings())
+        host.check(settings)
         check_tells_tags(settings)
         with host.lent(job, settings, sight_of(settings)) as engine:
             found = analysed(engine, picture, categories or None)

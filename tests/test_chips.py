@@ -15,6 +15,7 @@ from unrender.core.prompt_syntax import escape, unescape_for_webui
 from unrender.core.results import REASONS, Interrogation, PhraseGain, Rejected
 from unrender.core.settings import Settings
 from unrender.server.chips import chips, left_out
+from unrender.server.choices import Request
 from unrender.server.host import alone
 from unrender.server.jobs import Job
 from unrender.server.service import Service
@@ -173,4 +174,26 @@ def test_a_stopped_question_ends_without_an_answer(service, photographs):
     told = weigh(service, Judge("micro"), photographs[0], "a boat")
     service.jobs.stop(next(told).key)
     reports = list(told)
-    assert all(report.found is None for report in reports)
+    assert all(report.found is None for report in reports) and reports[-1].line == ""
+
+
+def test_a_prompt_is_weighed_with_the_picture_that_it_was_found_for(service, photographs):
+    """Also where another has taken its place before it was found."""
+    own, other = photographs[:2]
+    with Engine(Settings(clip="micro", captioner="micro")) as engine:
+        result = engine.interrogate(own, "fast")
+    found = Found(result, 3, 77)
+    outdated = Judge.of(found, Request(own, "fast", "micro", "micro"), outdated=True)
+    for shown in (other, None):
+        last = list(weigh(service, outdated, shown, result.prompt))[-1]
+        assert last.text.endswith("as it was found.") and last.found is not None
+        assert last.found.judge.picture is None, "it is kept for longer than it is needed"
+        assert list(weigh(service, last.found.judge, shown, result.prompt))[-1].text == last.text
+    assert Judge.of(found, Request(own, "fast", "micro", "micro")).picture is None
+
+
+def test_nothing_is_weighed_while_a_new_prompt_is_being_found(service, photographs):
+    with service.jobs.running(Job()) as finding:
+        told = list(weigh(service, Judge("micro"), photographs[0], "a boat", finding))
+        assert [report.line for report in told] == [""] and told[0].found is None
+    assert list(weigh(service, Judge("micro"), photographs[0], "a boat", finding))[-1].found is not None

@@ -15,12 +15,13 @@ from unrender.core.errors import ModelError, SettingsError
 from unrender.core.settings import Settings
 from unrender.server.batches import BatchRequest, described
 from unrender.server.choices import Request, Study
+from unrender.server.describing import Describing
 from unrender.server.embeddings import Kept, previewed
 from unrender.server.folders import Folders, allowed
 from unrender.server.host import alone
 from unrender.server.jobs import Job
 from unrender.server.stores import downloaded
-from unrender.server.work import analysis
+from unrender.server.work import analysis, found_prompt
 
 OUTSIDE = "in no folder that this page may use"
 
@@ -104,9 +105,19 @@ def test_devices_and_pipes_are_not_opened(here, monkeypatch):
 def test_models_and_vocabularies_are_not_opened_elsewhere(host, here, photographs):
     (here / "shut/flavors.txt").write_text("a secret\n", encoding="utf-8")
     for name in (str(here / "shut"), "../shut", "/dev/zero", "~/.cache"):
-        for study in (Study(photographs[0], name), Study(photographs[0], "micro", name)):
+        for study in (
+            Study(photographs[0], name),
+            Study(photographs[0], "micro", name),
+            Study(photographs[0], "micro", tagger=name),
+        ):
             with pytest.raises(SettingsError, match=OUTSIDE):
                 analysis(host, study, [], False, Job())
+        for asked in (
+            Request(photographs[0], "caption", "micro", name),
+            Request(photographs[0], "tags", "micro", "none", describing=Describing(tagger=name)),
+        ):
+            with pytest.raises(SettingsError, match=OUTSIDE):
+                found_prompt(host, asked, Job())
         with pytest.raises(SettingsError, match=OUTSIDE):
             previewed(host, Kept(_embedding(host)), name, Job())
         with pytest.raises(SettingsError, match=OUTSIDE):
@@ -159,7 +170,7 @@ def pressed(port: int, button: str, cookie: str = "", **values: Any) -> str:
         config = json.load(answer)
     names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
     chosen = next(
-        each for each in config["dependencies"] if any(names[target[0]] == button for target in each["targets"])
+        each for each in config["dependencies"] if any(names.get(target[0]) == button for target in each["targets"])
     )
     usual = {each["id"]: each["props"].get("value") for each in config["components"]}
     data = [values.get(names[number], usual[number]) for number in chosen["inputs"]]

@@ -157,6 +157,9 @@ def test_a_request_becomes_settings(tmp_path):
     assert made.exclude == ("rain", "grainy", "Ada", "Bob")
     assert (made.clip, made.device, made.cache) == ("a", "cpu", tmp_path)
     assert request(captioner="none").settings(Settings()).captioner is None
+    assert request(vocabulary=' "phrases/mine" ').settings(Settings(cache=tmp_path)).phrases == made.phrases
+    for nothing in (None, "", " "):
+        assert request(vocabulary=nothing).settings(Settings(cache=tmp_path)).phrases is None
     assert vocabularies(tmp_path) == [*choices.VOCABULARIES, "phrases/mine"]
 
 
@@ -187,7 +190,8 @@ def test_a_picture_is_found_in_what_any_webui_hands_over(photographs):
     assert picture_of({"image": picture, "mask": None}) is picture
     assert picture_of({"background": None, "layers": [], "composite": picture}) is picture
     assert Image.open(picture_of(url)).size == (8, 8)
-    for nothing in (None, {"image": None}, "", "/etc/passwd"):
+    assert Image.open(picture_of({"image": url})).size == (8, 8)
+    for nothing in (None, {"image": None}, "", "/etc/passwd", {"image": "/etc/passwd"}):
         assert picture_of(nothing) is None
     for broken in ("data:image/png;base64,!", "data:image/png;base64,", "data:text/html;base64,eA==", "data:"):
         with pytest.raises(ImageError):

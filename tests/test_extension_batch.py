@@ -27,7 +27,7 @@ def webui(tmp_path_factory):
         patch.setattr(paths, "models_path", str(tmp_path_factory.mktemp("models")))
         for name, value in {"clip": "micro", "captioner": "micro", "mode": "fast"}.items():
             patch.setattr(shared.opts, f"unrender_{name}", value, raising=False)
-        yield SimpleNamespace(shared=shared, each_picture=each_picture)
+        yield SimpleNamespace(shared=shared, paths=paths, each_picture=each_picture)
 
 
 class Generation:
@@ -237,6 +237,12 @@ def test_a_picture_that_a_script_draws_often_is_looked_at_once(webui, photograph
     assert words.found(one, "best") == "words 4"
     monkeypatch.setattr(webui.shared.opts, "unrender_captioner", "none")
     assert words.found(one, "best") == "words 5"
+    lists = Path(webui.paths.models_path) / "unrender/phrases/own"
+    (lists / "families").mkdir(parents=True)
+    monkeypatch.setattr(webui.shared.opts, "unrender_vocabulary", "phrases/own", raising=False)
+    for number, name in enumerate(("flavors", "families/weather", "flavors"), 6):
+        (lists / f"{name}.txt").write_text(f"as the file has it the {number}th time\n")
+        assert words.found(one, "best") == words.found(one, "best") == f"words {number}"
 
 
 # --- the prompt as a style

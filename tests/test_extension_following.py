@@ -28,8 +28,11 @@ class Model:
     def read(self, name, kind="sd1", encoders=1):
         for known in ("sd1", "sd2", "sdxl"):
             setattr(self, f"is_{known}", known == kind)
-        self.sd_checkpoint_info = SimpleNamespace(filename=name)
+        self.sd_checkpoint_info, self.written = SimpleNamespace(filename=name), 0
         self.conditioner = SimpleNamespace(embedders=[SimpleNamespace(wrapped=None)] * encoders)
+
+    def write(self):
+        self.written += 1
 
 
 class Generation:
@@ -40,6 +43,12 @@ class Generation:
     def __init__(self, model):
         self.sd_model, self.is_hr_pass, self.comments, self.encoded = model, False, [], []
         self.extra_network_data, self.hr_extra_network_data, self.extra_generation_params = {}, {}, {}
+
+    @property
+    def encoders(self):
+        """The fingerprint of the checkpoint's, LoRAs included."""
+        loras = self.hr_extra_network_data if self.is_hr_pass else self.extra_network_data
+        return f"{self.sd_model.sd_checkpoint_info.filename} {self.sd_model.written} {loras}"
 
     def comment(self, text):
         self.comments.append(text)
@@ -79,6 +88,7 @@ def webui(monkeypatch, tmp_path):
     found: dict[str, str] = {}
     monkeypatch.setattr(embeddings, "_recommended", lambda p, family: found.get(family.name))
     monkeypatch.setattr(webui_host, "encoded", lambda model, *_: torch.zeros(1, 77, 768))
+    monkeypatch.setattr(embeddings, "_fingerprint", lambda p, family: p.encoders)
     calls: list[Call] = []
 
     def embed(pictures, family, encoders, settings, keeping, room, job, projection, quality, blend, gap):
@@ -197,6 +207,8 @@ def test_how_a_picture_becomes_an_embedding_is_passed_on(webui, photographs):
     infotext = advanced(picture, "pinv", "in winter", 0.3).infotext([])
     assert infotext["Image as prompt words"] == "in winter" and infotext["Image as prompt alpha"] == 0.3
     assert infotext["Image as prompt projection"] == "pinv"
+    for words, written in (('"a" b', '"a" b'), ('"a", "b"', '"a", "b"'), ('"a b"', r'"\"a b\""')):
+        assert advanced(picture, text=words, anchor=words).infotext([])["Image as prompt words"] == written
 
 
 def begin_with(webui, p, picture, quality="usual", **values):
@@ -217,6 +229,27 @@ def test_each_quality_is_an_embedding_of_its_own(webui, photographs):
     begin_with(webui, p, picture, projection="bank", quality="good")
     assert [call.how for call in webui.calls[3:]] == ["ridge", "bank"]
     assert "projection" not in advanced(picture).infotext([])
+
+
+def test_what_was_changed_on_the_disk_meanwhile_is_read_again(webui, photographs, monkeypatch):
+    """Under the same name: a checkpoint, one's own phrases, what `tune` wrote."""
+    p, picture = Generation(Model()), photographs[0]
+    monkeypatch.setattr(webui.opts, "unrender_vocabulary", "phrases/own", raising=False)
+    tuned, phrases = webui.folder / "tuned/mine.safetensors", webui.folder / "phrases/own/flavors.txt"
+    for path in (tuned, phrases):
+        path.parent.mkdir(parents=True)
+        path.write_text("one")
+    changes = [
+        lambda: None,
+        lambda: p.sd_model.write(),
+        lambda: tuned.write_text("another"),
+        lambda: phrases.write_text("another"),
+    ]
+    for number, change in enumerate(changes, 1):
+        change()
+        for _ in range(2):
+            begin_with(webui, p, picture, projection="tuned:mine")
+            assert p.drawn() == len(webui.calls) == number
 
 
 def test_words_are_searched_as_in_the_tab_by_whom_need_not_be_downloaded(webui, photographs, monkeypatch):

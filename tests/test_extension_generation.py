@@ -140,6 +140,27 @@ def test_what_is_asked_of_a_generation(photographs):
             Asked.of(*wrong)
 
 
+def test_arguments_of_another_kind_are_refused_and_not_repeated(photographs, tmp_path):
+    """A request can hold anything JSON can, and pictures in the wrong places; no text is the name of a file."""
+    photographs[0].resize((8, 8)).save(tmp_path / "of another person.png")
+    usual = (None, None, "replace", 1, 0, 1, "none", "by quality", "", 0.6, "", None, "usual")
+    odd = (
+        5,
+        True,
+        ["x"],
+        {"image": str(tmp_path / "of another person.png")},
+        {"x": 1},
+        10**400,
+        "data:," + "A" * 9_000,
+    )
+    numbers, texts = [(3, True), (5, True), (9, True), (9, 5)], [(at, odd[-1]) for at in (6, 8, 10)]
+    for at, value in [(at, value) for at in range(len(usual)) for value in odd]:
+        if (at, value) in [*numbers, *texts]:
+            continue
+        with pytest.raises((ImageError, SettingsError), match=r"^.{20,200}\.$"):
+            Asked.of(*usual[:at], value, *usual[at + 1 :])
+
+
 @pytest.fixture(scope="module")
 def webui():
     """The stand-in for a webui, which is imported in the place of a real one."""

@@ -104,11 +104,14 @@ def test_a_changed_phrase_file_changes_the_loader(models, photographs, server):
 
     folder = models / "unrender" / "phrases" / "mine"
     folder.mkdir(parents=True)
-    (folder / "flavors.txt").write_text("one\n")
-    before = LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
-    assert before == LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
-    (folder / "flavors.txt").write_text("two\n")
-    assert before != LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
+    (folder / "families").mkdir()
+    seen = []
+    for name, text in (("flavors", "one\n"), ("flavors", "two\n"), ("families/weather", "x\n")):
+        (folder / f"{name}.txt").write_text(text)
+        seen.append(LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine"))
+        assert seen[-1] == LoadInterrogator.fingerprint_inputs(vocabulary="phrases/mine")
+    assert len(set(seen)) == 3
+    (folder / "families/weather.txt").unlink()
     assert LoadInterrogator.fingerprint_inputs(vocabulary="built-in") == ""
     setup = LoadInterrogator.execute(**{**MICRO, "vocabulary": "phrases/mine", "captioner": "none"}).args[0]
     assert setup.settings.phrases == folder and setup.captioner is None

@@ -94,6 +94,25 @@ def test_own_phrases_are_matched_and_looked_for(browser, photograph, engine):
     browser.page.wait_for_selector("#unrender_locate_heat img")
 
 
+def test_what_was_seen_in_one_picture_goes_with_it(browser, photograph, broken):
+    browser.open("Analyze")
+    browser.put("unrender_analyze_picture", photograph)
+    browser.press("unrender_analyze")
+    browser.page.wait_for_selector("#unrender_analyze_chart img")
+    browser.choose_tab("Own phrases")
+    browser.fill("unrender_match_phrases", "a red circle\na boat")
+    browser.press("unrender_match")
+    browser.choose_tab("Heat map")
+    browser.fill("unrender_locate_phrase", "a red circle")
+    browser.press("unrender_locate")
+    browser.page.wait_for_selector("#unrender_locate_heat img")
+    browser.put("unrender_analyze_picture", broken, shown=False)
+    browser.page.wait_for_selector("#unrender_locate_heat img", state="detached")
+    for name in ("unrender_analyze_labels", "unrender_match_labels", "unrender_locate_status"):
+        browser.wait_for_no_text(name)
+    browser.page.wait_for_selector("#unrender_analyze_chart img", state="detached")
+
+
 def test_pictures_become_an_embedding_that_is_saved_and_loaded(browser, server, photograph, engine):
     browser.open("Embedding")
     browser.put("unrender_embedding_picture1", photograph)
@@ -145,6 +164,16 @@ def test_a_folder_is_described(browser, photograph, broken, engine, tmp_path):
         photograph, "fast"
     ).prompt
     assert "broken.png" in (tmp_path / "errors.csv").read_text(encoding="utf-8")
+
+
+def test_stop_goes_with_a_run_that_ends_at_once(browser):
+    """It is brought in when it is first shown, which takes longer than the run."""
+    runs = {"Analyze": "unrender_analyze", "Embedding": "unrender_embedding", "Batch": "unrender_batch"}
+    for tab, name in (runs | {"Models": "unrender_models_download"}).items():
+        browser.open(tab)
+        assert browser.press(name).endswith(".")
+        browser.page.wait_for_timeout(1_000)
+        assert not browser.page.is_visible(f"#{name}_stop") and browser.page.is_enabled(f"#{name}_start")
 
 
 def test_models_are_shown_and_unloaded(browser, photograph):

@@ -9,6 +9,7 @@ import axe
 import pytest
 from hub_server import serving as serving_hub
 from page_server import (
+    Browser,
     browser_fixture,  # noqa: F401
     chromium_fixture,  # noqa: F401
     gradio_pythons,
@@ -28,7 +29,7 @@ from unrender.server.choices import ABOUT_MODES, ANY
 pytestmark = in_a_browser()
 OF_FILE = "a boat (at sea:1.2), oil"
 PARAMETERS = f"{OF_FILE}\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 7, Size: 64x64, Model: a"
-CLIP, OTHER_CLIP = "someone/clip", "someone/other-clip"
+CLIP, OTHER_CLIP, SLOW_CLIP = "someone/clip", "someone/other-clip", "someone/slow-clip"
 REMOVE = ", ".join(f"#unrender_picture button[aria-label*={word} i]" for word in ("lear", "emove"))
 """The button that takes the picture out, as the versions of gradio call it."""
 
@@ -37,7 +38,7 @@ REMOVE = ", ".join(f"#unrender_picture button[aria-label*={word} i]" for word in
 def hub(transformers_folder):
     with serving_hub() as state:
         files = {path.name: path.read_bytes() for path in transformers_folder.iterdir()}
-        state.repos |= {CLIP: files, OTHER_CLIP: files}
+        state.repos |= dict.fromkeys((CLIP, OTHER_CLIP, SLOW_CLIP), files)
         yield state
 
 
@@ -248,6 +249,29 @@ def test_a_download_is_asked_about_first(browser, photograph, hub):
     browser.wait_for_text("unrender_status", f"s with {CLIP}")
     assert hub.asked("GET", "model.safetensors") and not browser.page.is_visible("#unrender_agree")
     assert browser.press("unrender").endswith(f"s with {CLIP}.")
+
+
+def test_who_waits_for_another_tab_is_told_so_and_can_stop(browser, server, photograph, hub, chromium):
+    """The other's run takes its time: its model comes slowly."""
+    hub.slowness = 1
+    for each in (other := Browser(chromium.new_page(), server.url), browser):
+        each.open()
+        each.put("unrender_picture", photograph)
+    other.page.locator("#unrender_mode label", has_text="negative").click()
+    other.page.fill("#unrender_clip_model input", SLOW_CLIP)
+    other.page.keyboard.press("Enter")
+    assert other.press("unrender").endswith(" MB to download.")
+    other.page.click("#unrender_agree")
+    other.wait_for_text("unrender_status", " MB …")
+    browser.page.click("#unrender_start")
+    browser.wait_for_text("unrender_status", "Waiting for what was asked before …")
+    browser.page.click("#unrender_stop")
+    browser.wait_for_text("unrender_status", "Stopped.")
+    other.page.click("#unrender_stop")
+    other.wait_for_text("unrender_status", "Stopped.")
+    hub.slowness = 0
+    other.page.close()
+    assert browser.press("unrender").endswith("s with micro.")
 
 
 def _expect_no_fault(browser):

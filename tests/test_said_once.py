@@ -35,7 +35,7 @@ def test_the_end_of_a_run_writes_nothing(tmp_path, photographs):
     *steps, end = [each for each in messages if each["msg"] in ("process_generating", "process_completed")]
     assert end["msg"] == "process_completed" and end["success"] and len(steps) > 2
     assert "s with micro." in json.dumps(steps)
-    nothing = {"__type__", "props", "interactive"}
+    nothing = {"__type__", "props", "interactive", "visible"}
     assert all(written(update) <= nothing for update in end["output"]["data"])
 
 
@@ -43,6 +43,6 @@ def test_all_handlers_that_tell_in_steps_do_so():
     with gr.Blocks() as blocks:
         pages.build(Service(alone(Settings(clip="micro")), str, ["micro"], ["built-in"]))
     in_steps = [each.fn for each in blocks.fns.values() if inspect.isgeneratorfunction(each.fn)]
-    made = said_once(lambda: iter([["one", "two"]]), ready=[1])
-    assert list(made()) == [["one", "two"], [gr.update(), gr.update(interactive=True)]]
+    made = said_once(lambda: iter([["one", "two"]]), {1: "at the end"})
+    assert list(made()) == [["one", "two"], [gr.update(), "at the end"]]
     assert len(in_steps) > 5 and all(each.__code__ is made.__code__ for each in in_steps)

@@ -16,7 +16,7 @@ from ..jobs import Job
 from ..results_shown import seen_by
 from ..service import Service
 from ..work import Analysed, Located, analysis, location, matched
-from .controls import clip_list, never_saved, picture_input, vocabulary_list
+from .controls import clip_list, emptied_with, never_saved, picture_input, vocabulary_list
 from .describing import tagger_list
 from .runner import Runner
 
@@ -35,15 +35,17 @@ def analyze_page(service: Service) -> None:
         with gr.Column(variant="panel"), gr.Tabs(elem_id="unrender_analyze_ways"):
             study = [picture, clip, vocabulary]
             with gr.Tab("Categories", elem_id="unrender_analyze_way_categories"):
-                _categories(service, study)
+                found = _categories(service, study)
             with gr.Tab("Own phrases", elem_id="unrender_analyze_way_match"):
-                _own_phrases(service, study)
+                found += _own_phrases(service, study)
             with gr.Tab("Heat map", elem_id="unrender_analyze_way_locate"):
-                _heat_map(service, study)
+                found += _heat_map(service, study)
+    emptied_with(picture, found)
     never_saved(*study)
 
 
-def _categories(service: Service, study: list[Any]) -> None:
+def _categories(service: Service, study: list[Any]) -> list[Any]:
+    """Where it shows what it finds; so the others."""
     chosen = gr.Dropdown(
         [*POSITIVE, *FURTHER_CATEGORIES],
         value=[],
@@ -69,9 +71,10 @@ def _categories(service: Service, study: list[Any]) -> None:
 
     runner.connect(work, [dark, chosen, tagger, *study], [labels, chart], shown, said, _IN_DARK)
     never_saved(chosen, tagger, dark)
+    return [labels, chart]
 
 
-def _own_phrases(service: Service, study: list[Any]) -> None:
+def _own_phrases(service: Service, study: list[Any]) -> list[Any]:
     phrases = gr.Textbox(
         label="Phrases, one a line", placeholder="a cat\na dog", lines=5, elem_id="unrender_match_phrases"
     )
@@ -95,9 +98,10 @@ def _own_phrases(service: Service, study: list[Any]) -> None:
         enter=[template],
     )
     never_saved(phrases, template)
+    return [labels]
 
 
-def _heat_map(service: Service, study: list[Any]) -> None:
+def _heat_map(service: Service, study: list[Any]) -> list[Any]:
     phrase = gr.Textbox(label="Phrase", placeholder="a red boat", lines=1, elem_id="unrender_locate_phrase")
     runner = Runner(service, "unrender_locate", "Look for it")
     heat = image_output(label="Where the phrase finds its support", elem_id="unrender_locate_heat")
@@ -108,6 +112,7 @@ def _heat_map(service: Service, study: list[Any]) -> None:
     shown, said = lambda found: [found.heat], lambda found: f"{found.summary} {seen_by(found.location.model)}"
     runner.connect(work, [phrase, *study], [heat], shown, said, enter=[phrase])
     never_saved(phrase)
+    return [heat]
 
 
 def _study(picture: Any, clip: Any, vocabulary: Any) -> Study:

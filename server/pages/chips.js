@@ -2,7 +2,7 @@
   // The chips of a found prompt. What is in the prompt, pinned or banned stands in three fields, which a person may
   // change as well; the chips show it, and write there. Run again with every picture: once is enough.
   if (window.unrenderChips) return [];
-  window.unrenderChips = true;
+  const chips = window.unrenderChips = { waits: false }; // whether a changed prompt has still to be weighed
 
   const MILLISECONDS = 300; // after the last change, until it is weighed
   const PROMPT = "unrender_prompt", PINNED = "unrender_pinned", BANNED = "unrender_exclude";
@@ -97,6 +97,7 @@
 
   let weighing = 0;
   const weigh = () => {
+    chips.waits = true;
     clearTimeout(weighing);
     weighing = setTimeout(() => document.querySelector("#unrender_weigh")?.click(), MILLISECONDS);
   };

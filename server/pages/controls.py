@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,12 @@ def vocabulary_list(service: Service, elem_id: str) -> Any:
 def open_list(names: Sequence[str], value: Callable[[], str] | str | None, label: str, elem_id: str) -> Any:
     """A list in which any other name may be typed as well."""
     return gr.Dropdown(list(names), value=value, label=label, elem_id=elem_id, allow_custom_value=True)
+
+
+def emptied_with(picture: Any, outputs: Sequence[Any]) -> None:
+    """Nothing that was found stays beside another picture."""
+    nothing = json.dumps([None if isinstance(each, gr.Image) else "" for each in outputs])
+    picture.change(None, inputs=[], outputs=list(outputs), **event(f"() => {nothing}"))
 
 
 def never_saved(*parts: Any) -> None:

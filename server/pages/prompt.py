@@ -23,7 +23,16 @@ from ..service import Service, told_of
 from ..suited import chosen_for
 from ..weighed import Judge, weigh
 from ..work import Found, found_prompt
-from .controls import clip_list, example_button, never_saved, open_list, picture_input, preferred, vocabulary_list
+from .controls import (
+    clip_list,
+    emptied_with,
+    example_button,
+    never_saved,
+    open_list,
+    picture_input,
+    preferred,
+    vocabulary_list,
+)
 from .describing import describing, describing_controls
 from .file_prompt import FilePrompt
 from .runner import Runner
@@ -36,8 +45,17 @@ _MOST = 32
 
 
 _CHIPS = (Path(__file__).parent / "chips.js").read_text(encoding="utf-8")
-_TEXT = "(...values) => [...values.slice(0, -1), document.querySelector('#unrender_prompt textarea').value]"
+_TEXT = """(...values) => {
+    window.unrenderChips.waits = false;
+    return [...values.slice(0, -1), document.querySelector('#unrender_prompt textarea').value];
+}"""
 """JavaScript: the prompt as it stands in its field, whatever its component has heard of by now."""
+
+_AGAIN = """() => {
+    if (window.unrenderChips.waits) document.querySelector('#unrender_weigh').click();
+    return [];
+}"""
+"""JavaScript: gradio 3 hears of no click while what one before it began goes on."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +91,15 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
             _follow_target(service, choices, mode, described.tagger)
 
     def find(job: Job, caption: str, changing: str, *values: Any) -> tuple[Found, Judge]:
-        service.jobs.stop(changing)
-        request = _request(*values)
-        found = found_prompt(service.host, request, job)
-        return found, Judge.of(found, request)
+        return found_for(job, changing, _request(*values))
 
     def find_again(job: Job, caption: str, changing: str, *values: Any) -> tuple[Found, Judge]:
+        return found_for(job, changing, replace(_request(*values), caption=caption or ""))
+
+    def found_for(job: Job, changing: str, request: Request) -> tuple[Found, Judge]:
         service.jobs.stop(changing)
-        request = replace(_request(*values), caption=caption or "")
         found = found_prompt(service.host, request, job)
-        return found, Judge.of(found, request)
+        return found, Judge.of(found, request, job.outdated)
 
     def shown(found: tuple[Found, Judge]) -> list[Any]:
         return [service.written(found[0].interrogation.prompt), *Shown.of(found[0], service.written), found[1]]
@@ -97,9 +114,9 @@ def prompt_page(service: Service, send_to: Sequence[str], below: Callable[[Any],
         enter=controls[_PHRASES],
         also=[(again, find_again)],
     )
-    results.connect(service, picture, prompt)
+    results.connect(service, picture, prompt, runner.key)
     in_file.connect(picture, prompt, example)
-    picture.change(None, inputs=[], outputs=found, **event(_emptied(len(found))))
+    emptied_with(picture, found)
     never_saved(picture, *found, *controls, *in_file.parts)
     return PromptPage(picture, prompt, send)
 
@@ -131,11 +148,12 @@ class _Results:
         told = [self._similarity, self._tokens, self._note, self._phrases, self._changed]
         return [*told, self.caption, self._left_out, self._tags]
 
-    def connect(self, service: Service, picture: Any, prompt: Any) -> None:
-        """The unseen button, which chips.js presses when it has changed the prompt: what was asked before ends."""
+    def connect(self, service: Service, picture: Any, prompt: Any, finding: Any) -> None:
+        """The unseen button, which chips.js presses when it has changed the prompt: what was asked before ends.
+        finding: holds the key of the job that finds a prompt."""
 
-        def tell(judge: Judge, picture: Any, text: str) -> Generator[list[Any], None, None]:
-            for report in weigh(service, judge, picture, text):
+        def tell(judge: Judge, picture: Any, finding: str, text: str) -> Generator[list[Any], None, None]:
+            for report in weigh(service, judge, picture, text, finding):
                 found, kept = report.found, gr.update()
                 if found is None:
                     yield [report.line, kept, kept, kept, report.key]
@@ -145,18 +163,15 @@ class _Results:
 
         told = [self._changed, self._similarity, self._tokens, self.judge, self.changing]
         self._weigh.click(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())
-        asked = [self.judge, picture, prompt]
-        self._weigh.click(said_once(tell), inputs=asked, outputs=told, **every_click(), **event(_TEXT))
+        asked = [self.judge, picture, finding, prompt]
+        ended = self._weigh.click(said_once(tell), inputs=asked, outputs=told, **every_click(), **event(_TEXT))
+        ended.then(None, inputs=[], outputs=[], **event(_AGAIN))
         picture.change(None, inputs=[], outputs=[], **event(_CHIPS))
+        picture.change(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())
 
 
 def _fact(label: str, elem_id: str) -> Any:
     return gr.Textbox(label=label, lines=1, interactive=False, min_width=80, elem_id=elem_id)
-
-
-def _emptied(count: int) -> str:
-    """JavaScript: so many empty values, so that nothing that was found stays beside another picture."""
-    return f"() => Array({count}).fill('')"
 
 
 def _mode(service: Service) -> Any:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 
-from ..gradio_versions import event, html_output, said_once
+from ..gradio_versions import event, html_output, said_once, side_by_side
+from ..jobs import Job
 from ..service import ASK, WAIT, Report, Service, follow
 
 T = TypeVar("T")
@@ -25,7 +26,8 @@ class _Asked(NamedTuple):
 
 
 class Runner:
-    """Builds them. name: what the ids of the elements begin with. label: of the button that starts."""
+    """Builds them. name: what the ids of the elements begin with. label: of the button that starts. key: holds that of
+    the job while one runs."""
 
     def __init__(self, service: Service, name: str, label: str) -> None:
         self._service = service
@@ -37,7 +39,7 @@ class Runner:
         with gr.Row(visible=False, elem_id=f"{name}_question") as self._question:
             self._agree = gr.Button("Download", variant="primary", elem_id=f"{name}_agree")
             self._decline = gr.Button("Cancel", elem_id=f"{name}_decline")
-        self._key = gr.State("")
+        self.key = gr.State("")
         self._asked = gr.State(_Asked())
 
     def connect(
@@ -57,13 +59,17 @@ class Runner:
         starts, works = [self._start, *(button for button, _ in also)], [work, *(each for _, each in also)]
 
         at_work = [gr.update(interactive=False) for _ in starts]
-        ready = range(len(outputs), len(outputs) + len(starts))
 
         def handle(asked: _Asked, *values: Any) -> Generator[list[Any], None, None]:
             asked = _Asked(*asked)
             chosen = works[asked.which]
-            for report in follow(self._service, lambda job: chosen(job, *values), said, asked.agreed):
-                found = [gr.update() for _ in outputs] if report.found is None else shown(report.found)
+
+            def seen(job: Job) -> tuple[T, Sequence[Any]]:
+                found = chosen(job, *values)
+                return found, shown(found)
+
+            for report in follow(self._service, seen, lambda pair: said(pair[0]), asked.agreed):
+                found = [gr.update() for _ in outputs] if report.found is None else report.found[1]
                 yield [*found, *at_work, *self._told(report, asked)]
 
         def beginning(which: int) -> Callable[..., Generator[list[Any], None, None]]:
@@ -72,17 +78,26 @@ class Runner:
 
             return begin
 
-        results = [*outputs, *starts, self.status, self._stop, self._question, self._asked, self._key]
+        results = [*outputs, *starts, self.status, self._stop, self._question, self._asked, self.key]
+        ends = {results.index(button): gr.update(interactive=True) for button in starts}
+        ends[results.index(self._stop)] = gr.update(visible=False)
         for which, button in enumerate(starts):
-            button.click(said_once(beginning(which), ready), inputs=list(inputs), outputs=results, **event(script))
+            button.click(
+                said_once(beginning(which), ends),
+                inputs=list(inputs),
+                outputs=results,
+                **side_by_side(),
+                **event(script),
+            )
         behind = f"(asked, ...values) => [asked, ...({script})(...values)]" if script else None
-        self._agree.click(said_once(handle, ready), inputs=[self._asked, *inputs], outputs=results, **event(behind))
+        asked = [self._asked, *inputs]
+        self._agree.click(said_once(handle, ends), inputs=asked, outputs=results, **side_by_side(), **event(behind))
         self._connect_ends()
         for field in enter:
             field.submit(None, inputs=[], outputs=[], **event(_PRESS.format(name=self._name)))
         for picture in (each for each in inputs if isinstance(each, gr.Image)):
             picture.change(
-                self._forget, inputs=[self._key], outputs=[self.status, self._question], queue=False, **event()
+                self._forget, inputs=[self.key], outputs=[self.status, self._question], queue=False, **event()
             )
 
     def _forget(self, key: str) -> list[Any]:
@@ -92,7 +107,7 @@ class Runner:
         return ["", gr.update(visible=False)]
 
     def _connect_ends(self) -> None:
-        self._stop.click(self._service.jobs.stop, inputs=[self._key], outputs=[], queue=False, **event())
+        self._stop.click(self._service.jobs.stop, inputs=[self.key], outputs=[], queue=False, **event())
         self._decline.click(
             lambda: ["", gr.update(visible=False)],
             inputs=[],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .claims import Claim, Claims
 from .family import Concept, Family
-from .reading import BUILT_IN_FAMILIES, families_for, load_families, read_families
+from .reading import BUILT_IN_FAMILIES, families_for, load_families, own_files, read_families, texts_in
 
 __all__ = [
     "BUILT_IN_FAMILIES",
@@ -18,5 +18,7 @@ __all__ = [
     "Family",
     "families_for",
     "load_families",
+    "own_files",
     "read_families",
+    "texts_in",
 ]

@@ -40,9 +40,26 @@ _EXAMPLE = 'write lines such as "night: at night, at midnight"'
 def load_families(phrases: str | PathLike[str] | None = None, base: Path = BUILT_IN_FAMILIES) -> tuple[Family, ...]:
     """Those in `base`, and those in the folder `families` of a folder of phrases, each of which replaces the one of
     the same name. phrases: as `Settings.phrases` names a vocabulary. Raises PhraseError."""
-    place = None if phrases is None or phrases in (*SOURCES, EXTENDED) else existing(str(phrases))
+    place = _own_folder(phrases)
     own = read_families(place / FOLDER) if place is not None and (place / FOLDER).is_dir() else ()
     return tuple({family.name: family for family in (*read_families(base), *own)}.values())
+
+
+def own_files(phrases: str | PathLike[str] | None) -> list[Path]:
+    """What is read of a folder of phrases, lists and families: files that a person may change at any time. None for
+    other vocabularies."""
+    place = _own_folder(phrases)
+    return [] if place is None else [*texts_in(place), *texts_in(place / FOLDER)]
+
+
+def texts_in(folder: Path) -> list[Path]:
+    """Its text files, in either case; none where there is no such folder."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if path.suffix.lower() == ".txt" and path.is_file())
+
+
+def _own_folder(phrases: str | PathLike[str] | None) -> Path | None:
+    return None if phrases is None or phrases in (*SOURCES, EXTENDED) else existing(str(phrases))
 
 
 def families_for(phrases: str | PathLike[str] | None, micro: bool) -> tuple[Family, ...]:
@@ -52,7 +69,7 @@ def families_for(phrases: str | PathLike[str] | None, micro: bool) -> tuple[Fami
 
 def read_families(folder: Path) -> tuple[Family, ...]:
     """Every file of a folder, by name. Raises PhraseError for one that is not as it should be."""
-    return tuple(_read(path) for path in sorted(folder.glob("*.txt")))
+    return tuple(_read(path) for path in texts_in(folder))
 
 
 def _read(path: Path) -> Family:
