@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from interrupts import heeding_interrupts
+
 
 class Answer(NamedTuple):
     status: int
@@ -91,17 +93,6 @@ def serving(app: Any, **options: Any) -> Iterator[int]:
         thread.join(20)
 
 
-@contextmanager
-def _heeding_interrupts() -> Iterator[None]:
-    """What is started inside hears of Ctrl-C, though the tests may have been started in the background, where a shell
-    has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 class Command:
     """`unrender serve` or `unrender ui`, as a process of its own."""
 
@@ -113,7 +104,7 @@ class Command:
             environment["UNRENDER_TOKEN"] = token
         environment |= {"BROWSER": "true", "GRADIO_TEMP_DIR": str(self.uploads), "OMP_NUM_THREADS": "1"}
         start = ["-c", f"{launcher}\nfrom unrender.cli import main; raise SystemExit(main())"]
-        with self._log.open("wb") as log, _heeding_interrupts():
+        with self._log.open("wb") as log, heeding_interrupts():
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", *start, *asked], env=environment, cwd=base, stdout=log, stderr=log
             )

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupts import heeding_interrupts
 from PIL import Image
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -58,7 +59,7 @@ class PageServer:
             "GRADIO_TEMP_DIR": str(base / "uploads"),
         }
         command = [python, "-W", "ignore", "-m", "unrender", "ui", "--clip", "micro", "--port", str(port)]
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as log, heeding_interrupts():
             self._process = subprocess.Popen(
                 [*command, "--cache", str(self.cache), *options],
                 env={**os.environ, **own},
