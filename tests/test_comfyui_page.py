@@ -68,7 +68,7 @@ def test_comfyuis_page_shows_progress_and_prompt_in_a_subgraph(page, comfyui):
     )
     comfyui.forget()
     seen = page.run()
-    assert any(text.startswith(("Captioning", "Searching")) for text in seen), seen
+    assert any(text.startswith(("Reading", "Captioning", "Searching")) for text in seen), seen
     assert comfyui.last_run().texts()[0] in page.shown()
 
 

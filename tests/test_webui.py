@@ -95,8 +95,7 @@ def test_webui_button_puts_the_prompt_into_the_field(browser, micro, files, expe
     browser.put("img2img_image", files[0])
     browser.fill("img2img_prompt", "words typed before")
     lines = browser.press_start()
-    steps = ("Reading", "Embedding", "Searching")  # the search itself may be over too soon to be seen
-    assert any(step in line for line in lines for step in steps), lines
+    assert lines[0] == "Starting …", "further steps may be over too soon to be seen"
     assert lines[-1].endswith("s with micro.")
     browser.wait_for_text("img2img_prompt", expected(files[0])["prompt"])
     assert not browser.page.is_visible("#unrender_img2img_stop")
