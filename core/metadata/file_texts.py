@@ -173,8 +173,8 @@ def _packet(image: Image.Image, info: dict[Any, Any]) -> bytes:
     named = info.get("xmp") or getattr(image, "tag_v2", {}).get(_TIFF_XMP)
     if isinstance(named, tuple) and len(named) == 1:
         named = named[0]
-    if isinstance(named, str):
-        return named.encode("utf-8", "replace")
+    if isinstance(named, str):  # a TIFF's letters, each of which stands for a byte
+        return named.encode("latin-1", "replace")
     if isinstance(named, bytes):
         return named
     segments = [data for kind, data in getattr(image, "applist", ()) if kind == "APP1"]
