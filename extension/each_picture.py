@@ -14,7 +14,7 @@ from ..server.models import Models
 from ..server.needs import needs_of
 from ..server.wording import sentence_for
 from . import webui_host
-from .gap_pictures import key_of
+from .file_keys import key_of
 from .sampling import failing
 
 if TYPE_CHECKING:

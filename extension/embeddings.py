@@ -16,7 +16,8 @@ from ..server.downloads import without_downloads
 from ..server.models import Models
 from ..server.wording import sentence_for
 from . import webui_host
-from .gap_pictures import Gaps, in_folder, key_of
+from .file_keys import key_of
+from .gap_pictures import Gaps, in_folder
 from .generation import TITLE, Asked, Chosen, embedding_of, keys_of
 from .sampling import checkpoint_of
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..core.embed.embedding import PromptEmbedding
     from ..core.embed.families import Family
     from ..core.embed.gap import GapCorrection
+    from ..core.embed.text_side import TextSide
     from ..core.engine import Engine
     from .conditioning import Steering
 
@@ -149,28 +151,29 @@ class _Recipe(NamedTuple):
 
 def _recipe(p: Any, asked: Asked, family: Family) -> _Recipe:
     from ..core.embed.blend import Blend
+    from ..core.embed.text_side import fingerprint_of
 
-    chosen = asked.chosen(family, _recommended(p, family) if asked.is_open else None)
+    sides = _sides(p, family)
+    chosen = asked.chosen(family, _recommended(sides) if asked.is_open else None)
     blend = Blend(text=asked.text, alpha=asked.alpha, anchor=asked.anchor or None)
     settings = _settings(p, family, searched=chosen.way.searched and not asked.anchor)
     varied = asked.gap_pictures or in_folder(webui_host.model_folder())
-    return _Recipe(chosen, blend, settings, varied, _fingerprint(p, family))
+    return _Recipe(chosen, blend, settings, varied, fingerprint_of(sides))
 
 
-def _fingerprint(p: Any, family: Family) -> str:
-    from ..core.embed.text_side import fingerprint_of
+def _sides(p: Any, family: Family) -> list[TextSide]:
+    """The checkpoint's text encoders as they are."""
     from .text_encoders import text_sides
 
-    return fingerprint_of(text_sides(p.sd_model, family).values())
+    return list(text_sides(p.sd_model, family).values())
 
 
-def _recommended(p: Any, family: Family) -> str | None:
-    """What `unrender verify` found for the checkpoint's text encoders as they are, None where it was not run."""
+def _recommended(sides: Sequence[TextSide]) -> str | None:
+    """What `unrender verify` found for the text encoders, None where it was not run."""
     from ..core.embed.recommended import recommended_for
     from ..core.hub import Hub
-    from .text_encoders import text_sides
 
-    return recommended_for(Hub(webui_host.model_folder()).folder / "embed", text_sides(p.sd_model, family).values())
+    return recommended_for(Hub(webui_host.model_folder()).folder / "embed", sides)
 
 
 def _settings(p: Any, family: Family, searched: bool) -> Settings:

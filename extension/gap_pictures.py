@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .file_keys import key_of
 
 if TYPE_CHECKING:
     from ..core.embed.gap import GapCorrection
@@ -37,15 +38,3 @@ class Gaps:
         if self._last is None or self._last[0] != key:
             self._last = key, engine.measure_gap(list(pictures))
         return self._last[1]
-
-
-def key_of(pictures: Sequence[bytes | Path]) -> str:
-    """Another for other pictures, as far as the files of the folder tell without being read."""
-    return sha256("\n".join(map(_told, pictures)).encode(errors="surrogatepass")).hexdigest()
-
-
-def _told(picture: bytes | Path) -> str:
-    if isinstance(picture, bytes):
-        return sha256(picture).hexdigest()
-    found = picture.stat()
-    return f"{picture} {found.st_size} {found.st_mtime_ns}"

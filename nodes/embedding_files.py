@@ -28,7 +28,7 @@ def _gone(name: str) -> int | None:
         path = path_for(host.model_folders()[0] / FOLDER, name)
     except EmbeddingError:
         return None
-    return LEFT.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+    return LEFT.times_file_gone(path)
 
 
 _SAVED = Again(_gone)

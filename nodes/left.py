@@ -33,6 +33,9 @@ class Left:
         place.left = found
         return place.times
 
+    def times_file_gone(self, path: Path) -> int:
+        return self.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+
     def wrote(self, path: Path) -> None:
         """What is there now is what has to be, in places around this one and inside it too."""
         for (other, _), place in self.places.items():

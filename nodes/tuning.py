@@ -47,7 +47,7 @@ def _gone(name: str) -> int | None:
         path = _place(name)
     except SettingsError:
         return None
-    return LEFT.times_gone(path, lambda: frozenset([path.name] if path.is_file() else []))
+    return LEFT.times_file_gone(path)
 
 
 _TUNED = Again(_gone)

@@ -14,7 +14,8 @@ from unrender.core.embed.blend import Blend
 from unrender.core.embed.families import SD1, SDXL
 from unrender.core.errors import Cancelled, ModelError, SettingsError
 from unrender.core.settings import Settings
-from unrender.extension.gap_pictures import FOLDER, Gaps, in_folder, key_of
+from unrender.extension.file_keys import key_of
+from unrender.extension.gap_pictures import FOLDER, Gaps, in_folder
 from unrender.extension.generation import Asked
 from unrender.extension.sampling import GenerationError, follow, steer
 
@@ -86,9 +87,11 @@ def webui(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "models_path", str(tmp_path))
     monkeypatch.setattr(shared.opts, "unrender_captioner", "micro", raising=False)
     found: dict[str, str] = {}
-    monkeypatch.setattr(embeddings, "_recommended", lambda p, family: found.get(family.name))
+    monkeypatch.setattr(embeddings, "_recommended", lambda sides: found.get(sides[0].family))
     monkeypatch.setattr(webui_host, "encoded", lambda model, *_: torch.zeros(1, 77, 768))
-    monkeypatch.setattr(embeddings, "_fingerprint", lambda p, family: p.encoders)
+    monkeypatch.setattr(
+        embeddings, "_sides", lambda p, family: [SimpleNamespace(family=family.name, fingerprint=p.encoders)]
+    )
     calls: list[Call] = []
 
     def embed(pictures, family, encoders, settings, keeping, room, job, projection, quality, blend, gap):

@@ -46,8 +46,8 @@ def load_families(phrases: str | PathLike[str] | None = None, base: Path = BUILT
 
 
 def own_files(phrases: str | PathLike[str] | None) -> list[Path]:
-    """What is read of a folder of phrases, lists and families: files that a person may change at any time. None for
-    other vocabularies."""
+    """What is read of a folder of phrases, lists and families: files that a person may change at any time. Empty
+    for other vocabularies."""
     place = _own_folder(phrases)
     return [] if place is None else [*texts_in(place), *texts_in(place / FOLDER)]
 
