@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ..server.choices import inserted, picture_of, picture_request
-from ..server.gradio_versions import event, said_once, uploaded
+from ..server.gradio_versions import at_the_end, event, said_once, uploaded
 from ..server.service import FAULT, WAIT, Report, Service, run
 from .prompt_field import put_into, undo_in
 
@@ -113,8 +113,8 @@ class Toolbar:
             return inserted(found, typed, self._service.preferences().insertion) if found else ""
 
         asked, told = [number, picture, *pictures], [found, status, start, stop, key]
-        ends = {told.index(start): gr.update(interactive=True), told.index(stop): gr.update(visible=False)}
-        ended = start.click(said_once(find, ends), inputs=asked, outputs=told, **event(_SELECTED_TAB))
+        ended = start.click(said_once(find), inputs=asked, outputs=told, **event(_SELECTED_TAB))
+        at_the_end(ended, {start: {"interactive": True}, stop: {"visible": False}})
         # with the words that are in the field by now
         ended = ended.then(write, inputs=[found, self._prompt], outputs=[written], queue=False, **event())
         ended = ended.then(inputs=[written], **put_into(_PROMPT))

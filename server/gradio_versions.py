@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -22,7 +23,6 @@ _LONGEST_QUEUE = 16
 """Of those that wait for one kind of work."""
 
 _LINE = "unrender_line"
-_NOTHING: Mapping[int, Any] = {}
 
 
 def image_input(decoded: bool = True, **options: Any) -> Any:
@@ -110,23 +110,26 @@ def side_by_side() -> dict[str, Any]:
     return {"concurrency_id": _LINE, "concurrency_limit": LONGEST + 1} if _MAJOR >= 4 else {}
 
 
-def said_once(
-    handler: Callable[..., Iterator[list[Any]]], at_the_end: Mapping[int, Any] = _NOTHING
-) -> Callable[..., Any]:
+def said_once(handler: Callable[..., Iterator[list[Any]]]) -> Callable[..., Any]:
     """The handler of an event, whose last values are sent once: gradio sends what a generator gave last again when it
-    has ended, which would undo what a person has typed since.
-
-    at_the_end: what outputs, by their places, are given then: buttons can be pressed again, and not before, when gradio
-    would not hear of it; and what was shown for a moment goes, which gradio 6 forgets while it brings it in."""
+    has ended, which would undo what a person has typed since."""
 
     @wraps(handler)
     def saying(*values: Any) -> Iterator[list[Any]]:
         told: list[Any] = []
         for told in handler(*values):
             yield told
-        yield [at_the_end.get(place, gr.update()) for place in range(len(told))]
+        yield [gr.update() for _ in told]
 
     return saying
+
+
+def at_the_end(of: Any, changes: Mapping[Any, Mapping[str, Any]]) -> None:
+    """What is changed of components when an event has ended, in the browser alone. A button can be pressed again then,
+    and not with the handler's last values: gradio would not hear of it until the event's end. What was shown for a
+    moment goes then, too, which gradio 6 forgets while it brings it in. of: what connecting the event returned."""
+    updates = [{"__type__": "update", **change} for change in changes.values()]
+    of.then(None, inputs=[], outputs=list(changes), **event(f"() => {json.dumps(updates)}"))
 
 
 def uploads_folder(app: Any) -> Path:

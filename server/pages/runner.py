@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 
-from ..gradio_versions import event, html_output, said_once, side_by_side
+from ..gradio_versions import at_the_end, event, html_output, said_once, side_by_side
 from ..jobs import Job
 from ..service import ASK, WAIT, Report, Service, follow
 
@@ -57,8 +57,8 @@ class Runner:
         line. script: as for `event`, of the inputs. enter: fields in which Enter presses the button. also: further
         buttons, each with other work upon the same."""
         starts, works = [self._start, *(button for button, _ in also)], [work, *(each for _, each in also)]
-
-        at_work = [gr.update(interactive=False) for _ in starts]
+        pressed = [*starts, self._agree]
+        at_work = [gr.update(interactive=False) for _ in pressed]
 
         def handle(asked: _Asked, *values: Any) -> Generator[list[Any], None, None]:
             asked = _Asked(*asked)
@@ -78,20 +78,17 @@ class Runner:
 
             return begin
 
-        results = [*outputs, *starts, self.status, self._stop, self._question, self._asked, self.key]
-        ends = {results.index(button): gr.update(interactive=True) for button in starts}
-        ends[results.index(self._stop)] = gr.update(visible=False)
+        results = [*outputs, *pressed, self.status, self._stop, self._question, self._asked, self.key]
+
+        def connect(button: Any, work: Callable[..., Any], asked: Sequence[Any], script: str | None) -> None:
+            told: dict[str, Any] = {"outputs": results, **side_by_side(), **event(script)}
+            ended = button.click(said_once(work), inputs=list(asked), **told)
+            at_the_end(ended, {each: {"interactive": True} for each in pressed} | {self._stop: {"visible": False}})
+
         for which, button in enumerate(starts):
-            button.click(
-                said_once(beginning(which), ends),
-                inputs=list(inputs),
-                outputs=results,
-                **side_by_side(),
-                **event(script),
-            )
+            connect(button, beginning(which), inputs, script)
         behind = f"(asked, ...values) => [asked, ...({script})(...values)]" if script else None
-        asked = [self._asked, *inputs]
-        self._agree.click(said_once(handle, ends), inputs=asked, outputs=results, **side_by_side(), **event(behind))
+        connect(self._agree, handle, [self._asked, *inputs], behind)
         self._connect_ends()
         for field in enter:
             field.submit(None, inputs=[], outputs=[], **event(_PRESS.format(name=self._name)))
