@@ -114,7 +114,7 @@ class Toolbar:
 
         asked, told = [number, picture, *pictures], [found, status, start, stop, key]
         ended = start.click(said_once(find), inputs=asked, outputs=told, **event(_SELECTED_TAB))
-        at_the_end(ended, {start: {"interactive": True}, stop: {"visible": False}})
+        at_the_end(ended, pressable=[start], hidden=[stop])
         # with the words that are in the field by now
         ended = ended.then(write, inputs=[found, self._prompt], outputs=[written], queue=False, **event())
         ended = ended.then(inputs=[written], **put_into(_PROMPT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
@@ -124,12 +124,14 @@ def said_once(handler: Callable[..., Iterator[list[Any]]]) -> Callable[..., Any]
     return saying
 
 
-def at_the_end(of: Any, changes: Mapping[Any, Mapping[str, Any]]) -> None:
-    """What is changed of components when an event has ended, in the browser alone. A button can be pressed again then,
-    and not with the handler's last values: gradio would not hear of it until the event's end. What was shown for a
-    moment goes then, too, which gradio 6 forgets while it brings it in. of: what connecting the event returned."""
-    updates = [{"__type__": "update", **change} for change in changes.values()]
-    of.then(None, inputs=[], outputs=list(changes), **event(f"() => {json.dumps(updates)}"))
+def at_the_end(of: Any, pressable: Sequence[Any], hidden: Sequence[Any]) -> None:
+    """What is done to buttons when an event has ended, in the browser alone. They can be pressed again then, and not
+    with the handler's last values: gradio would not hear of it until the event's end. What was shown for a moment goes
+    then, too, which gradio 6 forgets while it brings it in. of: what connecting the event returned."""
+    can_be = {"interactive": True} if _MAJOR >= 4 else {"mode": "dynamic"}
+    changes = [can_be for _ in pressable] + [{"visible": False} for _ in hidden]
+    script = json.dumps([{"__type__": "update", **change} for change in changes])
+    of.then(None, inputs=[], outputs=[*pressable, *hidden], **event(f"() => {script}"))
 
 
 def uploads_folder(app: Any) -> Path:

@@ -83,7 +83,7 @@ class Runner:
         def connect(button: Any, work: Callable[..., Any], asked: Sequence[Any], script: str | None) -> None:
             told: dict[str, Any] = {"outputs": results, **side_by_side(), **event(script)}
             ended = button.click(said_once(work), inputs=list(asked), **told)
-            at_the_end(ended, {each: {"interactive": True} for each in pressed} | {self._stop: {"visible": False}})
+            at_the_end(ended, pressable=pressed, hidden=[self._stop])
 
         for which, button in enumerate(starts):
             connect(button, beginning(which), inputs, script)
