@@ -106,7 +106,7 @@ def every_click() -> dict[str, Any]:
 
 def side_by_side() -> dict[str, Any]:
     """Arguments of an event that several people, or tabs, may have going on at a time: they wait in the host's line,
-    which tells them so. gradio lets each but the first wait without a word."""
+    which tells them so. gradio lets each but the first wait without a word, gradio 3 all events of a page together."""
     return {"concurrency_id": _LINE, "concurrency_limit": LONGEST + 1} if _MAJOR >= 4 else {}
 
 
@@ -187,7 +187,8 @@ class Alone:
         if _MAJOR >= 5:
             options["ssr_mode"] = False
         with without_proxies():
-            _, url, _ = self.blocks.queue(max_size=_LONGEST_QUEUE).launch(
+            at_once: dict[str, Any] = {"concurrency_count": LONGEST + 1} if _MAJOR < 4 else {}
+            _, url, _ = self.blocks.queue(max_size=_LONGEST_QUEUE, **at_once).launch(
                 server_name=address, server_port=port, auth=login, inbrowser=open_browser, **options
             )
         self._make_impatient(most_uploaded)

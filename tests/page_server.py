@@ -48,7 +48,7 @@ class PageServer:
     """base: for the cache and the log. options: further ones of the command's."""
 
     def __init__(self, python: str, base: Path, *options: str) -> None:
-        self.cache, self._log = base / "cache", base / "log.txt"
+        self._python, self.cache, self._log = python, base / "cache", base / "log.txt"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -78,6 +78,12 @@ class PageServer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The page did not start: {self.log[-3000:]}")
             time.sleep(0.3)
+
+    def has(self, package: str, major: int, minor: int) -> bool:
+        """That version of it, or a newer one."""
+        asked = [self._python, "-c", f"import importlib.metadata as m; print(m.version({package!r}))"]
+        told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        return tuple(int(part) for part in told.split(".")[:2]) >= (major, minor)
 
     def interrupt(self) -> int:
         """As Ctrl-C does; returns the exit status."""
@@ -183,6 +189,10 @@ class Browser:
 
     def value(self, elem_id: str) -> str:
         return self.page.input_value(f"#{elem_id} textarea, #{elem_id} input")
+
+    def unfold(self, elem_id: str) -> None:
+        """An accordion, or folds it."""
+        self.page.click(f"#{elem_id} > .label-wrap")
 
     def wait_for_text(self, elem_id: str, text: str) -> None:
         given = {"selector": f"#{elem_id}", "text": text}

@@ -61,7 +61,7 @@ def test_a_folder_is_described_in_tags(browser, moon, engine):
     browser.open("Batch")
     browser.fill("unrender_batch_folder", str(moon.parent))
     browser.page.locator("#unrender_batch_mode label", has_text="tags").click()
-    browser.page.click("#unrender_batch_tags > button")
+    browser.unfold("unrender_batch_tags")
     browser.choose("unrender_batch_tagger", "micro-tagger")
     browser.fill("unrender_batch_exclude_tags", "ocean")
     assert browser.press("unrender_batch").startswith("1 pictures in ")

@@ -112,6 +112,13 @@ def test_fewer_phrases_are_taken_where_fewer_are_wanted(browser, photograph):
     assert browser.page.locator("#unrender_phrases li").count() <= 3  # the caption is none of them
 
 
+@pytest.fixture
+def chats(server) -> None:
+    if not server.has("transformers", 4, 46):
+        pytest.skip("that Python's transformers is older than chat models")
+
+
+@pytest.mark.usefixtures("chats")
 def test_a_target_chooses_what_suits_it_from_what_is_here_and_says_so(browser):
     browser.open()
     browser.choose("unrender_target", "flux")
@@ -145,7 +152,7 @@ def test_tags_are_shown_by_category_with_the_rating(browser, moon):
     assert len(rows) == len(expected.tags)
     assert {row.split("\n")[0] for row in rows} == {tag.name for tag in expected.tags}
     assert "Micro is a toy" in browser.text("unrender_note") and browser.value("unrender_similarity") == ""
-    browser.page.click("#unrender_tags > button")
+    browser.unfold("unrender_tags")
     browser.fill("unrender_exclude_tags", "ocean")
     browser.page.locator("#unrender_rating input").check()
     browser.press("unrender")
@@ -153,12 +160,13 @@ def test_tags_are_shown_by_category_with_the_rating(browser, moon):
     assert "ocean" not in changed and "rating_" in changed
 
 
+@pytest.mark.usefixtures("chats")
 def test_a_chat_model_describes_in_the_style_that_is_chosen(browser, moon):
     browser.open()
     browser.put("unrender_picture", moon)
     browser.page.locator("#unrender_mode label", has_text="caption").click()
     browser.choose("unrender_captioner_model", "micro-chat")
-    browser.page.click("#unrender_description > button")
+    browser.unfold("unrender_description")
     found = {}
     for style in ("sentence", "paragraph", "tags"):
         browser.choose("unrender_style", style)
