@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.embed.kinds import TUNED, is_plain_name
 from ..core.errors import SettingsError
+from ..core.file_names import has_ending
 from ..core.foreign import shown
 from ..core.micro.toy import MICRO
 from ..core.places import check_file
@@ -266,7 +267,7 @@ def _named(names: Sequence[str]) -> list[str]:
 def _output(options: argparse.Namespace, sources: Sequence[str]) -> Path:
     """The file that is written. Raises SettingsError."""
     name: str = options.output
-    if name.endswith(_ENDING):
+    if has_ending(name, _ENDING):
         path = Path(name).expanduser()
     elif options.online:
         raise SettingsError(f"{name} is no name of a LoRA's file", f"end it in {_ENDING}")

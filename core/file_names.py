@@ -48,6 +48,11 @@ def pasted(text: str) -> str:
     return text[1:-1].strip() if quoted else text
 
 
+def has_ending(name: str, ending: str) -> bool:
+    """ending: in small letters. A file's may be in any."""
+    return name.casefold().endswith(ending)
+
+
 def same_name(name: str) -> str:
     """Equal for names that some file system takes for one: letter case, and ways to compose a letter."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -43,6 +43,15 @@ def test_what_happens_to_a_text_that_is_there(folder, existing, text):
     assert found.skipped == (2 if existing == "skip" else 0)
 
 
+@pytest.mark.parametrize("existing", ["skip", "overwrite", "append"])
+def test_a_folder_in_the_place_of_a_text_is_no_text(folder, existing):
+    (folder / "0001.txt").mkdir()
+    _, outcomes = run(folder, existing=existing)
+    (failed,) = [outcome for outcome in outcomes if outcome.name == "0001.png"]
+    assert "it is a folder" in failed.error
+    assert (folder / "0002.txt").is_file() and (folder / "0001.txt").is_dir()
+
+
 def test_two_pictures_that_share_a_text_are_told(folder):
     Image.new("RGB", (8, 8)).save(folder / "0001.jpg")
     _, outcomes = run(folder, existing="overwrite")

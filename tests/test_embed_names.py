@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from unrender.core.embed import PromptEmbedding
@@ -17,6 +19,7 @@ from unrender.server.host import alone
 LEGAL = (
     "a boat",
     "a boat.safetensors",
+    "a boat.SafeTensors",
     " kept ",
     "animals/cat",
     "München",
@@ -60,7 +63,7 @@ def embedding() -> PromptEmbedding:
 @pytest.mark.parametrize("name", LEGAL)
 def test_a_legal_name_is_kept_to_the_letter(tmp_path, embedding, name):
     path = save_as(embedding, tmp_path, name)
-    wanted = name.strip().removesuffix(".safetensors") + ".safetensors"
+    wanted = re.sub(r"\.safetensors$", "", name.strip(), flags=re.IGNORECASE) + ".safetensors"
     assert list(saved_embeddings(tmp_path)) == [wanted] and path == tmp_path / wanted
     assert all(len(part.encode()) <= NAME_BYTES for part in wanted.split("/"))
 
@@ -96,7 +99,7 @@ def test_a_used_name_is_asked_about(tmp_path, embedding):
     kept, other = Kept(embedding), Kept(PromptEmbedding("micro", torch.zeros(77, 128)))
     assert not is_taken(host, "cat")
     path = save(host, kept, "cat")
-    for same in ("cat", " cat ", "cat.safetensors"):
+    for same in ("cat", " cat ", "cat.safetensors", "cat.SAFETENSORS"):
         assert is_taken(host, same) and path_for(path.parent, same) == path
     for another in ("cat 2", "animals/cat"):
         assert not is_taken(host, another)

@@ -41,7 +41,7 @@ class TextSink(FilesSink):
         return cls(chosen.place, chosen.existing, chosen.template)
 
     def skips(self, item: Item) -> bool:
-        return self._existing == "skip" and text_path(item).exists()
+        return self._existing == "skip" and text_path(item).is_file()
 
     @property
     def asked(self) -> Mapping[str, Any]:
@@ -64,7 +64,7 @@ class TextSink(FilesSink):
     def write(self, item: Item, outcome: Outcome) -> None:
         path, plan = text_path(item), outcome.plan
         data = _bytes(plan["text"], Coding.labelled(str(plan.get("coding", UTF_8.label))), path)
-        if self._existing != "overwrite" and path.exists() and (there := path.read_bytes()) != data:
+        if self._existing != "overwrite" and path.is_file() and (there := path.read_bytes()) != data:
             if self._existing == "skip":
                 return  # somebody wrote one meanwhile
             if plan.get("before", "") != _digest(there):

@@ -58,7 +58,7 @@ class DescribedCopySink(FilesSink):
         return self.place / _inside(item.name)
 
     def skips(self, item: Item) -> bool:
-        return self._existing == "skip" and self.target(item).exists()
+        return self._existing == "skip" and self.target(item).is_file()
 
     def plan(self, item: Item, outcome: Outcome) -> Mapping[str, Any]:
         return {"text": self._template.fill(outcome)}

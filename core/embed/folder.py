@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import EmbeddingError
-from ..file_names import NAME_BYTES, is_safe_stem, safe_stem
+from ..file_names import NAME_BYTES, has_ending, is_safe_stem, safe_stem
 from ..files import is_inside
 from ..printable import visible
 from .embedding import PromptEmbedding
@@ -19,13 +19,15 @@ _SHOWN = NAME_BYTES
 
 def saved_embeddings(folder: Path) -> dict[str, Path]:
     """The files in the folder and below, by their names in it."""
-    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(f"*{ENDING}"))}
+    found = sorted(path for path in folder.rglob("*") if has_ending(path.name, ENDING))
+    return {path.relative_to(folder).as_posix(): path for path in found}
 
 
 def path_for(folder: Path, name: str) -> Path:
     """Where one of that name is kept; slashes are for folders below. Raises EmbeddingError for a name that leads out of
     the folder, by links too, or that some system does not take."""
-    stem = name.strip().removesuffix(ENDING)
+    name = name.strip()
+    stem = name[: -len(ENDING)] if has_ending(name, ENDING) else name
     parts, room = stem.split("/"), NAME_BYTES - len(ENDING)
     if not all(_is_name(part, room) for part in parts):
         told = "/".join(safe_stem(part, room) for part in parts if part.strip(" .")) or safe_stem("", room)

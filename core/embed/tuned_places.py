@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..cures import Choose
 from ..errors import SettingsError
+from ..file_names import has_ending
 from ..foreign import existing, shown
 from .kinds import TUNED, is_plain_name, is_tuned, tuned_name
 
@@ -47,4 +48,4 @@ def tuned_names(folder: Path) -> list[str]:
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(ENDING) or "/" in name or "\\" in name
+    return has_ending(name, ENDING) or "/" in name or "\\" in name
