@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from ..server.choices import inserted, picture_of, picture_request
-from ..server.gradio_versions import at_the_end, event, said_once, uploaded
-from ..server.service import FAULT, WAIT, Report, Service, run
+from ..server.gradio_versions import event, in_steps, uploaded
+from ..server.service import DONE, FAULT, WAIT, Report, Service, run
 from .prompt_field import put_into, undo_in
 
 _BESIDE = ("deepbooru", "img2img_restore_progress")
@@ -99,22 +99,22 @@ class Toolbar:
         found = gr.Textbox(visible=False, elem_id="unrender_img2img_found")
         written = gr.Textbox(visible=False, elem_id="unrender_img2img_written")
 
-        def find(tab: Any, held: str, *_: Any) -> Generator[list[Any], None, None]:
+        def told(report: Report) -> list[Any]:
+            line = gr.update(value=report.line, visible=bool(report.line))
+            return [line, gr.update(visible=report.kind == WAIT), report.key]
+
+        def find(tab: Any, held: str, *_: Any) -> Generator[list[Any], None, list[Any]]:
+            report: Report = Report("", DONE)
             for report in self._found(tab, held):
-                yield [
-                    "" if report.found is None else self._service.written(report.found.prompt),
-                    gr.update(value=report.line, visible=bool(report.line)),
-                    gr.update(interactive=False),
-                    gr.update(visible=report.kind == WAIT),
-                    report.key,
-                ]
+                if report.kind == WAIT:
+                    yield told(report)
+            return [*told(report), "" if report.found is None else self._service.written(report.found.prompt)]
 
         def write(found: str, typed: str) -> str:
             return inserted(found, typed, self._service.preferences().insertion) if found else ""
 
-        asked, told = [number, picture, *pictures], [found, status, start, stop, key]
-        ended = start.click(said_once(find), inputs=asked, outputs=told, **event(_SELECTED_TAB))
-        at_the_end(ended, pressable=[start], hidden=[stop])
+        asked, shown = [number, picture, *pictures], [status, stop, key]
+        ended = in_steps(start.click, find, asked, shown, [found], pressable=[start], script=_SELECTED_TAB)
         # with the words that are in the field by now
         ended = ended.then(write, inputs=[found, self._prompt], outputs=[written], queue=False, **event())
         ended = ended.then(inputs=[written], **put_into(_PROMPT))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,8 @@ from .gate import App
 from .line import LONGEST
 
 _MAJOR = int(gr.__version__.partition(".")[0])
-_LONGEST_QUEUE = 16
-"""Of those that wait for one kind of work."""
+_LONGEST_QUEUE = 256
+"""Of all that waits. A page asks for some twenty values as it is opened, in several tabs at a time."""
 
 _LINE = "unrender_line"
 
@@ -110,28 +108,45 @@ def side_by_side() -> dict[str, Any]:
     return {"concurrency_id": _LINE, "concurrency_limit": LONGEST + 1} if _MAJOR >= 4 else {}
 
 
-def said_once(handler: Callable[..., Iterator[list[Any]]]) -> Callable[..., Any]:
-    """The handler of an event, whose last values are sent once: gradio sends what a generator gave last again when it
-    has ended, which would undo what a person has typed since."""
+def in_steps(
+    listen: Callable[..., Any],
+    handler: Callable[..., Generator[list[Any], None, list[Any]]],
+    inputs: Sequence[Any],
+    told: Sequence[Any],
+    found: Sequence[Any],
+    pressable: Sequence[Any] = (),
+    script: str | None = None,
+    **options: Any,
+) -> Any:
+    """Connects a handler that tells how far it is, and returns the event of its end, which others may follow.
 
-    @wraps(handler)
-    def saying(*values: Any) -> Iterator[list[Any]]:
-        told: list[Any] = []
-        for told in handler(*values):
-            yield told
-        yield [gr.update() for _ in told]
+    listen: such as a button's `click`. handler: yields what `told` get while it works, and returns what `told` and
+    `found` get when it is done. These are written by an event of their own: gradio sends what a generator gave last
+    again when it has ended, over what a person has typed since, and before version 6 it forgets what is followed by
+    something else in the same moment. pressable: buttons that can be pressed when it is done; before, gradio would not
+    hear of it. script: as for `event`. options: further ones of `listen`.
+    """
+    last = gr.State()
+    # before gradio 5, outputs are given, too
+    of_inputs = script and f"(...values) => ({script})(...values.slice(0, {len(inputs)}))"
 
-    return saying
+    def working(*values: Any) -> Iterator[list[Any]]:
+        work, now = handler(*values), [gr.update() for _ in told]
+        at_work = [gr.update(interactive=False) for _ in pressable]
+        while True:
+            try:
+                now = next(work)
+            except StopIteration as done:
+                yield [done.value, *now, *at_work]
+                return
+            yield [None, *now, *at_work]
 
+    def ending(values: list[Any] | None) -> list[Any]:
+        written = values or [gr.update() for _ in (*told, *found)]
+        return [None, *written, *(gr.update(interactive=True) for _ in pressable)]
 
-def at_the_end(of: Any, pressable: Sequence[Any], hidden: Sequence[Any]) -> None:
-    """What is done to buttons when an event has ended, in the browser alone. They can be pressed again then, and not
-    with the handler's last values: gradio would not hear of it until the event's end. What was shown for a moment goes
-    then, too, which gradio 6 forgets while it brings it in. of: what connecting the event returned."""
-    can_be = {"interactive": True} if _MAJOR >= 4 else {"mode": "dynamic"}
-    changes = [can_be for _ in pressable] + [{"visible": False} for _ in hidden]
-    script = json.dumps([{"__type__": "update", **change} for change in changes])
-    of.then(None, inputs=[], outputs=[*pressable, *hidden], **event(f"() => {script}"))
+    work = listen(working, inputs=list(inputs), outputs=[last, *told, *pressable], **options, **event(of_inputs))
+    return work.then(ending, inputs=[last], outputs=[last, *told, *found, *pressable], queue=False, **event())
 
 
 def uploads_folder(app: Any) -> Path:

@@ -164,7 +164,8 @@ def page(tmp_path_factory):
 
 
 def pressed(port: int, button: str, cookie: str = "", **values: Any) -> str:
-    """All that the page's queue answers when a button is pressed with these values of the inputs before it."""
+    """All that the page answers when a button is pressed with these values of the inputs before it, step by step and
+    at the end."""
     url, known = f"http://127.0.0.1:{port}", {"Content-Type": "application/json", "Cookie": cookie}
     with urllib.request.urlopen(urllib.request.Request(f"{url}/config", headers=known), timeout=30) as answer:
         config = json.load(answer)
@@ -179,8 +180,13 @@ def pressed(port: int, button: str, cookie: str = "", **values: Any) -> str:
     request = urllib.request.Request(f"{url}/gradio_api/queue/join", json.dumps(asked).encode(), known)
     urllib.request.urlopen(request, timeout=30).close()
     listening = urllib.request.Request(f"{url}/gradio_api/queue/data?session_hash={session}", headers=known)
-    with urllib.request.urlopen(listening, timeout=60) as told:
-        return told.read().decode()
+    with urllib.request.urlopen(listening, timeout=60) as steps:
+        told = steps.read().decode()
+    (end,) = (each for each in config["dependencies"] if each["trigger_after"] == chosen["id"])
+    asked |= {"data": [None] * len(end["inputs"]), "fn_index": end["id"]}
+    request = urllib.request.Request(f"{url}/gradio_api/run/predict", json.dumps(asked).encode(), known)
+    with urllib.request.urlopen(request, timeout=30) as ended:
+        return told + ended.read().decode()
 
 
 def test_a_picture_is_read_from_what_was_uploaded_alone(page, photographs):

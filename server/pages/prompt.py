@@ -16,12 +16,12 @@ from ...core.settings import MODES, SEARCHES
 from ...core.targets import TARGET_NAMES, TARGETS
 from ..choices import ABOUT_MODES, ABOUT_SEARCHES, ANY, Request, known_mode
 from ..describing import AS_USUAL
-from ..gradio_versions import copyable_textbox, event, every_click, html_output, said_once
+from ..gradio_versions import copyable_textbox, event, every_click, html_output, in_steps
 from ..jobs import Job
 from ..results_shown import Shown, tokens_shown
-from ..service import Service, told_of
+from ..service import DONE, WAIT, Report, Service, told_of
 from ..suited import chosen_for
-from ..weighed import Judge, weigh
+from ..weighed import Judge, Weighed, weigh
 from ..work import Found, found_prompt
 from .controls import (
     clip_list,
@@ -152,19 +152,20 @@ class _Results:
         """The unseen button, which chips.js presses when it has changed the prompt: what was asked before ends.
         finding: holds the key of the job that finds a prompt."""
 
-        def tell(judge: Judge, picture: Any, finding: str, text: str) -> Generator[list[Any], None, None]:
+        def tell(judge: Judge, picture: Any, finding: str, text: str) -> Generator[list[Any], None, list[Any]]:
+            report: Report[Weighed] = Report("", DONE)
             for report in weigh(service, judge, picture, text, finding):
-                found, kept = report.found, gr.update()
-                if found is None:
-                    yield [report.line, kept, kept, kept, report.key]
-                else:
-                    tokens = tokens_shown(found.tokens, judge.room)
-                    yield [report.line, f"{found.similarity:.4f}", tokens, found.judge, report.key]
+                if report.kind == WAIT:
+                    yield [report.line, report.key]
+            if (found := report.found) is None:
+                return [report.line, report.key, *(gr.update() for _ in weighed)]
+            tokens = tokens_shown(found.tokens, judge.room)
+            return [report.line, report.key, f"{found.similarity:.4f}", tokens, found.judge]
 
-        told = [self._changed, self._similarity, self._tokens, self.judge, self.changing]
+        told, weighed = [self._changed, self.changing], [self._similarity, self._tokens, self.judge]
         self._weigh.click(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())
         asked = [self.judge, picture, finding, prompt]
-        ended = self._weigh.click(said_once(tell), inputs=asked, outputs=told, **every_click(), **event(_TEXT))
+        ended = in_steps(self._weigh.click, tell, asked, told, weighed, script=_TEXT, **every_click())
         ended.then(None, inputs=[], outputs=[], **event(_AGAIN))
         picture.change(None, inputs=[], outputs=[], **event(_CHIPS))
         picture.change(service.jobs.stop, inputs=[self.changing], outputs=[], queue=False, **event())

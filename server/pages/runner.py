@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 
-from ..gradio_versions import at_the_end, event, html_output, said_once, side_by_side
+from ..gradio_versions import event, html_output, in_steps, side_by_side
 from ..jobs import Job
-from ..service import ASK, WAIT, Report, Service, follow
+from ..service import ASK, DONE, WAIT, Report, Service, follow
 
 T = TypeVar("T")
 
@@ -57,10 +57,8 @@ class Runner:
         line. script: as for `event`, of the inputs. enter: fields in which Enter presses the button. also: further
         buttons, each with other work upon the same."""
         starts, works = [self._start, *(button for button, _ in also)], [work, *(each for _, each in also)]
-        pressed = [*starts, self._agree]
-        at_work = [gr.update(interactive=False) for _ in pressed]
 
-        def handle(asked: _Asked, *values: Any) -> Generator[list[Any], None, None]:
+        def handle(asked: _Asked, *values: Any) -> Generator[list[Any], None, list[Any]]:
             asked = _Asked(*asked)
             chosen = works[asked.which]
 
@@ -68,27 +66,25 @@ class Runner:
                 found = chosen(job, *values)
                 return found, shown(found)
 
+            report: Report[tuple[T, Sequence[Any]]] = Report("", DONE)
             for report in follow(self._service, seen, lambda pair: said(pair[0]), asked.agreed):
-                found = [gr.update() for _ in outputs] if report.found is None else report.found[1]
-                yield [*found, *at_work, *self._told(report, asked)]
+                if report.kind == WAIT:
+                    yield self._told(report, asked)
+            found = [gr.update() for _ in outputs] if report.found is None else report.found[1]
+            return [*self._told(report, asked), *found]
 
-        def beginning(which: int) -> Callable[..., Generator[list[Any], None, None]]:
-            def begin(*values: Any) -> Generator[list[Any], None, None]:
-                yield from handle(_Asked(which), *values)
+        def beginning(which: int) -> Callable[..., Generator[list[Any], None, list[Any]]]:
+            def begin(*values: Any) -> Generator[list[Any], None, list[Any]]:
+                return (yield from handle(_Asked(which), *values))
 
             return begin
 
-        results = [*outputs, *pressed, self.status, self._stop, self._question, self._asked, self.key]
-
-        def connect(button: Any, work: Callable[..., Any], asked: Sequence[Any], script: str | None) -> None:
-            told: dict[str, Any] = {"outputs": results, **side_by_side(), **event(script)}
-            ended = button.click(said_once(work), inputs=list(asked), **told)
-            at_the_end(ended, pressable=pressed, hidden=[self._stop])
-
+        told = [self.status, self._stop, self._question, self._asked, self.key]
+        ways: dict[str, Any] = {"told": told, "found": outputs, "pressable": [*starts, self._agree], **side_by_side()}
         for which, button in enumerate(starts):
-            connect(button, beginning(which), inputs, script)
+            in_steps(button.click, beginning(which), inputs, script=script, **ways)
         behind = f"(asked, ...values) => [asked, ...({script})(...values)]" if script else None
-        connect(self._agree, handle, [self._asked, *inputs], behind)
+        in_steps(self._agree.click, handle, [self._asked, *inputs], script=behind, **ways)
         self._connect_ends()
         for field in enter:
             field.submit(None, inputs=[], outputs=[], **event(_PRESS.format(name=self._name)))
@@ -114,7 +110,7 @@ class Runner:
         )
 
     def _told(self, report: Report, asked: _Asked) -> list[Any]:
-        """What the own parts but the starting buttons get."""
+        """What the own parts but the buttons get."""
         is_question = report.kind == ASK
         return [
             report.line,

@@ -1,10 +1,9 @@
-"""What a page finds is written into its fields once: gradio writes what a handler gave last again when it ends, over
-what a person has typed by then."""
+"""What a page finds is written into its fields once, when all is done: what a handler gave last gradio writes again when
+it ends, over what a person has typed by then."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import time
 
 import pytest
@@ -18,55 +17,50 @@ from test_doors_folders import pressed
 from unrender.core.settings import Settings
 from unrender.server import pages
 from unrender.server.direct import without_proxies
-from unrender.server.gradio_versions import said_once
+from unrender.server.gradio_versions import in_steps
 from unrender.server.host import alone
 from unrender.server.pages import runner
 from unrender.server.service import Service
 
 
-def written(update: dict | None) -> set[str]:
-    """The names of what an update changes, and of the update's own parts."""
-    return {*update, *update.get("props", {})} if update else set()
-
-
-def test_the_end_of_a_run_writes_nothing(tmp_path, photographs):
+def test_what_was_found_is_written_once_and_at_the_end(tmp_path, photographs):
     with running("ui", tmp_path) as command:
         (tmp_path / "uploads").mkdir(exist_ok=True)
         photographs[0].resize((48, 48)).save(tmp_path / "uploads/mine.png")
         picture = {"path": str(tmp_path / "uploads/mine.png"), "meta": {"_type": "gradio.FileData"}}
         told = pressed(command.port, "unrender_start", unrender_picture=picture, unrender_mode="fast")
-    messages = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: ")]
-    *steps, end = [each for each in messages if each["msg"] in ("process_generating", "process_completed")]
-    assert end["msg"] == "process_completed" and end["success"] and len(steps) > 2
-    assert "s with micro." in json.dumps(steps)
-    assert all(written(update) <= {"__type__", "props"} for update in end["output"]["data"])
+    *steps, end = told.splitlines()
+    assert "process_generating" in told and "process_completed" in told and "Starting" in told
+    assert not any("s with micro." in step for step in steps) and "s with micro." in end
 
 
 def test_all_handlers_that_tell_in_steps_do_so():
     with gr.Blocks() as blocks:
         pages.build(Service(alone(Settings(clip="micro")), str, ["micro"], ["built-in"]))
-    in_steps = [each.fn for each in blocks.fns.values() if inspect.isgeneratorfunction(each.fn)]
-    made = said_once(lambda: iter([["one", "two"]]))
-    assert list(made()) == [["one", "two"], [gr.update(), gr.update()]]
-    assert len(in_steps) > 5 and all(each.__code__ is made.__code__ for each in in_steps)
+        button, line, found = gr.Button(), gr.Textbox(), gr.Textbox()
+        in_steps(button.click, lambda: iter([]), [], [line], [found])
+    *ours, plain = (each.fn for each in blocks.fns.values() if inspect.isgeneratorfunction(each.fn))
+    assert len(ours) > 5 and all(each.__code__ is plain.__code__ for each in ours)
 
 
-def ending_late(handler):
+def late(listen):
     """Between the last values and the end, as on a busy machine."""
-    once = said_once(handler)
 
-    def saying(*values):
-        yield from once(*values)
-        time.sleep(0.5)
+    def listening(handler, **options):
+        def slowly(*values):
+            yield from handler(*values)
+            time.sleep(0.5)
 
-    return saying
+        return listen(slowly, **options)
+
+    return listening
 
 
 @pytest.mark.filterwarnings("ignore::Warning:gradio")
 @pytest.mark.skipif(not can_browse(), reason="install playwright and Chromium")
 def test_a_button_is_pressable_when_gradio_hears_of_it(monkeypatch, chromium):
     """The press itself is what would be lost, without a word."""
-    monkeypatch.setattr(runner, "said_once", ending_late)
+    monkeypatch.setattr(runner, "in_steps", lambda listen, *parts, **more: in_steps(late(listen), *parts, **more))
     seen = iter(range(9))
     with gr.Blocks(analytics_enabled=False) as blocks:
         work = runner.Runner(Service(alone(Settings(clip="micro")), str, ["micro"], ["built-in"]), "mine", "Count")
