@@ -1,5 +1,5 @@
-"""What a page finds is written into its fields once, when all is done: what a handler gave last gradio writes again when
-it ends, over what a person has typed by then."""
+"""What a page finds is written into its fields once, when all is done: gradio writes what a handler gave last again at
+its end, over what a person has typed by then."""
 
 from __future__ import annotations
 
