@@ -122,12 +122,12 @@ def in_steps(
 
     listen: such as a button's `click`. handler: yields what `told` get while it works, and returns what `told` and
     `found` get when it is done. These are written by an event of their own: gradio sends what a generator gave last
-    again when it has ended, over what a person has typed since, and before version 6 it forgets what is followed by
-    something else in the same moment. pressable: buttons that can be pressed when it is done; before, gradio would not
-    hear of it. script: as for `event`. options: further ones of `listen`.
+    again when it has ended, over what a person has typed since, and gradio 4 forgets pictures and updates that others
+    follow in the same moment. pressable: buttons that can be pressed when it is done; before, gradio would not hear of
+    it. script: as for `event`. options: further ones of `listen`.
     """
     last = gr.State()
-    # before gradio 5, outputs are given, too
+    # gradio 3 and 4 give it the outputs, too
     of_inputs = script and f"(...values) => ({script})(...values.slice(0, {len(inputs)}))"
 
     def working(*values: Any) -> Iterator[list[Any]]:
