@@ -117,7 +117,8 @@ class EngineModels:
 
     def unload(self) -> None:
         # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
-        may_hold_itself = self._describers.are_loaded or not self._clip_is_lent
+        has_own_clip = not self._clip_is_lent and self.loaded_clip is not self._given_clip
+        may_hold_itself = has_own_clip or (self._describers.are_loaded and not self._describers.are_lent)
         self.loaded_clip = self._given_clip
         self._describers.let_go()
         self._interrogator = None

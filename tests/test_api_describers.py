@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 from unrender.core.describe import Describer, Description
 from unrender.core.engine import Engine
 from unrender.core.prompt.memory import WORKING_MEMORY
@@ -306,3 +308,23 @@ def test_a_describer_stays_for_the_next_request_and_is_gone_before_another_comes
     body = {"image": image, "captioner": "micro-chat", "rivals": ["micro-tagger"], "mode": "caption", "clip": "micro"}
     assert client.post(f"{OWN}/interrogate", json=body).status_code == 200
     assert 10**9 < rooms[-1] - WORKING_MEMORY < 2 * 10**9, "they are on the device one after the other"
+
+
+@pytest.mark.parametrize("route", ["describe", "tag"])
+def test_a_host_s_objects_are_not_looked_through_after_each_picture(monkeypatch, route):
+    """What describes is kept for the next one, and a webui has a million objects."""
+    client, looks = client_of(host(preferences=lambda: Preferences(keeping="on the GPU"))), []
+    body = {"image": encoded(Image.new("RGB", (32, 32), "red")), "captioner": "micro", "tagger": "micro-tagger"}
+    body = {name: body[name] for name in ("image", "captioner" if route == "describe" else "tagger")}
+    assert client.post(f"{OWN}/{route}", json=body).status_code == 200
+    monkeypatch.setattr(gc, "collect", lambda *_: looks.append(1))
+    assert client.post(f"{OWN}/{route}", json=body).status_code == 200
+    assert not looks
+
+
+def test_they_are_after_an_engine_of_one_s_own(monkeypatch):
+    looks: list[int] = []
+    with Engine(Settings(clip="micro", captioner="micro")) as engine:
+        engine.interrogate(Image.new("RGB", (32, 32), "red"), "fast")
+        monkeypatch.setattr(gc, "collect", lambda *_: looks.append(1))
+    assert looks == [1]
