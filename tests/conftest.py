@@ -6,12 +6,12 @@ import json
 import os
 from pathlib import Path
 
-# Two cores share the machine with whatever else runs: one thread each wastes nothing on waiting. Set before torch is
-# imported, it holds for all threads and for all programs that tests start; torch's own call for the calling one alone.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import pytest
 import torch
+
+# two cores share the machine with whatever else runs: one thread each wastes nothing on waiting
+torch.set_num_threads(1)
+
 
 os.environ.pop("UNRENDER_COMMAND", None)  # run.py names itself so, and tests expect the command's usual name
 
