@@ -11,6 +11,7 @@ from ..core.cures import Choose
 from ..core.embed.families import FAMILIES, OFFERED
 from ..core.embed.kinds import MIXES, PROJECTIONS, SUMMARIES, Projection
 from ..core.errors import SettingsError
+from ..core.file_names import has_ending
 from ..core.printable import visible
 from . import embedding_options, engine_options
 from .pictures import expand, is_picture_file, read_picture
@@ -131,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.images:
         raise SettingsError("There is no picture", "name one, or several")
     names = expand(options.images)
-    files = _loaded(name for name in names if name.casefold().endswith(_ENDING))
+    files = _loaded(name for name in names if has_ending(name, _ENDING))
     if options.list or (files and len(files) == len(names)):
         if len(files) < len(names):
             raise SettingsError(f"Only embeddings, which end in {_ENDING}, can be listed", "leave the pictures out")

@@ -117,8 +117,8 @@ class EngineModels:
 
     def unload(self) -> None:
         # a host's engine serves one picture, and looking through all of a host's objects takes longer than that
-        has_own_clip = not self._clip_is_lent and self.loaded_clip is not self._given_clip
-        may_hold_itself = has_own_clip or (self._describers.are_loaded and not self._describers.are_lent)
+        has_own_describers = self._describers.are_loaded and not self._describers.are_lent
+        may_hold_itself = has_own_describers or not self._clip_is_lent
         self.loaded_clip = self._given_clip
         self._describers.let_go()
         self._interrogator = None
